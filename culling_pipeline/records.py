@@ -1,0 +1,200 @@
+"""What each stage of a night leaves behind: frozen records that survive a round trip as JSON.
+
+A stage's record is written to the journal before the next stage begins; a resumed night reads it
+back instead of repeating the work. The report and the command line read nothing else.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Record(BaseModel):
+    """Base of all records: frozen, and unknown fields are an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Cost(Record):
+    """One line of the ledger: what a stage cost. `seconds` are summed over processes."""
+
+    stage: str
+    images: int
+    seconds: float
+    device: str = "cpu"
+
+    @property
+    def seconds_per_image(self) -> float:
+        """Mean seconds an image took; 0 for a stage that saw none."""
+        return self.seconds / self.images if self.images else 0.0
+
+
+class StoredFrame(Record):
+    """A frame on disk. `id` counts the frames sampled this day, from 0; `path` is relative to the
+    night's frame folder. `part` is the equal part of the day (stratum) it fell into."""
+
+    id: int
+    path: str
+    time_s: float
+    wall_time: datetime
+    part: int
+    confidence_loss: float
+
+
+class CoursePoint(Record):
+    """The day's course of the confidence loss: one point per slice of time."""
+
+    wall_time: datetime
+    frames: int
+    mean: float
+    p90: float
+
+
+class IngestRecord(Record):
+    """What went by, and which frames were kept on disk.
+
+    `survivors` (by confidence loss, hardest first), `control` and `random` hold frame ids; a
+    frame may be survivor and random at once, never control and anything else.
+    """
+
+    frames_seen: int
+    width_px: int
+    height_px: int
+    frames: tuple[StoredFrame, ...]
+    survivors: tuple[int, ...]
+    control: tuple[int, ...]
+    random: tuple[int, ...]
+    histogram_edges: tuple[float, ...]
+    histogram_counts: tuple[int, ...]
+    course: tuple[CoursePoint, ...]
+    costs: tuple[Cost, ...]
+
+
+class Disagreement(Record):
+    """Where student and teacher differ on one frame (greedy matching, IoU ≥ 0.5)."""
+
+    frame_id: int
+    teacher_objects: int
+    missed: int
+    invented: int
+    average_precision: float
+
+
+class LabelRecord(Record):
+    """The teacher's work. The boxes themselves lie in the night's folder as `labels.npz`."""
+
+    labelled: int
+    objects: int
+    costs: tuple[Cost, ...]
+
+
+class CullRecord(Record):
+    """The kept set: frame ids, hardest first, and why each survivor was kept or not."""
+
+    strategy: str
+    kept: tuple[int, ...]
+    survivors: tuple[Disagreement, ...]
+    teacher_calls: int
+
+
+class ScalePoint(Record):
+    """One tried scale: mean squared change of L_conf relative to full size (Dataset Culling,
+    sec. 2.2), and the computation per image relative to full size."""
+
+    scale: float
+    relative_mse: float
+    computation: float
+
+
+class ResolutionRecord(Record):
+    """The resolution curve, full size first, and the scale chosen from it."""
+
+    scale: float
+    threshold: float
+    points: tuple[ScalePoint, ...]
+    student_passes: int
+    costs: tuple[Cost, ...]
+
+
+class EpochPoint(Record):
+    """One epoch of training: images trained on, mean loss, learning rate at its end."""
+
+    epoch: int
+    images: int
+    loss: float
+    learning_rate: float
+
+
+class TrainRecord(Record):
+    """One training run. `computation` is images trained on, as a share of standard training's."""
+
+    arm: Literal["culled", "random"]
+    schedule: str
+    images: int
+    epochs: tuple[EpochPoint, ...]
+    computation: float
+    seed: int
+    costs: tuple[Cost, ...]
+
+
+class Accuracy(Record):
+    """COCO figures on the control slice, 0…1: AP at IoU 0.5 and mean AP over IoU 0.5…0.95, each
+    a mean over classes; `per_class` is AP at IoU 0.5 by class name (None where the truth holds
+    no such object)."""
+
+    map50: float
+    map: float
+    per_class: dict[str, float | None]
+    frames: int
+    objects: int
+
+
+class JudgeRecord(Record):
+    """What the night was worth, measured on the control slice."""
+
+    before: Accuracy
+    after: Accuracy
+    random: Accuracy | None
+    difference_low: float
+    difference_high: float
+    promoted: bool
+    reason: str
+    costs: tuple[Cost, ...]
+
+
+class NightRecord(Record):
+    """One whole night of one camera: everything the report shows."""
+
+    camera: str
+    date: date
+    run_id: str
+    source: str
+    classes: tuple[str, ...]
+    student: str
+    teacher: str
+    code_version: str
+    started_at: datetime
+    finished_at: datetime
+    ingest: IngestRecord
+    label: LabelRecord
+    cull: CullRecord
+    resolution: ResolutionRecord
+    train: TrainRecord
+    random_train: TrainRecord | None
+    judge: JudgeRecord
+    version: str | None
+    cost_ratio: float
+    full_training_s: float
+    night_s: float
+    notes: tuple[str, ...] = ()
+
+    @property
+    def ledger(self) -> tuple[Cost, ...]:
+        """All costs of the night in the order they were paid."""
+        costs = [*self.ingest.costs, *self.label.costs, *self.resolution.costs, *self.train.costs]
+        if self.random_train is not None:
+            costs += self.random_train.costs
+        return (*costs, *self.judge.costs)

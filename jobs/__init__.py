@@ -1,0 +1,1 @@
+"""When and where a night runs: command line, configuration, store, nightly job."""

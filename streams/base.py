@@ -1,0 +1,113 @@
+"""What every source of frames has in common: `Frame`, `FrameSource`, and the errors they raise."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from streams.sampler import Sampler
+
+
+class StreamError(Exception):
+    """Base of everything that can go wrong between a camera and a frame."""
+
+
+class SourceNotFoundError(StreamError):
+    """There is nothing at this address: no such file, folder or scheme."""
+
+
+class SourceUnreadableError(StreamError):
+    """Something is there, but it holds no frame that can be decoded."""
+
+
+class SourceUrlError(StreamError):
+    """The address itself is malformed: an unknown option, or a value out of range."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One image with its times.
+
+    `image` is H×W×3 uint8, RGB. `time_s` is the presentation time in seconds since the start of
+    the source; `wall_time` is the same moment on the clock, in UTC.
+    """
+
+    image: NDArray[np.uint8]
+    time_s: float
+    wall_time: datetime
+    camera: str
+
+    def __post_init__(self) -> None:
+        if self.image.ndim != 3 or self.image.shape[2] != 3 or self.image.dtype != np.uint8:
+            message = (
+                f"camera {self.camera!r}: a frame must be H×W×3 uint8 RGB, "
+                f"got shape {self.image.shape} of {self.image.dtype}"
+            )
+            raise ValueError(message)
+        if self.wall_time.utcoffset() != timedelta(0):
+            message = f"camera {self.camera!r}: wall_time must be in UTC, got {self.wall_time!r}"
+            raise ValueError(message)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceInfo:
+    """What a source is, as far as it says so itself.
+
+    `location` is safe to show: it never holds a password. `duration_s` is None where the source
+    has no end or does not tell (live cameras).
+    """
+
+    kind: str
+    location: str
+    width_px: int
+    height_px: int
+    started_at: datetime
+    rate_fps: float | None = None
+    duration_s: float | None = None
+
+
+class FrameSource(ABC):
+    """A camera's frames, in order of presentation time.
+
+    A source is opened by its constructor, which raises a `StreamError` if there is nothing to
+    read, and is closed by `close` or by leaving its `with` block. Closing twice is harmless.
+    """
+
+    @property
+    @abstractmethod
+    def info(self) -> SourceInfo:
+        """What this source is and how long it lasts."""
+
+    @abstractmethod
+    def frames(self, sampler: Sampler | None = None) -> Iterator[Frame]:
+        """Frames from the beginning: those the sampler wants, or all of them.
+
+        A source asks the sampler before it converts a frame (or, where it can, before it makes
+        one), so that frames nobody wants cost as little as possible.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of files, sockets and threads."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        return self.frames()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

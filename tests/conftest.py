@@ -1,0 +1,42 @@
+"""Shared by all tests: one torch thread, random state restored, `../shared` found or skipped."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+torch.set_num_threads(1)
+
+SHARED = Path(__file__).resolve().parents[1].parent / "shared"
+
+
+@pytest.fixture(autouse=True)
+def _restore_random_state() -> Iterator[None]:
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    yield
+    random.setstate(states[0])
+    np.random.set_state(states[1])
+    torch.set_rng_state(states[2])
+
+
+@pytest.fixture(autouse=True)
+def _no_error_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    yield
+    errors = [r for r in caplog.get_records("call") if r.levelno >= logging.ERROR]
+    assert not errors, [r.getMessage() for r in errors]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real footage, labels and detectors beside the checkout; absent on most machines."""
+    folder = Path(os.environ.get("CULLING_SHARED_DATA", SHARED / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no real footage at {folder}: set CULLING_SHARED_DATA to run this test")
+    return folder
