@@ -1,0 +1,181 @@
+"""Student and teacher as torchvision detectors: how one is built, sized, fed and read.
+
+The image size belongs to the camera. torchvision resizes every input to its own `min_size` (800
+by default), so a down-sampled frame would be blown up again and nothing saved; here the size is
+set on the model, and `Detector.predict` brings frames to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+import torchvision
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torchvision.models.detection import FasterRCNN
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.backbone_utils import BackboneWithFPN
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.models.detection.transform import GeneralizedRCNNTransform
+
+from models.boxes import Detections, ModelError
+from models.resnet import LAYERS, ResNetTrunk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectorSpec:
+    """All that is needed to build a detector again; stored beside its weights.
+
+    `architecture` is one of ours (`resnet18`, `resnet34`, `resnet50`, `resnet101`: Faster R-CNN
+    with FPN) or the name of a torchvision detection builder, such as
+    `fasterrcnn_mobilenet_v3_large_fpn`; `width` multiplies the channels of ours. `anchor_px` are
+    the anchor sides of the five FPN levels, `proposals` the regions the second stage looks at:
+    both only for ours. `height_px`, `width_px` is the size the net sees.
+    """
+
+    architecture: str
+    class_names: tuple[str, ...]
+    height_px: int
+    width_px: int
+    width: float = 1.0
+    anchor_px: tuple[int, int, int, int, int] = (32, 64, 128, 256, 512)
+    proposals: int = 1000
+
+
+SLIM_ANCHOR_PX = (8, 16, 32, 64, 128)
+"""Anchors for small frames (about 320×192), where a person far off is ten pixels tall."""
+
+
+def build_model(spec: DetectorSpec) -> nn.Module:
+    """A torchvision detection model with random weights, ready for `spec`'s classes and size."""
+    if not spec.class_names:
+        message = "a detector needs at least one class name"
+        raise ModelError(message)
+    model = _build_ours(spec) if spec.architecture in LAYERS else _build_torchvision(spec)
+    set_image_size(model, spec.height_px, spec.width_px)
+    return model
+
+
+def _build_ours(spec: DetectorSpec) -> nn.Module:
+    trunk = ResNetTrunk(spec.architecture, width=spec.width)
+    channels = max(64, round(256 * spec.width))
+    backbone = BackboneWithFPN(
+        trunk,
+        return_layers={f"layer{k + 1}": str(k) for k in range(4)},
+        in_channels_list=trunk.stage_channels,
+        out_channels=channels,
+    )
+    hidden = max(256, round(1024 * spec.width))
+    return FasterRCNN(
+        backbone,
+        rpn_anchor_generator=AnchorGenerator(
+            tuple((side,) for side in spec.anchor_px), ((0.5, 1.0, 2.0),) * 5
+        ),
+        box_head=TwoMLPHead(channels * 7 * 7, hidden),
+        box_predictor=FastRCNNPredictor(hidden, len(spec.class_names) + 1),
+        rpn_pre_nms_top_n_train=2 * spec.proposals,
+        rpn_post_nms_top_n_train=2 * spec.proposals,
+        rpn_pre_nms_top_n_test=spec.proposals,
+        rpn_post_nms_top_n_test=spec.proposals,
+        rpn_batch_size_per_image=256 if spec.proposals >= 1000 else 128,
+        box_batch_size_per_image=512 if spec.proposals >= 1000 else 128,
+    )
+
+
+def _build_torchvision(spec: DetectorSpec) -> nn.Module:
+    known = torchvision.models.list_models(module=torchvision.models.detection)
+    if spec.architecture not in known:
+        message = (
+            f"unknown detector architecture {spec.architecture!r}; "
+            f"allowed: {', '.join([*LAYERS, *known])}"
+        )
+        raise ModelError(message)
+    model: nn.Module = torchvision.models.get_model(
+        spec.architecture,
+        weights=None,
+        weights_backbone=None,
+        num_classes=len(spec.class_names) + 1,
+    )
+    return model
+
+
+def set_image_size(model: nn.Module, height_px: int, width_px: int) -> None:
+    """Make the model work at this size and no other (a model of fixed size, as SSD, keeps it)."""
+    transform = model.transform
+    if not isinstance(transform, GeneralizedRCNNTransform):
+        message = f"{type(model).__name__} has no torchvision transform: its size can't be set"
+        raise ModelError(message)
+    transform.min_size = (min(height_px, width_px),)
+    transform.max_size = max(height_px, width_px)
+
+
+def to_tensor(image: NDArray[np.uint8]) -> Tensor:
+    """H×W×3 uint8 to 3×H×W float32 in 0…1, as torchvision's detectors take it."""
+    return torch.from_numpy(image).permute(2, 0, 1).to(torch.float32).div_(255.0)
+
+
+def resize(image: NDArray[np.uint8], height_px: int, width_px: int) -> NDArray[np.uint8]:
+    """The image at another size: area averaging down, linear up; untouched at its own size."""
+    if image.shape[:2] == (height_px, width_px):
+        return image
+    shrink = image.shape[0] >= height_px
+    how = cv2.INTER_AREA if shrink else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, (width_px, height_px), interpolation=how), np.uint8)
+
+
+class TorchDetector:
+    """A torchvision model at a fixed size, as a `models.base.Detector`."""
+
+    def __init__(self, model: nn.Module, spec: DetectorSpec, *, device: str = "cpu") -> None:
+        self.spec = spec
+        self.device = torch.device(device)
+        self.model = model.to(self.device).eval()
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the labels."""
+        return self.spec.class_names
+
+    def at_scale(self, scale: float) -> TorchDetector:
+        """The same weights working at `scale` times this size (Dataset Culling, sec. 2.2).
+
+        The two share the model: use one at a time.
+        """
+        height = max(32, round(self.spec.height_px * scale))
+        width = max(32, round(self.spec.width_px * scale))
+        return TorchDetector(
+            self.model,
+            replace(self.spec, height_px=height, width_px=width),
+            device=str(self.device),
+        )
+
+    def predict(self, images: Sequence[NDArray[np.uint8]]) -> list[Detections]:
+        """See `models.base.Detector.predict`."""
+        if not images:
+            return []
+        height, width = self.spec.height_px, self.spec.width_px
+        set_image_size(self.model, height, width)
+        batch = [to_tensor(resize(image, height, width)).to(self.device) for image in images]
+        with torch.inference_mode():
+            outputs = self.model.eval()(batch)
+        return [
+            _read_output(output, image.shape[0] / height, image.shape[1] / width)
+            for output, image in zip(outputs, images, strict=True)
+        ]
+
+
+def _read_output(output: dict[str, Any], down: float, across: float) -> Detections:
+    """torchvision's dictionary (labels from 1) as `Detections` (labels from 0) in frame pixels."""
+    boxes = output["boxes"].float().cpu().numpy()
+    boxes *= np.array([across, down, across, down], np.float32)
+    found = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+    scores = output["scores"].float().cpu().numpy()
+    labels = output["labels"].cpu().numpy().astype(np.int64) - 1
+    order = np.argsort(-scores, kind="stable")
+    order = order[found[order]]
+    return Detections(boxes[order], np.clip(scores[order], 0, 1), labels[order])

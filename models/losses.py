@@ -1,0 +1,116 @@
+"""Per-image training losses of torchvision's Faster R-CNN.
+
+torchvision returns losses averaged over the batch; Drop-and-Pick (Algorithm 1) needs each image's
+own. Here the same forward pass is taken apart at the two places where the averages are made, so
+that the per-image losses add up to torchvision's batch losses.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torchvision.models.detection import FasterRCNN
+from torchvision.models.detection.roi_heads import RoIHeads
+from torchvision.models.detection.rpn import RegionProposalNetwork, concat_box_prediction_layers
+
+Targets = list[dict[str, Tensor]]
+
+_SMOOTH_L1_BETA = 1 / 9  # torchvision's, in both stages
+
+
+def image_losses(model: nn.Module, images: list[Tensor], targets: Targets) -> dict[str, Tensor]:
+    """Losses of one batch by name, each a tensor of one value per image (float32, shape N).
+
+    For a Faster R-CNN the sum over images is torchvision's own batch loss. Other detectors
+    (RetinaNet, FCOS, SSD) are run one image at a time and divided by N: the same up to how each
+    of them normalises over a batch.
+    """
+    if not isinstance(model, FasterRCNN):
+        return _one_at_a_time(model, images, targets)
+    sized, targets = model.transform(images, targets)
+    features = model.backbone(sized.tensors)
+    proposals, first = _rpn_losses(model.rpn, sized, features, targets)
+    second = _roi_losses(model.roi_heads, features, proposals, sized.image_sizes, targets)
+    return {**second, **first}
+
+
+def _one_at_a_time(model: nn.Module, images: list[Tensor], targets: Targets) -> dict[str, Tensor]:
+    singles = [model([i], [t]) for i, t in zip(images, targets, strict=True)]
+    return {
+        name: torch.stack([single[name] for single in singles]) / len(images)
+        for name in singles[0]
+    }
+
+
+def _rpn_losses(
+    rpn: RegionProposalNetwork,
+    images: object,
+    features: dict[str, Tensor],
+    targets: Targets,
+) -> tuple[list[Tensor], dict[str, Tensor]]:
+    """The proposals, and objectness and box loss of the first stage, as in torchvision's
+    `RegionProposalNetwork.forward` and `compute_loss`."""
+    levels = list(features.values())
+    objectness, deltas = rpn.head(levels)
+    anchors = rpn.anchor_generator(images, levels)
+    count = len(anchors)
+    per_level = [o[0].shape[0] * o[0].shape[1] * o[0].shape[2] for o in objectness]
+    objectness, deltas = concat_box_prediction_layers(objectness, deltas)
+    objectness, deltas = objectness.float(), deltas.float()  # boxes need more bits than bfloat16 has
+    decoded = rpn.box_coder.decode(deltas.detach(), anchors).view(count, -1, 4)
+    proposals, _ = rpn.filter_proposals(decoded, objectness, images.image_sizes, per_level)  # type: ignore[attr-defined]
+
+    labels, matched = rpn.assign_targets_to_anchors(anchors, targets)
+    wanted = rpn.box_coder.encode(matched, anchors)
+    positive, negative = rpn.fg_bg_sampler(labels)
+    objectness, deltas = objectness.view(count, -1), deltas.view(count, -1, 4)
+    chosen = [torch.where(p | n)[0] for p, n in zip(positive, negative, strict=True)]
+    total = max(sum(len(c) for c in chosen), 1)
+    score_losses, box_losses = [], []
+    for i, picked in enumerate(chosen):
+        score_losses.append(
+            functional.binary_cross_entropy_with_logits(
+                objectness[i, picked], labels[i][picked], reduction="sum"
+            )
+        )
+        at = torch.where(positive[i])[0]
+        box_losses.append(
+            functional.smooth_l1_loss(
+                deltas[i, at], wanted[i][at], beta=_SMOOTH_L1_BETA, reduction="sum"
+            )
+        )
+    return proposals, {
+        "loss_objectness": torch.stack(score_losses) / total,
+        "loss_rpn_box_reg": torch.stack(box_losses) / total,
+    }
+
+
+def _roi_losses(
+    heads: RoIHeads,
+    features: dict[str, Tensor],
+    proposals: list[Tensor],
+    image_sizes: list[tuple[int, int]],
+    targets: Targets,
+) -> dict[str, Tensor]:
+    """Class and box loss of the second stage, as in `RoIHeads.forward` and `fastrcnn_loss`."""
+    proposals, _, labels, wanted = heads.select_training_samples(proposals, targets)
+    pooled = heads.box_roi_pool(features, proposals, image_sizes)
+    logits, deltas = heads.box_predictor(heads.box_head(pooled))
+    logits, deltas = logits.float(), deltas.float()
+    sizes = [len(p) for p in proposals]
+    total = max(sum(sizes), 1)
+    class_losses, box_losses = [], []
+    for scores, moves, label, target in zip(
+        logits.split(sizes), deltas.split(sizes), labels, wanted, strict=True
+    ):
+        class_losses.append(functional.cross_entropy(scores, label, reduction="sum"))
+        at = torch.where(label > 0)[0]
+        own = moves.view(len(label), -1, 4)[at, label[at]]
+        box_losses.append(
+            functional.smooth_l1_loss(own, target[at], beta=_SMOOTH_L1_BETA, reduction="sum")
+        )
+    return {
+        "loss_classifier": torch.stack(class_losses) / total,
+        "loss_box_reg": torch.stack(box_losses) / total,
+    }
