@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -111,3 +112,35 @@ class FrameSource(ABC):
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+_SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*:/+")
+_SECRET = re.compile(r"(?i)(pass\w*|pwd|pw|token|secret|key|auth|signature|sig|user\w*)=[^&\s]+")
+
+
+def redact_url(url: str) -> str:
+    """The address without user, password or token, fit for a log or a message.
+
+    Rather too much is hidden than too little: a password may itself contain `@`, `/` or `?`.
+    Local paths are returned as they are.
+    """
+    found = _SCHEME.match(url)
+    scheme = found.group() if found else ""
+    if scheme.lower().startswith("file:") or url.startswith(("/", "~", ".")):
+        return url
+    rest = url[len(scheme) :]
+    before, at, after = rest.rpartition("@")
+    if at and (":" in before or (scheme and "/" not in before)):
+        rest = f"***@{after}"
+    return scheme + _SECRET.sub(r"\1=***", rest)
+
+
+def as_utc(moment: datetime, *, camera: str) -> datetime:
+    """The same moment in UTC; one without a time zone is refused."""
+    if moment.utcoffset() is None:
+        message = (
+            f"camera {camera!r}: started_at {moment.isoformat()} has no time zone; "
+            "give one, for example 2026-01-31T06:00:00+00:00"
+        )
+        raise ValueError(message)
+    return moment.astimezone(UTC)
