@@ -1,0 +1,257 @@
+"""Weights in and out: tensors as safetensors beside a JSON file, complete or absent, verified."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle  # only to name the error that torch's restricted unpickler raises
+import secrets
+import shutil
+import struct
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as tensors_from_bytes
+from safetensors.torch import save as tensors_to_bytes
+from torch import Tensor, nn
+
+from models.boxes import WeightsError
+
+TENSORS_FILE = "model.safetensors"
+META_FILE = "meta.json"
+TENSORS_SUFFIX = ".safetensors"
+SHOWN = 3
+"""Number of mismatched tensors that an error message names of each kind."""
+
+
+def save_checkpoint(
+    folder: Path, state_dict: Mapping[str, Tensor], meta: Mapping[str, Any], *, half: bool = False
+) -> None:
+    """Write tensors and `meta` to a new `folder`, or to NAME.safetensors with NAME.json beside it.
+
+    The folder is complete or absent, whenever the machine stops. `half` stores floats in 16 bits.
+    `meta` gets the tensors' SHA-256. An existing folder, a tensor that is not finite (or is not in
+    16 bits) and a `meta` that JSON cannot hold raise `WeightsError`.
+    """
+    if folder.suffix != TENSORS_SUFFIX and folder.exists():
+        message = f"{folder}: already exists: choose another version name or remove it"
+        raise WeightsError(message)
+    tensors = tensors_to_bytes(_storable(state_dict, half=half))
+    text = _meta_text(meta, tensors)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        if folder.suffix == TENSORS_SUFFIX:
+            _replace_file(folder, tensors)
+            _replace_file(folder.with_suffix(".json"), text)
+        else:
+            _write_folder(folder, {TENSORS_FILE: tensors, META_FILE: text})
+    except OSError as exc:
+        message = f"{folder}: could not be written ({exc}): check the disk's space and rights"
+        raise WeightsError(message) from exc
+
+
+def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors (floats as float32, on the CPU) and meta of a folder or a NAME.safetensors.
+
+    Anything missing or damaged raises `WeightsError`.
+    """
+    tensors_path, meta_path = checkpoint_files(path)
+    meta = _read_meta(meta_path)
+    data = _read_bytes(tensors_path)
+    found = hashlib.sha256(data).hexdigest()
+    if meta.get("sha256") != found:
+        message = (
+            f"{tensors_path}: truncated or changed since it was saved: SHA-256 is {found[:12]}…, "
+            f"{meta_path.name} says {str(meta.get('sha256'))[:12]}…; {_REMEDY}"
+        )
+        raise WeightsError(message)
+    try:
+        tensors = tensors_from_bytes(data)
+    except (SafetensorError, ValueError, KeyError) as exc:
+        message = f"{tensors_path}: not a safetensors file ({exc}); {_REMEDY}"
+        raise WeightsError(message) from exc
+    return {name: _full(tensor) for name, tensor in tensors.items()}, meta
+
+
+def checkpoint_files(path: Path) -> tuple[Path, Path]:
+    """Where the tensors and the meta of a checkpoint lie: a folder's, or NAME.safetensors' own."""
+    if path.suffix == TENSORS_SUFFIX:
+        return path, path.with_suffix(".json")
+    return path / TENSORS_FILE, path / META_FILE
+
+
+def load_pth(path: Path) -> dict[str, Tensor]:
+    """The state dict in a .pth file, or under its key 'model' or 'state_dict', on the CPU.
+
+    Nothing but tensors is ever unpickled: a file with anything else raises `WeightsError`.
+    """
+    if not path.is_file():
+        message = f"{path}: no such file: check the path of the weights"
+        raise WeightsError(message)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Detected pickle protocol")
+            content = torch.load(path, weights_only=True, map_location="cpu")
+    except pickle.UnpicklingError as exc:
+        message = (
+            f"{path}: refused, nothing was run: it is damaged or holds more than tensors; "
+            "save the state dict alone, with torch.save(model.state_dict(), …)"
+        )
+        raise WeightsError(message) from exc
+    except _NOT_A_PTH as exc:
+        reason = (str(exc).splitlines() or [type(exc).__name__])[0]
+        message = f"{path}: truncated, or not a PyTorch file ({reason}); fetch it again"
+        raise WeightsError(message) from exc
+    return _state_dict_in(content, path)
+
+
+def load_into(model: nn.Module, state: Mapping[str, Tensor], *, source: object) -> None:
+    """Load `state` into `model`, every tensor of both; `source` names it in the error."""
+    own = model.state_dict()
+    missing = [name for name in own if name not in state]
+    unexpected = [name for name in state if name not in own]
+    shapes = [
+        f"{name} {tuple(state[name].shape)} for {tuple(own[name].shape)}"
+        for name in own
+        if name in state and state[name].shape != own[name].shape
+    ]
+    kinds = [("missing", missing), ("unexpected", unexpected), ("of another shape", shapes)]
+    problems = [f"{len(names)} {kind} ({_first(names)})" for kind, names in kinds if names]
+    if problems:
+        message = (
+            f"{source}: weights of another architecture than {type(model).__name__} with "
+            f"{len(own)} tensors: {', '.join(problems)}; check architecture, width and classes"
+        )
+        raise WeightsError(message)
+    model.load_state_dict(dict(state), strict=True)
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Write and reach the disk before returning."""
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames within `folder` reach the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def aside(path: Path) -> Path:
+    """A fresh name beside `path` for what is not complete yet: .NAME.XXXXXXXX.tmp."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+
+
+_REMEDY = "roll back to another version or restore this one from a copy"
+_NOT_A_PTH = (
+    RuntimeError, OSError, EOFError, ValueError, KeyError, IndexError, AttributeError, TypeError,
+    AssertionError, struct.error,
+)  # fmt: skip
+"""What torch.load has been seen to raise on files that are not its own."""
+
+
+def _storable(state_dict: Mapping[str, Tensor], *, half: bool) -> dict[str, Tensor]:
+    stored = {}
+    for name, tensor in state_dict.items():
+        value = tensor.detach().cpu()
+        if value.is_floating_point():
+            value = value.half() if half else value
+            if not value.isfinite().all():
+                message = f"tensor '{name}' has values that are not finite{' in 16 bits' * half}"
+                raise WeightsError(message)
+        stored[name] = value.clone(memory_format=torch.contiguous_format)
+    return stored
+
+
+def _meta_text(meta: Mapping[str, Any], tensors: bytes) -> bytes:
+    whole = {**meta, "sha256": hashlib.sha256(tensors).hexdigest()}
+    try:
+        return (json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    except (TypeError, ValueError) as exc:
+        message = f"meta cannot be written as JSON ({exc}): use plain numbers, strings and lists"
+        raise WeightsError(message) from exc
+
+
+def _write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+    part = aside(folder)
+    part.mkdir()
+    try:
+        for name, data in files.items():
+            write_durably(part / name, data)
+        sync_folder(part)
+        part.rename(folder)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    sync_folder(folder.parent)
+
+
+def _replace_file(path: Path, data: bytes) -> None:
+    part = aside(path)
+    try:
+        write_durably(part, data)
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as exc:
+        message = f"{path}: no such file; {_REMEDY}"
+        raise WeightsError(message) from exc
+    except OSError as exc:
+        message = f"{path}: could not be read ({exc.strerror}); check the path and its rights"
+        raise WeightsError(message) from exc
+
+
+def _read_meta(path: Path) -> dict[str, Any]:
+    try:
+        meta = json.loads(_read_bytes(path))
+    except ValueError as exc:
+        message = f"{path}: not JSON ({exc}); {_REMEDY}"
+        raise WeightsError(message) from exc
+    if not isinstance(meta, dict):
+        message = f"{path}: must be a JSON object, found {type(meta).__name__}; {_REMEDY}"
+        raise WeightsError(message)
+    return meta
+
+
+def _full(tensor: Tensor) -> Tensor:
+    """Half floats as float32; everything else as it is."""
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+
+
+def _state_dict_in(content: object, path: Path) -> dict[str, Tensor]:
+    for key in ("model", "state_dict"):
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    if not isinstance(content, Mapping) or not content:
+        message = f"{path}: must hold a state dict, found {type(content).__name__}"
+        raise WeightsError(message)
+    for name, value in content.items():
+        if not isinstance(name, str) or not isinstance(value, Tensor):
+            message = (
+                f"{path}: must hold a state dict (name → tensor) at its top, or under 'model' or "
+                f"'state_dict'; found {name!r} → {type(value).__name__}"
+            )
+            raise WeightsError(message)
+    return {str(name): _full(value) for name, value in content.items()}
+
+
+def _first(names: list[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")

@@ -1,0 +1,445 @@
+"""Detectors that others trained: an OpenVINO IR or an ONNX file as a `models.base.Detector`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torchvision.ops import batched_nms
+
+from models.boxes import Detections, ModelError, WeightsError
+from models.classes import COCO_80
+
+OutputKind = Literal["boxes-labels", "boxes-scores-labels", "yolox"]
+
+YOLOX_STRIDES = (8, 16, 32)
+"""Input pixels per cell of YOLOX's three grids, in the order of its output."""
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+class _Wanted(NamedTuple):
+    """The shape (None: any) and the kinds of dtype that make an output fit its role."""
+
+    shape: tuple[int | None, ...]
+    kinds: str
+
+
+_EXPECTED: dict[str, dict[str, _Wanted]] = {
+    "boxes-labels": {"boxes": _Wanted((None, 5), "f"), "labels": _Wanted((None,), "iu")},
+    "boxes-scores-labels": {
+        "boxes": _Wanted((None, 4), "f"),
+        "scores": _Wanted((None,), "f"),
+        "labels": _Wanted((None,), "iu"),
+    },
+    "yolox": {"boxes": _Wanted((1, None, None), "f")},
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignOptions:
+    """How a foreign detector wants its image and what its outputs mean."""
+
+    class_names: tuple[str, ...]
+    outputs: OutputKind
+    """`boxes-labels`: boxes N×5 (x1 y1 x2 y2 score) and labels N. `boxes-scores-labels`: boxes
+    N×4, scores N, labels N, as torchvision exports them. `yolox`: 1×A×(5 + classes), not decoded,
+    objectness and class scores in 0…1. Boxes are in input pixels."""
+    height_px: int | None = None
+    """Input size; None reads it from the model."""
+    width_px: int | None = None
+    channel_order: Literal["bgr", "rgb"] = "bgr"
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """The net sees (pixel − mean) / scale, pixels 0…255, in the channel order above."""
+    scale: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    keep_aspect: bool = False
+    """True pads the resized image to the input size; False stretches it."""
+    pad_value: int = 114
+    pad_position: Literal["top-left", "centre"] = "top-left"
+    """Where the image lies within the padding."""
+    boxes_output: str | None = None
+    """Names of the outputs, where shape and type do not tell them apart. YOLOX's one output is
+    its boxes output."""
+    scores_output: str | None = None
+    labels_output: str | None = None
+    label_offset: int = 0
+    """Added to the net's labels: −1 for a net that counts from 1 after the background."""
+    min_score: float = 0.05
+    """Nothing below it is returned."""
+    nms_iou: float = 0.45
+    """YOLOX only: of two boxes of one class that overlap more, the better stays."""
+
+    def __post_init__(self) -> None:
+        if not self.class_names:
+            message = "class_names is empty: name the detector's classes, in its order"
+            raise ModelError(message)
+        if self.outputs not in _EXPECTED:
+            message = f"outputs: got {self.outputs!r}, must be one of {', '.join(_EXPECTED)}"
+            raise ModelError(message)
+        if 0.0 in self.scale:
+            message = f"scale: got {self.scale}, no channel may be 0"
+            raise ModelError(message)
+
+
+class ForeignDetector:
+    """A detector read from an OpenVINO IR (.xml with its .bin) or an ONNX file.
+
+    It is opened and tried on a grey image at once, so that what does not fit `options` raises
+    `ModelError` here and not in the night. A pickled one is opened again from its path.
+    """
+
+    def __init__(self, path: Path, options: ForeignOptions, *, threads: int = 1) -> None:
+        if threads < 1:
+            message = f"threads: got {threads}, must be 1 or more"
+            raise ModelError(message)
+        self._arguments = (Path(path), options, threads)
+        self._options = options
+        self._net = _open_net(Path(path), threads)
+        self._size = _input_size(self._net.input_shape, options, path)
+        probe = self._run(np.full((*self._size, 3), options.pad_value, np.uint8))
+        self._names = _find_outputs(probe, options, path)
+        if options.outputs == "yolox":
+            _check_yolox(probe[self._names["boxes"]], self._size, options, path)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """What the labels mean."""
+        return self._options.class_names
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Height and width of the net's input, in pixels."""
+        return self._size
+
+    def predict(self, images: Sequence[NDArray[np.uint8]]) -> list[Detections]:
+        """What is in each image (H×W×3 uint8 RGB), in its own pixels, best first.
+
+        One image at a time, so they need not be of one size; no image gives an empty list.
+        """
+        return [self._predict_one(image) for image in images]
+
+    def __reduce__(self) -> tuple[Callable[..., ForeignDetector], tuple[object, ...]]:
+        return _reopen, self._arguments
+
+    def _predict_one(self, image: NDArray[np.uint8]) -> Detections:
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
+            message = f"an image must be H×W×3 uint8, got {image.shape} {image.dtype}"
+            raise ModelError(message)
+        placed, placement = _place(image, self._size, self._options)
+        raw = self._run(placed)
+        found = {role: raw[name] for role, name in self._names.items()}
+        return _to_detections(
+            _decode(found, self._size, self._options), placement, self._options, image.shape
+        )
+
+    def _run(self, placed: NDArray[np.uint8]) -> Arrays:
+        return self._net.run(_as_input(placed, self._options, rank=len(self._net.input_shape)))
+
+
+def _reopen(path: Path, options: ForeignOptions, threads: int) -> ForeignDetector:
+    return ForeignDetector(path, options, threads=threads)
+
+
+# --- presets ------------------------------------------------------------------------------------
+
+PRESETS = {
+    "person-vehicle-bike": ForeignOptions(
+        class_names=("vehicle", "person", "bike"), outputs="boxes-labels"
+    ),
+    "yolox-coco": ForeignOptions(class_names=COCO_80, outputs="yolox", keep_aspect=True),
+}
+"""Options of detectors that are known by measurement: Open Model Zoo's
+person-vehicle-bike-detection-2003 and -2004 (stretched, BGR 0…255), Megvii's YOLOX on COCO (BGR
+0…255, padded with 114 at the right and bottom)."""
+
+
+# --- the image on its way in ---------------------------------------------------------------------
+
+
+class _Placement(NamedTuple):
+    """Where the image lies in the input: input = image · scale + offset, for x and y."""
+
+    scale_xy: tuple[float, float]
+    offset_xy: tuple[int, int]
+
+
+def _place(
+    image: NDArray[np.uint8], size: tuple[int, int], options: ForeignOptions
+) -> tuple[NDArray[np.uint8], _Placement]:
+    """The H×W×3 image resized (and padded) to `size` (height, width), and where it went."""
+    (height, width), (high, wide) = image.shape[:2], size
+    if not options.keep_aspect:
+        stretched = cv2.resize(image, (wide, high), interpolation=cv2.INTER_LINEAR)
+        return stretched.astype(np.uint8), _Placement((wide / width, high / height), (0, 0))
+    ratio = min(high / height, wide / width)
+    new_w, new_h = max(1, round(width * ratio)), max(1, round(height * ratio))
+    centred = options.pad_position == "centre"
+    left, top = ((wide - new_w) // 2, (high - new_h) // 2) if centred else (0, 0)
+    canvas = np.full((high, wide, 3), options.pad_value, np.uint8)
+    resized = cv2.resize(image, (new_w, new_h), interpolation=cv2.INTER_LINEAR)
+    canvas[top : top + new_h, left : left + new_w] = resized
+    return canvas, _Placement((new_w / width, new_h / height), (left, top))
+
+
+def _as_input(
+    placed: NDArray[np.uint8], options: ForeignOptions, *, rank: int
+) -> NDArray[np.float32]:
+    """H×W×3 uint8 RGB → 1×3×H×W (3×H×W for a net of rank 3) float32 as the net wants it."""
+    ordered = placed if options.channel_order == "rgb" else placed[:, :, ::-1]
+    values = (ordered.astype(np.float32) - _f32(options.mean)) / _f32(options.scale)
+    chw = np.ascontiguousarray(values.transpose(2, 0, 1), np.float32)
+    return chw if rank == 3 else chw[None]
+
+
+def _input_size(
+    shape: Sequence[int | None], options: ForeignOptions, path: Path
+) -> tuple[int, int]:
+    """Height and width from the net's input shape and the options, which must agree."""
+    if len(shape) not in (3, 4) or shape[-3] not in (3, None):
+        message = f"{path}: input must be 1×3×height×width, found {_shown(shape)}"
+        raise ModelError(message)
+    height = _agreed("height_px", options.height_px, shape[-2], path)
+    return height, _agreed("width_px", options.width_px, shape[-1], path)
+
+
+def _agreed(name: str, wanted: int | None, fixed: int | None, path: Path) -> int:
+    if wanted is not None and fixed is not None and wanted != fixed:
+        message = f"{path}: {name}: got {wanted}, but the model's is fixed at {fixed}: leave it out"
+        raise ModelError(message)
+    size = wanted if wanted is not None else fixed
+    if size is None or size < 1:
+        message = f"{path}: the model takes any size: set {name} (1 or more)"
+        raise ModelError(message)
+    return size
+
+
+# --- outputs on their way out --------------------------------------------------------------------
+
+
+class _Found(NamedTuple):
+    """Boxes N×4 in input pixels, scores N, labels N: not yet clipped, sorted or checked."""
+
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    labels: NDArray[np.int64]
+
+
+def _find_outputs(probe: Arrays, options: ForeignOptions, path: Path) -> dict[str, str]:
+    """Role → output name: the one that the options name, or the first that fits."""
+    chosen: dict[str, str] = {}
+    for role, wanted in _EXPECTED[options.outputs].items():
+        named: str | None = getattr(options, f"{role}_output")
+        fitting = [
+            name
+            for name, array in probe.items()
+            if name not in chosen.values()
+            and (name == named if named else array.dtype.kind in wanted.kinds)
+            and _fits(array.shape, wanted.shape)
+        ]
+        if not fitting:
+            have = ", ".join(f"{n} {_shown(a.shape)} {a.dtype}" for n, a in probe.items())
+            message = (
+                f"{path}: outputs '{options.outputs}' needs {role} of shape "
+                f"{_shown(wanted.shape)}{f' named {named!r}' if named else ''}; the model has "
+                f"{have}: choose another `outputs`, or name them with {role}_output"
+            )
+            raise ModelError(message)
+        chosen[role] = fitting[0]
+    return chosen
+
+
+def _fits(shape: Sequence[int], wanted: Sequence[int | None]) -> bool:
+    """Whether `shape` is as wanted, or so after a batch dimension of 1."""
+    if len(shape) == len(wanted) + 1 and shape[0] == 1:
+        shape = shape[1:]
+    return len(shape) == len(wanted) and all(
+        want in (None, have) for have, want in zip(shape, wanted, strict=True)
+    )
+
+
+def _check_yolox(
+    raw: NDArray[Any], size: tuple[int, int], options: ForeignOptions, path: Path
+) -> None:
+    wanted = (1, len(_yolox_grid(size)[0]), 5 + len(options.class_names))
+    if raw.shape != wanted:
+        message = (
+            f"{path}: YOLOX with {len(options.class_names)} classes at {size[0]}×{size[1]} gives "
+            f"{_shown(wanted)}, the model gives {_shown(raw.shape)}: check class_names and size"
+        )
+        raise ModelError(message)
+    if raw[..., 4:].min() < 0 or raw[..., 4:].max() > 1:
+        message = f"{path}: YOLOX scores outside 0…1: export the model with its sigmoid"
+        raise ModelError(message)
+
+
+def _decode(found: Arrays, size: tuple[int, int], options: ForeignOptions) -> _Found:
+    if options.outputs == "yolox":
+        return _decode_yolox(found["boxes"], size, options)
+    labels = found["labels"].reshape(-1).astype(np.int64)
+    if options.outputs == "boxes-labels":
+        rows = found["boxes"].reshape(-1, 5).astype(np.float32)
+        return _Found(rows[:, :4], rows[:, 4], labels)
+    boxes = found["boxes"].reshape(-1, 4).astype(np.float32)
+    return _Found(boxes, found["scores"].reshape(-1).astype(np.float32), labels)
+
+
+def _decode_yolox(raw: NDArray[Any], size: tuple[int, int], options: ForeignOptions) -> _Found:
+    """1×A×(5 + classes) of cell offsets → boxes, per-class non-maximum suppression applied.
+
+    Centre = (offset + cell) · stride, side = exp(raw) · stride; score = objectness · class score.
+    """
+    rows, cells, strides = raw[0].astype(np.float32), *_yolox_grid(size)
+    labels = rows[:, 5:].argmax(axis=1)
+    scores = rows[:, 4] * rows[:, 5:].max(axis=1)
+    keep = scores >= options.min_score
+    rows, cells, strides = rows[keep], cells[keep], strides[keep]
+    centre = (rows[:, :2] + cells) * strides
+    half = np.exp(np.minimum(rows[:, 2:4], 20.0)) * strides / 2  # exp(20): beyond any image
+    found = _Found(
+        np.concatenate([centre - half, centre + half], axis=1, dtype=np.float32),
+        scores[keep],
+        labels[keep].astype(np.int64),
+    )
+    best = batched_nms(*map(torch.from_numpy, found), options.nms_iou).numpy()
+    return _Found(found.boxes[best], found.scores[best], found.labels[best])
+
+
+@lru_cache(maxsize=8)
+def _yolox_grid(size: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Cell corners (A×2, x y, in cells) and strides (A×1) of all grids, row by row."""
+    cells, strides = [], []
+    for stride in YOLOX_STRIDES:
+        high, wide = size[0] // stride, size[1] // stride
+        ys, xs = np.mgrid[:high, :wide]
+        cells.append(np.stack([xs.ravel(), ys.ravel()], axis=1))
+        strides.append(np.full((high * wide, 1), stride))
+    return np.concatenate(cells, dtype=np.float32), np.concatenate(strides, dtype=np.float32)
+
+
+def _to_detections(
+    found: _Found, placement: _Placement, options: ForeignOptions, shape: Sequence[int]
+) -> Detections:
+    """Input pixels → pixels of the image: clipped, degenerate ones dropped, sorted best first."""
+    boxes = found.boxes - _f32(placement.offset_xy * 2)
+    boxes = boxes / _f32(placement.scale_xy * 2)
+    boxes = np.clip(boxes, 0, _f32((shape[1], shape[0]) * 2))
+    labels = found.labels + options.label_offset
+    keep = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)  # false for NaN as well
+    keep &= (found.scores >= options.min_score) & (labels >= 0)
+    if (labels[keep] >= len(options.class_names)).any():
+        message = (
+            f"the detector found class {labels[keep].max()} (label_offset added), but class_names "
+            f"has {len(options.class_names)}: name them all, or correct label_offset"
+        )
+        raise ModelError(message)
+    order = np.flatnonzero(keep)
+    order = order[np.argsort(-found.scores[order], kind="stable")]
+    return Detections(boxes[order], np.minimum(found.scores[order], 1.0), labels[order])
+
+
+def _f32(values: Sequence[float]) -> NDArray[np.float32]:
+    return np.array(values, np.float32)
+
+
+# --- the two runtimes ----------------------------------------------------------------------------
+
+
+class _OpenVinoNet:
+    """A net that OpenVINO runs on the CPU, in float32 so that all machines say the same."""
+
+    def __init__(self, openvino: Any, path: Path, threads: int) -> None:
+        settings = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
+        try:
+            core = openvino.Core()
+            self._model = core.compile_model(core.read_model(path), "CPU", settings)
+        except RuntimeError as exc:
+            raise WeightsError(_unreadable(path, exc)) from exc
+        self._names = [
+            min(port.names, default=f"output{i}") for i, port in enumerate(self._model.outputs)
+        ]
+        dims = list(self._model.inputs[0].partial_shape) if len(self._model.inputs) == 1 else []
+        self.input_shape = [None if dim.is_dynamic else int(dim.get_length()) for dim in dims]
+
+    def run(self, image: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+        try:
+            results = self._model([image])
+        except RuntimeError as exc:
+            message = f"OpenVINO could not run the model: {_first_line(exc)}"
+            raise ModelError(message) from exc
+        return {name: np.array(results[i]) for i, name in enumerate(self._names)}
+
+
+class _OnnxNet:
+    """A net that ONNX Runtime runs on the CPU."""
+
+    def __init__(self, onnxruntime: Any, path: Path, threads: int) -> None:
+        kinds = vars(onnxruntime.capi.onnxruntime_pybind11_state).values()
+        own = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Exception)]
+        self._errors: tuple[type[Exception], ...] = (RuntimeError, *own)
+        settings = onnxruntime.SessionOptions()
+        settings.intra_op_num_threads = threads
+        settings.inter_op_num_threads = 1
+        settings.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(path), settings, providers=["CPUExecutionProvider"]
+            )
+        except self._errors as exc:
+            raise WeightsError(_unreadable(path, exc)) from exc
+        inputs = self._session.get_inputs()
+        self._input = inputs[0].name
+        dims = inputs[0].shape if len(inputs) == 1 else []
+        self.input_shape = [dim if isinstance(dim, int) else None for dim in dims]
+        self._names = [output.name for output in self._session.get_outputs()]
+
+    def run(self, image: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+        try:
+            results = self._session.run(self._names, {self._input: image})
+        except self._errors as exc:
+            message = f"ONNX Runtime could not run the model: {_first_line(exc)}"
+            raise ModelError(message) from exc
+        return dict(zip(self._names, results, strict=True))
+
+
+def _open_net(path: Path, threads: int) -> _OpenVinoNet | _OnnxNet:
+    """The net in `path`: .onnx in ONNX Runtime if it is there, else in OpenVINO."""
+    if path.suffix not in (".xml", ".onnx"):
+        message = f"{path}: must end in .xml (OpenVINO IR) or .onnx"
+        raise WeightsError(message)
+    for file in [path, path.with_suffix(".bin")] if path.suffix == ".xml" else [path]:
+        if not file.is_file():
+            message = f"{file}: no such file: an .onnx stands alone, an .xml needs its .bin"
+            raise WeightsError(message)
+    if path.suffix == ".onnx" and (onnxruntime := _imported("onnxruntime")):
+        return _OnnxNet(onnxruntime, path, threads)
+    if openvino := _imported("openvino"):
+        return _OpenVinoNet(openvino, path, threads)
+    message = f"{path}: needs OpenVINO: pip install culling-pipeline[openvino]"
+    raise ModelError(message + (" (or [onnx])" if path.suffix == ".onnx" else ""))
+
+
+def _imported(package: str) -> Any:
+    try:
+        return import_module(package)
+    except ImportError:
+        return None
+
+
+def _unreadable(path: Path, exc: Exception) -> str:
+    return f"{path}: damaged, or not a model ({_first_line(exc)}); fetch it again"
+
+
+def _first_line(exc: Exception) -> str:
+    return next((line for line in str(exc).splitlines() if line.strip()), type(exc).__name__)
+
+
+def _shown(shape: Sequence[int | None]) -> str:
+    return "×".join("?" if side is None else str(side) for side in shape) or "a single number"
