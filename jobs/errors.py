@@ -1,0 +1,106 @@
+"""What can go wrong, in one table: which error ends `culling` with which exit code, and the one
+line that says so."""
+
+from __future__ import annotations
+
+import errno
+import re
+import shutil
+from pathlib import Path
+
+from models.boxes import ModelError
+from streams.base import StreamError
+
+EXIT_DONE = 0
+EXIT_USAGE = 2
+EXIT_STREAM = 3
+EXIT_MODEL = 4
+EXIT_NIGHT = 5
+EXIT_INTERRUPTED = 130
+
+NIGHT_NEEDS_BYTES = 2 * 1024**3
+"""Free space that is enough for one camera's night (frames, labels, two models) with room."""
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the message lists every problem, one a line."""
+
+
+class UsageError(Exception):
+    """A command was asked for something that does not exist, such as an unknown camera."""
+
+
+class NightError(Exception):
+    """A night failed; the old model stays in use."""
+
+
+EXIT_CODES: dict[type[BaseException], int] = {
+    ConfigError: EXIT_USAGE,
+    UsageError: EXIT_USAGE,
+    StreamError: EXIT_STREAM,
+    ModelError: EXIT_MODEL,
+    NightError: EXIT_NIGHT,
+    OSError: EXIT_NIGHT,
+    KeyboardInterrupt: EXIT_INTERRUPTED,
+    Exception: EXIT_NIGHT,
+}
+"""The most specific class that matches decides; `Exception` is what nobody expected."""
+
+
+def exit_code(error: BaseException) -> int:
+    """The exit code for an error, by the nearest of its base classes in `EXIT_CODES`."""
+    return next((EXIT_CODES[base] for base in type(error).__mro__ if base in EXIT_CODES), 1)
+
+
+def describe(error: BaseException, *, data_dir: Path | None = None) -> str:
+    """What to tell the operator: what happened and, where it is not said yet, what to do.
+
+    Passwords in addresses are cut out, whoever wrote the message.
+    """
+    full = disk_full_cause(error)
+    if full is not None:
+        return redact(_describe_full_disk(full, data_dir))
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted: run the same command again to go on where it stopped"
+    text = str(error)
+    if not _expected(error):
+        text = f"unexpected {type(error).__name__}: {text} (--debug shows where)"
+    return redact(text)
+
+
+def disk_full_cause(error: BaseException) -> OSError | None:
+    """The `OSError` in this error's chain of causes that says the disk (or quota) is full."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.errno in (errno.ENOSPC, errno.EDQUOT):
+            return seen
+        seen = seen.__cause__ or seen.__context__
+    return None
+
+
+def redact(text: str) -> str:
+    """The text without the user name and password of any address in it."""
+    return re.sub(r"(?<=://)\S*@", "***@", text)
+
+
+def _expected(error: BaseException) -> bool:
+    nearest = next(base for base in type(error).__mro__ if base in EXIT_CODES)
+    return nearest is not Exception
+
+
+def _describe_full_disk(error: OSError, data_dir: Path | None) -> str:
+    where = Path(error.filename) if isinstance(error.filename, str) else data_dir
+    if where is None:
+        where = Path.cwd()
+    free_mib = _free_bytes(where) // 1024**2
+    return (
+        f"the disk is full at {where} ({free_mib} MiB free; a camera's night needs about "
+        f"{NIGHT_NEEDS_BYTES // 1024**2} MiB): free some space or set data_dir to a larger disk, "
+        "then run the same command again; it goes on where it stopped"
+    )
+
+
+def _free_bytes(path: Path) -> int:
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    return shutil.disk_usage(path).free

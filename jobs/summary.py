@@ -1,0 +1,85 @@
+"""A night in a few words: as JSON for programs, as a table for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from culling_pipeline.records import NightRecord
+from jobs.check import Finding
+from jobs.settings import Config
+from jobs.store import Night
+
+
+def report_path(config: Config, camera: str, run_id: str) -> Path:
+    """Where the night's report lies, there or not."""
+    return config.report_dir(camera, run_id) / "index.html"
+
+
+def night_to_dict(config: Config, night: Night) -> dict[str, Any]:
+    """The night with its whole record; `report` is None where there is none."""
+    path = report_path(config, night.camera, night.run_id)
+    return {
+        "run_id": night.run_id,
+        "state": night.state,
+        "error": night.error,
+        "report": str(path) if path.is_file() else None,
+        "record": None if night.record is None else night.record.model_dump(mode="json"),
+    }
+
+
+def nights_table(config: Config, nights: dict[str, Night | None]) -> Table:
+    """One column a camera, one row a figure."""
+    table = Table(show_header=True)
+    table.add_column("")
+    for camera in nights:
+        table.add_column(camera, overflow="fold")
+    columns = [_cells(config, night) for night in nights.values()]
+    for row in dict.fromkeys(name for column in columns for name in column):
+        table.add_row(row, *(escape(column.get(row, "–")) for column in columns))
+    return table
+
+
+def findings_table(findings: Sequence[Finding]) -> Table:
+    """What `culling check` found, one row a thing."""
+    table = Table("camera", "part", "", "what was found")
+    for finding in findings:
+        mark = "wrong" if finding.exit_code else "ok"
+        table.add_row(finding.camera, finding.part, mark, escape(finding.detail))
+    return table
+
+
+def _cells(config: Config, night: Night | None) -> dict[str, str]:
+    if night is None:
+        return {"night": "none yet"}
+    cells = {"night": night.run_id, "state": night.state}
+    if night.error is not None:
+        cells["error"] = night.error
+    if night.record is not None:
+        cells |= _figures(night.record)
+    path = report_path(config, night.camera, night.run_id)
+    if path.is_file():
+        cells["report"] = str(path)
+    return cells
+
+
+def _figures(record: NightRecord) -> dict[str, str]:
+    judge, random = record.judge, record.judge.random
+    cells = {
+        "frames seen": f"{record.ingest.frames_seen:,}",
+        "survivors": f"{len(record.ingest.survivors):,}",
+        "kept": f"{len(record.cull.kept):,}",
+        "scale": f"{record.resolution.scale:.2f}",
+        "computation": f"{record.train.computation:.0%} of standard training",
+        "AP50 before → after": f"{judge.before.map50:.3f} → {judge.after.map50:.3f}",
+    }
+    if random is not None:
+        after = judge.after.map50
+        cells["culled vs random"] = f"{after:.3f} vs {random.map50:.3f} at the same cost"
+    cells["in use"] = ("the new model: " if judge.promoted else "the old model: ") + judge.reason
+    cells["time"] = f"{record.night_s:,.0f} s"
+    return cells
