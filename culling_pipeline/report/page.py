@@ -1,0 +1,233 @@
+"""The report of one night: what the page says, worked out from the records, and the page itself.
+
+Everything here is pure: the same records and pictures give the same bytes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from culling_pipeline.records import Accuracy, Cost, JudgeRecord, NightRecord
+from culling_pipeline.report import charts, words
+from culling_pipeline.report.pictures import Exhibit, draw_pictures
+from streams.base import redact_url
+
+SMALL_CONTROL_FRAMES = 100
+SMALL_CONTROL_OBJECTS = 200
+"""A control slice with less than either is called small: chance moves its figures a lot."""
+
+_TOO_LONG_FOR_A_SUMMARY = {
+    "ingest": {"frames", "survivors", "control", "random", "histogram_edges", "histogram_counts"}
+    | {"course"},
+    "cull": {"kept", "survivors"},
+    "resolution": {"points"},
+    "train": {"epochs"},
+    "random_train": {"epochs"},
+}
+
+_PAGES = Environment(
+    loader=FileSystemLoader(Path(__file__).parent),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_PAGES.globals["words"] = words
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One stage of the funnel: a square whose area is `frames`, and what happened there."""
+
+    name: str
+    frames: int
+    meaning: str
+    square: Markup
+
+
+@dataclass(frozen=True, slots=True)
+class AccuracyRow:
+    """One line of the accuracy table; `random` is a dash where there was no such training."""
+
+    name: str
+    old: str
+    new: str
+    change: str
+    random: str
+
+
+def render_report(night: NightRecord, exhibits: Sequence[Exhibit]) -> str:
+    """One self-contained HTML page about `night`, with `exhibits` (hardest first) as pictures."""
+    judge = night.judge
+    return _PAGES.get_template("night.html").render(
+        night=night,
+        judge=judge,
+        source=redact_url(night.source),
+        headline=headline(judge),
+        digits=_decimals(judge),
+        cautions=cautions(judge),
+        measured=_is_measured(judge.before) and _is_measured(judge.after),
+        accuracy_rows=_accuracy_rows(night),
+        funnel=_funnel(night),
+        charts=_charts(night),
+        pictures=draw_pictures(exhibits, night.classes),
+        ledger=night.ledger,
+        total=_total(night.ledger),
+        cost_words=_cost_words(night),
+        key_figures=_key_figures(night),
+    )
+
+
+def headline(judge: JudgeRecord) -> str:
+    """What was decided, in one sentence."""
+    if not (_is_measured(judge.before) and _is_measured(judge.after)):
+        decision = "New model in use" if judge.promoted else "Kept the old model"
+        return f"{decision}: its accuracy could not be measured"
+    old, new = words.pair(judge.before.map50, judge.after.map50)
+    if judge.promoted:
+        return f"New model in use: {old} → {new} on frames it never trained on"
+    return f"Kept the old model: it scores {old}, the new one {new} on frames neither trained on"
+
+
+def cautions(judge: JudgeRecord) -> list[str]:
+    """What an honest reader should know before trusting the figures."""
+    control, digits, said = judge.after, _decimals(judge), []
+    if control.objects == 0:
+        return [
+            "The teacher found no object at all in the control slice, so nothing could be "
+            "measured. Was the camera dark, covered, or was there simply no traffic?"
+        ]
+    if control.frames < SMALL_CONTROL_FRAMES or control.objects < SMALL_CONTROL_OBJECTS:
+        said.append(
+            f"The control slice is small ({words.count(control.frames, 'frame')}, "
+            f"{words.count(control.objects, 'object')}): a few objects more or less would move "
+            "these figures noticeably."
+        )
+    low, high = judge.difference_low, judge.difference_high
+    if math.isfinite(low) and math.isfinite(high) and low <= 0 <= high:
+        said.append(
+            f"The difference between old and new could be chance: the 95 % interval from "
+            f"{words.signed(low, digits)} to {words.signed(high, digits)} includes zero."
+        )
+    if judge.random is not None and judge.random.map50 > judge.after.map50:
+        random, new = words.pair(judge.random.map50, judge.after.map50)
+        said.append(
+            f"Random frames did better: the same training on frames picked at random reached "
+            f"{random}, on the hardest frames {new}. If this happens night after night, picking "
+            "frames does not pay off on this camera."
+        )
+    return said
+
+
+def _is_measured(accuracy: Accuracy) -> bool:
+    return accuracy.objects > 0 and math.isfinite(accuracy.map50)
+
+
+def _decimals(judge: JudgeRecord) -> int:
+    return words.decimals(judge.before.map50, judge.after.map50)
+
+
+def _accuracy_rows(night: NightRecord) -> list[AccuracyRow]:
+    judge, digits = night.judge, _decimals(night.judge)
+    arms = (judge.before, judge.after, judge.random)
+    rows = [
+        _row("All classes (mAP50)", [arm.map50 if arm else None for arm in arms], digits=digits),
+        _row(
+            "All classes, tight boxes (mAP)",
+            [arm.map if arm else None for arm in arms],
+            digits=digits,
+        ),
+    ]
+    known = [*night.classes, *judge.before.per_class, *judge.after.per_class]
+    for name in dict.fromkeys(known):
+        figures = [arm.per_class.get(name) if arm else None for arm in arms]
+        rows.append(_row(name, figures, digits=digits))
+    return rows
+
+
+def _row(name: str, figures: Sequence[float | None], *, digits: int) -> AccuracyRow:
+    old, new, random = figures
+    change = None if old is None or new is None else new - old
+    return AccuracyRow(
+        name=name,
+        old=words.figure(old, digits),
+        new=words.figure(new, digits),
+        change=words.signed(change, digits),
+        random=words.figure(random, digits),
+    )
+
+
+def _funnel(night: NightRecord) -> list[Step]:
+    ingest, cull = night.ingest, night.cull
+    seen, survivors, kept = ingest.frames_seen, len(ingest.survivors), len(cull.kept)
+    stages = (
+        ("seen", seen, "sampled from the camera"),
+        ("survivors", survivors, f"the model was least sure of them{_one_in(seen, survivors)}"),
+        ("kept set", kept, f"student and teacher disagreed most{_one_in(survivors, kept)}"),
+        ("control slice", len(ingest.control), "set aside, only to measure"),
+    )
+    return [
+        Step(name, frames, meaning, charts.square(frames / seen if seen else 0.0))
+        for name, frames, meaning in stages
+    ]
+
+
+def _one_in(before: int, after: int) -> str:
+    return f": 1 in {words.times(before / after)}" if 0 < after < before else ""
+
+
+def _charts(night: NightRecord) -> dict[str, Markup]:
+    judge, ingest = night.judge, night.ingest
+    bars = [("old", "Old model", judge.before), ("new", "New model", judge.after)]
+    if judge.random is not None:
+        bars.append(("random", "Random frames", judge.random))
+    losses = {frame.id: frame.confidence_loss for frame in ingest.frames}
+    survivors = [losses[frame] for frame in ingest.survivors if frame in losses]
+    return {
+        "accuracy": charts.accuracy_bars(bars, digits=_decimals(judge)),
+        "difference": charts.difference(judge),
+        "histogram": charts.histogram(
+            ingest.histogram_edges,
+            ingest.histogram_counts,
+            survivors_from=min(survivors, default=None),
+        ),
+        "course": charts.course(ingest.course),
+        "resolution": charts.resolution(night.resolution),
+        "training": charts.training(night.train.epochs),
+        "cost": charts.cost_bars(
+            [
+                ("new", "This night", night.night_s),
+                ("old", "Training on everything", night.full_training_s),
+            ]
+        ),
+    }
+
+
+def _total(ledger: Sequence[Cost]) -> float:
+    return math.fsum(cost.seconds for cost in ledger)
+
+
+def _cost_words(night: NightRecord) -> str:
+    ratio = night.cost_ratio
+    if not math.isfinite(ratio) or ratio <= 0:
+        return "There is nothing to compare this night's cost with."
+    if ratio >= 1.05:
+        return f"Training on everything would have cost {words.times(ratio)} times as much."
+    if ratio > 0.95:
+        return "Training on everything would have cost about the same."
+    return (
+        f"Training on everything would have been cheaper: {words.percent(ratio)} of this night's "
+        "cost. Picking frames pays off on longer days."
+    )
+
+
+def _key_figures(night: NightRecord) -> str:
+    """The records without their long lists, as JSON; a figure that is not finite becomes null."""
+    public = night.model_copy(update={"source": redact_url(night.source)})
+    return public.model_dump_json(exclude=_TOO_LONG_FOR_A_SUMMARY, indent=2)

@@ -1,0 +1,140 @@
+"""The hardest frames as pictures: a small JPEG each, and both models' boxes as lines above it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from culling_pipeline.records import Disagreement, StoredFrame
+from culling_pipeline.report import svg, words
+from models.boxes import Detections, match
+
+MAX_PICTURES = 24
+"""As many as fit on one screen; more would not be looked at."""
+
+BUDGET_BYTES = 300_000
+"""All pictures of a page together, before they are written as text (a third more)."""
+
+_STEPS = ((480, 80), (480, 70), (480, 60), (420, 60), (360, 60), (360, 50), (320, 40), (240, 30))
+"""(width in pixels, JPEG quality) tried in turn until a picture keeps to its share."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Exhibit:
+    """One frame to show: `image` is H×W×3 uint8 RGB; both detections are in its pixels and in the
+    camera's classes, and are drawn as they are (the caller has cut low scores)."""
+
+    image: NDArray[np.uint8]
+    frame: StoredFrame
+    disagreement: Disagreement
+    student: Detections
+    teacher: Detections
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What the page needs to show an exhibit."""
+
+    drawing: Markup
+    width: int
+    height: int
+    time: str
+    confidence_loss: str
+    missed: int
+    invented: int
+
+
+def draw_pictures(exhibits: Sequence[Exhibit], classes: Sequence[str]) -> list[Picture]:
+    """The first `MAX_PICTURES` exhibits, in the given order, within `BUDGET_BYTES`."""
+    shown = exhibits[:MAX_PICTURES]
+    return [_draw(exhibit, classes, max_bytes=BUDGET_BYTES // len(shown)) for exhibit in shown]
+
+
+def encode_jpeg(image: NDArray[np.uint8], *, max_bytes: int) -> bytes:
+    """`image` (H×W×3 uint8 RGB) as the best JPEG of `_STEPS` that fits, else as the smallest."""
+    height, width = image.shape[:2]
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    data = b""
+    for max_width, quality in _STEPS:
+        small = bgr
+        if width > max_width:
+            size = (max_width, max(1, round(height * max_width / width)))
+            small = cv2.resize(bgr, size, interpolation=cv2.INTER_AREA)
+        options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_OPTIMIZE, 1]
+        data = cv2.imencode(".jpg", small, options)[1].tobytes()
+        if len(data) <= max_bytes:
+            break
+    return data
+
+
+def _draw(exhibit: Exhibit, classes: Sequence[str], *, max_bytes: int) -> Picture:
+    height, width = exhibit.image.shape[:2]
+    jpeg = encode_jpeg(exhibit.image, max_bytes=max_bytes)
+    disagreement, time = exhibit.disagreement, words.clock(exhibit.frame.wall_time)
+    label = (
+        f"Frame of {time} UTC: the teacher sees {words.count(len(exhibit.teacher), 'object')}, "
+        f"the model missed {disagreement.missed} and invented {disagreement.invented}"
+    )
+    data = "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
+    drawing = svg.tag(
+        "svg",
+        svg.tag("image", href=data, width=width, height=height, preserveAspectRatio="none"),
+        *_boxes(exhibit, classes),
+        viewBox=f"0 0 {width} {height}",
+        role="img",
+        aria_label=label,
+    )
+    return Picture(
+        drawing=drawing,
+        width=width,
+        height=height,
+        time=time,
+        confidence_loss=words.figure(exhibit.frame.confidence_loss),
+        missed=disagreement.missed,
+        invented=disagreement.invented,
+    )
+
+
+def _boxes(exhibit: Exhibit, classes: Sequence[str]) -> list[Markup]:
+    """Teacher's boxes, then the student's, those without a partner marked as odd; dark lines under
+    all of them keep them readable on any picture."""
+    student, teacher = exhibit.student, exhibit.teacher
+    partner = match(student, teacher)
+    halos = [_outline(box, "halo") for box in (*teacher.boxes_xyxy, *student.boxes_xyxy)]
+    found = set(partner.tolist())
+    size = exhibit.image.shape[1] / 38  # of the words, in pixels of the frame
+    parts = []
+    for index, box in enumerate(teacher.boxes_xyxy.tolist()):
+        name = _name(classes, int(teacher.labels[index]))
+        kind = "teacher" if index in found else "teacher odd"
+        parts += _box(box, kind, name=name, size=size, above=True)
+    for index, box in enumerate(student.boxes_xyxy.tolist()):
+        name = f"{_name(classes, int(student.labels[index]))} {student.scores[index]:.2f}"
+        kind = "student" if partner[index] >= 0 else "student odd"
+        parts += _box(box, kind, name=name, size=size, above=False)
+    return halos + parts
+
+
+def _box(
+    box_xyxy: Sequence[float], kind: str, *, name: str, size: float, above: bool
+) -> list[Markup]:
+    """The box and its name, which only the enlarged picture shows."""
+    x1, y1, _, y2 = box_xyxy
+    y = max(y1 - 0.35 * size, size) if above else y2 + 1.1 * size
+    words_at = svg.text(x1, y, name, class_=f"tag {kind}", font_size=size)
+    return [_outline(box_xyxy, f"box {kind}"), words_at]
+
+
+def _outline(box_xyxy: Sequence[float], class_: str) -> Markup:
+    x1, y1, x2, y2 = (float(edge) for edge in box_xyxy)
+    return svg.rect((x1, y1), (x2 - x1, y2 - y1), class_)
+
+
+def _name(classes: Sequence[str], label: int) -> str:
+    return classes[label] if label < len(classes) else f"class {label}"

@@ -1,0 +1,433 @@
+"""The report: complete, self-contained, well-formed, honest, and the same bytes every time."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from datetime import timedelta
+from html.parser import HTMLParser
+
+import cv2
+import numpy as np
+import pytest
+
+from culling_pipeline.records import NightRecord
+from culling_pipeline.report import Exhibit, charts, pictures, render_report, svg, words
+from culling_pipeline.report.page import cautions, headline
+from models.boxes import Detections
+from tests.unit.example_night import (
+    CLASSES,
+    MIDNIGHT,
+    accuracy,
+    disagreement,
+    example_exhibits,
+    example_judge,
+    example_night,
+    example_training,
+    stored_frame,
+)
+
+VOID = {"meta", "link", "input", "br", "img", "hr"}
+NAN = float("nan")
+
+
+class Reader(HTMLParser):
+    """Checks that tags nest, and collects the visible text and every src and href."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.addresses: list[str] = []
+        self.ids: list[str] = []
+        self.labels = 0
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_startendtag(tag, attrs)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        assert len(found) == len(attrs), f"an attribute of <{tag}> is given twice"
+        self.addresses += [
+            found[key] or "" for key in ("src", "href", "xlink:href") if key in found
+        ]
+        self.ids += [found["id"] or ""] if "id" in found else []
+        self.labels += found.get("role") == "img" and bool(found.get("aria-label"))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if not {"style", "script"} & set(self.open):
+            self.text += data
+
+
+def read(page: str) -> Reader:
+    reader = Reader()
+    reader.feed(page)
+    reader.close()
+    assert reader.open == []
+    assert len(reader.ids) == len(set(reader.ids))
+    assert not re.search(r"\b(nan|NaN|inf|None|undefined)\b", reader.text)
+    assert not re.search(r'="[^"]*\b(nan|inf|None)\b[^"]*"', page)
+    reader.text = " ".join(reader.text.split())
+    return reader
+
+
+@pytest.fixture(scope="module")
+def exhibits() -> list[Exhibit]:
+    return example_exhibits()
+
+
+@pytest.fixture(scope="module")
+def page(exhibits: list[Exhibit]) -> str:
+    return render_report(example_night(), exhibits)
+
+
+def empty_night() -> NightRecord:
+    """A night on which nothing went by: no frame, no object, no random arm, one epoch."""
+    night = example_night()
+    nothing = accuracy(NAN, NAN, person=None, car=None).model_copy(
+        update={"frames": 0, "objects": 0}
+    )
+    judge = example_judge(
+        before=nothing,
+        after=nothing,
+        random=None,
+        difference_low=NAN,
+        difference_high=NAN,
+        promoted=False,
+        reason="nothing to measure",
+    )
+    none: dict[str, object] = dict.fromkeys(
+        ("frames", "survivors", "control", "random", "course", "costs"), ()
+    )
+    ingest = night.ingest.model_copy(
+        update={**none, "frames_seen": 0, "histogram_edges": (), "histogram_counts": ()}
+    )
+    return example_night(
+        judge=judge,
+        ingest=ingest,
+        cull=night.cull.model_copy(update={"kept": (), "survivors": (), "teacher_calls": 0}),
+        resolution=night.resolution.model_copy(
+            update={"points": night.resolution.points[:1], "scale": 1.0}
+        ),
+        train=example_training("culled", computation=1.0, epochs=1),
+        random_train=None,
+        version=None,
+        cost_ratio=NAN,
+        full_training_s=0.0,
+        night_s=0.0,
+        notes=(),
+    )
+
+
+def test_the_page_is_well_formed_self_contained_and_small(page: str) -> None:
+    reader = read(page)
+
+    assert all(address.startswith("data:image/jpeg;base64,") for address in reader.addresses)
+    assert "http://" not in page
+    assert "https://" not in page
+    assert not re.search(r"@import|url\(", page)
+    assert len(reader.addresses) == 24
+    assert reader.labels == 24 + 7
+    assert len(page.encode()) < 1_500_000
+
+
+def test_two_renders_are_the_same_bytes(page: str, exhibits: list[Exhibit]) -> None:
+    assert render_report(example_night(), exhibits) == page
+
+
+def test_the_headline_says_what_was_decided_and_why(page: str) -> None:
+    text = read(page).text
+
+    for words_expected in (
+        "New model in use: 0.71 → 0.86 on frames it never trained on",
+        "better by 0.149",
+        "Crossing north",
+        "Saturday, 2026-03-14",
+        "10.0.4.17/stream1",
+        "person, car, bicycle",
+        "2026-03-14-crossing-north-7f3a",
+        "0.1.0+4e2a5b0",
+        "41 min 12 s",
+        "v0012",
+    ):
+        assert words_expected in text
+
+
+def test_every_stage_has_its_figures(page: str) -> None:
+    text = read(page).text
+
+    for words_expected in (
+        "480 frames with 2,391 objects",
+        "random blocks of 600 s, one in 6, over the whole day",
+        "86,400",
+        "1,536",
+        "256",
+        "1 in 56",
+        "labelled 2,272 frames",
+        "66 %",
+        "840 × 472",
+        "46 %",
+        "38 times as much",
+        "The stream was lost from 13:04 to 13:52 UTC",
+        "47 min 7 s",
+    ):
+        assert words_expected in text
+
+
+def test_a_kept_model_is_told_as_such() -> None:
+    judge = example_judge(
+        promoted=False, after=accuracy(0.70, 0.42, person=0.66), reason="worse by 0.012"
+    )
+
+    text = read(render_report(example_night(judge=judge, version=None), [])).text
+
+    assert "Kept the old model: it scores 0.71, the new one 0.70" in text
+    assert "worse by 0.012" in text
+    assert "new model in use" not in text
+
+
+def test_a_small_difference_gets_a_third_decimal_everywhere() -> None:
+    judge = example_judge(after=accuracy(0.714, 0.43, person=0.70))
+
+    assert headline(judge) == "New model in use: 0.712 → 0.714 on frames it never trained on"
+    text = read(render_report(example_night(judge=judge), [])).text
+    assert "0.712 0.714 +0.002" in text.replace("0.7120.714+0.002", "0.712 0.714 +0.002")
+
+
+def test_a_sound_night_needs_no_caution() -> None:
+    assert cautions(example_judge()) == []
+
+
+def test_cautions_are_honest() -> None:
+    small = {"frames": 60, "objects": 110}
+    judge = example_judge(after=accuracy(0.72, 0.43).model_copy(update=small), difference_low=-0.03)
+
+    said = cautions(judge)
+
+    assert len(said) == 3
+    assert "small (60 frames, 110 objects)" in said[0]
+    assert "−0.03 to +0.19 includes zero" in said[1]
+    assert "Random frames did better" in said[2]
+    assert "reached 0.82, on the hardest frames 0.72" in said[2]
+
+
+def test_a_night_of_nothing_still_makes_a_page() -> None:
+    text = read(render_report(empty_night(), [])).text
+
+    assert "Kept the old model: its accuracy could not be measured" in text
+    assert "found no object at all" in text
+    assert "No copy was trained on random frames" in text
+    assert "no pictures to show" in text
+    assert "1 epoch over" in text
+
+
+def test_markup_in_names_is_escaped(exhibits: list[Exhibit]) -> None:
+    evil = '"><script>alert(1)</script>'
+    night = example_night(
+        camera=evil, source=evil, classes=(evil, evil, evil), notes=(evil,), run_id=evil
+    )
+
+    page = render_report(night, exhibits[:1])
+
+    read(page)
+    assert "<script>alert" not in page
+    assert page.count("<script") == 1
+
+
+def test_a_password_does_not_leave_the_house(page: str) -> None:
+    assert "hunter2" not in page
+
+
+def test_the_key_figures_are_json_without_the_long_lists(page: str) -> None:
+    found = re.search(r"<pre>(.*?)</pre>", page, re.DOTALL)
+    assert found is not None
+    figures = json.loads(found[1].replace("&#34;", '"').replace("&#39;", "'"))
+
+    assert figures["judge"]["after"]["map50"] == 0.861
+    assert figures["train"]["computation"] == 0.46
+    assert "frames" not in figures["ingest"]
+
+
+def test_figures_that_are_not_finite_become_null_in_the_json() -> None:
+    page = render_report(empty_night(), [])
+
+    assert "&#34;map50&#34;: null" in page
+
+
+def test_pictures_keep_to_their_budget_and_size(page: str) -> None:
+    data = [base64.b64decode(text) for text in re.findall(r'base64,([^"]+)"', page)]
+
+    assert sum(map(len, data)) <= pictures.BUDGET_BYTES
+    for jpeg in data:
+        image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+        assert image is not None
+        assert image.shape[1] <= 480
+        assert image.shape[0] / image.shape[1] == pytest.approx(720 / 1280, rel=0.02)
+
+
+def test_a_noisy_picture_is_squeezed_and_a_small_one_not_blown_up() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (480, 640, 3)).astype(np.uint8)
+    tiny = np.full((40, 60, 3), 128, np.uint8)
+
+    assert len(pictures.encode_jpeg(noise, max_bytes=30_000)) <= 30_000
+    data = np.frombuffer(pictures.encode_jpeg(tiny, max_bytes=9_000), np.uint8)
+    assert cv2.imdecode(data, cv2.IMREAD_COLOR).shape == (40, 60, 3)
+
+
+def test_colours_survive_the_way_into_the_page() -> None:
+    red = np.zeros((64, 64, 3), np.uint8)
+    red[..., 0] = 220
+
+    jpeg = pictures.encode_jpeg(red, max_bytes=9_000)
+
+    bgr = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    assert bgr[32, 32, 2] > 200
+    assert bgr[32, 32, 0] < 20
+
+
+def detections(*boxes: tuple[float, float, float, float], label: int = 0) -> Detections:
+    return Detections(
+        np.array(boxes, np.float32).reshape(-1, 4),
+        np.full(len(boxes), 0.8, np.float32),
+        np.full(len(boxes), label, np.int64),
+    )
+
+
+def test_boxes_without_a_partner_are_marked() -> None:
+    exhibit = Exhibit(
+        image=np.zeros((90, 160, 3), np.uint8),
+        frame=stored_frame(7, loss=1.5),
+        disagreement=disagreement(7, missed=1, invented=1),
+        student=detections((10, 10, 40, 40), (90, 50, 120, 80)),
+        teacher=detections((11, 10, 41, 40), (60, 10, 80, 30)),
+    )
+
+    (picture,) = pictures.draw_pictures([exhibit], CLASSES)
+
+    drawing = str(picture.drawing)
+    for kind in ("teacher", "teacher odd", "student", "student odd"):
+        assert drawing.count(f'class="box {kind}"') == 1
+    assert 'x="60.0" y="10.0" width="20.0" height="20.0" class="box teacher odd"' in drawing
+    assert 'x="90.0" y="50.0" width="30.0" height="30.0" class="box student odd"' in drawing
+    assert "person 0.80" in drawing
+    assert (picture.time, picture.confidence_loss) == ("00:00:07", "1.50")
+
+
+def test_a_picture_without_boxes_or_with_an_unknown_class_is_drawn() -> None:
+    exhibit = Exhibit(
+        image=np.zeros((90, 160, 3), np.uint8),
+        frame=stored_frame(7, loss=1.5),
+        disagreement=disagreement(7, missed=0, invented=1),
+        student=detections((10, 10, 40, 40), label=9),
+        teacher=Detections.empty(),
+    )
+
+    (picture,) = pictures.draw_pictures([exhibit], CLASSES)
+
+    assert "class 9 0.80" in str(picture.drawing)
+
+
+def test_no_more_pictures_than_fit(exhibits: list[Exhibit]) -> None:
+    assert len(pictures.draw_pictures([*exhibits, *exhibits], CLASSES)) == 24
+
+
+def test_a_panel_puts_data_where_it_belongs() -> None:
+    panel = svg.Panel(50, 10, 400, 200, (0, 10), (0, 4))
+
+    assert panel.at(0, 0) == (50, 210)
+    assert panel.at(10, 4) == (450, 10)
+    assert panel.at(5, 1) == (250, 160)
+    assert svg.Panel(50, 10, 400, 200, (1, 0), (0, 1)).at(1, 0) == (50, 210)
+    assert svg.Panel(50, 10, 400, 200, (3, 3), (0, 1)).at(3, 0) == (250, 210)
+
+
+def test_ticks_are_round_numbers_within_the_range() -> None:
+    assert svg.ticks(0, 1, most=4) == [0, 0.25, 0.5, 0.75, 1.0]
+    assert svg.ticks(0, 10_290, most=4) == [0, 5_000, 10_000]
+    assert svg.ticks(0.4, 3.6, whole=True) == [1, 2, 3]
+    assert svg.ticks(2, 2) == [2]
+
+
+def test_time_ticks_are_round_hours() -> None:
+    start = MIDNIGHT.timestamp()
+
+    assert svg.time_ticks(start, start + 86_399) == [start + 14_400 * k for k in range(6)]
+    assert svg.time_ticks(start + 61, start + 61) == [start + 61]
+    week = svg.time_ticks(start, start + 7 * 86_400)
+    assert len(week) == 8
+
+
+def test_the_course_breaks_where_the_camera_was_away() -> None:
+    drawing = str(charts.course(example_night().ingest.course))
+
+    assert drawing.count('class="line new"') == 3  # the legend's and two stretches
+
+
+def test_the_histogram_marks_where_survivors_begin() -> None:
+    drawing = str(charts.histogram((0.0, 1.0, 2.0), (10, 5), survivors_from=1.0))
+
+    assert drawing.count('class="bar plain"') == 2
+    middle = svg.WIDTH - 12 - (svg.WIDTH - 54 - 12) / 2
+    assert f'x1="{middle:.1f}"' in drawing
+    assert "survivors" not in str(charts.histogram((0.0, 1.0), (3,), survivors_from=None))
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, "–"),
+        (NAN, "–"),
+        (0.5, "0.50"),
+        (-0.25, "−0.25"),
+        (-0.001, "0.00"),
+        (1234.5, "1,234.50"),
+    ],
+)
+def test_figures_in_words(value: float | None, expected: str) -> None:
+    assert words.figure(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (0.0, "0.0 s"),
+        (9.0, "9.0 s"),
+        (9.96, "10 s"),
+        (59.7, "1 min"),
+        (125, "2 min 5 s"),
+        (89_100, "24 h 45 min"),
+        (200_000, "2 d 7 h"),
+        (NAN, "–"),
+    ],
+)
+def test_durations_in_words(seconds: float, expected: str) -> None:
+    assert words.duration(seconds) == expected
+
+
+def test_other_numbers_in_words() -> None:
+    assert words.signed(0.149) == "+0.15"
+    assert words.signed(0.001) == "0.00"
+    assert words.count(1, "frame") == "1 frame"
+    assert words.count(86_400, "frame") == "86,400 frames"
+    assert words.percent(0.019) == "1.9 %"
+    assert words.percent(1.0) == "100 %"
+    assert words.short_seconds(0.0144) == "14 ms"
+    assert words.short_seconds(0.00041) == "0.41 ms"
+    assert words.short_seconds(0) == "–"
+    assert words.times(6.0) == "6"
+    assert words.clock((MIDNIGHT + timedelta(hours=3)).replace(tzinfo=None)) == "03:00:00"
+
+
+@pytest.mark.parametrize(
+    ("ratio", "expected"),
+    [(6.2, "6.2 times as much"), (1.0, "about the same"), (0.7, "cheaper: 70 %")],
+)
+def test_the_cost_in_words(ratio: float, expected: str) -> None:
+    assert expected in read(render_report(example_night(cost_ratio=ratio), [])).text
