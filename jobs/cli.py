@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
-from typer.exceptions import Abort, TyperException
+from typer.exceptions import TyperException
 
 from jobs.errors import (
     EXIT_DONE,
@@ -62,11 +62,14 @@ def run(arguments: Sequence[str]) -> int:
     for package in ("jobs", "culling_pipeline", "models", "streams") if debug else ():
         logging.getLogger(package).setLevel(logging.DEBUG)
     try:
-        return int(app(args=rest, prog_name="culling", standalone_mode=False) or EXIT_DONE)
+        code = int(app(args=rest, prog_name="culling", standalone_mode=False) or EXIT_DONE)
+        if code != EXIT_INTERRUPTED:
+            return code
+        text = describe(KeyboardInterrupt())  # Typer made an exit code of it
     except TyperException as error:
         code, text = EXIT_USAGE, f"{error.format_message()} (see culling --help)"
-    except (Abort, KeyboardInterrupt):
-        code, text = EXIT_INTERRUPTED, describe(KeyboardInterrupt())
+    except KeyboardInterrupt as error:
+        code, text = EXIT_INTERRUPTED, describe(error)
     except Exception as error:  # the boundary
         code, text = exit_code(error), describe(error)
         if debug:
@@ -91,7 +94,7 @@ def _root(
 
         typer.echo(f"culling {installed_version('culling-pipeline')}")
     elif context.invoked_subcommand is None:
-        typer.echo(context.get_help(), err=True)
+        typer.echo(context.get_help())
         raise typer.Exit(EXIT_USAGE)
 
 

@@ -87,7 +87,9 @@ class _Problems:
 class _Loader(yaml.SafeLoader):
     """A loader that notes keys given twice instead of taking the last."""
 
-    duplicates: list[tuple[int, object, int]]
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.duplicates: list[tuple[int, str, int]] = []
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         lines: dict[object, int] = {}
@@ -109,20 +111,17 @@ def _read_yaml(path: Path, problems: _Problems) -> Any:
     except (OSError, UnicodeDecodeError) as error:
         message = f"{path}: cannot be read: {error}"
         raise ConfigError(message) from error
-    loader = _Loader(text)
-    loader.duplicates = []
     try:
+        loader = _Loader(text)
         raw = loader.get_single_data()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
-        where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "?"
-        message = f"{path.name}: {where}: not valid YAML: {error.problem}"
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        message = f"{path.name}: {where}not valid YAML: {error.problem}"
         raise ConfigError(message) from error
     except yaml.YAMLError as error:
-        message = f"{path.name}: not valid YAML: {error}"
+        message = f"{path.name}: not valid YAML: {' '.join(str(error).split())}"
         raise ConfigError(message) from error
-    finally:
-        loader.dispose()
     for line, key, first in loader.duplicates:
         problems.add(f"line {line}", f"{key!r} is given twice (first in line {first})")
     return raw

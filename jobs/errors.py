@@ -18,6 +18,8 @@ EXIT_MODEL = 4
 EXIT_NIGHT = 5
 EXIT_INTERRUPTED = 130
 
+OUR_PACKAGES = ("streams", "models", "culling_pipeline", "jobs")
+
 NIGHT_NEEDS_BYTES = 2 * 1024**3
 """Free space that is enough for one camera's night (frames, labels, two models) with room."""
 
@@ -84,8 +86,9 @@ def redact(text: str) -> str:
 
 
 def _expected(error: BaseException) -> bool:
-    nearest = next(base for base in type(error).__mro__ if base in EXIT_CODES)
-    return nearest is not Exception
+    """Whether the message was written by us, for people; others need their class named."""
+    ours = type(error).__module__.partition(".")[0] in OUR_PACKAGES
+    return ours or isinstance(error, OSError)
 
 
 def _describe_full_disk(error: OSError, data_dir: Path | None) -> str:

@@ -20,6 +20,7 @@ from streams.base import redact_url
 
 if TYPE_CHECKING:
     from culling_pipeline.schedule import ScheduleOptions
+    from culling_pipeline.train import TrainPlan
     from models.foreign import ForeignOptions
 
 CAMERA_NAME = re.compile(r"[a-z0-9_-]+")
@@ -61,6 +62,10 @@ def _names_by_class(value: object) -> object:
 
 def _or(suffixes: tuple[str, ...]) -> str:
     return ", ".join(suffix or "a folder" for suffix in suffixes)
+
+
+def _rising(epochs: tuple[int, ...], *, last: int) -> bool:
+    return all(a < b for a, b in pairwise((*epochs, last + 1)))
 
 
 Text = Annotated[str, Field(min_length=1)]
@@ -196,6 +201,7 @@ class ControlSettings(Section):
     frames: Count = 240
     block_s: Positive = 300.0
     share: Annotated[Real, Field(gt=0, lt=1)] = 0.2
+    placement: Literal["auto", "blocks", "end"] = "auto"
 
 
 class CullingSettings(Section):
@@ -229,6 +235,10 @@ class TrainingSettings(Section):
     epochs: Count = 12
     batch_size: Count = 8
     learning_rate: Positive = 0.0005
+    learning_rate_steps: tuple[Count, ...] | None = None
+    learning_rate_drop: PositiveShare = 0.1
+    weight_decay: Annotated[Real, Field(ge=0)] = 0.0001
+    flip: Annotated[bool, Field(strict=True)] = True
     seed: Annotated[Whole, Field(ge=0)] = 0
     warm_up: Annotated[Whole, Field(ge=0)] = 2
     interval: Count = 2
@@ -243,24 +253,51 @@ class TrainingSettings(Section):
     prune: Literal["easiest", "hardest"] = "easiest"
 
     @model_validator(mode="after")
-    def _picks_in_order(self) -> Self:
-        picks = self.pick or ()
-        if any(a >= b for a, b in pairwise(picks)) or (picks and picks[-1] > self.epochs):
-            message = (
-                f"pick: got {list(picks)}, must rise and end at the last epoch ({self.epochs}) "
-                "or before"
-            )
-            raise ValueError(message)
+    def _epochs_in_order(self) -> Self:
+        for name, epochs in (
+            ("pick", self.pick),
+            ("learning_rate_steps", self.learning_rate_steps),
+        ):
+            if not _rising(epochs or (), last=self.epochs):
+                message = (
+                    f"{name}: got {list(epochs or ())}, must rise and end at the last epoch "
+                    f"({self.epochs}) or before"
+                )
+                raise ValueError(message)
         return self
 
-    def to_options(self, *, learning_rate_steps: tuple[int, ...] = ()) -> ScheduleOptions:
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """The epochs after which the learning rate falls: as given, or at two thirds."""
+        if self.learning_rate_steps is not None:
+            return self.learning_rate_steps
+        return (round(self.epochs * 2 / 3),) if self.epochs >= 3 else ()
+
+    def to_options(self) -> ScheduleOptions:
         """The options as `culling_pipeline.schedule` takes them; where `pick` is not given,
-        everything is picked up again at the learning-rate steps."""
+        everything is picked up again where the learning rate falls (Drop-and-Pick, sec. 3.3)."""
         from culling_pipeline.schedule import ScheduleOptions
 
         given = {name: getattr(self, name) for name in ScheduleOptions.__slots__}
-        given["pick"] = learning_rate_steps if self.pick is None else self.pick
+        given["pick"] = self.steps if self.pick is None else self.pick
         return ScheduleOptions(**given)
+
+    def to_plan(self) -> TrainPlan:
+        """The plan as `culling_pipeline.train` takes it."""
+        from culling_pipeline.train import TrainPlan
+
+        return TrainPlan(
+            schedule=self.schedule,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            learning_rate_steps=self.steps,
+            learning_rate_drop=self.learning_rate_drop,
+            flip=self.flip,
+            seed=self.seed,
+            options=self.to_options(),
+        )
 
 
 class JudgingSettings(Section):
@@ -312,6 +349,11 @@ class CameraConfig(CameraDefaults):
             message = "classes: missing, name what this camera is to find, such as [person, car]"
             raise ValueError(message)
         return self
+
+    @property
+    def interval_s(self) -> float:
+        """Seconds between two sampled frames."""
+        return 1 / self.fps
 
     @property
     def class_names(self) -> tuple[str, ...]:

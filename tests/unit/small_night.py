@@ -1,0 +1,46 @@
+"""The smallest night record there is, for tests of what keeps and shows one."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+from culling_pipeline.records import (
+    Accuracy,
+    CullRecord,
+    IngestRecord,
+    JudgeRecord,
+    LabelRecord,
+    NightRecord,
+    ResolutionRecord,
+    TrainRecord,
+)
+
+DAY = date(2026, 11, 21)
+START = datetime(2026, 11, 21, 22, tzinfo=UTC)
+
+
+def night_record(camera: str = "yard", run_id: str = "2026-11-21") -> NightRecord:
+    """A done night with no picture and next to no figure."""
+    accuracy = Accuracy(map50=0.5, map=0.3, per_class={"person": 0.5}, frames=9, objects=3)
+    train = TrainRecord(
+        arm="culled", schedule="dap", images=4, epochs=(), computation=0.6, seed=0, costs=()
+    )
+    return NightRecord(
+        camera=camera, date=DAY, run_id=run_id, source="synthetic", classes=("person",),
+        student="s", teacher="t", code_version="0", started_at=START, finished_at=START,
+        ingest=IngestRecord(
+            frames_seen=100, width_px=64, height_px=48, frames=(), survivors=(1, 2), control=(),
+            random=(), histogram_edges=(), histogram_counts=(), course=(), costs=(),
+        ),
+        label=LabelRecord(labelled=1, objects=1, costs=()),
+        cull=CullRecord(strategy="strata", kept=(1,), survivors=(), teacher_calls=2),
+        resolution=ResolutionRecord(
+            scale=0.9, threshold=0.05, points=(), student_passes=1, costs=()
+        ),
+        train=train, random_train=None,
+        judge=JudgeRecord(
+            before=accuracy, after=accuracy, random=accuracy, difference_low=0.0,
+            difference_high=0.1, promoted=True, reason="better", costs=(),
+        ),
+        version="v1", cost_ratio=0.1, full_training_s=10.0, night_s=1.0,
+    )  # fmt: skip

@@ -1,0 +1,281 @@
+"""The command line: words, exit codes, and that `--json` is alone on stdout."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import types
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs import cli
+from jobs.check import check_streams, weights_path
+from jobs.config import load_config
+from jobs.errors import NightError
+from jobs.settings import CameraConfig, Config
+from jobs.store import Store
+from models.boxes import WeightsError
+from streams.base import StreamError
+from tests.unit.small_night import DAY, night_record
+
+Retrain = Callable[..., Any]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with a config of two cameras."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config.yaml").write_text(
+        "cameras:\n"
+        "  yard: {source: 'synthetic://street?hours=0.1', classes: [person]}\n"
+        "  door: {source: missing.mp4, classes: [person]}\n",
+        encoding="utf-8",
+    )
+    return tmp_path
+
+
+@pytest.fixture
+def nightly(monkeypatch: pytest.MonkeyPatch) -> Callable[[Retrain], None]:
+    """Puts a function in the place of `jobs.nightly.retrain_camera`."""
+
+    def put(retrain: Retrain) -> None:
+        module = types.ModuleType("jobs.nightly")
+        module.retrain_camera = retrain  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "jobs.nightly", module)
+
+    return put
+
+
+def good_night(config: Config, name: str, *, store: Store, **_: Any) -> None:
+    with store.running_night(name, DAY) as journal:
+        path = config.report_dir(name, journal.night.run_id) / "index.html"
+        path.parent.mkdir(parents=True)
+        path.write_text("<html>", encoding="utf-8")
+        store.finish_night(journal.night.id, night_record(name))
+
+
+def test_schedule_show_reproduces_the_paper(capsys: pytest.CaptureFixture[str]) -> None:
+    setting = "--samples 50000 --epochs 300 --warm-up 40 --interval 10 --keep 0.9 --pick 150"
+    assert cli.run(["schedule", "show", "dap", *setting.split(), "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert set(shown) == {"computation", "per_epoch"}
+    assert round(shown["computation"], 2) == 0.63
+    assert len(shown["per_epoch"]) == 300
+    assert cli.run(["schedule", "show", "dap", *setting.split(), "--pick", "225"]) == 0
+    assert "computation: 72.6%" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["schedule", "show", "dip", "--samples", "9", "--epochs", "3"], "got 'dip', must be one"),
+        (["schedule", "show", "dap", "--samples", "0", "--epochs", "3"], "samples: got 0, must be"),
+        (["schedule", "show", "dap", "--epochs", "3"], "Missing option '--samples'"),
+        (["fly"], "No such command 'fly'"),
+        (["retrain"], "name cameras or give --all, and not both"),
+        (["retrain", "yard", "--all"], "name cameras or give --all, and not both"),
+        (["retrain", "yrd"], "there is no camera 'yrd'; known: yard, door"),
+        (["report", "yard"], "camera 'yard' has no night yet: run `culling retrain yard`"),
+        (["models", "x"], "there is no camera 'x'"),
+        (["check", "--set", "fps=0"], "--set fps: got 0, must be > 0"),
+        (["check", "--config", "no.yaml"], "no such file: `culling init` makes one"),
+        (["init"], "exists already and is left as it is"),
+    ],
+)
+def test_bad_usage_is_one_clear_line_and_code_2(
+    folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], expected: str
+) -> None:
+    assert cli.run(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert len(err.splitlines()) == 1
+    assert err.startswith("culling: ")
+    assert expected in err
+
+
+def test_every_mistake_in_the_file_gets_its_line(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "config.yaml").write_text(
+        "cameras: {a: {source: x, classes: [p], fps: 0}, b: {source: x, clases: [p]}}",
+        encoding="utf-8",
+    )
+    assert cli.run(["check", "--json"]) == 2
+    out, err = capsys.readouterr()
+    assert "culling: config.yaml: cameras.a.fps: got 0, must be > 0\n" in err
+    assert 'cameras.b.clases: unknown key. Did you mean "classes"?' in err
+    assert json.loads(out)["exit_code"] == 2
+
+
+def test_debug_shows_the_traceback(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["report", "yrd", "--debug"]) == 2
+    assert "Traceback" in capsys.readouterr().err
+    assert cli.run(["report", "yrd"]) == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_retrain_and_report(
+    folder: Path, capsys: pytest.CaptureFixture[str], nightly: Callable[[Retrain], None]
+) -> None:
+    nightly(good_night)
+    assert cli.run(["retrain", "yard", "--json"]) == 0
+    yard = json.loads(capsys.readouterr().out)["cameras"]["yard"]
+    report = folder / "culling-data" / "reports" / "yard" / "2026-11-21" / "index.html"
+    assert (yard["state"], yard["exit_code"], yard["report"]) == ("done", 0, str(report))
+    assert cli.run(["report", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)["cameras"]
+    assert shown["yard"]["record"]["judge"]["promoted"] is True
+    assert shown["door"] is None
+    assert cli.run(["report", "yard"]) == 0
+    out = capsys.readouterr().out
+    assert "0.500 → 0.500" in out
+    assert "culled vs random" in out
+
+
+def test_one_camera_that_fails_does_not_stop_the_others_and_the_worst_code_counts(
+    folder: Path, capsys: pytest.CaptureFixture[str], nightly: Callable[[Retrain], None]
+) -> None:
+    errors = {"yard": NightError("the loss is not finite"), "door": StreamError("gone")}
+    asked = []
+
+    def retrain(config: Config, name: str, *, fresh: bool, **_: Any) -> None:
+        asked.append((name, fresh))
+        raise errors[name]
+
+    nightly(retrain)
+    assert cli.run(["retrain", "--all", "--fresh", "--json"]) == 5
+    out, err = capsys.readouterr()
+    assert asked == [("yard", True), ("door", True)]
+    assert "culling: yard: the loss is not finite\n" in err
+    codes = {name: one["exit_code"] for name, one in json.loads(out)["cameras"].items()}
+    assert codes == {"yard": 5, "door": 3}
+
+
+def test_an_interrupted_night_ends_with_130(
+    folder: Path, capsys: pytest.CaptureFixture[str], nightly: Callable[[Retrain], None]
+) -> None:
+    def retrain(config: Config, name: str, *, store: Store, **_: Any) -> None:
+        with store.running_night(name, date(2026, 11, 21)):
+            raise KeyboardInterrupt
+
+    nightly(retrain)
+    assert cli.run(["retrain", "yard"]) == 130
+    assert "interrupted: run the same command again" in capsys.readouterr().err
+    with Store(folder / "culling-data") as store:
+        night = store.latest_night("yard")
+        assert night is not None
+        assert night.state == "interrupted"
+
+
+def test_models_lists_versions(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import torch
+
+    from models.registry import ModelRegistry
+
+    registry = ModelRegistry(folder / "culling-data" / "models")
+    for version in ("a", "b"):
+        registry.add("yard", version, {"w": torch.zeros(1)}, {})
+    registry.promote("yard", "b")
+    assert cli.run(["models", "yard", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "camera": "yard", "versions": ["a", "b"], "incumbent": "b",
+    }  # fmt: skip
+    assert cli.run(["models", "yard"]) == 0
+    assert capsys.readouterr().out == "  a\n* b\n"
+    assert cli.run(["models", "door"]) == 0
+    assert "no version of its own yet" in capsys.readouterr().err
+
+
+def test_init_help_and_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.run(["init"]) == 0
+    assert list(load_config(tmp_path / "config.yaml").cameras) == ["street"]
+    assert cli.run(["--version"]) == 0
+    assert cli.run([]) == 2
+    out, _ = capsys.readouterr()
+    assert out.startswith("culling ")
+    assert "retrain" in out
+
+
+def test_help_and_schedules_start_without_torch() -> None:
+    code = (
+        "import sys; from jobs import cli\n"
+        "args = ['schedule', 'show', 'dap', '--samples', '9', '--epochs', '3', '--json']\n"
+        "assert cli.run(args) == 0\n"
+        "assert not {'torch', 'sqlalchemy', 'cv2'} & set(sys.modules)\n"
+    )
+    root = Path(__file__).resolve().parents[2]
+    subprocess.run([sys.executable, "-c", code], cwd=root, check=True, capture_output=True)
+
+
+# -- check -----------------------------------------------------------------------------------------
+
+
+def test_check_names_what_is_wrong_and_ends_with_the_worst_code(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = [
+        "--set",
+        "student.weights=builtin:no-such",
+        "--set",
+        "teacher.weights=gone.safetensors",
+    ]
+    assert cli.run(["check", "--json", *weights]) == 4
+    findings = json.loads(capsys.readouterr().out)["findings"]
+    by = {(f["camera"], f["part"]): f for f in findings}
+    assert by["yard", "stream"]["exit_code"] == 0
+    assert "320×192" in by["yard", "stream"]["detail"]
+    assert by["door", "stream"]["exit_code"] == 3
+    assert "missing.mp4" in by["door", "stream"]["detail"]
+    assert "there is no such built-in model" in by["yard", "student"]["detail"]
+    assert "gone" in by["yard", "teacher"]["detail"]
+    assert cli.run(["check", *weights]) == 4
+    assert "wrong" in capsys.readouterr().out
+
+
+def test_check_looks_into_weights(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import torch
+
+    from models.checkpoint import save_checkpoint
+
+    save_checkpoint(folder / "t.safetensors", {"w": torch.zeros(1)}, {"class_names": ["persons"]})
+    torch.save({"w": torch.zeros(1)}, folder / "s.pth")
+    settings = ["student={weights: s.pth, class_names: [person]}", "teacher.weights=t.safetensors"]
+    options = [word for setting in settings for word in ("--set", setting)]
+    assert cli.run(["check", "--json", *options]) == 4
+    found = json.loads(capsys.readouterr().out)["findings"]
+    by = {(f["camera"], f["part"]): f["detail"] for f in found}
+    assert by["yard", "student"] == f"{folder}/s.pth (1 classes)"
+    assert "'person' is unknown to the detector" in by["yard", "teacher"]
+
+
+def test_a_stream_that_hangs_is_left_behind() -> None:
+    cameras = [
+        CameraConfig(name=name, source="rtsp://me:pw@cam/1", classes=["person"])  # type: ignore[arg-type]
+        for name in ("slow", "fast")
+    ]
+    release = threading.Event()
+
+    def first_frame(camera: CameraConfig) -> str:
+        if camera.name == "slow":
+            release.wait(10)
+        return "a frame"
+
+    found = check_streams(cameras, timeout_s=0.2, first_frame=first_frame)
+    release.set()
+    assert (found["fast"].exit_code, found["slow"].exit_code) == (0, 3)
+    assert "no frame from rtsp://***@cam/1 in 0.2 s: is the camera on" in found["slow"].detail
+
+
+def test_builtin_weights_are_looked_up_by_name() -> None:
+    assert weights_path("/a/b.pth") == Path("/a/b.pth")
+    with pytest.raises(WeightsError, match="builtin:x: there is no such built-in model; known:"):
+        weights_path("builtin:x")

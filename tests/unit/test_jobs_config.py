@@ -1,0 +1,353 @@
+"""Reading config.yaml: defaults, precedence, and a clear line for each mistake."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import get_args
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from jobs.config import load_config, parse_overrides
+from jobs.errors import ConfigError
+from jobs.init import TEMPLATE, write_config
+from jobs.settings import (
+    CameraConfig,
+    CameraDefaults,
+    ConfidenceSettings,
+    Config,
+    ControlSettings,
+    CullingSettings,
+    DetectorIo,
+    TrainingSettings,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+YARD = "cameras: {yard: {source: yard.mp4, classes: [person]}}\n"
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "config.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def load(folder: Path, text: str, *overrides: str) -> Config:
+    return load_config(write(folder, text), overrides=parse_overrides(overrides))
+
+
+def problems(folder: Path, text: str, *overrides: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load(folder, text, *overrides)
+    return str(caught.value).splitlines()
+
+
+def all_keys(model: type[BaseModel]) -> set[str]:
+    keys = set(model.model_fields)
+    for field in model.model_fields.values():
+        for kind in (field.annotation, *get_args(field.annotation)):
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                keys |= all_keys(kind)
+    return keys
+
+
+# -- the shipped file ------------------------------------------------------------------------------
+
+
+def test_shipped_file_equals_the_defaults() -> None:
+    config = load_config(ROOT / "config.yaml")
+    assert config.data_dir == ROOT / Config().data_dir
+    assert config.model_copy(update={"data_dir": Config().data_dir, "cameras": {}}) == Config()
+    raw = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    assert CameraDefaults.model_validate(raw["defaults"]) == CameraDefaults()
+
+
+def test_shipped_file_names_every_key() -> None:
+    raw = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+
+    def keys(node: object) -> set[str]:
+        if not isinstance(node, dict):
+            return set()
+        return set(node).union(*map(keys, node.values()))
+
+    expected = (all_keys(CameraConfig) - all_keys(DetectorIo) - {"name"}) | set(Config.model_fields)
+    assert expected <= keys(raw)
+    text = (ROOT / "config.yaml").read_text(encoding="utf-8")
+    for key in DetectorIo.model_fields:
+        assert re.search(rf"^    #   {key}:", text, re.MULTILINE), key
+
+
+def test_every_key_is_documented() -> None:
+    text = (ROOT / "docs" / "config.md").read_text(encoding="utf-8")
+    named = {part for found in re.findall(r"`([a-z_.]+)`", text) for part in found.split(".")}
+    assert all_keys(Config) | all_keys(CameraConfig) <= named | {"name", "confidence", "control"}
+
+
+def test_root_file_is_the_template() -> None:
+    assert (ROOT / "config.yaml").read_bytes() == TEMPLATE.read_bytes()
+
+
+def test_literals_and_defaults_match_the_code_they_configure() -> None:
+    from culling_pipeline.control import ControlPlan
+    from culling_pipeline.ingest import ConfidencePlan
+    from culling_pipeline.schedule import SCHEDULES, ScheduleOptions
+    from culling_pipeline.selection import STRATEGIES
+    from culling_pipeline.train import TrainPlan
+    from models.foreign import PRESETS, ForeignOptions
+
+    def choices(model: type[BaseModel], field: str) -> tuple[str, ...]:
+        return get_args(model.model_fields[field].annotation)
+
+    assert choices(TrainingSettings, "schedule") == SCHEDULES
+    assert choices(CullingSettings, "strategy") == tuple(STRATEGIES)
+    assert TrainingSettings(pick=()).to_options() == ScheduleOptions()
+    assert TrainingSettings(pick=(), learning_rate_steps=()).to_plan() == TrainPlan()
+    for settings, plan in (
+        (ControlSettings(), ControlPlan),
+        (ConfidenceSettings(), ConfidencePlan),
+    ):
+        assert plan(**settings.model_dump()) == plan()
+    assert get_args(choices(DetectorIo, "preset")[0]) == tuple(PRESETS)
+    ours = DetectorIo(preset="yolox-coco")
+    for field in fields(ForeignOptions):
+        if field.name not in ("class_names", "outputs"):
+            assert getattr(ours, field.name) == field.default, field.name
+
+
+# -- what a good file gives ------------------------------------------------------------------------
+
+
+def test_precedence_is_defaults_file_camera_command_line(tmp_path: Path) -> None:
+    text = """
+defaults: {training: {epochs: 7, batch_size: 3}, culling: {control: {frames: 10}}}
+cameras:
+  yard: {source: a.mp4, classes: [person], training: {epochs: 9}}
+  door: {source: b.mp4, classes: [person]}
+"""
+    cameras = load(tmp_path, text).cameras
+    assert cameras["yard"].training.epochs == 9
+    assert cameras["door"].training.epochs == 7
+    assert cameras["yard"].training.batch_size == 3
+    assert cameras["yard"].training.interval == TrainingSettings().interval
+    assert cameras["door"].culling.control.frames == 10
+    cameras = load(tmp_path, text, "training.epochs=5").cameras
+    assert {c.training.epochs for c in cameras.values()} == {5}
+
+
+def test_classes_are_a_list_or_a_mapping_and_replaced_whole(tmp_path: Path) -> None:
+    text = """
+defaults: {classes: {vehicle: [car, truck]}}
+cameras:
+  a: {source: a.mp4}
+  b: {source: a.mp4, classes: [person]}
+  c: {source: a.mp4, classes: {vehicle: car, person: [pedestrian, rider]}}
+"""
+    cameras = load(tmp_path, text).cameras
+    assert cameras["a"].classes == {"vehicle": ("car", "truck")}
+    assert cameras["b"].classes == {"person": ("person",)}
+    assert cameras["c"].classes == {"vehicle": ("car",), "person": ("pedestrian", "rider")}
+    assert cameras["c"].class_names == ("vehicle", "person")
+
+
+def test_relative_paths_start_at_the_file(tmp_path: Path) -> None:
+    config = load(
+        tmp_path,
+        "cameras:\n"
+        "  a: {source: clips/a.mp4, classes: [x], student: {weights: s.safetensors}}\n"
+        "  b: {source: 'synthetic://street?seed=1', classes: [x]}\n",
+    )
+    assert config.data_dir == tmp_path / "culling-data"
+    assert config.cameras["a"].source == str(tmp_path / "clips" / "a.mp4")
+    assert config.cameras["a"].student.weights == str(tmp_path / "s.safetensors")
+    assert config.cameras["a"].teacher.weights == "builtin:street-teacher"
+    assert config.cameras["b"].source == "synthetic://street?seed=1"
+
+
+def test_data_dir_from_the_command_line_starts_where_you_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert load(tmp_path, YARD, "data_dir=d").data_dir == tmp_path / "here" / "d"
+
+
+def test_password_comes_from_the_environment_and_is_never_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("YARD_PASSWORD", "hunter2")
+    text = "cameras: {yard: {source: 'rtsp://me:${YARD_PASSWORD}@cam/1', classes: [person]}}"
+    camera = load(tmp_path, text).cameras["yard"]
+    assert camera.source == "rtsp://me:hunter2@cam/1"
+    assert "hunter2" not in repr(camera) + camera.source_shown
+    monkeypatch.setenv("YARD_PASSWORD", "other")
+    assert load(tmp_path, text).cameras["yard"].fingerprint == camera.fingerprint
+
+
+def test_fingerprint_changes_with_a_setting(tmp_path: Path) -> None:
+    before = load(tmp_path, YARD).cameras["yard"].fingerprint
+    assert load(tmp_path, YARD, "culling.keep=8").cameras["yard"].fingerprint != before
+
+
+def test_everything_is_picked_up_where_the_learning_rate_falls() -> None:
+    assert TrainingSettings(epochs=12).to_options().pick == (8,)
+    assert TrainingSettings(epochs=2).to_options().pick == ()
+    assert TrainingSettings(learning_rate_steps=(3, 9)).to_options().pick == (3, 9)
+    assert TrainingSettings(learning_rate_steps=(3,), pick=(5,)).to_options().pick == (5,)
+    assert TrainingSettings(learning_rate_steps=(3,), pick=(5,)).to_plan().learning_rate_steps == (
+        3,
+    )
+
+
+def test_preset_gives_options_and_keys_beside_it_beat_it() -> None:
+    from models.foreign import PRESETS
+
+    options = DetectorIo(preset="yolox-coco", nms_iou=0.6, height_px=416).to_options()
+    assert options.class_names == PRESETS["yolox-coco"].class_names
+    assert options.keep_aspect
+    assert (options.nms_iou, options.height_px) == (0.6, 416)
+    whole = DetectorIo(class_names=("person",), outputs="boxes-labels").to_options()
+    assert (whole.class_names, whole.outputs) == (("person",), "boxes-labels")
+
+
+# -- mistakes --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("camera", "expected"),
+    [
+        ("fps: 0", "yard.fps: got 0, must be > 0"),
+        ("fps: .nan", "yard.fps: got nan, must be a finite number"),
+        ("fps: .inf", "yard.fps: got inf, must be"),
+        ("fps: fast", "yard.fps: got 'fast', must be a number"),
+        ("fps: true", "yard.fps: got true, must be a number"),
+        ("fsp: 1", 'yard.fsp: unknown key. Did you mean "fps"?'),
+        ("zzz: 1", "yard.zzz: unknown key. Known: fps, classes,"),
+        ("name: x", "yard.name: unknown key."),
+        ("training: {epocs: 1}", 'yard.training.epocs: unknown key. Did you mean "epochs"?'),
+        ("training: {epochs: 2.5}", "yard.training.epochs: got 2.5, must be a whole number"),
+        ("training: {epochs: true}", "yard.training.epochs: got true, must be a whole number"),
+        ("training: {epochs: 0}", "yard.training.epochs: got 0, must be 1 or more"),
+        ("training: {pick: [9, 4]}", "yard.training: pick: got [9, 4], must rise"),
+        ("training: {pick: [13]}", "yard.training: pick: got [13], must rise"),
+        ("training: {learning_rate_steps: [3, 3]}", "learning_rate_steps: got [3, 3], must rise"),
+        ("training: {pick: [0]}", "yard.training.pick[0]: got 0, must be 1 or more"),
+        ("training: 5", "yard.training: got 5, must be a mapping"),
+        ("culling: {strategy: stata}", 'strategy: got \'stata\', must be one of'),
+        ("culling: {strategy: stata}", 'Did you mean "strata"?'),
+        ("culling: {control: {share: 1}}", "yard.culling.control.share: got 1, must be < 1"),
+        ("judging: {compare_random: 1}", "compare_random: got 1, must be true or false"),
+        ("student: {weights: s.onnx}", "yard.student: weights: got 's.onnx', must be builtin:"),
+        ("student: {weights: s.pth}", "yard.student: class_names: missing, a .pth does not say"),
+        ("student: {weights: ''}", "yard.student.weights: got '', must not be empty"),
+        ("teacher: {weights: t.xml}", "yard.teacher: io: missing, t.xml needs it"),
+        ("teacher: {io: {mean: 3}}", "yard.teacher.io.mean: got 3, must be a list"),
+        ("teacher: {io: {scale: [1, 1, 0]}}", "teacher.io.scale[2]: got 0, must be > 0"),
+        ("teacher: {io: {channel_order: bgr}}", "io: give a preset, or class_names and outputs"),
+        ("classes: [a, a]", "yard.classes: got ['a', 'a'], must not hold a name twice"),
+        ("classes: [no]", "yard.classes: got [False], must hold names only: put false in quotes"),
+        ("classes: person", "yard.classes: got 'person', must be a list of names, or a mapping"),
+        ("classes: []", "yard: classes: missing, name what this camera is to find"),
+        ("source: ''", "yard.source: got '', must not be empty"),
+        ("source: '${NOT_SET_ANYWHERE}'", "environment variable NOT_SET_ANYWHERE is not set"),
+    ],
+)  # fmt: skip
+def test_mistake_in_a_camera(tmp_path: Path, camera: str, expected: str) -> None:
+    base = {"source": "a.mp4", "classes": ["person"]} | yaml.safe_load(camera)
+    lines = problems(tmp_path, yaml.safe_dump({"cameras": {"yard": base}}))
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("config.yaml: cameras.yard")
+    assert expected in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "config.yaml: must be a mapping with the key `cameras`"),
+        ("data_dir: x", "config.yaml: cameras: must hold at least one camera"),
+        ("cameras: {}", "config.yaml: cameras: must hold at least one camera"),
+        ("cameras: {yard: }", "config.yaml: cameras.yard: must be a mapping with the key `source`"),
+        ("cameras: {yard: {classes: [x]}}", "config.yaml: cameras.yard.source: missing"),
+        ("cameras: {no: {source: x}}", "cameras.False: a camera's name must be text"),
+        ("cameras: {A/b: {source: x, classes: [x]}}", "A/b: a camera's name must be of a-z, 0-9"),
+        (YARD + "wrokers: 2", 'config.yaml: wrokers: unknown key. Did you mean "workers"?'),
+        (YARD + "workers: 0", "config.yaml: workers: got 0, must be 1 or more"),
+        (YARD + "device: gpu", "config.yaml: device: got 'gpu', must be one of 'auto', 'cpu'"),
+        (YARD + "defaults: 3", "config.yaml: defaults: must be a mapping"),
+        (YARD + "defaults: {fps: 0}", "config.yaml: defaults.fps: got 0, must be > 0"),
+        (YARD + YARD, "config.yaml: line 2: 'cameras' is given twice (first in line 1)"),
+        ("cameras:\n  a: [", "config.yaml: line 2, column 7: not valid YAML: "),
+        ("cameras: \x00", "config.yaml: not valid YAML: "),
+    ],
+)
+def test_mistake_in_the_file(tmp_path: Path, text: str, expected: str) -> None:
+    lines = problems(tmp_path, text)
+    assert expected in lines[0], lines
+    assert len(lines) == 1 or "not valid" in lines[0], lines
+
+
+def test_camera_given_twice(tmp_path: Path) -> None:
+    text = "cameras:\n  yard: {source: a, classes: [x]}\n  yard: {source: b, classes: [x]}\n"
+    assert problems(tmp_path, text) == [
+        "config.yaml: line 3: 'yard' is given twice (first in line 2)"
+    ]
+
+
+def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
+    text = """
+wrokers: 2
+defaults: {training: {epochs: 0}}
+cameras:
+  yard: {source: a.mp4, classes: [person], fps: 0, fsp: 1}
+  door: {classes: [person]}
+"""
+    lines = problems(tmp_path, text)
+    assert [line.split(": ")[1] for line in lines] == [
+        "wrokers", "defaults.training.epochs", "cameras.yard.fps", "cameras.yard.fsp",
+        "cameras.door.source",
+    ]  # fmt: skip
+
+
+def test_mistake_on_the_command_line_says_so(tmp_path: Path) -> None:
+    assert problems(tmp_path, YARD, "training.epochs=0") == [
+        "--set training.epochs: got 0, must be 1 or more"
+    ]
+    assert problems(tmp_path, YARD, "workers=0") == ["--set workers: got 0, must be 1 or more"]
+    with pytest.raises(ConfigError, match=r"--set training: must look like training\.epochs=5"):
+        parse_overrides(["training"])
+    with pytest.raises(ConfigError, match=r"--set fps=\[: the value is not valid YAML"):
+        parse_overrides(["fps=["])
+
+
+def test_no_password_in_a_message(tmp_path: Path) -> None:
+    text = "cameras: {yard: {source: ['rtsp://me:hunter2@cam/1'], classes: [person]}}"
+    lines = problems(tmp_path, text)
+    assert "hunter2" not in lines[0]
+    assert "must be text" in lines[0]
+
+
+def test_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no such file: `culling init` makes one"):
+        load_config(tmp_path / "config.yaml")
+
+
+def test_unreadable_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_config(tmp_path)
+    (tmp_path / "latin.yaml").write_bytes(b"data_dir: caf\xe9")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_config(tmp_path / "latin.yaml")
+
+
+def test_init_writes_a_file_that_loads_and_never_overwrites(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    write_config(path)
+    assert list(load_config(path).cameras) == ["street"]
+    path.write_text("mine", encoding="utf-8")
+    with pytest.raises(ConfigError, match="exists already and is left as it is"):
+        write_config(path)
+    assert path.read_text(encoding="utf-8") == "mine"
+    with pytest.raises(ConfigError, match="there is no folder"):
+        write_config(tmp_path / "nowhere" / "config.yaml")
