@@ -57,7 +57,8 @@ class IngestRecord(Record):
     """What went by, and which frames were kept on disk.
 
     `survivors` (by confidence loss, hardest first), `control` and `random` hold frame ids; a
-    frame may be survivor and random at once, never control and anything else.
+    frame may be survivor and random at once, never control and anything else. `control_is` says in
+    words how the control slice was set aside.
     """
 
     frames_seen: int
@@ -67,6 +68,7 @@ class IngestRecord(Record):
     survivors: tuple[int, ...]
     control: tuple[int, ...]
     random: tuple[int, ...]
+    control_is: str = ""
     histogram_edges: tuple[float, ...]
     histogram_counts: tuple[int, ...]
     course: tuple[CoursePoint, ...]

@@ -56,7 +56,8 @@ def build_model(spec: DetectorSpec) -> nn.Module:
     if not spec.class_names:
         message = "a detector needs at least one class name"
         raise ModelError(message)
-    model = _build_ours(spec) if spec.architecture in LAYERS else _build_torchvision(spec)
+    ours = spec.architecture in LAYERS
+    model: nn.Module = _build_ours(spec) if ours else _build_torchvision(spec)
     set_image_size(model, spec.height_px, spec.width_px)
     return model
 
@@ -71,7 +72,7 @@ def _build_ours(spec: DetectorSpec) -> nn.Module:
         out_channels=channels,
     )
     hidden = max(256, round(1024 * spec.width))
-    return FasterRCNN(
+    model: nn.Module = FasterRCNN(
         backbone,
         rpn_anchor_generator=AnchorGenerator(
             tuple((side,) for side in spec.anchor_px), ((0.5, 1.0, 2.0),) * 5
@@ -85,6 +86,7 @@ def _build_ours(spec: DetectorSpec) -> nn.Module:
         rpn_batch_size_per_image=256 if spec.proposals >= 1000 else 128,
         box_batch_size_per_image=512 if spec.proposals >= 1000 else 128,
     )
+    return model
 
 
 def _build_torchvision(spec: DetectorSpec) -> nn.Module:
@@ -114,6 +116,11 @@ def set_image_size(model: nn.Module, height_px: int, width_px: int) -> None:
     transform.max_size = max(height_px, width_px)
 
 
+def scaled(height_px: int, width_px: int, scale: float) -> tuple[int, int]:
+    """Height and width at a scale, never below 32 px (one cell of the coarsest stage)."""
+    return max(32, round(height_px * scale)), max(32, round(width_px * scale))
+
+
 def to_tensor(image: NDArray[np.uint8]) -> Tensor:
     """H×W×3 uint8 to 3×H×W float32 in 0…1, as torchvision's detectors take it."""
     return torch.from_numpy(image).permute(2, 0, 1).to(torch.float32).div_(255.0)
@@ -141,18 +148,10 @@ class TorchDetector:
         """Names of the labels."""
         return self.spec.class_names
 
-    def at_scale(self, scale: float) -> TorchDetector:
-        """The same weights working at `scale` times this size (Dataset Culling, sec. 2.2).
-
-        The two share the model: use one at a time.
-        """
-        height = max(32, round(self.spec.height_px * scale))
-        width = max(32, round(self.spec.width_px * scale))
-        return TorchDetector(
-            self.model,
-            replace(self.spec, height_px=height, width_px=width),
-            device=str(self.device),
-        )
+    def at_size(self, height_px: int, width_px: int) -> TorchDetector:
+        """The same weights working at another size. The two share the model: use one at a time."""
+        spec = replace(self.spec, height_px=height_px, width_px=width_px)
+        return TorchDetector(self.model, spec, device=str(self.device))
 
     def predict(self, images: Sequence[NDArray[np.uint8]]) -> list[Detections]:
         """See `models.base.Detector.predict`."""

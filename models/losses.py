@@ -38,8 +38,7 @@ def image_losses(model: nn.Module, images: list[Tensor], targets: Targets) -> di
 def _one_at_a_time(model: nn.Module, images: list[Tensor], targets: Targets) -> dict[str, Tensor]:
     singles = [model([i], [t]) for i, t in zip(images, targets, strict=True)]
     return {
-        name: torch.stack([single[name] for single in singles]) / len(images)
-        for name in singles[0]
+        name: torch.stack([single[name] for single in singles]) / len(images) for name in singles[0]
     }
 
 
@@ -57,7 +56,10 @@ def _rpn_losses(
     count = len(anchors)
     per_level = [o[0].shape[0] * o[0].shape[1] * o[0].shape[2] for o in objectness]
     objectness, deltas = concat_box_prediction_layers(objectness, deltas)
-    objectness, deltas = objectness.float(), deltas.float()  # boxes need more bits than bfloat16 has
+    objectness, deltas = (
+        objectness.float(),
+        deltas.float(),
+    )  # boxes need more bits than bfloat16 has
     decoded = rpn.box_coder.decode(deltas.detach(), anchors).view(count, -1, 4)
     proposals, _ = rpn.filter_proposals(decoded, objectness, images.image_sizes, per_level)  # type: ignore[attr-defined]
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck, conv1x1
 
-LAYERS: dict[str, tuple[type[nn.Module], tuple[int, int, int, int]]] = {
+LAYERS: dict[str, tuple[Any, tuple[int, int, int, int]]] = {
     "resnet18": (BasicBlock, (2, 2, 2, 2)),
     "resnet34": (BasicBlock, (3, 4, 6, 3)),
     "resnet50": (Bottleneck, (3, 4, 6, 3)),
@@ -38,13 +40,11 @@ class ResNetTrunk(nn.Module):
         self.stage_channels = [base * 2**k * block.expansion for k in range(4)]
         self._start_weights()
 
-    def _stage(self, block: type[nn.Module], planes: int, count: int, *, stride: int) -> nn.Module:
+    def _stage(self, block: Any, planes: int, count: int, *, stride: int) -> nn.Module:
         out = planes * block.expansion
         shortcut: nn.Module | None = None
         if stride != 1 or self._channels != out:
-            shortcut = nn.Sequential(
-                conv1x1(self._channels, out, stride), nn.BatchNorm2d(out)
-            )
+            shortcut = nn.Sequential(conv1x1(self._channels, out, stride), nn.BatchNorm2d(out))
         blocks = [block(self._channels, planes, stride, shortcut)]
         self._channels = out
         blocks += [block(out, planes) for _ in range(1, count)]
@@ -57,7 +57,9 @@ class ResNetTrunk(nn.Module):
         for module in self.modules():
             last = getattr(module, "bn3", None) or getattr(module, "bn2", None)
             if isinstance(last, nn.BatchNorm2d):
-                nn.init.zeros_(last.weight)  # each block starts as its shortcut: deep slim nets train
+                nn.init.zeros_(
+                    last.weight
+                )  # each block starts as its shortcut: deep slim nets train
 
     def forward(self, images: Tensor) -> Tensor:
         out = self.maxpool(self.relu(self.bn1(self.conv1(images))))

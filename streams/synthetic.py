@@ -131,6 +131,8 @@ def _read_option(key: str, text: str, *, camera: str) -> float:
     except ValueError:
         value = math.nan
     if not low <= value <= high:
-        message = f"camera {camera!r}: {key}={text} in a synthetic:// address must be {low:g}…{high:g}"
+        message = (
+            f"camera {camera!r}: {key}={text} in a synthetic:// address must be {low:g}…{high:g}"
+        )
         raise SourceUrlError(message)
     return value

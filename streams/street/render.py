@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from streams.street import sprites
 from streams.street.light import Light, light_at
-from streams.street.scene import Scene
+from streams.street.scene import Clutter, Scene
 from streams.street.traffic import CLASS_NAMES, Actor, actors_at
 
 MIN_VISIBLE = 0.3
@@ -57,7 +57,7 @@ class StreetRenderer:
     def _paint_things(self, canvas: NDArray[np.float32], actors: list[Actor]) -> Truth:
         """Paint actors and clutter from far to near; who owns which pixel gives the boxes."""
         self._owner[:] = 0
-        things: list[tuple[float, Actor | sprites.Clutter]] = [(a.z_m, a) for a in actors]
+        things: list[tuple[float, Actor | Clutter]] = [(a.z_m, a) for a in actors]
         things += [(c.z_m, c) for c in self.scene.clutter]
         painted: list[tuple[int, Actor, int]] = []
         for number, (_, thing) in enumerate(sorted(things, key=lambda t: -t[0]), start=1):
@@ -81,9 +81,7 @@ class StreetRenderer:
             np.array(boxes, np.float32).reshape(-1, 4), np.array(labels, np.int64).reshape(-1)
         )
 
-    def _cast_shadows(
-        self, canvas: NDArray[np.float32], actors: list[Actor], light: Light
-    ) -> None:
+    def _cast_shadows(self, canvas: NDArray[np.float32], actors: list[Actor], light: Light) -> None:
         shade = np.ones(canvas.shape[:2], np.float32)
         things = [(a.x_m, a.z_m, *sprites.shadow_size(a)) for a in actors]
         things += [(c.x_m, c.z_m, 0.35, c.height_m) for c in self.scene.clutter]

@@ -106,7 +106,8 @@ def make_scene(seed: int, *, width_px: int = 320, height_px: int = 192) -> Scene
         parking=parking,
         clutter=_place_clutter(rng),
         lamps=tuple(
-            (float(rng.uniform(-9, 9)), float(rng.uniform(9, 26))) for _ in range(rng.integers(2, 5))
+            (float(rng.uniform(-9, 9)), float(rng.uniform(9, 26)))
+            for _ in range(rng.integers(2, 5))
         ),
         infrared_night=bool(rng.random() < 0.4),
         lens_blur=float(rng.uniform(0.0, 0.8)),
@@ -204,7 +205,11 @@ def _place_clutter(rng: np.random.Generator) -> tuple[Clutter, ...]:
         z = float(rng.uniform(8, 34))
         colour = tuple(int(v) for v in rng.integers(25, 190, 3))
         if kind in ("bush", "tree"):
-            colour = (int(rng.integers(25, 70)), int(rng.integers(60, 120)), int(rng.integers(20, 60)))
+            colour = (
+                int(rng.integers(25, 70)),
+                int(rng.integers(60, 120)),
+                int(rng.integers(20, 60)),
+            )
         things.append(
             Clutter(
                 kind,
@@ -235,9 +240,7 @@ def _paint_background(scene: Scene) -> NDArray[np.float32]:
     return np.clip(canvas * np.array(scene.tint, np.float32), 0, 255).astype(np.float32)
 
 
-def _paint_buildings(
-    canvas: NDArray[np.float32], scene: Scene, rng: np.random.Generator
-) -> None:
+def _paint_buildings(canvas: NDArray[np.float32], scene: Scene, rng: np.random.Generator) -> None:
     width, base = scene.width_px, int(scene.horizon_px + rng.uniform(2, 9) * scene.height_px / 192)
     x = -int(rng.integers(0, 30))
     while x < width:
@@ -253,9 +256,7 @@ def _paint_buildings(
         x += w
 
 
-def _paint_lane(
-    canvas: NDArray[np.float32], scene: Scene, track: Track, grey: float
-) -> None:
+def _paint_lane(canvas: NDArray[np.float32], scene: Scene, track: Track, grey: float) -> None:
     """A strip of asphalt 3.6 m wide along the track, with a dashed edge."""
     a, b = np.array(track.start_xz), np.array(track.end_xz)
     normal = np.array([(b - a)[1], -(b - a)[0]]) / track.length_m
@@ -272,9 +273,7 @@ def _paint_lane(
         cv2.line(canvas, ends[0], ends[1], [grey + 95] * 3, 1, cv2.LINE_AA)
 
 
-def _paint_walk_slabs(
-    canvas: NDArray[np.float32], scene: Scene, rng: np.random.Generator
-) -> None:
+def _paint_walk_slabs(canvas: NDArray[np.float32], scene: Scene, rng: np.random.Generator) -> None:
     """Patches on the ground: man-holes, repairs, stains; flat, so never an object."""
     for _ in range(int(rng.integers(6, 18))):
         z = float(rng.uniform(6, 30))
@@ -300,4 +299,4 @@ def _lamp_pools(scene: Scene) -> NDArray[np.float32]:
         cx, cy, scale = scene.column(x_m, z_m), scene.row(z_m), scene.px_per_m(z_m)
         rx, ry = 5.5 * scale, max(5.5 * scale * scene.camera_m / z_m, 0.06 * scene.height_px)
         light += np.exp(-(((xs - cx) / rx) ** 2) - ((ys - cy) / ry) ** 2)
-    return np.minimum(light, 1.2).astype(np.float32)
+    return np.asarray(np.minimum(light, 1.2), np.float32)

@@ -65,7 +65,9 @@ def _full_area(outlines: list[NDArray[np.float64]]) -> int:
 
 def shadow_size(actor: Actor) -> tuple[float, float]:
     """Width and height in metres of what throws the actor's shadow."""
-    return {"person": (0.5, 1.7), "car": (_car_width(actor), 1.3), "bicycle": (1.0, 1.6)}[actor.kind]
+    return {"person": (0.5, 1.7), "car": (_car_width(actor), 1.3), "bicycle": (1.0, 1.6)}[
+        actor.kind
+    ]
 
 
 def lamps(scene: Scene, actor: Actor) -> Iterator[tuple[float, float, Sequence[float], float]]:
@@ -109,7 +111,12 @@ def _limb(a: Point, b: Point, width: float) -> list[Point]:
     du, dv = b[0] - a[0], b[1] - a[1]
     length = max(math.hypot(du, dv), 1e-6)
     nu, nv = -dv / length * width / 2, du / length * width / 2
-    return [(a[0] + nu, a[1] + nv), (b[0] + nu, b[1] + nv), (b[0] - nu, b[1] - nv), (a[0] - nu, a[1] - nv)]
+    return [
+        (a[0] + nu, a[1] + nv),
+        (b[0] + nu, b[1] + nv),
+        (b[0] - nu, b[1] - nv),
+        (a[0] - nu, a[1] - nv),
+    ]
 
 
 def _person(actor: Actor) -> Iterator[Shape]:
@@ -122,9 +129,17 @@ def _person(actor: Actor) -> Iterator[Shape]:
     yield _limb((0.06 * s, 0.85 * s), (stride, 0.0), 0.17 * s), dark
     yield _limb((-0.06 * s, 0.85 * s), (-stride, 0.0), 0.17 * s), list(legs)
     swing = 0.22 * math.sin(actor.phase)
-    yield _limb((wide / 2, 1.38 * s), (wide / 2 - swing * side, 0.85 * s), 0.12 * s), [c * 0.85 for c in coat]
+    yield (
+        _limb((wide / 2, 1.38 * s), (wide / 2 - swing * side, 0.85 * s), 0.12 * s),
+        [c * 0.85 for c in coat],
+    )
     yield _limb((-wide / 2, 1.38 * s), (-wide / 2 + swing * side, 0.85 * s), 0.12 * s), list(coat)
-    torso = [(-wide / 2, 0.8 * s), (wide / 2, 0.8 * s), (wide / 2 * 1.1, 1.42 * s), (-wide / 2 * 1.1, 1.42 * s)]
+    torso = [
+        (-wide / 2, 0.8 * s),
+        (wide / 2, 0.8 * s),
+        (wide / 2 * 1.1, 1.42 * s),
+        (-wide / 2 * 1.1, 1.42 * s),
+    ]
     yield torso, list(coat)
     skin = 95 + 110 * (actor.colour[0] / 255)
     yield _round(0.0, 1.6 * s, 0.12 * s, 0.15 * s), [skin, skin * 0.78, skin * 0.64]
@@ -145,7 +160,12 @@ def _car(actor: Actor) -> Iterator[Shape]:
         yield [(u * facing, v * s) for u, v in hull], body
         cabin = [(-half * 0.75, 0.92), (half * 0.45, 0.92), (half * 0.2, 1.42), (-half * 0.6, 1.42)]
         yield [(u * facing, v * s) for u, v in cabin], dark
-        pane = [(-half * 0.64, 0.96), (half * 0.36, 0.96), (half * 0.16, 1.34), (-half * 0.54, 1.34)]
+        pane = [
+            (-half * 0.64, 0.96),
+            (half * 0.36, 0.96),
+            (half * 0.16, 1.34),
+            (-half * 0.54, 1.34),
+        ]
         yield [(u * facing, v * s) for u, v in pane], _GLASS
         for wheel in (-0.62, 0.62):
             yield _round(half * wheel, 0.3 * s, 0.32 * s, 0.32 * s), _TYRE
@@ -153,8 +173,24 @@ def _car(actor: Actor) -> Iterator[Shape]:
         yield _box(-half * 0.9, 0.02, -half * 0.55, 0.5 * s), _TYRE
         yield _box(half * 0.55, 0.02, half * 0.9, 0.5 * s), _TYRE
         yield _box(-half, 0.22 * s, half, 0.95 * s), body
-        yield [(-half * 0.85, 0.93 * s), (half * 0.85, 0.93 * s), (half * 0.65, 1.45 * s), (-half * 0.65, 1.45 * s)], dark
-        yield [(-half * 0.72, 0.97 * s), (half * 0.72, 0.97 * s), (half * 0.56, 1.36 * s), (-half * 0.56, 1.36 * s)], _GLASS
+        yield (
+            [
+                (-half * 0.85, 0.93 * s),
+                (half * 0.85, 0.93 * s),
+                (half * 0.65, 1.45 * s),
+                (-half * 0.65, 1.45 * s),
+            ],
+            dark,
+        )
+        yield (
+            [
+                (-half * 0.72, 0.97 * s),
+                (half * 0.72, 0.97 * s),
+                (half * 0.56, 1.36 * s),
+                (-half * 0.56, 1.36 * s),
+            ],
+            _GLASS,
+        )
 
 
 def _bicycle(actor: Actor) -> Iterator[Shape]:
@@ -174,7 +210,10 @@ def _bicycle(actor: Actor) -> Iterator[Shape]:
     yield _limb(hip, shoulder, 0.34 * s), list(actor.colour)
     yield _limb(shoulder, (front * 0.8, 0.98), 0.11 * s), [c * 0.85 for c in actor.colour]
     skin = 95 + 110 * (actor.colour[0] / 255)
-    yield _round(shoulder[0] + 0.05 * facing, 1.62 * s, 0.12 * s, 0.15 * s), [skin, skin * 0.78, skin * 0.64]
+    yield (
+        _round(shoulder[0] + 0.05 * facing, 1.62 * s, 0.12 * s, 0.15 * s),
+        [skin, skin * 0.78, skin * 0.64],
+    )
 
 
 def _clutter(thing: Clutter) -> Iterator[Shape]:

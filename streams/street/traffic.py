@@ -56,7 +56,9 @@ def busyness(kind: str, hour: float) -> float:
         "person": ((8.2, 1.2, 0.8), (12.7, 1.6, 0.9), (17.8, 1.8, 1.0), (20.8, 2.0, 0.6)),
         "bicycle": ((8.0, 1.2, 1.0), (17.4, 1.6, 1.0), (13.5, 3.0, 0.4), (21.0, 1.8, 0.3)),
     }[kind]
-    day = sum(h * math.exp(-(((hour - at + 12) % 24 - 12) ** 2) / (2 * w * w)) for at, w, h in peaks)
+    day = sum(
+        h * math.exp(-(((hour - at + 12) % 24 - 12) ** 2) / (2 * w * w)) for at, w, h in peaks
+    )
     return min(1.0, 0.07 + 0.93 * day)
 
 

@@ -1,0 +1,73 @@
+"""Which frames measure and never train: the control slice.
+
+It is what keeps everybody honest. Frames come in blocks of time, so that a frame next to a
+training frame does not count as unseen; the blocks are drawn at random, one in each group of
+neighbouring blocks, so that every hour is measured. For a recording of minutes there are no
+honest blocks: there its last stretch is the control slice, as in Dataset Culling (sec. 3: train on
+the first 24 hours, validate on the next 6).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+SHORT_S = 3600.0
+"""A recording shorter than this is split into a first and a last stretch."""
+
+Placement = Literal["auto", "blocks", "end"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlPlan:
+    """How much of a source is set aside: `share` of its time, at most `frames` frames of that."""
+
+    frames: int = 240
+    share: float = 0.2
+    block_s: float = 300.0
+    placement: Placement = "auto"
+
+
+class ControlSlice:
+    """Says of any presentation time whether it belongs to training or to control."""
+
+    def __init__(self, plan: ControlPlan, *, duration_s: float | None, seed: int) -> None:
+        self._plan = plan
+        self._duration_s = duration_s
+        self._seed = seed
+        short = duration_s is not None and duration_s < SHORT_S
+        self._at_end = plan.placement == "end" or (plan.placement == "auto" and short)
+        self._group = max(2, round(1 / plan.share))
+
+    @property
+    def description(self) -> str:
+        """In words, for the report."""
+        if self._at_end:
+            return f"the last {self._plan.share:.0%} of the recording"
+        return (
+            f"random blocks of {self._plan.block_s:g} s, one in {self._group}, over the whole day"
+        )
+
+    def holds(self, time_s: float) -> bool:
+        """Whether a frame at this time only measures."""
+        if self._at_end and self._duration_s is not None:
+            return time_s >= self._duration_s * (1 - self._plan.share)
+        block = math.floor(time_s / self._plan.block_s)
+        group, place = divmod(block, self._group)
+        rng = np.random.default_rng([self._seed, 11, group])
+        return place == int(rng.integers(self._group))
+
+    def group_of(self, time_s: float) -> int:
+        """The stretch of time (stratum) a control frame is drawn from."""
+        if self._at_end and self._duration_s is not None:
+            done = time_s / self._duration_s
+            return int((done - (1 - self._plan.share)) / self._plan.share * 24)
+        return math.floor(time_s / self._plan.block_s / self._group)
+
+    def block_of(self, time_s: float) -> int:
+        """The block of time a control frame lies in: frames of one block are not independent, so
+        the bootstrap draws whole blocks."""
+        return self.group_of(time_s)

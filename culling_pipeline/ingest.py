@@ -1,0 +1,290 @@
+"""The day: every sampled frame is scored by the student, and a bounded few stay on disk."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from culling_pipeline.confidence import Reduce, frame_loss, standardised_losses
+from culling_pipeline.control import ControlPlan, ControlSlice
+from culling_pipeline.parallel import DetectorPool
+from culling_pipeline.progress import Progress
+from culling_pipeline.records import Cost, CoursePoint, IngestRecord, StoredFrame
+from culling_pipeline.reservoir import Drawn, Reservoir
+from culling_pipeline.selection import Candidates, Strategy, parts_of_day
+from models.boxes import Detections
+from streams.base import Frame, FrameSource
+from streams.sampler import Sampler
+
+JPEG_QUALITY = 90
+DAY_S = 86_400.0
+BATCH = 8
+_COURSE_POINTS = 96
+_HISTOGRAM_BINS = 40
+
+
+class EmptyDayError(Exception):
+    """The source gave too few frames for a night."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfidencePlan:
+    """How L_conf is computed (Dataset Culling, sec. 2.1); see `confidence.py`."""
+
+    q: float = 3.0
+    b: float = 0.5
+    min_score: float = 0.2
+    reduce: Reduce = "sum"
+    standardise: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestPlan:
+    """What is taken from a day: one frame per `interval_s`, `survivors` for the teacher out of
+    `parts` equal parts of the day, `random` drawn at random, and the control slice."""
+
+    interval_s: float
+    survivors: int
+    random: int
+    parts: int
+    control: ControlPlan
+    confidence: ConfidencePlan
+    seed: int
+
+
+def ingest(
+    source: FrameSource,
+    pool: DetectorPool,
+    strategy: Strategy,
+    *,
+    plan: IngestPlan,
+    n_classes: int,
+    folder: Path,
+    progress: Progress,
+) -> tuple[IngestRecord, dict[int, Detections]]:
+    """Watch the whole source; afterwards `folder` holds exactly the frames the record names.
+
+    Also returns what the student said of those frames, by frame id.
+    """
+    shutil.rmtree(folder, ignore_errors=True)  # left over from an ingest that was cut off
+    folder.mkdir(parents=True, mode=0o700)
+    day = _Day(plan, source, folder, n_classes)
+    duration_s = source.info.duration_s
+    expected = None if duration_s is None else math.ceil(duration_s / plan.interval_s)
+    with progress.stage("watching the day", expected) as advance:
+        for frames, found in _scored(source, pool, plan.interval_s):
+            for frame, detections in zip(frames, found, strict=True):
+                day.take(frame, detections)
+            advance(len(frames))
+    record = day.record(
+        strategy, Cost(stage="student scoring", images=pool.images, seconds=pool.seconds)
+    )
+    return record, {frame.id: day.found[frame.id] for frame in record.frames}
+
+
+def _scored(
+    source: FrameSource, pool: DetectorPool, interval_s: float
+) -> Iterator[tuple[list[Frame], list[Detections]]]:
+    """Sampled frames in batches, with the student's detections."""
+    waiting: list[list[Frame]] = []
+
+    def batches() -> Iterator[list[NDArray[np.uint8]]]:
+        for batch in _in_batches(source.frames(Sampler(interval_s))):
+            waiting.append(batch)
+            yield [frame.image for frame in batch]
+
+    for found in pool.predict(batches()):
+        yield waiting.pop(0), found
+
+
+def _in_batches(frames: Iterator[Frame]) -> Iterator[list[Frame]]:
+    batch: list[Frame] = []
+    for frame in frames:
+        if batch and (len(batch) == BATCH or batch[0].image.shape != frame.image.shape):
+            yield batch
+            batch = []
+        batch.append(frame)
+    if batch:
+        yield batch
+
+
+@dataclass
+class _Day:
+    """What is known of the day so far."""
+
+    plan: IngestPlan
+    source: FrameSource
+    folder: Path
+    n_classes: int
+    losses: list[float] = field(default_factory=list)
+    walls: list[datetime] = field(default_factory=list)
+    found: dict[int, Detections] = field(default_factory=dict)
+    unsure: list[Detections] = field(default_factory=list)
+    frames: dict[int, StoredFrame] = field(default_factory=dict)
+    shape: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        plan, duration_s = self.plan, self.source.info.duration_s
+        self._duration_s = duration_s or DAY_S
+        self._rng = np.random.default_rng([plan.seed, 21])
+        self._reservoir = Reservoir(
+            survivors=plan.survivors, parts=plan.parts, drawn=plan.random, rng=self._rng
+        )
+        self._control_slice = ControlSlice(plan.control, duration_s=duration_s, seed=plan.seed)
+        self._control: dict[int, Drawn] = defaultdict(lambda: Drawn(plan.control.frames, self._rng))
+
+    def take(self, frame: Frame, detections: Detections) -> None:
+        """Score one frame, and store it if it may be needed."""
+        frame_id = len(self.losses)
+        loss = self._loss(detections)
+        self.losses.append(loss)
+        self.walls.append(frame.wall_time)
+        if self.plan.confidence.standardise:
+            self.unsure.append(detections.above(self.plan.confidence.min_score))
+        self.shape = self.shape or frame.image.shape
+        part = int(
+            parts_of_day(
+                np.array([frame.time_s]), start_s=0.0, end_s=self._duration_s, parts=self.plan.parts
+            )[0]
+        )
+        if frame.image.shape != self.shape:
+            return  # the camera changed its size in mid-day: seen and scored, but of no further use
+        if self._control_slice.holds(frame.time_s):
+            gone = self._control[self._control_slice.group_of(frame.time_s)].offer(frame_id)
+            stored, freed = gone != frame_id, [] if gone in (None, frame_id) else [gone]
+        else:
+            stored, freed = self._reservoir.offer(frame_id, part, loss)
+        for old in freed:
+            self._drop(old)
+        if stored:
+            self.found[frame_id] = detections
+            self.frames[frame_id] = _store(frame, frame_id, part, loss, self.folder)
+
+    def _drop(self, frame_id: int) -> None:
+        (self.folder / self.frames.pop(frame_id).path).unlink()
+        del self.found[frame_id]
+
+    def _loss(self, detections: Detections) -> float:
+        plan = self.plan.confidence
+        return frame_loss(
+            detections, min_score=plan.min_score, reduce=plan.reduce, q=plan.q, b=plan.b
+        )
+
+    def record(self, strategy: Strategy, cost: Cost) -> IngestRecord:
+        """Choose survivors, control slice and random frames; delete the rest."""
+        losses = self._final_losses()
+        self.frames = {
+            i: f.model_copy(update={"confidence_loss": float(losses[i])})
+            for i, f in self.frames.items()
+        }
+        control = self._draw_control()
+        if len(self.losses) < 10 or not control or len(self.frames) - len(control) < 2:
+            message = (
+                f"{self.source.info.location}: {len(self.losses)} frames were sampled, too few "
+                "to keep some for training and some for measuring: raise the camera's fps, or "
+                "give it a longer recording"
+            )
+            raise EmptyDayError(message)
+        random = sorted(self._reservoir.drawn)
+        allowed = sorted(self._reservoir.hard) if strategy.uses_teacher else random
+        candidates = Candidates.from_frames(
+            [self.frames[i] for i in allowed], n_parts=self.plan.parts
+        )
+        survivors = strategy.survivors(candidates, self.plan.survivors, self._rng)
+        wanted = {*survivors, *random, *control}
+        for i in set(self.frames) - wanted:
+            self._drop(i)
+        counts, edges = np.histogram(losses, bins=_HISTOGRAM_BINS)
+        return IngestRecord(
+            frames_seen=len(self.losses),
+            width_px=self.shape[1],
+            height_px=self.shape[0],
+            frames=tuple(self.frames[i] for i in sorted(self.frames)),
+            survivors=survivors,
+            control=control,
+            random=tuple(random),
+            control_is=self._control_slice.description,
+            histogram_edges=tuple(float(e) for e in edges),
+            histogram_counts=tuple(int(c) for c in counts),
+            course=_course(self.walls, losses),
+            costs=(cost,),
+        )
+
+    def _final_losses(self) -> NDArray[np.float64]:
+        """With the whole day known, standardised per class if that is wanted."""
+        plan = self.plan.confidence
+        if not plan.standardise:
+            return np.array(self.losses)
+        return standardised_losses(
+            self.unsure, self.n_classes, min_score=plan.min_score, q=plan.q, b=plan.b
+        )
+
+    def _draw_control(self) -> tuple[int, ...]:
+        """The same number from every stretch of time, as far as it has them."""
+        groups = [sorted(drawn.ids) for drawn in self._control.values()]
+        queues = [list(self._rng.permutation(ids)) for ids in groups]
+        chosen: list[int] = []
+        while len(chosen) < self.plan.control.frames and any(queues):
+            for queue in queues:
+                if queue and len(chosen) < self.plan.control.frames:
+                    chosen.append(int(queue.pop()))
+        return tuple(sorted(chosen))
+
+
+def _store(frame: Frame, frame_id: int, part: int, loss: float, folder: Path) -> StoredFrame:
+    name = f"{frame_id:06d}.jpg"
+    path, aside = folder / name, folder / f"{name}.tmp"
+    quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+    done, data = cv2.imencode(".jpg", frame.image[..., ::-1], quality)
+    if not done:
+        message = f"camera {frame.camera!r}: frame {frame_id} could not be encoded as JPEG"
+        raise ValueError(message)
+    aside.write_bytes(data.tobytes())
+    aside.replace(path)
+    return StoredFrame(
+        id=frame_id,
+        path=name,
+        time_s=frame.time_s,
+        wall_time=frame.wall_time,
+        part=part,
+        confidence_loss=loss,
+    )
+
+
+def load_image(folder: Path, frame: StoredFrame) -> NDArray[np.uint8]:
+    """A stored frame: H×W×3 uint8 RGB."""
+    image = cv2.imread(str(folder / frame.path), cv2.IMREAD_COLOR)
+    if image is None:
+        message = (
+            f"{folder / frame.path}: the stored frame is gone or damaged; start the night anew"
+        )
+        raise FileNotFoundError(message)
+    return np.ascontiguousarray(image[..., ::-1])
+
+
+def load_images(folder: Path, frames: Sequence[StoredFrame]) -> Iterator[NDArray[np.uint8]]:
+    """Stored frames one after the other."""
+    return (load_image(folder, frame) for frame in frames)
+
+
+def _course(walls: Sequence[datetime], losses: NDArray[np.float64]) -> tuple[CoursePoint, ...]:
+    """Mean and 90th percentile of L_conf in slices of equal numbers of frames."""
+    slices = np.array_split(np.arange(len(losses)), min(_COURSE_POINTS, len(losses)))
+    return tuple(
+        CoursePoint(
+            wall_time=walls[int(rows[len(rows) // 2])],
+            frames=len(rows),
+            mean=float(losses[rows].mean()),
+            p90=float(np.quantile(losses[rows], 0.9)),
+        )
+        for rows in slices
+    )

@@ -1,0 +1,42 @@
+"""What a night costs, and what training on everything would have cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from culling_pipeline.records import Cost
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """Seconds of detector work: of the night, and of full training on the same day."""
+
+    night_s: float
+    full_s: float
+
+    @property
+    def ratio(self) -> float:
+        """How many times dearer training on everything would have been."""
+        return self.full_s / self.night_s if self.night_s else 0.0
+
+
+def price(costs: Sequence[Cost], *, frames_seen: int, epochs: int) -> Price:
+    """The night's price against full training's, as in Dataset Culling, Table 1.
+
+    Full training has the teacher label every frame and trains on every frame as many epochs, at
+    the seconds per image measured this night; control slice and judging it needs as well. What
+    the comparison with random frames costs is in neither.
+    """
+    own = [c for c in costs if "random" not in c.stage]
+    night = sum(c.seconds for c in own)
+    teacher = _per_image(own, "teacher")
+    training = _per_image(own, "training")
+    measuring = sum(c.seconds for c in own if "control" in c.stage or "judging" in c.stage)
+    return Price(night, frames_seen * (teacher + epochs * training) + measuring)
+
+
+def _per_image(costs: Sequence[Cost], kind: str) -> float:
+    found = [c for c in costs if c.stage.startswith(kind)]
+    images = sum(c.images for c in found)
+    return sum(c.seconds for c in found) / images if images else 0.0
