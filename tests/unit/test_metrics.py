@@ -232,6 +232,22 @@ def test_frames_of_one_block_stand_together() -> None:
     assert width(blocks) > 2 * width(np.arange(40))
 
 
+def test_as_many_blocks_are_drawn_as_there_are() -> None:
+    # `after` finds the object of block 0 only. Two draws out of two: a quarter of the resamples
+    # holds block 0 alone (difference 1), a quarter block 1 alone (0): the interval is 0…1.
+    truths = [found((A, 1.0, 0))] * 2
+    result = paired_bootstrap(
+        [NOTHING] * 2,
+        [truths[0], NOTHING],
+        truths,
+        [0, 1],
+        n_classes=1,
+        rng=np.random.default_rng(0),
+    )
+    assert (result.low, result.high) == pytest.approx((0, 1))
+    assert result.difference == pytest.approx(51 / 101)  # right at the recalls 0…0.50
+
+
 def test_what_cannot_be_known() -> None:
     truths, rng = [found((A, 1.0, 0))] * 3, np.random.default_rng(0)
     one = paired_bootstrap([NOTHING] * 3, truths, truths, [4] * 3, n_classes=1, rng=rng)

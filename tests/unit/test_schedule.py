@@ -303,6 +303,18 @@ def test_restore_gives_the_same_course(name: str, options: ScheduleOptions, stop
     assert course(stop) == course(None)
 
 
+def test_a_restored_schedule_knows_when_its_cycle_began() -> None:
+    # Pick after 4, α 5: the drop after 8 is within 5 epochs of the pick, not of the beginning.
+    options = ScheduleOptions(warm_up=0, interval=2, keep=0.5, pick=(4,), active=5)
+    schedule = build_schedule("dap", samples=16, epochs=9, options=options)
+    run(schedule, np.arange(16.0), 7)
+    resumed = build_schedule("dap", samples=16, epochs=9, options=options)
+    resumed.restore(schedule.state())
+    assert len(resumed.indices(8)) == 8
+    resumed.record(8, np.zeros(8))
+    assert len(resumed.indices(9)) == 4
+
+
 def test_standard_trains_on_everything() -> None:
     course = show("standard", 7, 3, ScheduleOptions(start=0.1, keep=0.1, warm_up=0))
     assert (course.per_epoch, course.computation) == ((7, 7, 7), 1.0)

@@ -159,6 +159,21 @@ def test_spare_places_go_to_the_part_with_most_errors_left() -> None:
     assert kept == (0, 1, 3, 4, 2, 5)
 
 
+def test_a_single_spare_place_goes_by_the_sum_not_by_the_hardest_frame() -> None:
+    # As above, but part 2 fills one of its places: the one spare place goes to part 1 (2 + 2 > 3),
+    # so frame 5 with 2 errors is kept and frame 2 with 3 is not.
+    errors = [9, 9, 3, 8, 8, 2, 2, 1]
+    parts = [0, 0, 0, 1, 1, 1, 1, 2]
+    kept = cull_by_disagreement(
+        [differs(i, e) for i, e in enumerate(errors)],
+        dict(enumerate(parts)),
+        6,
+        n_parts=3,
+        losses=dict.fromkeys(range(8), 1.0),
+    )
+    assert kept == (0, 1, 3, 4, 5, 7)
+
+
 def test_frames_without_an_error_only_fill_up() -> None:
     records = [differs(i, e) for i, e in enumerate([0, 1, 0, 0])]
     parts, losses = dict.fromkeys(range(4), 0), {0: 2.0, 1: 0.1, 2: 3.0, 3: 1.0}
