@@ -232,15 +232,15 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """A whole night on a synthetic camera: offline, minutes on two cores."""
-    from jobs.demo import run_demo
+    from jobs.demo import demo_to_dict, run_demo
     from jobs.progress import open_progress
-    from jobs.summary import night_to_dict, nights_table
+    from jobs.summary import record_table
 
-    config, night = run_demo(data_dir, progress=open_progress())
+    config, record = run_demo(data_dir, progress=open_progress())
     if as_json:
-        _print_json({"cameras": {night.camera: night_to_dict(config, night)}})
+        _print_json(demo_to_dict(config, record))
     else:
-        Console().print(nights_table(config, {night.camera: night}))
+        Console().print(record_table(config, record))
 
 
 @schedule_app.callback()

@@ -114,6 +114,7 @@ class StudentSettings(WeightsSettings):
 
     weights: Text = "builtin:street-student"
     architecture: Text = "resnet18"
+    max_side_px: Annotated[Whole, Field(ge=64)] = 640
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -168,6 +169,7 @@ class TeacherSettings(WeightsSettings):
 
     weights: Text = "builtin:street-teacher"
     architecture: Text = "resnet101"
+    max_side_px: Annotated[Whole, Field(ge=64)] = 1280
     min_side_share: Share = 0.02
     io: DetectorIo | None = None
 
@@ -273,13 +275,14 @@ class TrainingSettings(Section):
             return self.learning_rate_steps
         return (round(self.epochs * 2 / 3),) if self.epochs >= 3 else ()
 
-    def to_options(self) -> ScheduleOptions:
+    def to_options(self, *, learning_rate_steps: tuple[int, ...] | None = None) -> ScheduleOptions:
         """The options as `culling_pipeline.schedule` takes them; where `pick` is not given,
         everything is picked up again where the learning rate falls (Drop-and-Pick, sec. 3.3)."""
         from culling_pipeline.schedule import ScheduleOptions
 
         given = {name: getattr(self, name) for name in ScheduleOptions.__slots__}
-        given["pick"] = self.steps if self.pick is None else self.pick
+        steps = self.steps if learning_rate_steps is None else learning_rate_steps
+        given["pick"] = steps if self.pick is None else self.pick
         return ScheduleOptions(**given)
 
     def to_plan(self) -> TrainPlan:
@@ -351,7 +354,7 @@ class CameraConfig(CameraDefaults):
         return self
 
     @property
-    def interval_s(self) -> float:
+    def sample_interval_s(self) -> float:
         """Seconds between two sampled frames."""
         return 1 / self.fps
 
@@ -388,6 +391,10 @@ class Config(Section):
     def frames_dir(self, camera: str, run_id: str) -> Path:
         """Where one night's frames lie."""
         return self.data_dir / "frames" / camera / run_id
+
+    def work_dir(self, camera: str, run_id: str) -> Path:
+        """Where one night's labels and half-finished work lie."""
+        return self.data_dir / "work" / camera / run_id
 
     def report_dir(self, camera: str, run_id: str) -> Path:
         """Where one night's report lies."""

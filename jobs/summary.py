@@ -44,6 +44,15 @@ def nights_table(config: Config, nights: dict[str, Night | None]) -> Table:
     return table
 
 
+def record_table(config: Config, record: NightRecord) -> Table:
+    """One night's figures, one a row."""
+    table = Table("", record.camera)
+    path = report_path(config, record.camera, record.run_id)
+    for name, value in (_figures(record) | {"report": str(path)}).items():
+        table.add_row(name, escape(value))
+    return table
+
+
 def findings_table(findings: Sequence[Finding]) -> Table:
     """What `culling check` found, one row a thing."""
     table = Table("camera", "part", "", "what was found")
