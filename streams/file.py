@@ -196,14 +196,10 @@ class VideoFile(FrameSource):
         return datetime.fromtimestamp(status.st_mtime, UTC)
 
     def _open(self) -> Any:
-        # Absolute, so that no file name is taken for a protocol; files only, so that a playlist
-        # lying there cannot make this process fetch from the network.
+        # Absolute, so that no file name is taken for a protocol: FFmpeg lets what is opened as a
+        # file, a playlist say, refer to other files only, never to the network.
         try:
-            return av.open(
-                str(self._path.absolute()),
-                options={"protocol_whitelist": "file"},
-                metadata_errors="replace",
-            )
+            return av.open(str(self._path.absolute()), metadata_errors="replace")
         except PermissionError as exc:
             message = f"{self._where}: permission denied; make the file readable"
             raise SourceUnreadableError(message) from exc

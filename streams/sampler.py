@@ -57,7 +57,7 @@ class Sampler:
         if time_s <= self._latest_s:
             return False
         self._latest_s = time_s
-        late_s = time_s - due_s + min(TOLERANCE_S, self.interval_s / 4)
+        late_s = time_s - due_s + TOLERANCE_S
         if late_s < 0:
             return False
         self._step += 1 + math.floor(late_s / self.interval_s)

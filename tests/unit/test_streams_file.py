@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import struct
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
@@ -12,7 +13,9 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from streams import file
 from streams.base import SourceNotFoundError, SourceUnreadableError, StreamError
 from streams.file import VideoFile
 from streams.sampler import Sampler
@@ -81,12 +84,15 @@ def test_two_recordings_in_one_transport_stream_are_one_axis(tmp_path: Path) -> 
 
 def test_only_wanted_frames_are_converted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = VideoFile(write_clip(tmp_path / "clip.mp4", constant_rate(75)), camera="gate")
-    from streams import file
+    count, convert = 0, file._rgb
 
-    converted: list[object] = []
-    convert = file._rgb
-    monkeypatch.setattr(file, "_rgb", lambda frame: converted.append(frame) or convert(frame))
-    assert len(list(source.frames(Sampler(1.0)))) == len(converted) == 3
+    def counted(frame: object) -> NDArray[np.uint8]:
+        nonlocal count
+        count += 1
+        return convert(frame)
+
+    monkeypatch.setattr(file, "_rgb", counted)
+    assert len(list(source.frames(Sampler(1.0)))) == count == 3
 
 
 def test_colours_are_rgb(tmp_path: Path) -> None:
@@ -199,14 +205,29 @@ def write_bad(kind: str, folder: Path) -> Path:
             silence = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), layout="mono")
             silence.sample_rate = 8000
             container.mux(stream.encode(silence))
+    elif kind == "sound with a cover picture":
+        path = folder / "song.mp4"
+        write_song(path)
     elif kind == "folder":
         path.mkdir()
     elif kind == "pipe":
         os.mkfifo(path)
-    elif kind == "playlist":
-        path = folder / "list.m3u8"
-        path.write_text("#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n")
     return path
+
+
+def write_song(path: Path) -> None:
+    with av.open(str(path), "w") as container:
+        sound, cover = container.add_stream("aac", rate=8000), container.add_stream("mjpeg", rate=1)
+        cover.width, cover.height, cover.pix_fmt = WIDTH_PX, HEIGHT_PX, "yuvj420p"
+        cover.disposition = av.stream.Disposition.attached_pic
+        container.mux(cover.encode(av.VideoFrame.from_ndarray(numbered_image(0), format="rgb24")))
+        container.mux(cover.encode(None))
+        silence = av.AudioFrame.from_ndarray(
+            np.zeros((1, 8000), np.float32), format="fltp", layout="mono"
+        )
+        silence.sample_rate = 8000
+        container.mux(sound.encode(silence))
+        container.mux(sound.encode(None))
 
 
 @pytest.mark.parametrize(
@@ -220,9 +241,9 @@ def write_bad(kind: str, folder: Path) -> Path:
         ("frames overwritten", "not one frame can be decoded"),
         ("text", "no video in it .*tty.*give a file with a video track"),
         ("sound", "no video in it .*wav.*give a file with a video track"),
+        ("sound with a cover picture", "no video in it .*give a file with a video track"),
         ("folder", "a folder, not a video file"),
         ("pipe", "a device or pipe, not a regular file"),
-        ("playlist", "not a video that can be opened|no video in it|not one frame"),
     ],
 )
 def test_a_bad_file_is_refused_at_once_in_one_line(tmp_path: Path, kind: str, said: str) -> None:
@@ -233,6 +254,18 @@ def test_a_bad_file_is_refused_at_once_in_one_line(tmp_path: Path, kind: str, sa
     assert message.startswith(f"camera 'gate': {path}: ")
     assert "\n" not in message
     assert "Errno" not in message
+
+
+def test_a_playlist_lying_there_fetches_nothing_from_the_network(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.2)
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/a.ts"
+        path = tmp_path / "list.m3u8"
+        path.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{url}\n#EXT-X-ENDLIST\n")
+        with pytest.raises(SourceUnreadableError, match="camera 'gate'"):
+            VideoFile(path, camera="gate")
+        with pytest.raises(TimeoutError):
+            server.accept()
 
 
 @pytest.mark.parametrize("name", ["absent.mp4", "file.mp4/inside.mp4", "a\0b.mp4"])
@@ -303,6 +336,19 @@ def test_corrupt_packets_are_skipped_and_counted(
     assert 95 <= len(times_s) <= 98
     assert times_s[-1] == pytest.approx(99 / 25)
     assert f"{path}: skipped {source.skipped_count} corrupt packets" in caplog.text
+
+
+def test_a_damaged_frame_is_left_out(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "c.ts", constant_rate(100))
+    with av.open(str(path)) as container:
+        keys = [p.pos for p in container.demux(video=0) if p.is_keyframe and p.size]
+    assert keys[2] is not None
+    lost = keys[2] + 188  # one transport packet from the middle of frame 50
+    data = path.read_bytes()
+    path.write_bytes(data[:lost] + data[lost + 188 :])
+    source = VideoFile(path, camera="gate")
+    assert [round(f.time_s * 25) for f in source] == [n for n in range(100) if n != 50]
+    assert source.skipped_count == 1
 
 
 @pytest.mark.parametrize(

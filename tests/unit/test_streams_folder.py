@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import struct
+import zlib
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -79,6 +81,20 @@ def test_an_unreadable_image_is_skipped_and_leaves_its_time_empty(
     assert source.skipped_count == 1
     assert "skipped img1.png, not a readable image" in caplog.text
     assert source.info.duration_s == 1.5
+
+
+def test_an_image_that_claims_an_absurd_size_is_skipped(tmp_path: Path) -> None:
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        check = zlib.crc32(kind + body)
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", check)
+
+    fill(tmp_path, ["a.png"])
+    header = struct.pack(">IIBBBBB", 1 << 19, 1 << 19, 8, 2, 0, 0, 0)
+    claim = chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+    (tmp_path / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n" + claim)
+    source = ImageFolder(tmp_path, camera="gate")
+    assert len(list(source)) == 1
+    assert source.skipped_count == 1
 
 
 def test_an_unwanted_image_is_not_even_read(

@@ -78,7 +78,7 @@ def test_going_back_by_more_than_the_interval_starts_a_new_grid() -> None:
 def test_next_due_is_the_next_grid_point() -> None:
     sampler = Sampler(2.0)
     assert sampler.next_due_s is None
-    dues = []
+    dues: list[float | None] = []
     for time_s in (0.5, 1.0, 2.6, 9.0):
         sampler.wants(time_s)
         dues.append(sampler.next_due_s)
@@ -154,6 +154,11 @@ def test_a_believable_first_time_is_kept() -> None:
 
 def test_a_repeated_time_does_not_shift_what_follows() -> None:
     assert repaired([1.0, 1.0, 1.04]) == [1.0, 1.0 + TICK_S, 1.04]
+
+
+def test_repeated_times_all_through_a_file_do_not_shift_it() -> None:
+    got = repaired([float(n // 2) for n in range(40)])
+    assert got == pytest.approx([n // 2 + n % 2 * TICK_S for n in range(40)])
 
 
 def test_a_clock_that_stands_still_is_not_believed_for_long() -> None:
