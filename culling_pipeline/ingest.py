@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from culling_pipeline.confidence import Reduce, frame_loss, standardised_losses
 from culling_pipeline.control import ControlPlan, ControlSlice
-from culling_pipeline.parallel import DetectorPool
+from culling_pipeline.parallel import PooledDetector
 from culling_pipeline.progress import Progress
 from culling_pipeline.records import Cost, CoursePoint, IngestRecord, StoredFrame
 from culling_pipeline.reservoir import Drawn, Reservoir
@@ -63,7 +63,7 @@ class IngestPlan:
 
 def ingest(
     source: FrameSource,
-    pool: DetectorPool,
+    pool: PooledDetector,
     strategy: Strategy,
     *,
     plan: IngestPlan,
@@ -92,7 +92,7 @@ def ingest(
 
 
 def _scored(
-    source: FrameSource, pool: DetectorPool, interval_s: float
+    source: FrameSource, pool: PooledDetector, interval_s: float
 ) -> Iterator[tuple[list[Frame], list[Detections]]]:
     """Sampled frames in batches, with the student's detections."""
     waiting: list[list[Frame]] = []

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from culling_pipeline.ingest import load_images
-from culling_pipeline.parallel import DetectorPool, batched
+from culling_pipeline.parallel import PooledDetector, batched
 from culling_pipeline.precision import clean_labels
 from culling_pipeline.progress import Advance
 from culling_pipeline.records import StoredFrame
@@ -20,7 +20,7 @@ BATCH = 4
 
 
 def detect(
-    pool: DetectorPool, frames: Sequence[StoredFrame], folder: Path, advance: Advance
+    pool: PooledDetector, frames: Sequence[StoredFrame], folder: Path, advance: Advance
 ) -> dict[int, Detections]:
     """What the pool's detector says of each stored frame, by frame id."""
     found: list[Detections] = []

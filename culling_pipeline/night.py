@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -24,7 +24,7 @@ from culling_pipeline.confidence import frame_loss
 from culling_pipeline.ingest import IngestPlan, ingest, load_image, load_images
 from culling_pipeline.judge import JudgePlan, judge
 from culling_pipeline.labels import as_labels, detect, load_detections, save_detections
-from culling_pipeline.parallel import Beside, BuildDetector, DetectorPool, batched
+from culling_pipeline.parallel import BuildDetector, Workers, batched
 from culling_pipeline.precision import disagreement
 from culling_pipeline.progress import Progress
 from culling_pipeline.records import (
@@ -45,6 +45,7 @@ from culling_pipeline.resolution import opt_resolution
 from culling_pipeline.selection import Candidates, Strategy
 from culling_pipeline.train import Course, Sample, TrainPlan, fine_tune
 from models.boxes import Detections
+from models.checkpoint import save_checkpoint
 from models.classes import ClassMap
 from models.detector import TorchDetector, scaled
 from models.registry import ModelRegistry
@@ -114,7 +115,12 @@ def run_night(plan: NightPlan, parts: NightParts) -> NightRecord:
     """One camera's night. Raises what its stages raise; the incumbent then stays in use."""
     started = datetime.now(UTC)
     parts.work.mkdir(parents=True, exist_ok=True, mode=0o700)
-    night = _Night(plan, parts)
+    with Workers(plan.workers) as workers:
+        return _run(_Night(plan, parts, workers), started)
+
+
+def _run(night: _Night, started: datetime) -> NightRecord:
+    plan = night.plan
     day = night.stage("ingest", IngestRecord, night.watch_the_day)
     label = night.stage("label", LabelRecord, lambda: night.label(day))
     cull = night.stage("cull", CullRecord, lambda: night.cull(day))
@@ -150,6 +156,17 @@ def run_night(plan: NightPlan, parts: NightParts) -> NightRecord:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _OpenStudent:
+    """Opens a student of ours, in whichever process it is called."""
+
+    path: Path
+    device: str
+
+    def __call__(self) -> TorchDetector:
+        return load_detector(self.path, device=self.device)
+
+
 class _Arms(Record):
     """The training runs of a night."""
 
@@ -170,6 +187,7 @@ class _Night:
 
     plan: NightPlan
     parts: NightParts
+    workers: Workers
     notes: list[str] = field(default_factory=list)
     location: str = ""
 
@@ -186,11 +204,8 @@ class _Night:
 
     def watch_the_day(self) -> IngestRecord:
         """Student on every sampled frame; survivors, control slice and random frames stay."""
-        build = partial(load_detector, self.parts.incumbent, device=self.plan.device)
-        with (
-            self.parts.open_source() as source,
-            DetectorPool(build, workers=self.plan.workers) as pool,
-        ):
+        pool = self.workers.detector(_OpenStudent(self.parts.incumbent, self.plan.device))
+        with self.parts.open_source() as source:
             record, found = ingest(
                 source,
                 pool,
@@ -211,11 +226,8 @@ class _Night:
         labels: dict[int, Detections] = {}
         costs: list[Cost] = []
         total = sum(len(ids) for ids in groups.values())
-        build = self.parts.build_teacher
-        with (
-            DetectorPool(build, workers=self.plan.workers) as pool,
-            self.parts.progress.stage("asking the teacher", total) as advance,
-        ):
+        pool = self.workers.detector(self.parts.build_teacher)
+        with self.parts.progress.stage("asking the teacher", total) as advance:
             names = pool.class_names
             for stage, ids in groups.items():
                 todo = [i for i in ids if i not in labels]
@@ -315,24 +327,18 @@ class _Night:
     def train(self, day: IngestRecord, cull: CullRecord, size: ResolutionRecord) -> _Arms:
         """The candidate on the kept set and, beside it, a second one on random frames."""
         plan = self.plan
-        random: Beside[TrainRecord] | None = None
+        random: Future[TrainRecord] | None = None
         if self._compares(day):
             job = self._job("random", _frames(day, self._random_frames(day)), size)
-            alone = plan.workers <= 1 or plan.device != "cpu"
-            random = Beside(run_training, job, in_process=alone)
-        try:
-            total = plan.training.epochs
-            with self.parts.progress.stage("retraining the student", total) as advance:
-                culled = run_training(
-                    self._job("culled", _frames(day, cull.kept), size), lambda _: advance(1)
-                )
-            if random is None:
-                return _Arms(culled=culled, random=None)
-            with self.parts.progress.stage("the same on random frames", None):
-                return _Arms(culled=culled, random=random.result())
-        finally:
-            if random is not None:
-                random.stop()
+            random = self.workers.beside(run_training, job)
+        with self.parts.progress.stage("retraining the student", plan.training.epochs) as advance:
+            culled = run_training(
+                self._job("culled", _frames(day, cull.kept), size), lambda _: advance(1)
+            )
+        if random is None:
+            return _Arms(culled=culled, random=None)
+        with self.parts.progress.stage("the same on random frames", None):
+            return _Arms(culled=culled, random=random.result())
 
     def _job(self, arm: str, frames: Sequence[StoredFrame], size: ResolutionRecord) -> TrainJob:
         return TrainJob(
@@ -361,9 +367,8 @@ class _Night:
         found, costs = {}, []
         with self.parts.progress.stage("judging", len(models) * len(frames)) as advance:
             for arm in models:
-                build = partial(load_detector, self._candidate(arm), device=self.plan.device)
-                with DetectorPool(build, workers=self.plan.workers) as pool:
-                    found[arm] = detect(pool, frames, self.parts.frames, advance)
+                pool = self.workers.detector(_OpenStudent(self._candidate(arm), self.plan.device))
+                found[arm] = detect(pool, frames, self.parts.frames, advance)
                 stage = "judging" if arm == "culled" else "judging: random frames"
                 costs.append(self._cost(stage, pool.images, pool.seconds))
         return judge(
@@ -446,8 +451,6 @@ def run_training(
 
 def save_candidate(path: Path, detector: TorchDetector) -> None:
     """Write a trained student beside the night's other results."""
-    from models.checkpoint import save_checkpoint
-
     save_checkpoint(path, detector.model.state_dict(), meta_of(detector))
 
 

@@ -1,4 +1,4 @@
-"""Detectors at work in several processes, and one job beside the main one.
+"""The processes of a night: detectors at work in all of them, a training run in one.
 
 Each process uses one torch thread: two threads that share two cores with anything else were
 measured 10 to 30 times slower than one (docs/LOG.md).
@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import torch
@@ -27,8 +27,8 @@ Images = Sequence[NDArray[np.uint8]]
 BuildDetector = Callable[[], Detector]
 _Result = TypeVar("_Result")
 
-_detector: Detector | None = None
-"""The detector of a worker process, built when the process starts."""
+_opened: dict[BuildDetector, Detector] = {}
+"""The detectors of this worker process; it keeps the few it has been asked for."""
 
 
 def _start_worker() -> None:
@@ -44,20 +44,18 @@ def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
     os._exit(1)
 
 
-def _start_detector(build: BuildDetector) -> None:
-    global _detector
-    _start_worker()
-    _detector = build()
+def _opened_here(build: BuildDetector) -> Detector:
+    if build not in _opened:
+        _opened[build] = build()
+    return _opened[build]
 
 
-def _predict(images: Images) -> tuple[list[Detections], float]:
-    assert _detector is not None
-    return _timed(_detector, images)
+def _predict(build: BuildDetector, images: Images) -> tuple[list[Detections], float]:
+    return _timed(_opened_here(build), images)
 
 
-def _class_names() -> tuple[str, ...]:
-    assert _detector is not None
-    return _detector.class_names
+def _class_names(build: BuildDetector) -> tuple[str, ...]:
+    return _opened_here(build).class_names
 
 
 def _timed(detector: Detector, images: Images) -> tuple[list[Detections], float]:
@@ -66,20 +64,16 @@ def _timed(detector: Detector, images: Images) -> tuple[list[Detections], float]
     return found, time.perf_counter() - began
 
 
-class DetectorPool:
-    """A detector in `workers` processes (1: in this one). Use as a context manager.
+class Workers:
+    """`count` processes that predict and train for one night (1: all in this one).
 
-    `seconds` sums what the detector itself took over all processes, for the ledger.
+    They start when first needed and end with the `with` block. A detector is named by the
+    function that opens it: hashable, and fit to be sent to another process.
     """
 
-    def __init__(self, build: BuildDetector, *, workers: int = 1) -> None:
-        self.seconds = 0.0
-        self.images = 0
-        self._workers = workers
-        self._own = build() if workers <= 1 else None
+    def __init__(self, count: int = 1) -> None:
+        self.count = count
         self._pool: ProcessPoolExecutor | None = None
-        if workers > 1:
-            self._pool = _executor(workers, _start_detector, build)
 
     def __enter__(self) -> Self:
         return self
@@ -91,27 +85,64 @@ class DetectorPool:
         traceback: TracebackType | None,
     ) -> None:
         if self._pool is not None:
-            self._pool.shutdown(wait=exc_type is None, cancel_futures=True)
+            if exc_type is not None:
+                for process in list((self._pool._processes or {}).values()):
+                    process.terminate()  # whatever they are at is of no use any more
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def detector(self, build: BuildDetector) -> PooledDetector:
+        """The detector at work in all processes."""
+        return PooledDetector(self, build)
+
+    def beside(self, function: Callable[..., _Result], /, *arguments: Any) -> Future[_Result]:
+        """Run a function in one of the processes while this one goes on; with one process it
+        runs here and now."""
+        if self.count > 1:
+            return self.executor.submit(function, *arguments)
+        future: Future[_Result] = Future()
+        future.set_result(function(*arguments))
+        return future
+
+    @property
+    def executor(self) -> ProcessPoolExecutor:
+        """The processes, made by `spawn`: a forked torch can hang in its thread pool."""
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(
+                self.count,
+                mp_context=multiprocessing.get_context("spawn"),
+                initializer=_start_worker,
+            )
+        return self._pool
+
+
+class PooledDetector:
+    """One detector in all workers. `seconds` sums what the detector itself took in them, and
+    `images` counts what it saw, for the ledger."""
+
+    def __init__(self, workers: Workers, build: BuildDetector) -> None:
+        self.seconds = 0.0
+        self.images = 0
+        self._workers = workers
+        self._build = build
+        self._own = build() if workers.count <= 1 else None
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """What the detector's labels mean."""
         if self._own is not None:
             return self._own.class_names
-        assert self._pool is not None
-        return self._pool.submit(_class_names).result()
+        return self._workers.executor.submit(_class_names, self._build).result()
 
     def predict(self, batches: Iterable[Images]) -> Iterator[list[Detections]]:
         """The detections of each batch, in order. At most three batches a worker are under way,
         so an endless source needs no endless memory."""
         waiting: deque[Future[tuple[list[Detections], float]]] = deque()
         for batch in batches:
-            if self._pool is None:
-                assert self._own is not None
+            if self._own is not None:
                 yield self._count(*_timed(self._own, batch))
                 continue
-            waiting.append(self._pool.submit(_predict, batch))
-            while len(waiting) >= 3 * self._workers:
+            waiting.append(self._workers.executor.submit(_predict, self._build, batch))
+            while len(waiting) >= 3 * self._workers.count:
                 yield self._count(*waiting.popleft().result())
         while waiting:
             yield self._count(*waiting.popleft().result())
@@ -120,47 +151,6 @@ class DetectorPool:
         self.seconds += seconds
         self.images += len(found)
         return found
-
-
-class Beside(Generic[_Result]):
-    """One function at work in a process of its own while this one goes on. With
-    `in_process=True` it simply runs when its result is asked for."""
-
-    def __init__(
-        self, function: Callable[..., _Result], /, *arguments: Any, in_process: bool = False
-    ) -> None:
-        self._call = (function, arguments)
-        self._pool = None if in_process else _executor(1, _start_worker)
-        self._future = None if self._pool is None else self._pool.submit(function, *arguments)
-
-    def result(self) -> _Result:
-        """What the function returned; an exception in it is raised here."""
-        if self._pool is None or self._future is None:
-            function, arguments = self._call
-            return function(*arguments)
-        try:
-            return self._future.result()
-        finally:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-
-    def stop(self) -> None:
-        """Give up the work, if it still goes on."""
-        if self._pool is not None:
-            for process in list((self._pool._processes or {}).values()):
-                process.terminate()
-            self._pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _executor(
-    workers: int, initializer: Callable[..., None], *initargs: Any
-) -> ProcessPoolExecutor:
-    """Processes made by `spawn`: a forked torch can hang in its thread pool."""
-    return ProcessPoolExecutor(
-        workers,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=initializer,
-        initargs=initargs,
-    )
 
 
 def batched(images: Iterable[NDArray[np.uint8]], size: int) -> Iterator[list[NDArray[np.uint8]]]:

@@ -8,27 +8,17 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
-import models
+from jobs.detectors import configured_detector
 from jobs.errors import EXIT_DONE, EXIT_STREAM, describe, exit_code
-from jobs.settings import (
-    FOREIGN_SUFFIXES,
-    PTH_SUFFIXES,
-    CameraConfig,
-    Config,
-    StudentSettings,
-    TeacherSettings,
-)
-from models.boxes import WeightsError
+from jobs.settings import CameraConfig, Config
+from models.classes import ClassMap
 from streams.base import SourceUnreadableError
 
 logger = logging.getLogger(__name__)
 
 STREAM_TIMEOUT_S = 30.0
 """A camera that has not given a frame by then counts as lost."""
-
-BUILTIN_FOLDER = Path(models.__path__[0]) / "weights"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,51 +109,11 @@ def _first_frame(camera: CameraConfig) -> str:
 
 
 def _check_student(camera: CameraConfig) -> str:
-    names = _class_names_of(camera.student)
+    names = configured_detector(camera.student, device="cpu").torch_detector().class_names
     return f"{camera.student.weights} ({len(names)} classes)"
 
 
 def _check_teacher(camera: CameraConfig) -> str:
-    from models.classes import ClassMap
-
-    names = _class_names_of(camera.teacher)
+    names = configured_detector(camera.teacher, device="cpu")().class_names
     ClassMap.from_config(camera.classes).check(names)
     return f"{camera.teacher.weights} ({len(names)} classes)"
-
-
-def _class_names_of(settings: StudentSettings | TeacherSettings) -> tuple[str, ...]:
-    """Load the weights as far as that goes without building the net; what the labels mean."""
-    from models.checkpoint import load_checkpoint, load_pth
-
-    path = weights_path(settings.weights)
-    if settings.suffix in FOREIGN_SUFFIXES:
-        return _foreign_class_names(path, settings)
-    if settings.suffix in PTH_SUFFIXES:
-        load_pth(path)
-        return settings.class_names
-    _, meta = load_checkpoint(path)
-    return tuple(meta.get("class_names", ()))
-
-
-def _foreign_class_names(
-    path: Path, settings: StudentSettings | TeacherSettings
-) -> tuple[str, ...]:
-    from models.foreign import ForeignDetector
-
-    if not isinstance(settings, TeacherSettings) or settings.io is None:
-        message = f"{path}: only a teacher can be of this kind, and it needs `io`"
-        raise WeightsError(message)
-    return ForeignDetector(path, settings.io.to_options()).class_names
-
-
-def weights_path(weights: str) -> Path:
-    """Where weights lie: those of `builtin:NAME` in the package, others where they say."""
-    kind, colon, name = weights.partition("builtin:")
-    if kind or not colon:
-        return Path(weights)
-    path = BUILTIN_FOLDER / f"{name}.safetensors"
-    if not path.is_file():
-        known = sorted(f"builtin:{file.stem}" for file in BUILTIN_FOLDER.glob("*.safetensors"))
-        message = f"{weights}: there is no such built-in model; known: {', '.join(known) or 'none'}"
-        raise WeightsError(message)
-    return path

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-
 class ModelError(Exception):
     """Base of everything that can go wrong with a detector or its weights."""
 
@@ -69,9 +68,7 @@ class Detections:
     @classmethod
     def empty(cls) -> Detections:
         """No detection at all."""
-        return cls(
-            np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64)
-        )
+        return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
 
     def where(self, mask: NDArray[np.bool_]) -> Detections:
         """Those detections for which `mask` (N bool) is true, order kept."""

@@ -76,8 +76,8 @@ def samples(recipe: Recipe, seed: int) -> Iterator[tuple[NDArray[np.uint8], Trut
         hour = random_hour(renderer.scene, rng, by_day_only=recipe.by_day_only)
         day = int(rng.integers(0, 30))
         image, truth = renderer.render((day * 24 + hour) * 3600)
-        if len(truth.labels) == 0 and rng.random() < 0.8:
-            continue
+        if rng.random() > (0.1, 0.3, 0.6, 1.0)[min(len(truth.labels), 3)]:
+            continue  # a full street teaches more at the same cost
         if rng.random() < 0.5:
             image, truth = flipped(image, truth)
         yield image, truth
@@ -126,7 +126,10 @@ def train(model: nn.Module, recipe: Recipe, *, images: int, seed: int, batch: in
         recent.append(float(total))
         if step % 100 == 0:
             rate = (time.time() - started) / (step * batch)
-            print(f"step {step}/{steps} loss {np.mean(recent[-100:]):.3f} {rate * 1e3:.0f} ms an image", flush=True)
+            print(
+                f"step {step}/{steps} loss {np.mean(recent[-100:]):.3f}, {rate * 1e3:.0f} ms/image",
+                flush=True,
+            )
         if step % 750 == 0:
             report(average.module, f"after {step * batch} images", frames=240)
     return average.module
@@ -195,7 +198,9 @@ def main() -> None:
     seconds = time.time() - started
     figures = report(model, "finished", frames=960)
     meta = {"spec": asdict(spec), "trained_on": f"{args.images} synthetic pictures", **figures}
-    save_checkpoint(args.out / f"street-{args.role}.safetensors", model.state_dict(), meta, half=True)
+    save_checkpoint(
+        args.out / f"street-{args.role}.safetensors", model.state_dict(), meta, half=True
+    )
     print(f"trained in {seconds / 60:.1f} minutes", flush=True)
 
 

@@ -14,9 +14,9 @@ from streams.street.light import Light, light_at
 from streams.street.scene import Clutter, Scene
 from streams.street.traffic import CLASS_NAMES, Actor, actors_at
 
-MIN_VISIBLE = 0.3
+MIN_VISIBLE = 0.35
 """An object counts as a true box when at least this share of it is in view and not hidden …"""
-MIN_SIDE = 0.02
+MIN_SIDE = 0.03
 """… and its visible box is at least this share of the frame's height on its shorter side."""
 
 _BANK = 6
@@ -127,10 +127,10 @@ class StreetRenderer:
         if scene.infrared_night:
             rows = np.arange(scene.height_px, dtype=np.float32)[:, None, None]
             near = np.clip((rows - scene.horizon_px) / (scene.height_px * 0.7), 0, 1)
-            dark: NDArray[np.float32] = 0.11 + 0.28 * near
+            dark: NDArray[np.float32] = 0.14 + 0.28 * near
             return np.asarray((1 - night) + night * dark, np.float32)
         warm = np.array([1.0, 0.84, 0.6], np.float32)
-        dark = 0.12 + 0.42 * scene.lamp_light[..., None] * warm
+        dark = 0.17 + 0.42 * scene.lamp_light[..., None] * warm
         return np.asarray((1 - night) + night * dark, np.float32)
 
     def _add_fog(self, canvas: NDArray[np.float32], light: Light) -> None:

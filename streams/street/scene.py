@@ -92,7 +92,7 @@ def make_scene(seed: int, *, width_px: int = 320, height_px: int = 192) -> Scene
     rng = np.random.default_rng([seed, 101])
     camera_m = rng.uniform(3.2, 6.0)
     horizon = rng.uniform(0.16, 0.30)
-    focal = rng.uniform(0.85, 1.25)
+    focal = rng.uniform(1.0, 1.4)
     tracks, parking = _lay_roads(rng)
     dawn = rng.uniform(6.6, 8.2)
     return Scene(
@@ -129,11 +129,11 @@ def _lay_roads(
     tracks: list[Track] = []
     for road in roads:
         tracks += road.tracks(rng, share=1.0 / len(roads))
-    near = float(rng.uniform(8, 11))
-    for z in (near, near + float(rng.uniform(2, 12))):  # people who walk over the open ground
+    near = float(rng.uniform(7.5, 10))
+    for z in (near, near + float(rng.uniform(2, 8))):  # people who walk over the open ground
         ends = ((-1.1 * z, z), (1.1 * z, z + float(rng.uniform(-1.5, 4.0))))
-        tracks.append(Track("person", *ends, per_hour=float(rng.uniform(90, 170))))
-        tracks.append(Track("person", *ends[::-1], per_hour=float(rng.uniform(60, 130))))
+        tracks.append(Track("person", *ends, per_hour=float(rng.uniform(80, 150))))
+        tracks.append(Track("person", *ends[::-1], per_hour=float(rng.uniform(50, 110))))
     parking = tuple(roads[0].beside(rng) for _ in range(int(rng.integers(0, 3))))
     return tuple(tracks), parking
 
@@ -148,14 +148,14 @@ class _Road:
 
     @classmethod
     def across(cls, rng: np.random.Generator) -> _Road:
-        z = float(rng.uniform(11, 20))
+        z = float(rng.uniform(10, 16))
         turn = float(rng.uniform(-3.5, 3.5))
         return cls((-1.5 * z - 4, z - turn), (1.5 * z + 4, z + turn), float(rng.uniform(6, 8)))
 
     @classmethod
     def aslant(cls, rng: np.random.Generator) -> _Road:
         side = float(rng.choice([-1, 1]))
-        far = (float(rng.uniform(-6, 6)) + 10 * side, float(rng.uniform(30, 38)))
+        far = (float(rng.uniform(-6, 6)) + 10 * side, float(rng.uniform(25, 31)))
         return cls((-side * float(rng.uniform(1, 6)), 5.0), far, float(rng.uniform(6, 8)))
 
     def aside(self, offset_m: float) -> tuple[tuple[float, float], tuple[float, float]]:
@@ -191,7 +191,7 @@ class _Road:
         ]
 
 
-_PER_HOUR = ((250, 520), (110, 220), (110, 240))
+_PER_HOUR = ((350, 650), (260, 480), (90, 200))
 """Cars, bicycles and people an hour and direction at the busiest time: least and most."""
 
 
@@ -202,7 +202,7 @@ def _place_clutter(rng: np.random.Generator) -> tuple[Clutter, ...]:
     things = []
     for _ in range(int(rng.integers(5, 11))):
         kind = str(rng.choice(kinds))
-        z = float(rng.uniform(8, 34))
+        z = float(rng.uniform(8, 28))
         colour = tuple(int(v) for v in rng.integers(25, 190, 3))
         if kind in ("bush", "tree"):
             colour = (

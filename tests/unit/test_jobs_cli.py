@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from jobs import cli
-from jobs.check import check_streams, weights_path
+from jobs.check import check_streams
+from jobs.detectors import weights_path
 from jobs.config import load_config
 from jobs.errors import NightError
 from jobs.settings import CameraConfig, Config

@@ -1,0 +1,31 @@
+# Everything a newcomer, a developer and CI need. Each target makes .venv itself and reuses it.
+.PHONY: venv demo check test clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.made-for
+
+venv: $(STAMP)
+
+# uv makes an environment in a second where pip takes minutes; pip fetches it where it is missing.
+$(STAMP): pyproject.toml constraints.txt scripts/make_venv.sh
+	PYTHON=$(PYTHON) sh scripts/make_venv.sh $(VENV)
+	@touch $(STAMP)
+
+demo: venv
+	$(BIN)/culling demo
+
+# The fast part: format, lint, types, unit tests.
+check: venv
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest tests/unit -n auto
+
+# Everything: the fast part, and whole nights on synthetic and real footage.
+test: check
+	$(BIN)/python -m pytest tests/integration
+
+clean:
+	rm -rf $(VENV) demo-data .mypy_cache .ruff_cache .pytest_cache

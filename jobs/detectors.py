@@ -1,0 +1,121 @@
+"""From the configuration's `student` and `teacher` to detectors that work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import models
+from jobs.settings import PTH_SUFFIXES, CameraConfig, StudentSettings, TeacherSettings
+from models.base import Detector
+from models.boxes import WeightsError
+from models.checkpoint import load_into, load_pth
+from models.classes import ClassMap
+from models.detector import DetectorSpec, TorchDetector, build_model
+from models.foreign import ForeignDetector, ForeignOptions
+from models.registry import ModelRegistry
+from models.student import fit_to_camera, load_detector, meta_of
+
+BUILTIN_FOLDER = Path(models.__path__[0]) / "weights"
+START = "start"
+"""The version a camera begins with: the configured student, with the camera's classes and size."""
+
+
+def weights_path(weights: str) -> Path:
+    """Where weights lie: those of `builtin:NAME` in the package, others where they say."""
+    kind, colon, name = weights.partition("builtin:")
+    if kind or not colon:
+        return Path(weights)
+    path = BUILTIN_FOLDER / f"{name}.safetensors"
+    if not path.is_file():
+        known = sorted(f"builtin:{file.stem}" for file in BUILTIN_FOLDER.glob("*.safetensors"))
+        message = f"{weights}: there is no such built-in model; known: {', '.join(known) or 'none'}"
+        raise WeightsError(message)
+    return path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenDetector:
+    """Opens one configured detector; can be sent to another process, which then opens its own."""
+
+    path: Path
+    device: str
+    size: tuple[int, int] | None
+    """Height and width to work at, in pixels; None leaves what the weights were saved for."""
+    spec: DetectorSpec | None = None
+    """For a `.pth`, which does not say what it is."""
+    options: ForeignOptions | None = None
+    """For an OpenVINO IR or an ONNX file."""
+
+    def __call__(self) -> Detector:
+        if self.options is not None:
+            return ForeignDetector(self.path, self.options)
+        return self.torch_detector()
+
+    def torch_detector(self) -> TorchDetector:
+        """The same, where only a torch model will do."""
+        if self.spec is None:
+            detector = load_detector(self.path, device=self.device)
+            return detector if self.size is None else detector.at_size(*self.size)
+        spec = self.spec
+        if self.size is not None:
+            spec = replace(spec, height_px=self.size[0], width_px=self.size[1])
+        model = build_model(spec)
+        load_into(model, load_pth(self.path), source=self.path)
+        return TorchDetector(model, spec, device=self.device)
+
+
+def configured_detector(
+    settings: StudentSettings | TeacherSettings, *, device: str, size: tuple[int, int] | None = None
+) -> OpenDetector:
+    """How to open the student or the teacher of the configuration."""
+    path = weights_path(settings.weights)
+    options = None
+    if isinstance(settings, TeacherSettings) and settings.is_foreign and settings.io is not None:
+        options = settings.io.to_options()
+    spec = None
+    if settings.suffix in PTH_SUFFIXES:
+        spec = DetectorSpec(
+            architecture=settings.architecture,
+            class_names=settings.class_names,
+            height_px=800,
+            width_px=1333,
+            width=settings.width,
+        )
+    return OpenDetector(path=path, device=device, size=size, spec=spec, options=options)
+
+
+def full_size(height_px: int, width_px: int, *, max_side_px: int) -> tuple[int, int]:
+    """Height and width the student works at on this camera before optResolution: the frame's
+    own, or smaller where its longer side is above `max_side_px`."""
+    shrink = min(1.0, max_side_px / max(height_px, width_px))
+    return round(height_px * shrink), round(width_px * shrink)
+
+
+def ensure_incumbent(
+    registry: ModelRegistry,
+    camera: CameraConfig,
+    *,
+    size: tuple[int, int],
+    device: str,
+    on_start: Callable[[str], None] = lambda _: None,
+) -> Path:
+    """The folder of the student in use; on a camera's first night, or after its classes have
+    changed, the configured student is brought into the camera's classes and size first."""
+    version = registry.incumbent(camera.name)
+    classes = ClassMap.from_config(camera.classes)
+    if version is not None:
+        current = load_detector(registry.path(camera.name, version), device=device)
+        if current.class_names == classes.names:
+            return registry.path(camera.name, version)
+        on_start(f"the classes are now {', '.join(classes.names)}: starting from {version}'s")
+        start = fit_to_camera(current, classes, height_px=size[0], width_px=size[1])
+    else:
+        opener = configured_detector(camera.student, device=device)
+        start = fit_to_camera(opener.torch_detector(), classes, height_px=size[0], width_px=size[1])
+    name = START if version is None else f"{START}-{len(registry.versions(camera.name))}"
+    meta = meta_of(start, parent=version or camera.student.weights, full_size=list(size), scale=1.0)
+    registry.add(camera.name, name, start.model.state_dict(), meta)
+    registry.promote(camera.name, name)
+    return registry.path(camera.name, name)
