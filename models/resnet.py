@@ -54,12 +54,6 @@ class ResNetTrunk(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-        for module in self.modules():
-            last = getattr(module, "bn3", None) or getattr(module, "bn2", None)
-            if isinstance(last, nn.BatchNorm2d):
-                nn.init.zeros_(
-                    last.weight
-                )  # each block starts as its shortcut: deep slim nets train
 
     def forward(self, images: Tensor) -> Tensor:
         out = self.maxpool(self.relu(self.bn1(self.conv1(images))))

@@ -49,8 +49,8 @@ class Recipe:
 
 
 RECIPES = {
-    "teacher": Recipe("resnet101", scenes=3000, by_day_only=False, learning_rate=1.5e-3),
-    "student": Recipe("resnet18", scenes=40, by_day_only=True, learning_rate=1.5e-3),
+    "teacher": Recipe("resnet101", scenes=3000, by_day_only=False, learning_rate=2e-3),
+    "student": Recipe("resnet18", scenes=40, by_day_only=True, learning_rate=2e-3),
 }
 
 
@@ -105,7 +105,7 @@ def train(model: nn.Module, recipe: Recipe, *, images: int, seed: int, batch: in
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, recipe.learning_rate, total_steps=steps, pct_start=0.08
     )
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.998), use_buffers=True)
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.999), use_buffers=True)
     stream, started, recent = samples(recipe, seed), time.time(), []
     for step in range(1, steps + 1):
         chosen = [next(stream) for _ in range(batch)]
@@ -123,14 +123,14 @@ def train(model: nn.Module, recipe: Recipe, *, images: int, seed: int, batch: in
         optimizer.step()
         schedule.step()
         average.update_parameters(model)
-        recent.append(float(total))
-        if step % 100 == 0:
+        recent.append(float(total.detach()))
+        if step % 250 == 0:
             rate = (time.time() - started) / (step * batch)
             print(
-                f"step {step}/{steps} loss {np.mean(recent[-100:]):.3f}, {rate * 1e3:.0f} ms/image",
+                f"step {step}/{steps} loss {np.mean(recent[-250:]):.3f}, {rate * 1e3:.0f} ms/image",
                 flush=True,
             )
-        if step % 750 == 0:
+        if step % 1500 == 0:
             report(average.module, f"after {step * batch} images", frames=240)
     return average.module
 
@@ -186,7 +186,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--batch", type=int, default=4)
     args = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(args.seed)
