@@ -80,6 +80,8 @@ def load_detections(path: Path) -> dict[int, Detections]:
         cuts = ends[:-1]
         columns = [np.split(stored[name], cuts) for name in ("boxes", "scores", "labels")]
         ids = stored["ids"].tolist()
+    if not ids:
+        return {}
     return {i: Detections(b, s, n) for i, b, s, n in zip(ids, *columns, strict=True)}
 
 

@@ -167,7 +167,11 @@ def difficulty(
         for start in range(0, len(prepared), batch):
             part = list(prepared[start : start + batch])
             scores.append(_losses_of(model, part, device).cpu().numpy() * len(part))
-    return np.concatenate(scores).astype(np.float64)
+    found = np.concatenate(scores).astype(np.float64)
+    if not np.isfinite(found).all():
+        message = "before training: a loss is not finite; the weights it starts from are damaged"
+        raise TrainingError(message)
+    return found
 
 
 def _losses_of(

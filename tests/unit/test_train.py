@@ -1,0 +1,91 @@
+"""The training loop: it learns, it follows the schedule, and it says when something is wrong."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from culling_pipeline.schedule import ScheduleOptions
+from culling_pipeline.train import Sample, TrainingError, TrainPlan, fine_tune, learning_rate
+from models.boxes import Detections
+from models.detector import TorchDetector, build_model
+from streams.street.render import StreetRenderer
+from streams.street.scene import make_scene
+from tests.unit.test_models_losses import spec
+
+
+def samples(count: int) -> list[Sample]:
+    renderer = StreetRenderer(make_scene(3, width_px=160, height_px=96))
+    found = []
+    for k in range(count):
+        image, truth = renderer.render(8 * 3600 + 40 * k)
+        ones = np.ones(len(truth.labels), np.float32)
+        found.append(Sample(image, Detections(truth.boxes_xyxy, ones, truth.labels)))
+    return found
+
+
+def student(seed: int = 0) -> TorchDetector:
+    torch.manual_seed(seed)
+    return TorchDetector(build_model(spec()), spec())
+
+
+def test_the_loss_falls() -> None:
+    plan = TrainPlan(schedule="standard", epochs=6, batch_size=2, learning_rate=1e-3, flip=False)
+    course = fine_tune(student(), samples(4), plan)
+    assert course.epochs[-1].loss < 0.6 * course.epochs[0].loss
+    assert course.images == 24
+    assert course.computation == 1.0
+
+
+def test_the_same_seed_gives_the_same_weights() -> None:
+    plan = TrainPlan(schedule="dap", epochs=2, batch_size=2, options=ScheduleOptions(warm_up=1))
+    one, two = student(), student()
+    fine_tune(one, samples(4), plan)
+    fine_tune(two, samples(4), plan)
+    for name, value in one.model.state_dict().items():
+        assert torch.equal(value, two.model.state_dict()[name]), name
+
+
+def test_batch_norm_keeps_its_statistics() -> None:
+    detector = student()
+    before = detector.model.backbone.body.bn1.running_mean.clone()
+    fine_tune(detector, samples(2), TrainPlan(schedule="standard", epochs=1))
+    assert torch.equal(before, detector.model.backbone.body.bn1.running_mean)
+    assert not detector.model.training
+
+
+def test_drop_and_pick_drops_and_picks() -> None:
+    options = ScheduleOptions(warm_up=1, interval=1, keep=0.5, pick=(3,))
+    plan = TrainPlan(schedule="dap", epochs=4, batch_size=2, options=options)
+    course = fine_tune(student(), samples(4), plan)
+    assert [p.images for p in course.epochs] == [4, 4, 2, 4]
+    assert course.computation == pytest.approx(14 / 16)
+
+
+def test_the_rate_falls_after_its_steps() -> None:
+    plan = TrainPlan(epochs=9, learning_rate=1.0, learning_rate_steps=(3, 6))
+    assert [learning_rate(plan, e) for e in (1, 3, 4, 6, 7)] == pytest.approx(
+        [1, 1, 0.1, 0.1, 0.01]
+    )
+
+
+def test_damaged_weights_are_noticed_before_training() -> None:
+    detector = student()
+    with torch.no_grad():
+        detector.model.roi_heads.box_predictor.cls_score.bias.fill_(float("nan"))
+    plan = TrainPlan(schedule="standard", epochs=1)
+    with pytest.raises(TrainingError, match="before training: a loss is not finite"):
+        fine_tune(detector, samples(2), plan)
+
+
+def test_a_loss_that_is_not_finite_stops_the_training() -> None:
+    plan = TrainPlan(schedule="standard", epochs=3, batch_size=1, learning_rate=1e30)
+    with pytest.raises((TrainingError, AssertionError), match="not finite|NaN"):
+        fine_tune(student(), samples(2), plan)
+
+
+def test_frames_without_objects_can_be_trained_on() -> None:
+    empty = [Sample(s.image, Detections.empty()) for s in samples(2)]
+    course = fine_tune(student(), empty, TrainPlan(schedule="standard", epochs=1))
+    assert np.isfinite(course.epochs[0].loss)
