@@ -65,11 +65,12 @@ CLIPS = {
 }
 
 
-def configure(data: Path, name: str, folder: Path, *, seed: int) -> Config:
+def configure(data: Path, name: str, folder: Path, *, seed: int, workers: int) -> Config:
     """The configuration a user would write for this clip."""
     clip = CLIPS[name]
     content = {
         "data_dir": str(folder / "data"),
+        "workers": workers,
         "cameras": {
             name: {
                 "source": str(data / "videos" / clip.video),
@@ -95,7 +96,7 @@ def human_boxes(path: Path) -> dict[int, Detections]:
     """True boxes by frame number (from 0) of a label file: frame, track, x, y, w, h, 1, class, …"""
     boxes = defaultdict(list)
     for line in path.read_text().splitlines():
-        frame, _, x, y, w, h, *_ = (float(v) for v in line.split(","))
+        frame, _, x, y, w, h = (float(v) for v in line.split(",")[:6])
         boxes[int(frame) - 1].append((x, y, x + w, y + h))
     return {
         frame: Detections(
@@ -133,10 +134,10 @@ def against_people(data: Path, config: Config, name: str, record: NightRecord) -
     return figures
 
 
-def run(data: Path, name: str, folder: Path, *, seed: int) -> dict[str, Any]:
+def run(data: Path, name: str, folder: Path, *, seed: int, workers: int) -> dict[str, Any]:
     """One night; its figures as a row."""
     folder.mkdir(parents=True)
-    config = configure(data, name, folder, seed=seed)
+    config = configure(data, name, folder, seed=seed, workers=workers)
     began = time.perf_counter()
     with Store(config.data_dir) as store:
         record = retrain_camera(config, name, store=store, progress=open_progress())
@@ -173,9 +174,10 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path)
+    parser.add_argument("data", type=lambda p: Path(p).absolute())
     parser.add_argument("clips", nargs="+", choices=sorted(CLIPS))
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--keep-data", type=Path, help="leave the nights' data here, to look at")
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -183,7 +185,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         root = args.keep_data or Path(scratch)
         for name in args.clips:
-            rows.append(run(args.data, name, root / f"{name}-{args.seed}", seed=args.seed))
+            folder = root / f"{name}-{args.seed}"
+            rows.append(run(args.data, name, folder, seed=args.seed, workers=args.workers))
             print(json.dumps(rows[-1], indent=1), flush=True)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "real_footage.json").write_text(json.dumps(rows, indent=1) + "\n")

@@ -18,6 +18,10 @@ import numpy as np
 SHORT_S = 3600.0
 """A recording shorter than this is split into a first and a last stretch."""
 
+_DAY_S = 86_400.0
+_STRETCHES = 24
+"""Into how many stretches the end of a short recording is cut."""
+
 Placement = Literal["auto", "blocks", "end"]
 
 
@@ -39,7 +43,8 @@ class ControlSlice:
         self._duration_s = duration_s
         self._seed = seed
         short = duration_s is not None and duration_s < SHORT_S
-        self._at_end = plan.placement == "end" or (plan.placement == "auto" and short)
+        wants_end = plan.placement == "end" or (plan.placement == "auto" and short)
+        self._at_end = wants_end and duration_s is not None  # without an end there is no last part
         self._group = max(2, round(1 / plan.share))
 
     @property
@@ -53,7 +58,7 @@ class ControlSlice:
 
     def holds(self, time_s: float) -> bool:
         """Whether a frame at this time only measures."""
-        if self._at_end and self._duration_s is not None:
+        if self._at_end and self._duration_s:
             return time_s >= self._duration_s * (1 - self._plan.share)
         block = math.floor(time_s / self._plan.block_s)
         group, place = divmod(block, self._group)
@@ -61,13 +66,17 @@ class ControlSlice:
         return place == int(rng.integers(self._group))
 
     def group_of(self, time_s: float) -> int:
-        """The stretch of time (stratum) a control frame is drawn from."""
-        if self._at_end and self._duration_s is not None:
+        """The stretch of time (stratum) a control frame is drawn from. Frames of one stretch are
+        not independent, so the bootstrap draws whole stretches."""
+        if self._at_end and self._duration_s:
             done = time_s / self._duration_s
-            return int((done - (1 - self._plan.share)) / self._plan.share * 24)
+            return int((done - (1 - self._plan.share)) / self._plan.share * _STRETCHES)
         return math.floor(time_s / self._plan.block_s / self._group)
 
-    def block_of(self, time_s: float) -> int:
-        """The block of time a control frame lies in: frames of one block are not independent, so
-        the bootstrap draws whole blocks."""
-        return self.group_of(time_s)
+    @property
+    def frames_per_group(self) -> int:
+        """How many frames of one stretch to hold until the day is over and the slice is drawn:
+        twice its share, for some stretches will have too few."""
+        length_s = self._plan.block_s * self._group
+        groups = _STRETCHES if self._at_end else (self._duration_s or _DAY_S) / length_s
+        return math.ceil(2 * self._plan.frames / max(groups, 1.0))

@@ -73,11 +73,23 @@ def ingest(
 ) -> tuple[IngestRecord, dict[int, Detections]]:
     """Watch the whole source; afterwards `folder` holds exactly the frames the record names.
 
-    Also returns what the student said of those frames, by frame id.
+    Also returns what the student said of those frames, by frame id. If it fails, `folder` is gone:
+    an ingest is not resumed but begun again.
     """
     shutil.rmtree(folder, ignore_errors=True)  # left over from an ingest that was cut off
     folder.mkdir(parents=True, mode=0o700)
     day = _Day(plan, source, folder, n_classes)
+    try:
+        return _watch(day, pool, strategy, progress)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _watch(
+    day: _Day, pool: PooledDetector, strategy: Strategy, progress: Progress
+) -> tuple[IngestRecord, dict[int, Detections]]:
+    source, plan = day.source, day.plan
     duration_s = source.info.duration_s
     expected = None if duration_s is None else math.ceil(duration_s / plan.interval_s)
     with progress.stage("watching the day", expected) as advance:
@@ -140,7 +152,8 @@ class _Day:
             survivors=plan.survivors, parts=plan.parts, drawn=plan.random, rng=self._rng
         )
         self._control_slice = ControlSlice(plan.control, duration_s=duration_s, seed=plan.seed)
-        self._control: dict[int, Drawn] = defaultdict(lambda: Drawn(plan.control.frames, self._rng))
+        per_group = self._control_slice.frames_per_group
+        self._control: dict[int, Drawn] = defaultdict(lambda: Drawn(per_group, self._rng))
 
     def take(self, frame: Frame, detections: Detections) -> None:
         """Score one frame, and store it if it may be needed."""
@@ -213,6 +226,9 @@ class _Day:
             control=control,
             random=tuple(random),
             control_is=self._control_slice.description,
+            control_blocks=tuple(
+                self._control_slice.group_of(self.frames[i].time_s) for i in control
+            ),
             histogram_edges=tuple(float(e) for e in edges),
             histogram_counts=tuple(int(c) for c in counts),
             course=_course(self.walls, losses),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 import numpy as np
 
@@ -15,12 +14,10 @@ from models.boxes import Detections
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgePlan:
-    """When to promote: when the gain in mAP50 is above `min_gain` with 95 % certainty. `block_s`
-    is the length of the stretches of time that count as independent."""
+    """When to promote: when the gain in mAP50 is above `min_gain` with 95 % certainty."""
 
     compare_random: bool = True
     min_gain: float = 0.0
-    block_s: float = 300.0
     seed: int = 0
 
 
@@ -30,15 +27,13 @@ def judge(
     before: Sequence[Detections],
     after: Sequence[Detections],
     random: Sequence[Detections] | None,
-    wall_times: Sequence[datetime],
+    blocks: Sequence[int],
     class_names: Sequence[str],
     plan: JudgePlan,
     costs: tuple[Cost, ...],
 ) -> JudgeRecord:
     """Compare old and new on the control slice, frame by frame in the same order; the teacher's
-    labels are the truth."""
-    start = min(wall_times)
-    blocks = [int((w - start).total_seconds() // plan.block_s) for w in wall_times]
+    labels are the truth. `blocks` names the stretch of time each frame comes from."""
     difference = paired_bootstrap(
         before,
         after,

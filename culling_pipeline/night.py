@@ -44,7 +44,7 @@ from culling_pipeline.report import Exhibit
 from culling_pipeline.resolution import opt_resolution
 from culling_pipeline.selection import Candidates, Strategy
 from culling_pipeline.train import Course, Sample, TrainPlan, fine_tune
-from models.boxes import Detections
+from models.boxes import Detections, WeightsError
 from models.checkpoint import save_checkpoint
 from models.classes import ClassMap
 from models.detector import TorchDetector, scaled
@@ -114,7 +114,6 @@ class NightParts:
 def run_night(plan: NightPlan, parts: NightParts) -> NightRecord:
     """One camera's night. Raises what its stages raise; the incumbent then stays in use."""
     started = datetime.now(UTC)
-    parts.work.mkdir(parents=True, exist_ok=True, mode=0o700)
     with Workers(plan.workers) as workers:
         return _run(_Night(plan, parts, workers), started)
 
@@ -215,6 +214,7 @@ class _Night:
                 folder=self.parts.frames,
                 progress=self.parts.progress,
             )
+        self.parts.work.mkdir(parents=True, exist_ok=True, mode=0o700)
         save_detections(self.parts.work / STUDENT_FILE, found)
         return record
 
@@ -282,6 +282,8 @@ class _Night:
         if not plan.find_resolution:
             return ResolutionRecord(
                 scale=1.0,
+                height_px=plan.full_size[0],
+                width_px=plan.full_size[1],
                 threshold=plan.resolution_threshold,
                 points=(),
                 student_passes=0,
@@ -316,6 +318,8 @@ class _Night:
         cost = self._cost("resolution", search.student_passes, time.perf_counter() - began)
         return ResolutionRecord(
             scale=search.scale,
+            height_px=plan.full_size[0],
+            width_px=plan.full_size[1],
             threshold=plan.resolution_threshold,
             points=search.points,
             student_passes=search.student_passes,
@@ -376,7 +380,7 @@ class _Night:
             before=[before[i] for i in day.control],
             after=[found["culled"][i] for i in day.control],
             random=None if arms.random is None else [found["random"][i] for i in day.control],
-            wall_times=[f.wall_time for f in frames],
+            blocks=day.control_blocks,
             class_names=self.plan.classes.names,
             plan=self.plan.judging,
             costs=tuple(costs),
@@ -450,8 +454,17 @@ def run_training(
 
 
 def save_candidate(path: Path, detector: TorchDetector) -> None:
-    """Write a trained student beside the night's other results."""
-    save_checkpoint(path, detector.model.state_dict(), meta_of(detector))
+    """Write a trained student beside the night's other results.
+
+    A disk's error leaves as itself: a cause is lost on the way out of another process, and with
+    it the word that the disk is full.
+    """
+    try:
+        save_checkpoint(path, detector.model.state_dict(), meta_of(detector))
+    except WeightsError as error:
+        if isinstance(error.__cause__, OSError):
+            raise OSError(error.__cause__.errno, str(error), str(path)) from error
+        raise
 
 
 def exhibits(record: NightRecord, parts: NightParts, *, student_min_score: float) -> list[Exhibit]:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from multiprocessing import resource_tracker
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -98,7 +100,7 @@ class Workers:
         """Run a function in one of the processes while this one goes on; with one process it
         runs here and now."""
         if self.count > 1:
-            return self.executor.submit(function, *arguments)
+            return self.submit(function, *arguments)
         future: Future[_Result] = Future()
         future.set_result(function(*arguments))
         return future
@@ -112,7 +114,21 @@ class Workers:
                 mp_context=multiprocessing.get_context("spawn"),
                 initializer=_start_worker,
             )
+            resource_tracker.ensure_running()  # its start would lift the mask below
         return self._pool
+
+    def submit(self, function: Callable[..., _Result], /, *arguments: Any) -> Future[_Result]:
+        """Run a function in one of the processes, which may start for it.
+
+        They start with Ctrl-C masked, and keep the mask: the terminal sends it to all of them,
+        but it is this process that ends the night, and then them.
+        """
+        executor = self.executor
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return executor.submit(function, *arguments)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class PooledDetector:
@@ -131,7 +147,7 @@ class PooledDetector:
         """What the detector's labels mean."""
         if self._own is not None:
             return self._own.class_names
-        return self._workers.executor.submit(_class_names, self._build).result()
+        return self._workers.submit(_class_names, self._build).result()
 
     def predict(self, batches: Iterable[Images]) -> Iterator[list[Detections]]:
         """The detections of each batch, in order. At most three batches a worker are under way,
@@ -141,7 +157,7 @@ class PooledDetector:
             if self._own is not None:
                 yield self._count(*_timed(self._own, batch))
                 continue
-            waiting.append(self._workers.executor.submit(_predict, self._build, batch))
+            waiting.append(self._workers.submit(_predict, self._build, batch))
             while len(waiting) >= 3 * self._workers.count:
                 yield self._count(*waiting.popleft().result())
         while waiting:

@@ -58,7 +58,8 @@ class IngestRecord(Record):
 
     `survivors` (by confidence loss, hardest first), `control` and `random` hold frame ids; a
     frame may be survivor and random at once, never control and anything else. `control_is` says in
-    words how the control slice was set aside.
+    words how the control slice was set aside, `control_blocks` which stretch of time each of its
+    frames comes from.
     """
 
     frames_seen: int
@@ -69,6 +70,7 @@ class IngestRecord(Record):
     control: tuple[int, ...]
     random: tuple[int, ...]
     control_is: str = ""
+    control_blocks: tuple[int, ...] = ()
     histogram_edges: tuple[float, ...]
     histogram_counts: tuple[int, ...]
     course: tuple[CoursePoint, ...]
@@ -112,9 +114,12 @@ class ScalePoint(Record):
 
 
 class ResolutionRecord(Record):
-    """The resolution curve, full size first, and the scale chosen from it."""
+    """The resolution curve, full size first, and the scale chosen from it. `height_px`,
+    `width_px` is full size: what the student works at on this camera at scale 1."""
 
     scale: float
+    height_px: int
+    width_px: int
     threshold: float
     points: tuple[ScalePoint, ...]
     student_passes: int

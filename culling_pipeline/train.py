@@ -75,6 +75,7 @@ def fine_tune(
     Batch norm keeps its statistics: a night's few hundred frames are too few to measure new ones.
     A loss that is not finite raises `TrainingError`.
     """
+    began = time.perf_counter()
     torch.manual_seed(plan.seed)
     rng = np.random.default_rng([plan.seed, 31])
     model, size = detector.model, (detector.spec.height_px, detector.spec.width_px)
@@ -92,7 +93,7 @@ def fine_tune(
         lr=plan.learning_rate,
         weight_decay=plan.weight_decay,
     )
-    began, points = time.perf_counter(), []
+    points = []
     for epoch in range(1, plan.epochs + 1):
         point = _one_epoch(model, prepared, schedule, optimizer, plan, epoch, rng, detector.device)
         points.append(point)

@@ -50,7 +50,12 @@ EXIT_CODES: dict[type[BaseException], int] = {
 
 
 def exit_code(error: BaseException) -> int:
-    """The exit code for an error, by the nearest of its base classes in `EXIT_CODES`."""
+    """The exit code for an error, by the nearest of its base classes in `EXIT_CODES`.
+
+    A full disk ends a night whoever noticed it, be it the writer of a model.
+    """
+    if disk_full_cause(error) is not None:
+        return EXIT_NIGHT
     return next((EXIT_CODES[base] for base in type(error).__mro__ if base in EXIT_CODES), 1)
 
 

@@ -14,6 +14,7 @@ from culling_pipeline.control import ControlPlan
 from culling_pipeline.ingest import ConfidencePlan, EmptyDayError, IngestPlan
 from culling_pipeline.judge import JudgePlan
 from culling_pipeline.night import NightParts, NightPlan, exhibits, run_night
+from culling_pipeline.parallel import BuildDetector
 from culling_pipeline.progress import Progress
 from culling_pipeline.records import NightRecord
 from culling_pipeline.report import render_report
@@ -23,6 +24,7 @@ from jobs.detectors import configured_detector, ensure_incumbent, full_size
 from jobs.errors import NightError, UsageError
 from jobs.settings import CameraConfig, Config
 from jobs.store import NightJournal, Store
+from models.boxes import ModelError
 from models.classes import ClassMap
 from models.registry import ModelRegistry
 from streams.base import FrameSource, SourceInfo
@@ -45,13 +47,23 @@ def retrain_camera(
     camera = config.cameras[name]
     torch.set_num_threads(1)
     with store.running_night(name, today(), settings=camera.fingerprint, fresh=fresh) as journal:
+        work = config.work_dir(name, journal.night.run_id)
+        _clear_other_nights(work)
         try:
             record = _run(config, camera, journal, progress)
         except (EmptyDayError, TrainingError) as error:
             message = f"camera {name!r}: {error}"
             raise NightError(message) from error
         store.finish_night(journal.night.id, record)
+    shutil.rmtree(work)  # not before: a night killed in between could not write its report again
     return record
+
+
+def _clear_other_nights(work: Path) -> None:
+    """Remove what given-up nights of this camera left of their work; nobody can use it."""
+    for folder in work.parent.glob("*"):
+        if folder.is_dir() and folder != work:
+            shutil.rmtree(folder)
 
 
 def _run(
@@ -63,15 +75,18 @@ def _run(
     size = full_size(info.height_px, info.width_px, max_side_px=camera.student.max_side_px)
     registry = ModelRegistry(config.models_root)
     registry.clear_debris(camera.name)
-    plan = night_plan(config, camera, night.night_date, night.run_id, info, size)
+    plan = night_plan(config, camera, night.night_date, night.run_id, size)
+    build_teacher = configured_detector(
+        camera.teacher,
+        device=device,
+        size=full_size(info.height_px, info.width_px, max_side_px=camera.teacher.max_side_px),
+    )
+    if journal.load("label") is None:
+        _check_teacher(camera, build_teacher)
     parts = NightParts(
         open_source=lambda: _open(camera),
         incumbent=_incumbent_of_night(journal, registry, camera, size, device, progress),
-        build_teacher=configured_detector(
-            camera.teacher,
-            device=device,
-            size=full_size(info.height_px, info.width_px, max_side_px=camera.teacher.max_side_px),
-        ),
+        build_teacher=build_teacher,
         registry=registry,
         frames=config.frames_dir(camera.name, night.run_id),
         work=config.work_dir(camera.name, night.run_id),
@@ -80,8 +95,18 @@ def _run(
     )
     record = run_night(plan, parts).model_copy(update={"source": info.location})
     write_report(config, record, parts, student_min_score=camera.student.min_score)
-    shutil.rmtree(parts.work)
     return record
+
+
+def _check_teacher(camera: CameraConfig, build_teacher: BuildDetector) -> None:
+    """Open the teacher once before the day is watched: it is not asked before the day is over,
+    too late to learn that its weights are damaged or that it does not know a class."""
+    names = build_teacher().class_names
+    try:
+        ClassMap.from_config(camera.classes).check(names)
+    except ModelError as error:
+        message = f"camera {camera.name!r}: teacher {camera.teacher.weights}: {error}"
+        raise ModelError(message) from error
 
 
 def _incumbent_of_night(
@@ -106,7 +131,6 @@ def night_plan(
     camera: CameraConfig,
     night_date: date,
     run_id: str,
-    info: SourceInfo,
     size: tuple[int, int],
 ) -> NightPlan:
     """The camera's settings as the science takes them."""
@@ -145,7 +169,6 @@ def night_plan(
         judging=JudgePlan(
             compare_random=judging.compare_random and culling.strategy != "random",
             min_gain=judging.min_gain,
-            block_s=_independent_s(control.block_s, info.duration_s),
             seed=training.seed,
         ),
         full_size=size,
@@ -159,12 +182,6 @@ def night_plan(
     )
 
 
-def _independent_s(block_s: float, duration_s: float | None) -> float:
-    """How long a stretch of the control slice counts as one draw: a block, or for a recording of
-    minutes a fiftieth of it."""
-    return block_s if duration_s is None else min(block_s, max(duration_s / 50, 1.0))
-
-
 def write_report(
     config: Config, record: NightRecord, parts: NightParts, *, student_min_score: float
 ) -> Path:
@@ -173,8 +190,12 @@ def write_report(
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     page = render_report(record, exhibits(record, parts, student_min_score=student_min_score))
     aside = folder / "index.html.tmp"
-    aside.write_text(page, encoding="utf-8")
-    return aside.replace(folder / "index.html")
+    try:
+        aside.write_text(page, encoding="utf-8")
+        return aside.replace(folder / "index.html")
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise
 
 
 def pick_device(wanted: str) -> str:

@@ -166,6 +166,8 @@ def example_resolution() -> ResolutionRecord:
         for n, change in enumerate(changes)
     )
     return ResolutionRecord(
+        height_px=HEIGHT_PX,
+        width_px=WIDTH_PX,
         scale=points[4].scale,
         threshold=0.025,
         points=points,

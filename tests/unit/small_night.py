@@ -35,6 +35,8 @@ def night_record(camera: str = "yard", run_id: str = "2026-11-21") -> NightRecor
         label=LabelRecord(labelled=1, objects=1, costs=()),
         cull=CullRecord(strategy="strata", kept=(1,), survivors=(), teacher_calls=2),
         resolution=ResolutionRecord(
+            height_px=192,
+            width_px=320,
             scale=0.9, threshold=0.05, points=(), student_passes=1, costs=()
         ),
         train=train, random_train=None,

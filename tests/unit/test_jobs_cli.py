@@ -16,8 +16,8 @@ import pytest
 
 from jobs import cli
 from jobs.check import check_streams
-from jobs.detectors import weights_path
 from jobs.config import load_config
+from jobs.detectors import weights_path
 from jobs.errors import NightError
 from jobs.settings import CameraConfig, Config
 from jobs.store import Store
@@ -246,10 +246,17 @@ def test_check_looks_into_weights(folder: Path, capsys: pytest.CaptureFixture[st
     import torch
 
     from models.checkpoint import save_checkpoint
+    from models.detector import DetectorSpec, TorchDetector, build_model
+    from models.student import meta_of
 
-    save_checkpoint(folder / "t.safetensors", {"w": torch.zeros(1)}, {"class_names": ["persons"]})
-    torch.save({"w": torch.zeros(1)}, folder / "s.pth")
-    settings = ["student={weights: s.pth, class_names: [person]}", "teacher.weights=t.safetensors"]
+    size = {"height_px": 64, "width_px": 64, "width": 0.125}
+    knows = DetectorSpec(architecture="resnet18", class_names=("persons",), **size)  # type: ignore[arg-type]
+    model = build_model(knows)
+    teacher = TorchDetector(model, knows)
+    save_checkpoint(folder / "t.safetensors", model.state_dict(), meta_of(teacher))
+    torch.save(model.state_dict(), folder / "s.pth")
+    student = "student={weights: s.pth, class_names: [person], width: 0.125}"
+    settings = [student, "teacher.weights=t.safetensors"]
     options = [word for setting in settings for word in ("--set", setting)]
     assert cli.run(["check", "--json", *options]) == 4
     found = json.loads(capsys.readouterr().out)["findings"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +13,6 @@ from culling_pipeline.ledger import price
 from culling_pipeline.metrics import Difference
 from culling_pipeline.records import Accuracy, Cost, JudgeRecord
 from models.boxes import Detections
-
-START = datetime(2026, 1, 5, tzinfo=UTC)
 
 
 def boxes(count: int, *, shift: float = 0.0, score: float = 0.9) -> Detections:
@@ -33,9 +30,9 @@ def judged(before: Detections, after: Detections, frames: int = 40) -> JudgeReco
         before=[before] * frames,
         after=[after] * frames,
         random=None,
-        wall_times=[START + timedelta(minutes=k) for k in range(frames)],
+        blocks=[k // 5 for k in range(frames)],
         class_names=["person"],
-        plan=JudgePlan(block_s=300),
+        plan=JudgePlan(),
         costs=(),
     )
 
@@ -72,7 +69,7 @@ def test_nothing_to_measure_on_promotes_nobody() -> None:
         before=[boxes(1)] * 3,
         after=[Detections.empty()] * 3,
         random=None,
-        wall_times=[START] * 3,
+        blocks=[0] * 3,
         class_names=["person"],
         plan=JudgePlan(),
         costs=(),

@@ -72,3 +72,17 @@ def test_control_of_a_short_recording_is_its_end() -> None:
 def test_blocks_can_be_asked_for_on_a_short_recording() -> None:
     control = ControlSlice(ControlPlan(placement="blocks", block_s=5), duration_s=100.0, seed=0)
     assert 10 <= sum(control.holds(t) for t in range(100)) <= 30
+
+
+def test_the_end_needs_to_be_known() -> None:
+    control = ControlSlice(ControlPlan(placement="end"), duration_s=None, seed=0)
+    assert "random blocks" in control.description
+    assert any(control.holds(t) for t in range(0, 3600, 60))
+
+
+def test_what_a_stretch_holds_is_bounded_by_the_slice() -> None:
+    day = ControlSlice(ControlPlan(frames=240), duration_s=86_400, seed=0)
+    groups = {day.group_of(t) for t in range(0, 86_400, 60)}
+    assert 240 <= day.frames_per_group * len(groups) <= 3 * 240
+    end = ControlSlice(ControlPlan(frames=120), duration_s=60.0, seed=0)
+    assert end.frames_per_group == 10

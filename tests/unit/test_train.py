@@ -81,7 +81,7 @@ def test_damaged_weights_are_noticed_before_training() -> None:
 
 def test_a_loss_that_is_not_finite_stops_the_training() -> None:
     plan = TrainPlan(schedule="standard", epochs=3, batch_size=1, learning_rate=1e30)
-    with pytest.raises((TrainingError, AssertionError), match="not finite|NaN"):
+    with pytest.raises((TrainingError, AssertionError), match=r"not finite|NaN"):
         fine_tune(student(), samples(2), plan)
 
 

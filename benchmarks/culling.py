@@ -1,0 +1,184 @@
+"""Strategies × cameras × sizes of the kept set × seeds: which frames teach the most?
+
+    python benchmarks/culling.py --strategies random strata paper --n 64 --seeds 0 1 --tuning
+
+Resumable: every finished run is a line in the cache, and is not run again. Writes
+benchmarks/results/culling.json and culling.md with means, deviations and paired differences.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import time
+from collections import defaultdict
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.progress import track
+
+from benchmarks.fleet import FLEET, STUDENT, Camera, Day, images, seen_day
+from culling_pipeline.metrics import coco_map
+from culling_pipeline.precision import disagreement
+from culling_pipeline.selection import STRATEGIES, Candidates, parts_of_day
+from culling_pipeline.train import Sample, TrainPlan, fine_tune
+from jobs.settings import CullingSettings, TrainingSettings
+from models.student import load_detector
+
+RESULTS = Path(__file__).parent / "results"
+TRAIN_FRAMES, TEST_FRAMES = 2880, 300
+PARTS = CullingSettings().parts
+SURVIVORS_RATIO = CullingSettings().survivors_ratio
+DEFAULT = CullingSettings().strategy
+
+
+@dataclass(frozen=True)
+class Run:
+    """One cell of the table."""
+
+    camera: str
+    strategy: str
+    n: int
+    seed: int
+
+    @property
+    def key(self) -> str:
+        return f"{self.camera}/{self.strategy}/{self.n}/{self.seed}"
+
+
+def choose(day: Day, strategy_name: str, n: int, seed: int) -> tuple[tuple[int, ...], int]:
+    """The kept frames, and how often the teacher was asked."""
+    strategy, rng = STRATEGIES[strategy_name], np.random.default_rng([seed, 61])
+    candidates = Candidates(
+        ids=np.arange(len(day.times_s)),
+        losses=day.losses,
+        parts=parts_of_day(day.times_s, start_s=0, end_s=86_400, parts=PARTS),
+        times_s=day.times_s,
+        n_parts=PARTS,
+    )
+    budget = round(n * SURVIVORS_RATIO) if strategy.uses_teacher else n
+    survivors = strategy.survivors(candidates, budget, rng)
+    differences = [disagreement(i, day.student[i], day.teacher[i], n_classes=3) for i in survivors]
+    return strategy.keep(candidates, differences, n, rng), len(survivors)
+
+
+def execute(run: Run, cache: Path) -> dict[str, Any]:
+    """Choose, train, measure on the next day against the teacher."""
+    torch.set_num_threads(1)
+    camera = next(c for c in FLEET if c.name == run.camera)
+    day = seen_day(camera, day=0, count=TRAIN_FRAMES, cache=cache)
+    later = seen_day(camera, day=1, count=TEST_FRAMES, cache=cache)
+    began = time.perf_counter()
+    kept, calls = ((), 0) if run.strategy == "none" else choose(day, run.strategy, run.n, run.seed)
+    student = load_detector(STUDENT)
+    if kept:
+        rows = np.array(kept)
+        pictures = images(camera, day.times_s[rows])
+        samples = [Sample(p, day.teacher[i]) for p, i in zip(pictures, kept, strict=True)]
+        fine_tune(student, samples, plan(run.seed))
+    seconds = time.perf_counter() - began
+    found = [d for i in images(camera, later.times_s) for d in student.predict([i])]
+    accuracy = coco_map(found, later.teacher, student.class_names)
+    return {
+        **asdict(run),
+        "map50": accuracy.map50,
+        "map": accuracy.map,
+        "teacher_calls": calls,
+        "objects_per_frame": float(np.mean([len(day.teacher[i]) for i in kept])) if kept else None,
+        "seconds": seconds,
+        **({"default": True} if run.strategy == DEFAULT else {}),
+    }
+
+
+def plan(seed: int) -> TrainPlan:
+    """The night's own training settings."""
+    return TrainingSettings(seed=seed).to_plan()
+
+
+def prepare(camera: Camera, cache: Path) -> None:
+    """Fill the cache of a camera."""
+    seen_day(camera, day=0, count=TRAIN_FRAMES, cache=cache)
+    seen_day(camera, day=1, count=TEST_FRAMES, cache=cache)
+
+
+def run_all(
+    runs: list[Run], cameras: list[Camera], cache: Path, workers: int
+) -> list[dict[str, Any]]:
+    """All runs, those done before read from the cache."""
+    cache.mkdir(parents=True, exist_ok=True)
+    book = cache / "runs.jsonl"
+    lines = book.read_text().splitlines() if book.exists() else []
+    done = {
+        Run(*(r[k] for k in ("camera", "strategy", "n", "seed"))).key: r
+        for r in map(json.loads, lines)
+    }
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        first = [pool.submit(prepare, camera, cache) for camera in cameras]
+        for future in track(as_completed(first), "both detectors on all days", len(first)):
+            future.result()
+        todo = [pool.submit(execute, run, cache) for run in runs if run.key not in done]
+        for future in track(as_completed(todo), "training", len(todo)):
+            row = future.result()
+            with book.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+            done[Run(row["camera"], row["strategy"], row["n"], row["seed"]).key] = row
+    return [done[run.key] for run in runs]
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Mean and deviation by strategy and n, and the difference from random, paired by camera and
+    seed, with its 95 % interval."""
+    cells: dict[tuple[str, int], dict[tuple[str, int], float]] = defaultdict(dict)
+    for row in rows:
+        cells[row["strategy"], row["n"]][row["camera"], row["seed"]] = row["map50"]
+    lines = [
+        "| strategy | n | runs | mAP50 | deviation | against random |",
+        "|---|---|---|---|---|---|",
+    ]
+    for (strategy, n), found in sorted(cells.items()):
+        base = cells.get(("random", n), {})
+        pairs = np.array([v - base[k] for k, v in found.items() if k in base])
+        against = "–"
+        if strategy not in ("random", "none") and len(pairs) > 1:
+            half = 1.96 * pairs.std(ddof=1) / np.sqrt(len(pairs))
+            against = f"{100 * pairs.mean():+.1f} ± {100 * half:.1f}"
+        values = np.array(list(found.values()))
+        lines.append(
+            f"| {strategy} | {n} | {len(values)} | {values.mean():.3f} | {values.std():.3f} "
+            f"| {against} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--strategies", nargs="+", default=["none", *STRATEGIES])
+    parser.add_argument("--n", nargs="+", type=int, default=[64, 128, 256])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--tuning", action="store_true", help="only the half that is for tuning")
+    parser.add_argument("--cache", type=Path, default=Path("build/culling-benchmark"))
+    parser.add_argument("--workers", type=int, default=2)
+    args = parser.parse_args()
+    cameras = [c for c in FLEET if c.tuning or not args.tuning]
+    runs = [
+        Run(c.name, strategy, n, seed)
+        for n in args.n
+        for seed in args.seeds
+        for strategy in args.strategies
+        for c in cameras
+    ]
+    rows = run_all(runs, cameras, args.cache, args.workers)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "culling.json").write_text(json.dumps(rows, indent=1) + "\n")
+    (RESULTS / "culling.md").write_text(table(rows))
+    print(table(rows))
+
+
+if __name__ == "__main__":
+    main()

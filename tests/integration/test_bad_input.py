@@ -1,0 +1,245 @@
+"""What an operator sees when something is wrong: one clear line, the right exit code, and nothing
+half-written."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+
+from culling_pipeline.night import save_candidate
+from jobs.detectors import BUILTIN_FOLDER
+from jobs.errors import describe, exit_code
+from jobs.store import Store
+from models.registry import ModelRegistry
+from models.student import load_detector
+from tests.integration.tiny import (
+    CAMERA,
+    SETTINGS,
+    culling,
+    debris,
+    stages_of,
+    with_settings,
+    write_config,
+)
+from tests.unit.clips import constant_rate, write_clip
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A camera's settings, and what is to be said about them."""
+
+    settings: dict[str, Any]
+    exit_code: int
+    words: tuple[str, ...]
+
+
+TROUBLES = {
+    "nofile": Trouble({"source": "gone.mp4"}, 3, ("gone.mp4", "no such file", "check the path")),
+    "text": Trouble({"source": "notes.mp4"}, 3, ("notes.mp4", "not a video")),
+    "noframes": Trouble({"source": "empty.mp4"}, 3, ("empty.mp4",)),
+    "cutoff": Trouble({"source": "cut.mp4"}, 3, ("cut.mp4", "cut off", "copy it again")),
+    "noclass": Trouble(
+        {"classes": ["person", "bycicle"]}, 4,
+        ("builtin:street-teacher", "class 'bycicle' is unknown", "Did you mean 'bicycle'?"),
+    ),
+    "noweights": Trouble(
+        {"teacher": {"weights": "gone.safetensors"}}, 4, ("gone.", "no such file", "restore")
+    ),
+    "nobuiltin": Trouble(
+        {"student": {"weights": "builtin:strt"}}, 4, ("builtin:strt", "known: builtin:street-")
+    ),
+    "badteacher": Trouble(
+        {"teacher": {"weights": "flipped.safetensors"}}, 4, ("flipped.safetensors", "SHA-256")
+    ),
+    "badstudent": Trouble(
+        {"student": {"weights": "flipped.safetensors"}}, 4, ("flipped.safetensors", "SHA-256")
+    ),
+    "short": Trouble(
+        {"fps": 0.0001}, 5, ("9 frames were sampled, too few", "longer recording")
+    ),
+}  # fmt: skip
+
+
+def write_bad_files(folder: Path) -> None:
+    (folder / "notes.mp4").write_text("no video at all\n" * 200, encoding="utf-8")
+    with av.open(str(folder / "empty.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 160, 96, "yuv420p"
+        container.start_encoding()
+    whole = write_clip(folder / "whole.mp4", constant_rate(50)).read_bytes()
+    assert whole.rindex(b"moov") > len(whole) // 2
+    (folder / "cut.mp4").write_bytes(whole[: len(whole) // 2])
+    for suffix in (".safetensors", ".json"):
+        shutil.copy(BUILTIN_FOLDER / f"street-student{suffix}", folder / f"flipped{suffix}")
+    weights = folder / "flipped.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[len(data) // 2] ^= 1
+    weights.write_bytes(data)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one run over all troubled cameras left."""
+
+    data_dir: Path
+    exit_code: int
+    cameras: dict[str, dict[str, Any]]
+    err_lines: list[str]
+
+
+@pytest.fixture(scope="module")
+def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    """`culling retrain --all` over all of them: one camera's trouble must not stop the next."""
+    folder = tmp_path_factory.mktemp("bad")
+    write_bad_files(folder)
+    cameras = {name: with_settings(**trouble.settings) for name, trouble in TROUBLES.items()}
+    config = write_config(folder, **cameras)
+    done = culling("retrain", "--all", "--config", config, "--json", cwd=folder)
+    shown = json.loads(done.stdout)
+    return Outcome(folder / "data", done.returncode, shown["cameras"], done.stderr.splitlines())
+
+
+def test_every_camera_is_tried_and_the_worst_code_counts(outcome: Outcome) -> None:
+    assert list(outcome.cameras) == list(TROUBLES)
+    assert outcome.exit_code == 5
+    assert not [line for line in outcome.err_lines if "Traceback" in line or "unexpected" in line]
+
+
+@pytest.mark.parametrize("name", TROUBLES)
+def test_one_clear_line_and_nothing_half_written(outcome: Outcome, name: str) -> None:
+    trouble, shown = TROUBLES[name], outcome.cameras[name]
+    said = [line for line in outcome.err_lines if line.startswith(f"culling: {name}: ")]
+    assert said == [f"culling: {name}: {shown['error']}"]
+    for words in trouble.words:
+        assert words in said[0]
+    assert shown["exit_code"] == trouble.exit_code
+    assert shown["state"] == "failed"
+    assert (shown["record"], shown["report"]) == (None, None)
+    assert not (outcome.data_dir / "frames" / name / shown["run_id"]).exists()
+    for kind in ("reports", "work"):
+        assert not (outcome.data_dir / kind / name).exists()
+
+
+@pytest.mark.parametrize("name", sorted(set(TROUBLES) - {"short"}))
+def test_no_model_is_made_and_no_day_watched(outcome: Outcome, name: str) -> None:
+    assert not (outcome.data_dir / "models" / name).exists()
+    with Store(outcome.data_dir) as store:
+        night = store.latest_night(name)
+    assert night is not None
+    assert stages_of(outcome.data_dir, night.id) == {}
+
+
+def test_only_the_one_camera_that_could_begin_watched_its_day(outcome: Outcome) -> None:
+    begun = [line for line in outcome.err_lines if line.startswith("watching the day: begins")]
+    assert begun == ["watching the day: begins (9)"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (
+            {**SETTINGS, "fpss": 1},
+            'culling: config.yaml: cameras.yard.fpss: unknown key. Did you mean "fps"?',
+        ),
+        ({**SETTINGS, "fps": 0}, "culling: config.yaml: cameras.yard.fps: got 0, must be > 0"),
+    ],
+)
+def test_a_config_error_names_key_value_and_rule(
+    tmp_path: Path, settings: dict[str, Any], expected: str
+) -> None:
+    config = write_config(tmp_path, yard=settings)
+    done = culling("retrain", CAMERA, "--config", config, cwd=tmp_path)
+    assert done.stderr.splitlines() == [expected]
+    assert (done.returncode, done.stdout) == (2, "")
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 2 MB in memory, as `data`."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small disk needs root")
+    disk = tmp_path / "data"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "culling-test", str(disk)]
+    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if mounted.returncode != 0:
+        pytest.skip(f"no small disk can be mounted here: {mounted.stderr.strip()}")
+    yield disk
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def make_room(disk: Path, mib: int) -> None:
+    options = f"remount,size={mib}m"
+    subprocess.run(["mount", "-o", options, str(disk)], check=True)
+
+
+def test_a_full_disk_is_named_and_with_room_the_night_goes_on(
+    small_disk: Path, tmp_path: Path
+) -> None:
+    config = write_config(tmp_path, yard=SETTINGS)
+
+    # Given a disk too small for the model that the camera begins with
+    said = full_disk_line(config, tmp_path)
+    assert str(small_disk) in said
+    assert set(stages_of(small_disk)) == set()
+    assert debris(small_disk) == []
+
+    # Given one with room for that, but not for a candidate beside it
+    make_room(small_disk, start_model_mib() + 3)
+    said = full_disk_line(config, tmp_path)
+    assert str(small_disk / "work" / CAMERA) in said
+    before = stages_of(small_disk)
+    assert "ingest" in before
+    assert "promote" not in before
+    assert ModelRegistry(small_disk / "models").incumbent(CAMERA) == "start"
+    assert not (small_disk / "reports").exists()
+
+    # When it is given room, the same command ends the same night
+    make_room(small_disk, 64)
+    done = culling("retrain", CAMERA, "--config", config, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    after = stages_of(small_disk)
+    assert {name: after[name] for name in before} == before
+    with Store(small_disk) as store:
+        (night,) = store.nights()
+    assert (night.state, night.attempt) == ("done", 3)
+    assert debris(small_disk) == []
+
+
+def test_a_full_disk_is_named_by_another_process_too(small_disk: Path) -> None:
+    student = load_detector(BUILTIN_FOLDER / "street-student.safetensors")
+    with pytest.raises(OSError, match="No space left") as caught:
+        save_candidate(small_disk / "random.safetensors", student)
+    arrived = pickle.loads(pickle.dumps(caught.value))  # which drops the error's causes
+    assert exit_code(arrived) == 5
+    assert describe(arrived).startswith(f"the disk is full at {small_disk}/random.safetensors")
+    assert list(small_disk.iterdir()) == []
+
+
+def start_model_mib() -> int:
+    """What a camera's first version takes: the builtin student in 32 bits instead of 16."""
+    return 2 * (BUILTIN_FOLDER / "street-student.safetensors").stat().st_size // 1024**2
+
+
+def full_disk_line(config: Path, folder: Path) -> str:
+    """What `culling retrain` says, which must be one line that names the full disk."""
+    done = culling("retrain", CAMERA, "--config", config, cwd=folder)
+    assert done.returncode == 5, done.stderr
+    (said,) = [line for line in done.stderr.splitlines() if line.startswith("culling: ")]
+    assert said.startswith(f"culling: {CAMERA}: the disk is full at ")
+    assert "free some space or set data_dir to a larger disk" in said
+    assert "goes on where it stopped" in said
+    return said

@@ -1,0 +1,142 @@
+"""A whole tiny night, from frames to promotion: consistent, repeatable, in every strategy."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from culling_pipeline.records import NightRecord
+from jobs.store import Store
+from models.registry import ModelRegistry
+from models.student import load_detector
+from tests.integration.tiny import CAMERA, DoneNight, debris, run_tiny_night, tiny_config
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+
+
+def test_no_control_frame_is_trained_on(undisturbed: DoneNight) -> None:
+    day, kept = undisturbed.record.ingest, set(undisturbed.record.cull.kept)
+    assert len(kept) == 8
+    assert kept <= set(day.survivors)
+    assert len(day.survivors) == 24
+    assert len(day.random) == 8
+    assert len(day.control) == 20
+    assert not set(day.control) & (kept | set(day.survivors) | set(day.random))
+    assert {f.id for f in day.frames} == {*day.control, *day.survivors, *day.random}
+
+
+def test_the_figures_of_a_night_agree(undisturbed: DoneNight) -> None:
+    record = undisturbed.record
+    day, arm = record.ingest, record.random_train
+    assert day.frames_seen == 199
+    assert sum(day.histogram_counts) == sum(p.frames for p in day.course) == day.frames_seen
+    assert (day.width_px, day.height_px) == (160, 96)
+    assert record.label.labelled == len(day.frames)
+    assert {d.frame_id for d in record.cull.survivors} == set(day.survivors)
+    assert record.cull.teacher_calls == len(day.survivors)
+    assert record.train.images == len(record.cull.kept)
+    assert arm is not None
+    assert [(e.epoch, e.images) for e in arm.epochs] == [
+        (e.epoch, e.images) for e in record.train.epochs
+    ]
+    judge = record.judge
+    assert judge.random is not None
+    for accuracy in (judge.before, judge.after, judge.random):
+        assert accuracy.frames == len(day.control)
+        assert accuracy.objects == judge.before.objects > 0
+
+
+def test_the_ledger_has_every_stage_and_every_image(undisturbed: DoneNight) -> None:
+    record = undisturbed.record
+    day = record.ingest
+    images = {cost.stage: cost.images for cost in record.ledger}
+    assert len(images) == len(record.ledger)
+    control, survivors = len(day.control), len(day.survivors)
+    trained = sum(epoch.images for epoch in record.train.epochs)
+    assert images == {
+        "student scoring": day.frames_seen,
+        "teacher: survivors": survivors,
+        "teacher: control slice": control,
+        "teacher: random frames": len(set(day.random) - set(day.survivors)),
+        "resolution": record.resolution.student_passes,
+        "training": trained,
+        "training: random frames": trained,
+        "judging": control,
+        "judging: random frames": control,
+    }
+    assert all(cost.seconds > 0 for cost in record.ledger if cost.images)
+    assert record.night_s > 0
+    assert record.cost_ratio > 0
+
+
+def test_what_a_night_leaves_on_disk(undisturbed: DoneNight) -> None:
+    config, record = undisturbed.config, undisturbed.record
+    frames = config.frames_dir(CAMERA, record.run_id)
+    assert {p.name for p in frames.iterdir()} == {f.path for f in record.ingest.frames}
+    assert debris(config.data_dir) == []
+    page = (config.report_dir(CAMERA, record.run_id) / "index.html").read_text(encoding="utf-8")
+    assert CAMERA in page
+    fetched = re.findall(r"""(?:src|href)\s*=\s*["']?([^"'\s>]+)|url\(([^)]+)\)|@import""", page)
+    outside = [a or b for a, b in fetched if not (a or b).strip("\"'").startswith(("data:", "#"))]
+    assert outside == []
+
+
+def test_the_new_student_is_a_version_in_use_and_the_store_says_done(
+    undisturbed: DoneNight,
+) -> None:
+    config, record = undisturbed.config, undisturbed.record
+    registry = ModelRegistry(config.models_root)
+    assert record.judge.promoted
+    assert registry.versions(CAMERA) == [record.run_id, "start"]
+    assert registry.incumbent(CAMERA) == record.version == record.run_id
+    student = load_detector(registry.path(CAMERA, record.run_id))
+    assert student.class_names == record.classes
+    student.predict([np.zeros((96, 160, 3), np.uint8)])
+    with Store(config.data_dir) as store:
+        (night,) = store.nights()
+    assert (night.state, night.attempt, night.error) == ("done", 1, None)
+    assert night.record == record
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_same_seed_gives_the_same_night(
+    undisturbed: DoneNight, tmp_path: Path, workers: int
+) -> None:
+    again, first = run_tiny_night(tiny_config(tmp_path, workers=workers)), undisturbed.record
+    assert again.ingest.survivors == first.ingest.survivors
+    assert again.ingest.control == first.ingest.control
+    assert again.cull.kept == first.cull.kept
+    assert again.resolution.scale == first.resolution.scale
+    assert _accuracies(again) == _accuracies(first)
+
+
+@pytest.mark.parametrize("strategy", ["paper", "random", "uniform"])
+def test_every_strategy_has_its_night(tmp_path: Path, strategy: str) -> None:
+    record = _cheap_night(
+        tmp_path,
+        culling={"strategy": strategy},
+        judging={"compare_random": strategy == "random"},  # compared with itself: nothing to do
+    )
+    assert record.cull.strategy == strategy
+    assert len(set(record.cull.kept)) == 8
+    assert set(record.cull.kept) <= set(record.ingest.survivors)
+    assert record.random_train is None
+    assert record.judge.random is None
+    assert not [cost.stage for cost in record.ledger if "random" in cost.stage]
+    called = 24 if strategy == "paper" else 8  # no teacher call for what is not kept
+    assert record.cull.teacher_calls == len(record.ingest.survivors) == called
+    if strategy == "random":
+        assert set(record.cull.kept) == set(record.ingest.random)
+
+
+def _cheap_night(data_dir: Path, **changes: dict[str, object]) -> NightRecord:
+    cheap = {"fps": 0.0008, "resolution": {"enabled": False}, "training": {"epochs": 1}}
+    return run_tiny_night(tiny_config(data_dir, **{**cheap, **changes}))
+
+
+def _accuracies(record: NightRecord) -> list[object]:
+    judge = record.judge
+    return [judge.before, judge.after, judge.random, judge.difference_low, judge.difference_high]

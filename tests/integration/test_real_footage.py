@@ -1,0 +1,94 @@
+"""A short night on real footage with a pretrained teacher, judged against human boxes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from culling_pipeline.metrics import coco_map
+from culling_pipeline.progress import NoProgress
+from jobs.nightly import retrain_camera
+from jobs.settings import CameraConfig, Config
+from jobs.store import Store
+from models.boxes import Detections
+from models.registry import ModelRegistry
+from models.student import load_detector
+from streams.open import open_source
+from streams.sampler import Sampler
+
+pytest.importorskip("openvino", reason="the pretrained teacher needs the extra `openvino`")
+
+FILE_FPS = 10.0  # what the header of the PETS clip says
+
+
+def pets_camera(data: Path) -> CameraConfig:
+    return CameraConfig.model_validate(
+        {
+            "name": "pets",
+            "source": str(data / "videos" / "pets09_s2l1_vtest_480x360.mp4"),
+            "fps": 1.0,
+            "classes": ["person"],
+            "student": {"max_side_px": 384},
+            "teacher": {
+                "weights": str(data / "weights" / "person-vehicle-bike-detection-2003.xml"),
+                "io": {"preset": "person-vehicle-bike"},
+                "min_score": 0.3,
+            },
+            "culling": {
+                "keep": 16,
+                "survivors_ratio": 2.0,
+                "parts": 4,
+                "control": {"frames": 24, "share": 0.33},
+            },
+            "training": {"epochs": 12, "batch_size": 4},
+            "judging": {"compare_random": False},
+        }
+    )
+
+
+def human_boxes(path: Path) -> dict[int, Detections]:
+    """By frame number from 0; lines are frame (from 1), track, x, y, width, height, …"""
+    found: dict[int, list[tuple[float, ...]]] = defaultdict(list)
+    for line in path.read_text().splitlines():
+        frame, _, x, y, w, h = (float(v) for v in line.split(",")[:6])
+        found[int(frame) - 1].append((x, y, x + w, y + h))
+    return {
+        i: Detections(
+            np.array(b, np.float32), np.ones(len(b), np.float32), np.zeros(len(b), np.int64)
+        )
+        for i, b in found.items()
+    }
+
+
+@pytest.mark.slow
+def test_a_night_on_the_pets_clip_makes_a_better_student(shared_data: Path, tmp_path: Path) -> None:
+    camera = pets_camera(shared_data)
+    config = Config(data_dir=tmp_path, workers=1, cameras={"pets": camera})
+    with Store(tmp_path) as store:
+        record = retrain_camera(
+            config, "pets", store=store, progress=NoProgress(), today=lambda: date(2026, 1, 5)
+        )
+    truth = human_boxes(shared_data / "labels" / "pets09_s2l1_vtest_480x360.txt")
+    control = set(record.ingest.control)
+    with open_source(camera.source, camera="pets") as source:
+        sampled = list(enumerate(source.frames(Sampler(1.0))))
+    frames = [frame for number, frame in sampled if number in control]
+    assert min(frame.time_s for frame in frames) > 0.66 * 79  # the last third, and nothing else
+    truths = [truth[round(frame.time_s * FILE_FPS)] for frame in frames]
+    registry = ModelRegistry(config.models_root)
+    before, after = (
+        coco_map(
+            load_detector(registry.path("pets", version)).predict([f.image for f in frames]),
+            truths,
+            ["person"],
+        ).map50
+        for version in ("start", record.run_id)
+    )
+    assert after > before + 0.2
+    assert after > 0.6
+    assert record.judge.promoted
+    assert registry.incumbent("pets") == record.run_id

@@ -1,0 +1,179 @@
+"""A night that is killed or interrupted, anywhere, goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+from jobs.config import load_config
+from jobs.store import Store
+from models.registry import ModelRegistry
+from models.student import load_detector
+from tests.integration.tiny import (
+    CAMERA,
+    SETTINGS,
+    DoneNight,
+    command,
+    culling,
+    debris,
+    environment,
+    stages_of,
+    write_config,
+)
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+
+STAGES = ("start", "ingest", "label", "cull", "resolution", "train", "judge", "promote")
+POINTS = (
+    "start.before", "start.after", "ingest.half", "ingest.before", "ingest.after", "label.before",
+    "label.after", "cull.before", "cull.after", "resolution.before", "resolution.after",
+    "train.before", "train.after", "judge.before", "judge.after", "promote.before",
+    "promote.after", "done.before",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def tries(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
+    """One night killed at every point in turn, and then let through."""
+    folder = tmp_path_factory.mktemp("killed")
+    config = write_config(folder, yard=SETTINGS)
+    driver = Path(__file__).with_name("killed_night.py")
+    done = subprocess.run(
+        [sys.executable, str(driver), str(config), *POINTS],
+        env=environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return config, [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_it_was_killed_at_every_point_and_then_ended_well(
+    tries: tuple[Path, list[dict[str, Any]]],
+) -> None:
+    assert [t["point"] for t in tries[1]] == [*POINTS, "none"]
+    assert [t["status"] for t in tries[1]] == [*(signal.SIGKILL for _ in POINTS), 0]
+
+
+def test_no_finished_stage_is_repeated(tries: tuple[Path, list[dict[str, Any]]]) -> None:
+    last = tries[1][-1]["stages"]
+    for attempt in tries[1]:
+        stage, _, moment = attempt["point"].partition(".")
+        known = len(STAGES) if stage in ("done", "none") else STAGES.index(stage)
+        wanted = STAGES[: known + (moment == "after")]
+        assert attempt["stages"] == {name: last[name] for name in wanted}, attempt["point"]
+
+
+def test_the_killed_night_ends_as_an_undisturbed_one(
+    tries: tuple[Path, list[dict[str, Any]]], undisturbed: DoneNight
+) -> None:
+    config = load_config(tries[0])
+    with Store(config.data_dir) as store:
+        (night,) = store.nights()
+    assert (night.state, night.attempt, night.error) == ("done", len(POINTS) + 1, None)
+    assert night.record is not None
+    assert night.record.cull == undisturbed.record.cull
+    assert night.record.judge.after == undisturbed.record.judge.after
+    frames = {p.name for p in config.frames_dir(CAMERA, night.run_id).iterdir()}
+    assert frames == {f.path for f in night.record.ingest.frames}
+    assert (config.report_dir(CAMERA, night.run_id) / "index.html").is_file()
+    assert debris(config.data_dir) == []
+    _require_working_incumbent(tries[0], night.run_id)
+
+
+@contextmanager
+def started(config: Path) -> Iterator[subprocess.Popen[str]]:
+    """`culling retrain yard` in a process group of its own; nothing of it outlives the block."""
+    with subprocess.Popen(
+        command("retrain", CAMERA, "--config", config),
+        env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    ) as process:  # fmt: skip
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                for child in psutil.Process(process.pid).children(recursive=True):
+                    child.kill()
+                process.kill()
+
+
+def test_workers_die_with_a_killed_night_and_ctrl_c_ends_one_quietly(
+    undisturbed: DoneNight, tmp_path: Path
+) -> None:
+    config = write_config(tmp_path, workers=2, yard=SETTINGS)
+    data, frames = tmp_path / "data", tmp_path / "data" / "frames"
+
+    # Given a night with two workers that is killed in the middle of its day
+    with started(config) as process:
+        wait_until(lambda: len(list(frames.rglob("*.jpg"))) >= 10, process)
+        family = psutil.Process(process.pid).children(recursive=True)
+        assert len(family) >= 2
+        os.kill(process.pid, signal.SIGKILL)
+        # Then nothing of it is left
+        _, alive = psutil.wait_procs(family, timeout=10)
+        assert alive == []
+    assert set(stages_of(data)) == {"start"}
+    assert list(frames.rglob("*.jpg"))
+
+    # Given that its second try is interrupted from the terminal, after the day
+    with started(config) as process:
+        wait_until(lambda: "ingest" in stages_of(data), process)
+        family = psutil.Process(process.pid).children(recursive=True)
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+        # Then it says so in one line, with the right code, and nothing of it is left
+        assert process.returncode == 130
+        said = [line for line in err.splitlines() if line.startswith("culling: ")]
+        assert said == [
+            "culling: interrupted: run the same command again to go on where it stopped"
+        ]
+        assert "Traceback" not in err
+        assert psutil.wait_procs(family, timeout=10)[1] == []
+    with Store(data) as store:
+        (night,) = store.nights()
+    assert (night.state, night.attempt, night.record) == ("interrupted", 2, None)
+    before = stages_of(data)
+
+    # When the same command is run once more
+    done = culling("retrain", CAMERA, "--config", config, "--json", cwd=tmp_path)
+
+    # Then it goes on after the day, and keeps the frames an undisturbed night keeps
+    assert done.returncode == 0, done.stderr
+    shown = json.loads(done.stdout)["cameras"][CAMERA]
+    assert (shown["state"], shown["error"]) == ("done", None)
+    assert shown["record"]["cull"]["kept"] == list(undisturbed.record.cull.kept)
+    after = stages_of(data)
+    assert {name: after[name] for name in before} == before
+    assert "watching the day" not in done.stderr
+    assert debris(data) == []
+    _require_working_incumbent(config, shown["run_id"])
+
+
+def wait_until(
+    is_so: Callable[[], bool], process: subprocess.Popen[str], *, patience_s: float = 900
+) -> None:
+    """Look until it is so; a night that ends before is a failure."""
+    deadline_s = time.monotonic() + patience_s
+    while not is_so():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline_s
+        time.sleep(0.05)
+
+
+def _require_working_incumbent(config_path: Path, run_id: str) -> None:
+    registry = ModelRegistry(load_config(config_path).models_root)
+    assert registry.incumbent(CAMERA) == run_id
+    image = np.zeros((96, 160, 3), np.uint8)
+    assert len(load_detector(registry.path(CAMERA, run_id)).predict([image])) == 1
