@@ -147,6 +147,13 @@ class TrainRecord(Record):
     costs: tuple[Cost, ...]
 
 
+class ArmsRecord(Record):
+    """The training runs of a night: the candidate's, and the one on random frames."""
+
+    culled: TrainRecord
+    random: TrainRecord | None
+
+
 class Accuracy(Record):
     """COCO figures on the control slice, 0…1: AP at IoU 0.5 and mean AP over IoU 0.5…0.95, each
     a mean over classes; `per_class` is AP at IoU 0.5 by class name (None where the truth holds
@@ -170,6 +177,13 @@ class JudgeRecord(Record):
     promoted: bool
     reason: str
     costs: tuple[Cost, ...]
+
+
+class PromotionRecord(Record):
+    """That the candidate is kept as a version, and whether it was put to work."""
+
+    version: str
+    promoted: bool
 
 
 class NightRecord(Record):

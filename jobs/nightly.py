@@ -13,8 +13,9 @@ import torch
 from culling_pipeline.control import ControlPlan
 from culling_pipeline.ingest import ConfidencePlan, EmptyDayError, IngestPlan
 from culling_pipeline.judge import JudgePlan
-from culling_pipeline.night import NightParts, NightPlan, exhibits, run_night
+from culling_pipeline.night import exhibits, run_night
 from culling_pipeline.parallel import BuildDetector
+from culling_pipeline.plan import NightParts, NightPlan
 from culling_pipeline.progress import Progress
 from culling_pipeline.records import NightRecord
 from culling_pipeline.report import render_report
@@ -23,7 +24,7 @@ from culling_pipeline.train import TrainingError
 from jobs.detectors import configured_detector, ensure_incumbent, full_size
 from jobs.errors import NightError, UsageError
 from jobs.settings import CameraConfig, Config
-from jobs.store import NightJournal, Store
+from jobs.store import Night, NightJournal, Store
 from models.boxes import ModelError
 from models.classes import ClassMap
 from models.registry import ModelRegistry
@@ -75,7 +76,7 @@ def _run(
     size = full_size(info.height_px, info.width_px, max_side_px=camera.student.max_side_px)
     registry = ModelRegistry(config.models_root)
     registry.clear_debris(camera.name)
-    plan = night_plan(config, camera, night.night_date, night.run_id, size)
+    plan = night_plan(config, camera, night, source=info.location, size=size)
     build_teacher = configured_detector(
         camera.teacher,
         device=device,
@@ -93,7 +94,7 @@ def _run(
         journal=journal,
         progress=progress,
     )
-    record = run_night(plan, parts).model_copy(update={"source": info.location})
+    record = run_night(plan, parts)
     write_report(config, record, parts, student_min_score=camera.student.min_score)
     return record
 
@@ -129,8 +130,9 @@ def _incumbent_of_night(
 def night_plan(
     config: Config,
     camera: CameraConfig,
-    night_date: date,
-    run_id: str,
+    night: Night,
+    *,
+    source: str,
     size: tuple[int, int],
 ) -> NightPlan:
     """The camera's settings as the science takes them."""
@@ -139,8 +141,9 @@ def night_plan(
     strategy = STRATEGIES[culling.strategy]
     return NightPlan(
         camera=camera.name,
-        date=night_date,
-        run_id=run_id,
+        source=source,
+        date=night.night_date,
+        run_id=night.run_id,
         classes=ClassMap.from_config(camera.classes),
         strategy_name=culling.strategy,
         strategy=strategy,

@@ -12,7 +12,10 @@ shelf has. Run once by hand, each on one core:
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
+import math
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -20,13 +23,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.multiprocessing.spawn import spawn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from culling_pipeline.metrics import coco_map
 from models.boxes import Detections
-from models.checkpoint import save_checkpoint
+from models.checkpoint import load_checkpoint, save_checkpoint
 from models.detector import SLIM_ANCHOR_PX, DetectorSpec, TorchDetector, build_model, to_tensor
 from models.losses import image_losses
 from streams.street.light import light_at
@@ -47,11 +54,12 @@ class Recipe:
     scenes: int
     by_day_only: bool
     learning_rate: float
+    start_as_identity: bool
 
 
 RECIPES = {
-    "teacher": Recipe("resnet101", scenes=3000, by_day_only=False, learning_rate=2e-3),
-    "student": Recipe("resnet18", scenes=12, by_day_only=True, learning_rate=2e-3),
+    "teacher": Recipe("resnet34", 3000, False, learning_rate=1e-3, start_as_identity=True),
+    "student": Recipe("resnet18", 12, True, learning_rate=2e-3, start_as_identity=False),
 }
 
 
@@ -107,44 +115,107 @@ def as_target(truth: Truth) -> dict[str, Tensor]:
     }
 
 
-def train(spec: DetectorSpec, recipe: Recipe, *, images: int, seed: int, batch: int) -> nn.Module:
-    """One-cycle AdamW over freshly rendered pictures; returns the model's moving average."""
-    model, steps = build_model(spec), images // batch
-    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, weight_decay=1e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, recipe.learning_rate, total_steps=steps, pct_start=0.08
-    )
+class Losses(nn.Module):
+    """The model as a function from a batch to its loss, which processes can share."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: list[Tensor], targets: list[dict[str, Tensor]]) -> Tensor:
+        losses = image_losses(self.model, images, targets)
+        return torch.stack([value.sum() for value in losses.values()]).sum()
+
+
+def one_cycle(done: float, peak: float) -> float:
+    """The rate when a share `done` of the training is over: up for 8 %, then down as a cosine."""
+    if done < 0.08:
+        return peak * (0.04 + 0.96 * done / 0.08)
+    return peak * (0.001 + 0.999 * 0.5 * (1 + math.cos(math.pi * (done - 0.08) / 0.92)))
+
+
+def new_model(spec: DetectorSpec, recipe: Recipe, start_from: Path | None) -> nn.Module:
+    """Random weights, or as far as they fit those of another net of the same width, trunk, neck
+    and heads. A deeper net then starts as exactly that other one: the blocks it has more start as
+    identities."""
+    model = build_model(spec)
+    if start_from is None and not recipe.start_as_identity:
+        return model
+    own = model.state_dict()
+    state = {} if start_from is None else load_checkpoint(start_from)[0]
+    known = {
+        name for name, value in state.items() if name in own and own[name].shape == value.shape
+    }
+    for name, module in model.named_modules():
+        last = "bn3" if isinstance(module, Bottleneck) else "bn2"
+        if isinstance(module, Bottleneck | BasicBlock) and f"{name}.{last}.weight" not in known:
+            nn.init.zeros_(getattr(module, last).weight)
+    model.load_state_dict(model.state_dict() | {name: state[name] for name in known})
+    return model
+
+
+def train(rank: int, model: nn.Module, recipe: Recipe, args: argparse.Namespace) -> nn.Module:
+    """AdamW on freshly rendered pictures, one cycle of the rate; the moving average is returned."""
+    torch.set_num_threads(1)
+    shared: nn.Module = Losses(model)
+    if args.processes > 1:
+        dist.init_process_group("gloo", rank=rank, world_size=args.processes)
+        shared = DistributedDataParallel(shared)
+    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=1e-3)
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.999), use_buffers=True)
-    stream, started, recent = samples(recipe, seed), time.time(), []
-    for step in range(1, steps + 1):
-        chosen = [next(stream) for _ in range(batch)]
+    stream, started = samples(recipe, args.seed + 1000 * rank), time.time()
+    recent: list[float] = []
+    for step in itertools.count(1):
+        done = (time.time() - started) / (60 * args.minutes)
+        if args.images:
+            done = step * args.batch * args.processes / args.images
+        if args.processes > 1:
+            agreed = torch.tensor([done])
+            dist.broadcast(agreed, 0)
+            done = float(agreed)
+        if done > 1:
+            break
+        for group in optimizer.param_groups:
+            group["lr"] = one_cycle(done, recipe.learning_rate)
+        chosen = [next(stream) for _ in range(args.batch)]
         model.train()
         with torch.autocast("cpu", torch.bfloat16):
-            losses = image_losses(
-                model, [to_tensor(i) for i, _ in chosen], [as_target(t) for _, t in chosen]
-            )
-        total = torch.stack([v.sum() for v in losses.values()]).sum()
+            total = shared([to_tensor(i) for i, _ in chosen], [as_target(t) for _, t in chosen])
         if not torch.isfinite(total):
             raise RuntimeError(f"loss is {total.item()} at step {step}")  # noqa: EM102
         optimizer.zero_grad()
         total.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 5.0)
         optimizer.step()
-        schedule.step()
         average.update_parameters(model)
         recent.append(float(total.detach()))
-        if step % 250 == 0:
-            rate = (time.time() - started) / (step * batch)
-            print(
-                f"step {step}/{steps} loss {np.mean(recent[-250:]):.3f}, {rate * 1e3:.0f} ms/image",
-                flush=True,
-            )
-        if step % 1500 == 0:
-            report(average.module, spec, f"after {step * batch} images", frames=240)
+        if rank == 0 and step % 200 == 0:
+            seen = step * args.batch * args.processes
+            mean, rate = np.mean(recent[-200:]), seen / (time.time() - started)
+            print(f"{seen} images, {done:.0%}, loss {mean:.3f}, {rate:.1f}/s", flush=True)
+        if rank == 0 and step % 1500 == 0:
+            report(average.module, args.spec, f"after {step * args.batch * args.processes}", 120)
     return average.module
 
 
-def report(model: nn.Module, spec: DetectorSpec, title: str, *, frames: int) -> dict[str, object]:
+def work(rank: int, args: argparse.Namespace) -> None:
+    """One of the training processes; the first one measures and writes."""
+    torch.manual_seed(args.seed)
+    recipe = RECIPES[args.role]
+    model = new_model(args.spec, recipe, args.start_from)
+    started = time.time()
+    model = train(rank, model, recipe, args)
+    if rank:
+        return
+    print(f"trained in {(time.time() - started) / 60:.1f} minutes", flush=True)
+    meta = {"spec": asdict(args.spec), "made_by": "scripts/train_demo_weights.py"}
+    path = args.out / f"street-{args.role}.safetensors"
+    save_checkpoint(path, model.state_dict(), meta, half=True)
+    figures = report(model, args.spec, "finished", 480)
+    save_checkpoint(path, model.state_dict(), {**meta, **figures}, half=True)
+
+
+def report(model: nn.Module, spec: DetectorSpec, title: str, frames: int) -> dict[str, object]:
     """Accuracy against true boxes on unseen scenes: whole day, and full daylight only."""
     figures: dict[str, object] = {}
     was_training = model.training
@@ -189,25 +260,21 @@ def spec_of(architecture: str) -> DetectorSpec:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("role", choices=sorted(RECIPES))
-    parser.add_argument("--images", type=int, required=True)
+    parser.add_argument("--images", type=int, default=0, help="stop after as many pictures …")
+    parser.add_argument("--minutes", type=float, default=60.0, help="… or after this time")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--start-from", type=Path, help="start from these weights")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--batch", type=int, default=4, help="pictures a step and process")
+    parser.add_argument("--processes", type=int, default=1)
     args = parser.parse_args()
-    torch.set_num_threads(1)
-    torch.manual_seed(args.seed)
-    recipe = RECIPES[args.role]
-    spec = spec_of(recipe.architecture)
-    print(f"{args.role}: {recipe}, {args.images} images, seed {args.seed}", flush=True)
-    started = time.time()
-    model = train(spec, recipe, images=args.images, seed=args.seed, batch=args.batch)
-    seconds = time.time() - started
-    figures = report(model, spec, "finished", frames=960)
-    meta = {"spec": asdict(spec), "trained_on": f"{args.images} synthetic pictures", **figures}
-    save_checkpoint(
-        args.out / f"street-{args.role}.safetensors", model.state_dict(), meta, half=True
-    )
-    print(f"trained in {seconds / 60:.1f} minutes", flush=True)
+    args.spec = spec_of(RECIPES[args.role].architecture)
+    print(f"{args.role}: {RECIPES[args.role]}", flush=True)
+    if args.processes == 1:
+        work(0, args)
+        return
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT="29561")
+    spawn(work, (args,), nprocs=args.processes)
 
 
 if __name__ == "__main__":

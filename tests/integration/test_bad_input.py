@@ -16,7 +16,7 @@ from typing import Any
 import av
 import pytest
 
-from culling_pipeline.night import save_candidate
+from culling_pipeline.arms import save_candidate
 from jobs.detectors import BUILTIN_FOLDER
 from jobs.errors import describe, exit_code
 from jobs.store import Store

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -42,6 +43,9 @@ POINTS = (
     "train.before", "train.after", "judge.before", "judge.after", "promote.before",
     "promote.after", "done.before",
 )  # fmt: skip
+
+PROGRESS = re.compile(r"[a-z ]+: (begins|done|\d)")
+"""What a night says on stderr while all is well."""
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +108,7 @@ def started(config: Path) -> Iterator[subprocess.Popen[str]]:
             yield process
         finally:
             if process.poll() is None:
-                for child in psutil.Process(process.pid).children(recursive=True):
+                for child in family_of(process):
                     child.kill()
                 process.kill()
 
@@ -118,7 +122,7 @@ def test_workers_die_with_a_killed_night_and_ctrl_c_ends_one_quietly(
     # Given a night with two workers that is killed in the middle of its day
     with started(config) as process:
         wait_until(lambda: len(list(frames.rglob("*.jpg"))) >= 10, process)
-        family = psutil.Process(process.pid).children(recursive=True)
+        family = family_of(process)
         assert len(family) >= 2
         os.kill(process.pid, signal.SIGKILL)
         # Then nothing of it is left
@@ -127,23 +131,13 @@ def test_workers_die_with_a_killed_night_and_ctrl_c_ends_one_quietly(
     assert set(stages_of(data)) == {"start"}
     assert list(frames.rglob("*.jpg"))
 
-    # Given that its second try is interrupted from the terminal, after the day
-    with started(config) as process:
-        wait_until(lambda: "ingest" in stages_of(data), process)
-        family = psutil.Process(process.pid).children(recursive=True)
-        os.killpg(process.pid, signal.SIGINT)
-        _, err = process.communicate(timeout=60)
-        # Then it says so in one line, with the right code, and nothing of it is left
-        assert process.returncode == 130
-        said = [line for line in err.splitlines() if line.startswith("culling: ")]
-        assert said == [
-            "culling: interrupted: run the same command again to go on where it stopped"
-        ]
-        assert "Traceback" not in err
-        assert psutil.wait_procs(family, timeout=10)[1] == []
+    # Given that its second try is interrupted while its workers start, its third after the day
+    interrupt(config, when=lambda process: len(family_of(process)) >= 2)
+    assert set(stages_of(data)) == {"start"}
+    interrupt(config, when=lambda _: "ingest" in stages_of(data))
     with Store(data) as store:
         (night,) = store.nights()
-    assert (night.state, night.attempt, night.record) == ("interrupted", 2, None)
+    assert (night.state, night.attempt, night.record) == ("interrupted", 3, None)
     before = stages_of(data)
 
     # When the same command is run once more
@@ -159,6 +153,27 @@ def test_workers_die_with_a_killed_night_and_ctrl_c_ends_one_quietly(
     assert "watching the day" not in done.stderr
     assert debris(data) == []
     _require_working_incumbent(config, shown["run_id"])
+
+
+def interrupt(config: Path, *, when: Callable[[subprocess.Popen[str]], bool]) -> None:
+    """Ctrl-C, which a terminal sends to every process of the night: it says so in one line, ends
+    with the right code, and nothing of it is left."""
+    with started(config) as process:
+        wait_until(lambda: when(process), process)
+        family = family_of(process)
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=300)
+        assert process.returncode == 130
+        said = [line for line in err.splitlines() if not PROGRESS.match(line)]
+        assert said == [
+            "culling: interrupted: run the same command again to go on where it stopped"
+        ]
+        assert psutil.wait_procs(family, timeout=10)[1] == []
+
+
+def family_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """The workers, and what Python starts beside them."""
+    return list(psutil.Process(process.pid).children(recursive=True))
 
 
 def wait_until(

@@ -1,0 +1,72 @@
+"""One training run of a night, as a job that another process can be given.
+
+A night has two: the candidate on the kept set (arm `culled`), and beside it the same training on
+random frames (arm `random`), which says what the choice of frames was worth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from culling_pipeline.ingest import load_image
+from culling_pipeline.labels import load_detections
+from culling_pipeline.records import Cost, EpochPoint, StoredFrame, TrainRecord
+from culling_pipeline.train import Sample, TrainPlan, fine_tune
+from models.boxes import WeightsError
+from models.checkpoint import save_checkpoint
+from models.detector import TorchDetector
+from models.student import load_detector, meta_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainJob:
+    """One training run as something another process can be given."""
+
+    arm: Literal["culled", "random"]
+    start: Path
+    size: tuple[int, int]
+    frames: tuple[StoredFrame, ...]
+    folder: Path
+    labels: Path
+    out: Path
+    plan: TrainPlan
+    device: str
+
+
+def run_training(
+    job: TrainJob, on_epoch: Callable[[EpochPoint], None] | None = None
+) -> TrainRecord:
+    """Train a copy of the incumbent on the job's frames and write it to `job.out`."""
+    labels = load_detections(job.labels)
+    samples = [Sample(load_image(job.folder, f), labels[f.id]) for f in job.frames]
+    detector = load_detector(job.start, device=job.device).at_size(*job.size)
+    course = fine_tune(detector, samples, job.plan, on_epoch=on_epoch)
+    save_candidate(job.out, detector)
+    stage = "training" if job.arm == "culled" else "training: random frames"
+    cost = Cost(stage=stage, images=course.images, seconds=course.seconds, device=job.device)
+    return TrainRecord(
+        arm=job.arm,
+        schedule=job.plan.schedule,
+        images=len(samples),
+        epochs=course.epochs,
+        computation=course.computation,
+        seed=job.plan.seed,
+        costs=(cost,),
+    )
+
+
+def save_candidate(path: Path, detector: TorchDetector) -> None:
+    """Write a trained student beside the night's other results.
+
+    A disk's error leaves as itself: a cause is lost on the way out of another process, and with
+    it the word that the disk is full.
+    """
+    try:
+        save_checkpoint(path, detector.model.state_dict(), meta_of(detector))
+    except WeightsError as error:
+        if isinstance(error.__cause__, OSError):
+            raise OSError(error.__cause__.errno, str(error), str(path)) from error
+        raise

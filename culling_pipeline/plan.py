@@ -1,0 +1,76 @@
+"""What a night is given: its settings, its working parts, and the journal of its stages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, Protocol
+
+from culling_pipeline.ingest import IngestPlan
+from culling_pipeline.judge import JudgePlan
+from culling_pipeline.parallel import BuildDetector
+from culling_pipeline.progress import Progress
+from culling_pipeline.selection import Strategy
+from culling_pipeline.train import TrainPlan
+from models.classes import ClassMap
+from models.registry import ModelRegistry
+from streams.base import FrameSource
+
+
+class Journal(Protocol):
+    """Where the stages' results are kept between two tries of a night."""
+
+    def load(self, stage: str) -> dict[str, Any] | None:
+        """A stage's result, or None if it has not been finished."""
+
+    def save(self, stage: str, result: dict[str, Any]) -> None:
+        """Keep a stage's result; durable when this returns."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NightPlan:
+    """All settings of a night, as plain values; `jobs` fills them in from the configuration.
+
+    `source` is the camera's address, safe to show; `full_size` is height and width in pixels that
+    the student works at before optResolution.
+    """
+
+    camera: str
+    source: str
+    date: date
+    run_id: str
+    classes: ClassMap
+    strategy_name: str
+    strategy: Strategy
+    ingest: IngestPlan
+    keep: int
+    student_min_score: float
+    teacher_min_score: float
+    teacher_min_side: float
+    find_resolution: bool
+    resolution_threshold: float
+    min_scale: float
+    training: TrainPlan
+    judging: JudgePlan
+    full_size: tuple[int, int]
+    workers: int = 1
+    device: str = "cpu"
+    student_name: str = ""
+    teacher_name: str = ""
+    code_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NightParts:
+    """What a night works with: where frames come from, the two detectors, and places on disk."""
+
+    open_source: Callable[[], FrameSource]
+    incumbent: Path
+    build_teacher: BuildDetector
+    registry: ModelRegistry
+    frames: Path
+    work: Path
+    journal: Journal
+    progress: Progress

@@ -1,0 +1,293 @@
+"""The stages of a night, each from the records before it to its own, in the order they run.
+
+`night.py` says when each runs and keeps its record; what a stage does in detail is in the module
+it calls.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from culling_pipeline.arms import TrainJob, run_training
+from culling_pipeline.confidence import frame_loss
+from culling_pipeline.ingest import ingest, load_images
+from culling_pipeline.judge import judge
+from culling_pipeline.labels import as_labels, detect, load_detections, save_detections
+from culling_pipeline.parallel import Workers, batched
+from culling_pipeline.plan import NightParts, NightPlan
+from culling_pipeline.precision import disagreement
+from culling_pipeline.records import (
+    ArmsRecord,
+    Cost,
+    CullRecord,
+    IngestRecord,
+    JudgeRecord,
+    LabelRecord,
+    PromotionRecord,
+    ResolutionRecord,
+    StoredFrame,
+    TrainRecord,
+)
+from culling_pipeline.resolution import opt_resolution
+from culling_pipeline.selection import Candidates
+from models.boxes import Detections
+from models.detector import TorchDetector, scaled
+from models.student import load_detector, meta_of
+
+STUDENT_FILE = "student.npz"
+"""What the student said of the stored frames, in the night's work folder …"""
+TEACHER_FILE = "teacher.npz"
+"""… and the teacher's labels."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStudent:
+    """Opens a student of ours, in whichever process it is called."""
+
+    path: Path
+    device: str
+
+    def __call__(self) -> TorchDetector:
+        return load_detector(self.path, device=self.device)
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """The stages of one night."""
+
+    plan: NightPlan
+    parts: NightParts
+    workers: Workers
+
+    # -- the day -------------------------------------------------------------------------------
+
+    def watch_the_day(self) -> IngestRecord:
+        """Student on every sampled frame; survivors, control slice and random frames stay."""
+        pool = self.workers.detector(OpenStudent(self.parts.incumbent, self.plan.device))
+        with self.parts.open_source() as source:
+            record, found = ingest(
+                source,
+                pool,
+                self.plan.strategy,
+                plan=self.plan.ingest,
+                n_classes=len(self.plan.classes.names),
+                folder=self.parts.frames,
+                progress=self.parts.progress,
+            )
+        self.parts.work.mkdir(parents=True, exist_ok=True, mode=0o700)
+        save_detections(self.parts.work / STUDENT_FILE, found)
+        return record
+
+    def label(self, day: IngestRecord) -> LabelRecord:
+        """The teacher on what survived, on the control slice, and on the random frames."""
+        groups = {"teacher: survivors": day.survivors, "teacher: control slice": day.control}
+        if self._compares(day):
+            groups["teacher: random frames"] = self._random_frames(day)
+        labels: dict[int, Detections] = {}
+        costs: list[Cost] = []
+        total = sum(len(ids) for ids in groups.values())
+        pool = self.workers.detector(self.parts.build_teacher)
+        with self.parts.progress.stage("asking the teacher", total) as advance:
+            names = pool.class_names
+            for stage, ids in groups.items():
+                todo = [i for i in ids if i not in labels]
+                advance(len(ids) - len(todo))
+                before = (pool.images, pool.seconds)
+                found = detect(pool, frames_of(day, todo), self.parts.frames, advance)
+                labels |= as_labels(
+                    found,
+                    self.plan.classes,
+                    names,
+                    height_px=day.height_px,
+                    width_px=day.width_px,
+                    min_score=self.plan.teacher_min_score,
+                    min_side=self.plan.teacher_min_side,
+                )
+                images, seconds = pool.images - before[0], pool.seconds - before[1]
+                costs.append(self._cost(stage, images, seconds))
+        save_detections(self.parts.work / TEACHER_FILE, labels)
+        objects = sum(len(d) for d in labels.values())
+        return LabelRecord(labelled=len(labels), objects=objects, costs=tuple(costs))
+
+    # -- what to keep, at which size -----------------------------------------------------------
+
+    def cull(self, day: IngestRecord) -> CullRecord:
+        """Precision culling: student against teacher on the survivors (sec. 2.1)."""
+        student = load_detections(self.parts.work / STUDENT_FILE)
+        teacher = load_detections(self.parts.work / TEACHER_FILE)
+        disagreements = [
+            disagreement(
+                i,
+                student[i],
+                teacher[i],
+                n_classes=len(self.plan.classes.names),
+                student_min_score=self.plan.student_min_score,
+            )
+            for i in day.survivors
+        ]
+        candidates = Candidates.from_frames(
+            frames_of(day, day.survivors), n_parts=self.plan.ingest.parts
+        )
+        rng = np.random.default_rng([self.plan.ingest.seed, 41])
+        return CullRecord(
+            strategy=self.plan.strategy_name,
+            kept=self.plan.strategy.keep(candidates, disagreements, self.plan.keep, rng),
+            survivors=tuple(disagreements),
+            teacher_calls=len(day.survivors),
+        )
+
+    def find_resolution(self, day: IngestRecord, cull: CullRecord) -> ResolutionRecord:
+        """optResolution on the kept set (sec. 2.2)."""
+        plan = self.plan
+        if not plan.find_resolution:
+            return ResolutionRecord(
+                scale=1.0,
+                height_px=plan.full_size[0],
+                width_px=plan.full_size[1],
+                threshold=plan.resolution_threshold,
+                points=(),
+                student_passes=0,
+                costs=(),
+            )
+        student = load_detector(self.parts.incumbent, device=plan.device)
+        frames = frames_of(day, cull.kept)
+        began = time.perf_counter()
+        with self.parts.progress.stage("finding the smallest size", None) as advance:
+
+            def losses_at(scale: float, positions: Sequence[int]) -> np.ndarray:
+                sized = student.at_size(*scaled(*plan.full_size, scale))
+                images = load_images(self.parts.frames, [frames[p] for p in positions])
+                found = [d for batch in batched(images, 8) for d in sized.predict(batch)]
+                advance(len(found))
+                confidence = plan.ingest.confidence
+                return np.array(
+                    [
+                        frame_loss(
+                            d, min_score=confidence.min_score, q=confidence.q, b=confidence.b
+                        )
+                        for d in found
+                    ]
+                )
+
+            search = opt_resolution(
+                losses_at,
+                len(frames),
+                threshold=plan.resolution_threshold,
+                min_scale=plan.min_scale,
+            )
+        cost = self._cost("resolution", search.student_passes, time.perf_counter() - began)
+        return ResolutionRecord(
+            scale=search.scale,
+            height_px=plan.full_size[0],
+            width_px=plan.full_size[1],
+            threshold=plan.resolution_threshold,
+            points=search.points,
+            student_passes=search.student_passes,
+            costs=(cost,),
+        )
+
+    # -- retraining ----------------------------------------------------------------------------
+
+    def train(self, day: IngestRecord, cull: CullRecord, size: ResolutionRecord) -> ArmsRecord:
+        """The candidate on the kept set and, beside it, a second one on random frames."""
+        plan = self.plan
+        random: Future[TrainRecord] | None = None
+        if self._compares(day):
+            job = self._job("random", frames_of(day, self._random_frames(day)), size)
+            random = self.workers.beside(run_training, job)
+        with self.parts.progress.stage("retraining the student", plan.training.epochs) as advance:
+            culled = run_training(
+                self._job("culled", frames_of(day, cull.kept), size), lambda _: advance(1)
+            )
+        if random is None:
+            return ArmsRecord(culled=culled, random=None)
+        with self.parts.progress.stage("the same on random frames", None):
+            return ArmsRecord(culled=culled, random=random.result())
+
+    def _job(
+        self,
+        arm: Literal["culled", "random"],
+        frames: Sequence[StoredFrame],
+        size: ResolutionRecord,
+    ) -> TrainJob:
+        return TrainJob(
+            arm=arm,
+            start=self.parts.incumbent,
+            size=scaled(*self.plan.full_size, size.scale),
+            frames=tuple(frames),
+            folder=self.parts.frames,
+            labels=self.parts.work / TEACHER_FILE,
+            out=self._candidate(arm),
+            plan=self.plan.training,
+            device=self.plan.device,
+        )
+
+    def _candidate(self, arm: str) -> Path:
+        return self.parts.work / f"{arm}.safetensors"
+
+    # -- what it was worth ---------------------------------------------------------------------
+
+    def judge(self, day: IngestRecord, arms: ArmsRecord) -> JudgeRecord:
+        """Old and new student on the control slice, which nobody trained on."""
+        frames = frames_of(day, day.control)
+        labels = load_detections(self.parts.work / TEACHER_FILE)
+        before = load_detections(self.parts.work / STUDENT_FILE)
+        models = ["culled"] if arms.random is None else ["culled", "random"]
+        found, costs = {}, []
+        with self.parts.progress.stage("judging", len(models) * len(frames)) as advance:
+            for arm in models:
+                pool = self.workers.detector(OpenStudent(self._candidate(arm), self.plan.device))
+                found[arm] = detect(pool, frames, self.parts.frames, advance)
+                stage = "judging" if arm == "culled" else "judging: random frames"
+                costs.append(self._cost(stage, pool.images, pool.seconds))
+        return judge(
+            truths=[labels[i] for i in day.control],
+            before=[before[i] for i in day.control],
+            after=[found["culled"][i] for i in day.control],
+            random=None if arms.random is None else [found["random"][i] for i in day.control],
+            blocks=day.control_blocks,
+            class_names=self.plan.classes.names,
+            plan=self.plan.judging,
+            costs=tuple(costs),
+        )
+
+    def promote(self, verdict: JudgeRecord, size: ResolutionRecord) -> PromotionRecord:
+        """Keep the candidate as a version; put it to work if it measured better."""
+        plan, registry = self.plan, self.parts.registry
+        if registry.incumbent(plan.camera) != plan.run_id:  # else: killed just after promotion
+            candidate = load_detector(self._candidate("culled"))
+            meta = meta_of(
+                candidate,
+                parent=self.parts.incumbent.name,
+                full_size=list(plan.full_size),
+                scale=size.scale,
+                map50=verdict.after.map50,
+                code_version=plan.code_version,
+            )
+            registry.add(plan.camera, plan.run_id, candidate.model.state_dict(), meta)
+            if verdict.promoted:
+                registry.promote(plan.camera, plan.run_id)
+        return PromotionRecord(version=plan.run_id, promoted=verdict.promoted)
+
+    # -- small things --------------------------------------------------------------------------
+
+    def _compares(self, day: IngestRecord) -> bool:
+        return self.plan.judging.compare_random and bool(day.random)
+
+    def _random_frames(self, day: IngestRecord) -> tuple[int, ...]:
+        return day.random[: self.plan.keep]
+
+    def _cost(self, stage: str, images: int, seconds: float) -> Cost:
+        return Cost(stage=stage, images=images, seconds=seconds, device=self.plan.device)
+
+
+def frames_of(day: IngestRecord, ids: Sequence[int]) -> list[StoredFrame]:
+    by_id = {frame.id: frame for frame in day.frames}
+    return [by_id[i] for i in ids]
