@@ -10,12 +10,12 @@ import models
 from jobs.settings import PTH_SUFFIXES, CameraConfig, StudentSettings, TeacherSettings
 from models.base import Detector
 from models.boxes import WeightsError
-from models.checkpoint import load_into, load_pth
+from models.checkpoint import load_into, load_meta, load_pth
 from models.classes import ClassMap
 from models.detector import DetectorSpec, TorchDetector, build_model
 from models.foreign import ForeignDetector, ForeignOptions
 from models.registry import ModelRegistry
-from models.student import fit_to_camera, load_detector, meta_of
+from models.student import fit_to_camera, load_detector, meta_of, spec_from_meta
 
 BUILTIN_FOLDER = Path(models.__path__[0]) / "weights"
 START = "start"
@@ -84,6 +84,19 @@ def configured_detector(
             width=settings.width,
         )
     return OpenDetector(path=path, device=device, size=size, spec=spec, options=options)
+
+
+def described(settings: StudentSettings | TeacherSettings) -> str:
+    """The configured detector in a few words: its weights, and the net they say they are of."""
+    path = weights_path(settings.weights)
+    shown = settings.weights if settings.weights.startswith("builtin:") else path.name
+    if isinstance(settings, TeacherSettings) and settings.is_foreign:
+        return shown
+    architecture, width = settings.architecture, settings.width
+    if settings.suffix not in PTH_SUFFIXES:
+        spec = spec_from_meta(load_meta(path), source=path)
+        architecture, width = spec.architecture, spec.width
+    return f"{shown} ({architecture}, width {width:g})"
 
 
 def full_size(height_px: int, width_px: int, *, max_side_px: int) -> tuple[int, int]:

@@ -21,7 +21,7 @@ from culling_pipeline.records import NightRecord
 from culling_pipeline.report import render_report
 from culling_pipeline.selection import STRATEGIES
 from culling_pipeline.train import TrainingError
-from jobs.detectors import configured_detector, ensure_incumbent, full_size
+from jobs.detectors import configured_detector, described, ensure_incumbent, full_size
 from jobs.errors import NightError, UsageError
 from jobs.settings import CameraConfig, Config
 from jobs.store import Night, NightJournal, Store
@@ -177,10 +177,8 @@ def night_plan(
         full_size=size,
         workers=1 if pick_device(config.device) == "cuda" else config.workers,
         device=pick_device(config.device),
-        student_name=f"{camera.student.weights} ({camera.student.architecture})",
-        teacher_name=f"{camera.teacher.weights} ({camera.teacher.architecture})"
-        if not camera.teacher.is_foreign
-        else Path(camera.teacher.weights).name,
+        student_name=described(camera.student),
+        teacher_name=described(camera.teacher),
         code_version=code_version(),
     )
 

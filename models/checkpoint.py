@@ -78,6 +78,11 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return {name: _full(tensor) for name, tensor in tensors.items()}, meta
 
 
+def load_meta(path: Path) -> dict[str, Any]:
+    """The meta alone, of a folder or a NAME.safetensors."""
+    return _read_meta(checkpoint_files(path)[1])
+
+
 def checkpoint_files(path: Path) -> tuple[Path, Path]:
     """Where the tensors and the meta of a checkpoint lie: a folder's, or NAME.safetensors' own."""
     if path.suffix == TENSORS_SUFFIX:
