@@ -17,12 +17,12 @@ SOURCE = "synthetic://street?seed=7&hours=24"
 SETTINGS: dict[str, Any] = {
     "name": CAMERA,
     "source": SOURCE,
-    "fps": 1 / 24,
+    "fps": 1 / 23,
     "classes": ["person", "car", "bicycle"],
     "culling": {"keep": 96, "control": {"frames": 200}},
     "training": {"epochs": 12},
 }
-"""One frame every 24 seconds: a whole day, dusk and night in 3,600 frames."""
+"""One frame every 23 seconds: a whole day, dusk and night in 3,757 frames."""
 
 
 def run_demo(data_dir: Path, *, progress: Progress) -> tuple[Config, NightRecord]:
