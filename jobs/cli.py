@@ -234,13 +234,14 @@ def demo(
     """A whole night on a synthetic camera: offline, minutes on two cores."""
     from jobs.demo import demo_to_dict, run_demo
     from jobs.progress import open_progress
-    from jobs.summary import record_table
+    from jobs.summary import in_one_line, record_table
 
     config, record = run_demo(data_dir, progress=open_progress())
     if as_json:
         _print_json(demo_to_dict(config, record))
     else:
         Console().print(record_table(config, record))
+        typer.echo(in_one_line(config, record))
 
 
 @schedule_app.callback()

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from culling_pipeline.records import NightRecord
+from culling_pipeline.report.page import headline
 from jobs.check import Finding
 from jobs.settings import Config
 from jobs.store import Night
@@ -30,6 +31,12 @@ def night_to_dict(config: Config, night: Night) -> dict[str, Any]:
         "report": str(path) if path.is_file() else None,
         "record": None if night.record is None else night.record.model_dump(mode="json"),
     }
+
+
+def in_one_line(config: Config, record: NightRecord) -> str:
+    """What the night was worth, for a person, and where its report lies."""
+    path = report_path(config, record.camera, record.run_id)
+    return f"{record.camera}: {headline(record.judge)}. Open {path} for the report."
 
 
 def nights_table(config: Config, nights: dict[str, Night | None]) -> Table:

@@ -21,6 +21,7 @@ from jobs.detectors import weights_path
 from jobs.errors import NightError
 from jobs.settings import CameraConfig, Config
 from jobs.store import Store
+from jobs.summary import in_one_line
 from models.boxes import WeightsError
 from streams.base import StreamError
 from tests.unit.small_night import DAY, night_record
@@ -287,3 +288,13 @@ def test_builtin_weights_are_looked_up_by_name() -> None:
     assert weights_path("/a/b.pth") == Path("/a/b.pth")
     with pytest.raises(WeightsError, match="builtin:x: there is no such built-in model; known:"):
         weights_path("builtin:x")
+
+
+def test_a_night_in_one_line(tmp_path: Path) -> None:
+    config = Config(data_dir=tmp_path)
+    record = night_record()
+    line = in_one_line(config, record)
+    assert "\n" not in line
+    assert line.startswith(f"{record.camera}: ")
+    assert "model" in line
+    assert line.endswith(f"{record.run_id}/index.html for the report.")
