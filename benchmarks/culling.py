@@ -1,6 +1,6 @@
 """Strategies × cameras × sizes of the kept set × seeds: which frames teach the most?
 
-    python benchmarks/culling.py --strategies random strata paper --n 64 --seeds 0 1 --tuning
+    python -m benchmarks.culling --strategies random strata paper --n 64 --seeds 0 1 --tuning
 
 Resumable: every finished run is a line in the cache, and is not run again. Writes
 benchmarks/results/culling.json and culling.md with means, deviations and paired differences.
