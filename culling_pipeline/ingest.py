@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from culling_pipeline.confidence import Reduce, frame_loss, standardised_losses
 from culling_pipeline.control import ControlPlan, ControlSlice
-from culling_pipeline.parallel import PooledDetector
+from culling_pipeline.parallel import PooledDetector, batched
 from culling_pipeline.progress import Progress
 from culling_pipeline.records import Cost, CoursePoint, IngestRecord, StoredFrame
 from culling_pipeline.reservoir import Drawn, Reservoir
@@ -45,6 +45,12 @@ class ConfidencePlan:
     min_score: float = 0.2
     reduce: Reduce = "sum"
     standardise: bool = False
+
+    def loss_of(self, detections: Detections) -> float:
+        """L_conf of one frame (`standardise` needs the whole day and is not applied here)."""
+        return frame_loss(
+            detections, min_score=self.min_score, reduce=self.reduce, q=self.q, b=self.b
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,23 +116,14 @@ def _scored(
     waiting: list[list[Frame]] = []
 
     def batches() -> Iterator[list[NDArray[np.uint8]]]:
-        for batch in _in_batches(source.frames(Sampler(interval_s))):
+        for batch in batched(
+            source.frames(Sampler(interval_s)), BATCH, image_of=lambda frame: frame.image
+        ):
             waiting.append(batch)
             yield [frame.image for frame in batch]
 
     for found in pool.predict(batches()):
         yield waiting.pop(0), found
-
-
-def _in_batches(frames: Iterator[Frame]) -> Iterator[list[Frame]]:
-    batch: list[Frame] = []
-    for frame in frames:
-        if batch and (len(batch) == BATCH or batch[0].image.shape != frame.image.shape):
-            yield batch
-            batch = []
-        batch.append(frame)
-    if batch:
-        yield batch
 
 
 @dataclass
@@ -158,7 +155,7 @@ class _Day:
     def take(self, frame: Frame, detections: Detections) -> None:
         """Score one frame, and store it if it may be needed."""
         frame_id = len(self.losses)
-        loss = self._loss(detections)
+        loss = self.plan.confidence.loss_of(detections)
         self.losses.append(loss)
         self.walls.append(frame.wall_time)
         if self.plan.confidence.standardise:
@@ -185,12 +182,6 @@ class _Day:
     def _drop(self, frame_id: int) -> None:
         (self.folder / self.frames.pop(frame_id).path).unlink()
         del self.found[frame_id]
-
-    def _loss(self, detections: Detections) -> float:
-        plan = self.plan.confidence
-        return frame_loss(
-            detections, min_score=plan.min_score, reduce=plan.reduce, q=plan.q, b=plan.b
-        )
 
     def record(self, strategy: Strategy, cost: Cost) -> IngestRecord:
         """Choose survivors, control slice and random frames; delete the rest."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from culling_pipeline.ingest import load_images
-from culling_pipeline.parallel import PooledDetector, batched
+from culling_pipeline.parallel import PooledDetector, batched_images
 from culling_pipeline.precision import clean_labels
 from culling_pipeline.progress import Advance
 from culling_pipeline.records import StoredFrame
@@ -24,7 +24,7 @@ def detect(
 ) -> dict[int, Detections]:
     """What the pool's detector says of each stored frame, by frame id."""
     found: list[Detections] = []
-    for batch in pool.predict(batched(load_images(folder, frames), BATCH)):
+    for batch in pool.predict(batched_images(load_images(folder, frames), BATCH)):
         found += batch
         advance(len(batch))
     return {frame.id: d for frame, d in zip(frames, found, strict=True)}

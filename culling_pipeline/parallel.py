@@ -27,6 +27,7 @@ from models.boxes import Detections
 
 Images = Sequence[NDArray[np.uint8]]
 BuildDetector = Callable[[], Detector]
+_Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 _opened: dict[BuildDetector, Detector] = {}
@@ -169,13 +170,23 @@ class PooledDetector:
         return found
 
 
-def batched(images: Iterable[NDArray[np.uint8]], size: int) -> Iterator[list[NDArray[np.uint8]]]:
-    """The images in lists of `size` (the last may be shorter); a change of shape ends a list."""
-    batch: list[NDArray[np.uint8]] = []
-    for image in images:
-        if batch and (len(batch) == size or batch[0].shape != image.shape):
+def batched(
+    items: Iterable[_Item], size: int, *, image_of: Callable[[_Item], NDArray[np.uint8]]
+) -> Iterator[list[_Item]]:
+    """The items in lists of `size` (the last may be shorter); a change of shape ends a list."""
+    batch: list[_Item] = []
+    for item in items:
+        other_shape = batch and image_of(batch[0]).shape != image_of(item).shape
+        if len(batch) == size or other_shape:
             yield batch
             batch = []
-        batch.append(image)
+        batch.append(item)
     if batch:
         yield batch
+
+
+def batched_images(
+    images: Iterable[NDArray[np.uint8]], size: int
+) -> Iterator[list[NDArray[np.uint8]]]:
+    """`batched`, of plain images."""
+    return batched(images, size, image_of=lambda image: image)

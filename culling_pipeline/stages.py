@@ -16,11 +16,10 @@ from typing import Literal
 import numpy as np
 
 from culling_pipeline.arms import TrainJob, run_training
-from culling_pipeline.confidence import frame_loss
 from culling_pipeline.ingest import ingest, load_images
 from culling_pipeline.judge import judge
 from culling_pipeline.labels import as_labels, detect, load_detections, save_detections
-from culling_pipeline.parallel import Workers, batched
+from culling_pipeline.parallel import Workers, batched_images
 from culling_pipeline.plan import NightParts, NightPlan
 from culling_pipeline.precision import disagreement
 from culling_pipeline.records import (
@@ -164,17 +163,9 @@ class Stages:
             def losses_at(scale: float, positions: Sequence[int]) -> np.ndarray:
                 sized = student.at_size(*scaled(*plan.full_size, scale))
                 images = load_images(self.parts.frames, [frames[p] for p in positions])
-                found = [d for batch in batched(images, 8) for d in sized.predict(batch)]
+                found = [d for batch in batched_images(images, 8) for d in sized.predict(batch)]
                 advance(len(found))
-                confidence = plan.ingest.confidence
-                return np.array(
-                    [
-                        frame_loss(
-                            d, min_score=confidence.min_score, q=confidence.q, b=confidence.b
-                        )
-                        for d in found
-                    ]
-                )
+                return np.array([plan.ingest.confidence.loss_of(d) for d in found])
 
             search = opt_resolution(
                 losses_at,
