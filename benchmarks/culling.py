@@ -162,10 +162,12 @@ def main() -> None:
     parser.add_argument("--n", nargs="+", type=int, default=[64, 128, 256])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--tuning", action="store_true", help="only the half that is for tuning")
+    parser.add_argument("--cameras", nargs="+", choices=[c.name for c in FLEET], help="only these")
     parser.add_argument("--cache", type=Path, default=Path("build/culling-benchmark"))
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
     cameras = [c for c in FLEET if c.tuning or not args.tuning]
+    cameras = [c for c in cameras if not args.cameras or c.name in args.cameras]
     runs = [
         Run(c.name, strategy, n, seed)
         for n in args.n

@@ -146,7 +146,10 @@ class _Day:
         self._duration_s = duration_s or DAY_S
         self._rng = np.random.default_rng([plan.seed, 21])
         self._reservoir = Reservoir(
-            survivors=plan.survivors, parts=plan.parts, drawn=plan.random, rng=self._rng
+            survivors=plan.survivors,
+            parts=plan.parts,
+            drawn=max(plan.random, plan.survivors),
+            rng=self._rng,
         )
         self._control_slice = ControlSlice(plan.control, duration_s=duration_s, seed=plan.seed)
         per_group = self._control_slice.frames_per_group
@@ -198,10 +201,12 @@ class _Day:
                 "give it a longer recording"
             )
             raise EmptyDayError(message)
-        random = sorted(self._reservoir.drawn)
-        allowed = sorted(self._reservoir.hard) if strategy.uses_teacher else random
+        drawn = sorted(self._reservoir.drawn)
+        random = sorted(self._rng.permutation(drawn)[: self.plan.random].tolist())
         candidates = Candidates.from_frames(
-            [self.frames[i] for i in allowed], n_parts=self.plan.parts
+            [self.frames[i] for i in sorted(self._reservoir.hard.union(drawn))],
+            n_parts=self.plan.parts,
+            drawn_ids=frozenset(drawn),
         )
         survivors = strategy.survivors(candidates, self.plan.survivors, self._rng)
         wanted = {*survivors, *random, *control}

@@ -47,7 +47,9 @@ def disagreement(
             )
             raise ValueError(message)
     working = student.above(student_min_score)
-    hits = int((match(working, teacher, min_iou=min_iou) >= 0).sum())
+    taken = match(working, teacher, min_iou=min_iou)
+    hits = int((taken >= 0).sum())
+    missed = np.setdiff1d(np.arange(len(teacher)), taken)
     if len(teacher):
         precision = _mean_precision(student.above(ap_min_score), teacher, min_iou=min_iou)
     else:
@@ -58,6 +60,9 @@ def disagreement(
         missed=len(teacher) - hits,
         invented=len(working) - hits,
         average_precision=precision,
+        found_labels=tuple(working.labels[taken >= 0].tolist()),
+        missed_labels=tuple(teacher.labels[missed].tolist()),
+        invented_labels=tuple(working.labels[taken < 0].tolist()),
     )
 
 

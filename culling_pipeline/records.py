@@ -78,13 +78,20 @@ class IngestRecord(Record):
 
 
 class Disagreement(Record):
-    """Where student and teacher differ on one frame (greedy matching, IoU ≥ 0.5)."""
+    """Where student and teacher differ on one frame (greedy matching, IoU ≥ 0.5).
+
+    `found_labels`, `missed_labels` and `invented_labels` are the classes of the boxes in question,
+    one entry a box.
+    """
 
     frame_id: int
     teacher_objects: int
     missed: int
     invented: int
     average_precision: float
+    found_labels: tuple[int, ...] = ()
+    missed_labels: tuple[int, ...] = ()
+    invented_labels: tuple[int, ...] = ()
 
 
 class LabelRecord(Record):

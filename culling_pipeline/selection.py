@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from culling_pipeline.coverage import cull_by_coverage
 from culling_pipeline.records import Disagreement, StoredFrame
 
 _Value = TypeVar("_Value")
@@ -22,13 +23,18 @@ _Value = TypeVar("_Value")
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidates:
     """The day's frames to choose from, one row each: N int64 `ids`, N float64 `losses` (L_conf),
-    N int64 `parts` of the day (0…`n_parts` − 1) and N float64 `times_s`. N may be 0."""
+    N int64 `parts` of the day (0…`n_parts` − 1) and N float64 `times_s`. N may be 0.
+
+    `drawn_ids` are those of them that are a plain random draw of the day, for the strategies that
+    want one: on disk lie mostly the hard frames. None: all of them are (nothing was thrown away).
+    """
 
     ids: NDArray[np.int64]
     losses: NDArray[np.float64]
     parts: NDArray[np.int64]
     times_s: NDArray[np.float64]
     n_parts: int
+    drawn_ids: frozenset[int] | None = None
 
     def __post_init__(self) -> None:
         rows = {len(self.ids), len(self.losses), len(self.parts), len(self.times_s)}
@@ -40,7 +46,13 @@ class Candidates:
             raise ValueError(message)
 
     @classmethod
-    def from_frames(cls, frames: Sequence[StoredFrame], *, n_parts: int) -> Candidates:
+    def from_frames(
+        cls,
+        frames: Sequence[StoredFrame],
+        *,
+        n_parts: int,
+        drawn_ids: frozenset[int] | None = None,
+    ) -> Candidates:
         """The frames of an ingest record as candidates."""
         return cls(
             ids=np.array([frame.id for frame in frames], np.int64),
@@ -48,7 +60,16 @@ class Candidates:
             parts=np.array([frame.part for frame in frames], np.int64),
             times_s=np.array([frame.time_s for frame in frames], np.float64),
             n_parts=n_parts,
+            drawn_ids=drawn_ids,
         )
+
+    @property
+    def drawn(self) -> NDArray[np.int64]:
+        """Row numbers of the random draw, by id."""
+        rows = np.argsort(self.ids)
+        if self.drawn_ids is None:
+            return rows
+        return rows[np.isin(self.ids[rows], list(self.drawn_ids))]
 
     def hardest_first(self) -> NDArray[np.int64]:
         """Row numbers by L_conf, highest first, ties by id."""
@@ -174,6 +195,74 @@ def _by_errors_left(queues: list[list[int]], errors: Mapping[int, int], places: 
 
 
 @dataclass(frozen=True, slots=True)
+class Coverage:
+    """Half of the frames the teacher sees are the hardest of each part of the day, half are drawn
+    at random, for L_conf is blind to what the student does not see at all; kept are those that
+    together show the most of what the student gets wrong. See `cull_by_coverage`."""
+
+    uses_teacher: bool = True
+    random_share: float = 0.5
+
+    def survivors(
+        self, candidates: Candidates, budget: int, rng: np.random.Generator
+    ) -> tuple[int, ...]:
+        _check(budget)
+        by_id = np.argsort(candidates.ids)
+        hard = cull_by_confidence(
+            candidates.losses[by_id],
+            candidates.parts[by_id],
+            budget - int(budget * self.random_share),
+            n_parts=candidates.n_parts,
+        )
+        hard = by_id[hard]
+        drawn = candidates.drawn
+        rest = rng.permutation(drawn[~np.isin(drawn, hard)])[: budget - len(hard)]
+        ids, losses = candidates.ids, candidates.losses
+        rows = np.concatenate([hard, rest])
+        return _ids(ids[rows[np.lexsort((ids[rows], -losses[rows]))]])
+
+    def keep(
+        self,
+        candidates: Candidates,
+        disagreements: Sequence[Disagreement],
+        budget: int,
+        rng: np.random.Generator,
+    ) -> tuple[int, ...]:
+        return cull_by_coverage(
+            disagreements,
+            _by_id(candidates, candidates.parts.tolist()),
+            budget,
+            losses=_by_id(candidates, candidates.losses.tolist()),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ConfidenceOnly:
+    """The first stage of Dataset Culling alone, over the whole day (its Table 2, "confidence"):
+    the hardest frames by L_conf. The teacher labels no more than what is kept."""
+
+    uses_teacher: bool = False
+
+    def survivors(
+        self, candidates: Candidates, budget: int, rng: np.random.Generator
+    ) -> tuple[int, ...]:
+        _check(budget)
+        return _ids(candidates.ids[candidates.hardest_first()[:budget]])
+
+    def keep(
+        self,
+        candidates: Candidates,
+        disagreements: Sequence[Disagreement],
+        budget: int,
+        rng: np.random.Generator,
+    ) -> tuple[int, ...]:
+        _check(budget)
+        labelled = {d.frame_id for d in disagreements}
+        hardest = candidates.ids[candidates.hardest_first()].tolist()
+        return tuple(i for i in hardest if i in labelled)[:budget]
+
+
+@dataclass(frozen=True, slots=True)
 class Strata:
     """The default: equal parts of the day, in each the hardest by L_conf, then by the number of
     objects missed or invented. See `cull_by_confidence` and `cull_by_disagreement` for why."""
@@ -244,7 +333,7 @@ class Random:
         self, candidates: Candidates, budget: int, rng: np.random.Generator
     ) -> tuple[int, ...]:
         _check(budget)
-        return _ids(rng.permutation(np.sort(candidates.ids))[:budget])
+        return _ids(rng.permutation(candidates.ids[candidates.drawn])[:budget])
 
     def keep(
         self,
@@ -268,8 +357,9 @@ class Uniform:
         self, candidates: Candidates, budget: int, rng: np.random.Generator
     ) -> tuple[int, ...]:
         _check(budget)
-        rows = _evenly(candidates.times_s, candidates.ids, budget)
-        return _ids(candidates.ids[rows])
+        drawn = candidates.drawn
+        rows = _evenly(candidates.times_s[drawn], candidates.ids[drawn], budget)
+        return _ids(candidates.ids[drawn][rows])
 
     def keep(
         self,
@@ -287,7 +377,9 @@ class Uniform:
 
 STRATEGIES: dict[str, Strategy] = {
     "strata": Strata(),
+    "coverage": Coverage(),
     "paper": Paper(),
+    "confidence_only": ConfidenceOnly(),
     "random": Random(),
     "uniform": Uniform(),
 }

@@ -209,7 +209,9 @@ class ControlSettings(Section):
 class CullingSettings(Section):
     """What to keep of a day."""
 
-    strategy: Literal["strata", "paper", "random", "uniform"] = "strata"
+    strategy: Literal["strata", "coverage", "paper", "confidence_only", "random", "uniform"] = (
+        "strata"
+    )
     keep: Count = 256
     survivors_ratio: Annotated[Real, Field(ge=1)] = 6.0
     parts: Count = 12

@@ -113,7 +113,7 @@ def test_the_same_seed_gives_the_same_night(
     assert _accuracies(again) == _accuracies(first)
 
 
-@pytest.mark.parametrize("strategy", ["paper", "random", "uniform"])
+@pytest.mark.parametrize("strategy", ["coverage", "paper", "confidence_only", "random", "uniform"])
 def test_every_strategy_has_its_night(tmp_path: Path, strategy: str) -> None:
     record = _cheap_night(
         tmp_path,
@@ -126,7 +126,7 @@ def test_every_strategy_has_its_night(tmp_path: Path, strategy: str) -> None:
     assert record.random_train is None
     assert record.judge.random is None
     assert not [cost.stage for cost in record.ledger if "random" in cost.stage]
-    called = 24 if strategy == "paper" else 8  # no teacher call for what is not kept
+    called = 24 if strategy in ("coverage", "paper") else 8  # no teacher call for what is not kept
     assert record.cull.teacher_calls == len(record.ingest.survivors) == called
     if strategy == "random":
         assert set(record.cull.kept) == set(record.ingest.random)

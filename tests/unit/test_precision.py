@@ -35,6 +35,8 @@ def test_worked_by_hand() -> None:
     record = disagreement(7, student, teacher, n_classes=2)
     assert (record.frame_id, record.teacher_objects) == (7, 3)
     assert (record.missed, record.invented) == (1, 1)
+    assert sorted(record.found_labels) == [0, 1]
+    assert (record.missed_labels, record.invented_labels) == ((0,), (0,))
     assert record.average_precision == pytest.approx(11 / 12)
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
+from culling_pipeline.coverage import cull_by_coverage
 from culling_pipeline.records import Disagreement, StoredFrame
 from culling_pipeline.selection import (
     STRATEGIES,
@@ -192,6 +193,77 @@ def test_equal_errors_go_by_loss_and_then_by_id() -> None:
 # ------------------------------------------------------------------ strategies
 
 
+# ------------------------------------------------------------------ by coverage
+
+
+def shows(
+    frame_id: int,
+    missed: tuple[int, ...] = (),
+    invented: tuple[int, ...] = (),
+    found: tuple[int, ...] = (),
+) -> Disagreement:
+    return Disagreement(
+        frame_id=frame_id,
+        teacher_objects=len(missed) + len(found),
+        missed=len(missed),
+        invented=len(invented),
+        average_precision=0.5,
+        missed_labels=missed,
+        invented_labels=invented,
+        found_labels=found,
+    )
+
+
+def covered(frames: list[Disagreement], parts: list[int], budget: int) -> tuple[int, ...]:
+    by_id = {d.frame_id: part for d, part in zip(frames, parts, strict=True)}
+    losses = {d.frame_id: 0.0 for d in frames}
+    return cull_by_coverage(frames, by_id, budget, losses=losses)
+
+
+def test_the_second_frame_of_a_kind_is_worth_less() -> None:
+    # alone: 2.0, 1.73, 1.0; beside frame 0, frame 1 adds √7 - √4 = 0.65, frame 2 still 1.0
+    frames = [shows(0, missed=(0,) * 4), shows(1, missed=(0,) * 3), shows(2, missed=(1,))]
+    assert covered(frames, [0, 0, 0], 2) == (0, 2)
+
+
+def test_another_part_of_the_day_is_another_kind() -> None:
+    frames = [shows(0, missed=(0,) * 4), shows(1, missed=(0,) * 3), shows(2, missed=(1,))]
+    assert covered(frames, [0, 1, 0], 2) == (0, 1)
+
+
+def test_missed_and_invented_count_alike_and_found_less() -> None:
+    frames = [shows(0, found=(0, 0, 0)), shows(1, invented=(0,)), shows(2, missed=(0, 0))]
+    assert covered(frames, [0, 0, 0], 3) == (2, 1, 0)  # 1.41, then 1.0 before 0.95
+
+
+def test_frames_without_any_box_come_last_by_loss() -> None:
+    frames = [shows(0), shows(1), shows(2, found=(0,))]
+    order = cull_by_coverage(frames, {0: 0, 1: 0, 2: 0}, 3, losses={0: 1.0, 1: 2.0, 2: 0.0})
+    assert order == (2, 1, 0)
+    assert covered([], [], 3) == ()
+
+
+def test_coverage_shows_the_teacher_random_frames_too() -> None:
+    candidates, _ = random_day(3)
+    rng = np.random.default_rng(0)
+    hardest = set(STRATEGIES["strata"].survivors(candidates, 50, rng))
+    seen = set(STRATEGIES["coverage"].survivors(candidates, 50, rng))
+    assert len(seen) == 50
+    assert 25 <= len(seen & hardest) < 45
+
+
+def test_random_frames_come_from_the_draw_only() -> None:
+    losses, rows = np.arange(10) * 1.0, np.arange(10)
+    drawn = frozenset({1, 2, 5})
+    candidates = Candidates(rows, losses, rows * 0, losses, 1, drawn_ids=drawn)
+    rng = np.random.default_rng(0)
+    assert set(STRATEGIES["random"].survivors(candidates, 3, rng)) == drawn
+    assert set(STRATEGIES["uniform"].survivors(candidates, 3, rng)) == drawn
+    # the hardest three are 9, 8, 7; the other half of coverage's survivors is drawn
+    assert set(STRATEGIES["coverage"].survivors(candidates, 6, rng)) == {9, 8, 7} | drawn
+    assert STRATEGIES["confidence_only"].survivors(candidates, 3, rng) == (9, 8, 7)
+
+
 def test_strata_and_paper_choose_differently() -> None:
     # Frame 0: its one object missed, AP 0. Frame 1: three of ten missed, AP 0.7.
     candidates = day([1.0, 5.0], [0, 0], 1)
@@ -291,7 +363,7 @@ def test_a_day_of_86400_frames_is_quick() -> None:
 
 
 def test_an_unknown_strategy_is_refused() -> None:
-    with pytest.raises(ValueError, match="got 'best', must be one of strata, paper, random"):
+    with pytest.raises(ValueError, match="got 'best', must be one of strata, coverage, paper"):
         build_strategy("best")
 
 
