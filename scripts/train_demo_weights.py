@@ -1,12 +1,15 @@
-"""Make the demo's weights: a slim student and a slim teacher, trained on synthetic streets.
+r"""Make the demo's weights: a slim student and a slim teacher, trained on synthetic streets.
 
 Neither ever sees a demo, test or benchmark scene: training uses scene seeds from 100,000 on, the
 figures at the end come from seeds 90,000 to 90,023. The teacher sees all hours and weathers of
 thousands of scenes; the student sees a dozen scenes on fine days, as many a detector bought off the
 shelf has. Run once by hand, each on one core:
 
-    python scripts/train_demo_weights.py teacher --images 36000 --out models/weights
     python scripts/train_demo_weights.py student --images 10000 --out models/weights
+    python scripts/train_demo_weights.py guide --images 18000 --out build \
+        --start-from models/weights/street-student.safetensors
+    python scripts/train_demo_weights.py teacher --images 30000 --out models/weights \
+        --start-from build/street-guide.safetensors --hints
 """
 
 from __future__ import annotations
@@ -17,9 +20,10 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -58,7 +62,8 @@ class Recipe:
 
 
 RECIPES = {
-    "teacher": Recipe("resnet34", 3000, False, learning_rate=1e-3, start_as_identity=True),
+    "guide": Recipe("resnet34", 3000, False, learning_rate=1e-3, start_as_identity=True),
+    "teacher": Recipe("resnet101", 3000, False, learning_rate=8e-4, start_as_identity=True),
     "student": Recipe("resnet18", 12, True, learning_rate=2e-3, start_as_identity=False),
 }
 
@@ -115,16 +120,82 @@ def as_target(truth: Truth) -> dict[str, Tensor]:
     }
 
 
+class Guide:
+    """A trained net of the same neck and heads that tells a deeper one what its maps should be:
+    hints (Romero et al., FitNets, ICLR 2015) for every stage of the trunk, of which the deeper
+    net's first channels are taken, and for every map of the neck."""
+
+    def __init__(self, path: Path, spec: DetectorSpec, model: nn.Module) -> None:
+        meta = load_checkpoint(path)[1]
+        self.net = build_model(replace(spec, architecture=meta["spec"]["architecture"]))
+        self.net.load_state_dict(load_checkpoint(path)[0])
+        self.net.eval().requires_grad_(requires_grad=False)
+        self._seen: dict[str, Any] = {}
+        model.backbone.register_forward_hook(self._keep("maps"))
+        model.backbone.body.register_forward_hook(self._keep("stages"))
+        self._read_first_channels(model)
+
+    def _keep(self, name: str) -> Callable[..., None]:
+        def hook(_: nn.Module, given: tuple[Tensor, ...], output: dict[str, Tensor]) -> None:
+            self._seen |= {"pixels": given[0], name: output}
+
+        return hook
+
+    def _read_first_channels(self, model: nn.Module) -> None:
+        """The neck begins by reading the channels that the hints are for, and no other."""
+        for own, wanted in zip(
+            model.backbone.fpn.inner_blocks, self.net.backbone.fpn.inner_blocks, strict=True
+        ):
+            nn.init.zeros_(own[0].weight)
+            own[0].weight.data[:, : wanted[0].weight.shape[1]] = wanted[0].weight.data
+
+    def distance(self, targets: list[dict[str, Tensor]]) -> Tensor:
+        """How far the maps of the model's last pass are from the guide's, mean over maps."""
+        pixels, stages, maps = (self._seen[name] for name in ("pixels", "stages", "maps"))
+        with torch.no_grad():
+            wanted_stages = self.net.backbone.body(pixels)
+            wanted_maps = self.net.backbone.fpn(wanted_stages)
+        pairs = [(stages[k][:, : w.shape[1]], w) for k, w in wanted_stages.items()]
+        pairs += [(maps[k], w) for k, w in wanted_maps.items() if k != "pool"]
+        return torch.stack([hint(own, wanted, targets) for own, wanted in pairs]).mean()
+
+
+def hint(own: Tensor, wanted: Tensor, targets: list[dict[str, Tensor]]) -> Tensor:
+    """Squared difference by each channel's variance; places with objects count five times."""
+    own, wanted = own.float(), wanted.float()
+    rows, columns = wanted.shape[-2:]
+    weight = torch.full((len(wanted), 1, rows, columns), 0.2)
+    for place, target in zip(weight, targets, strict=True):
+        for x1, y1, x2, y2 in target["boxes"].tolist():
+            top, left = int(y1 * rows / HEIGHT_PX), int(x1 * columns / WIDTH_PX)
+            bottom, right = int(y2 * rows / HEIGHT_PX), int(x2 * columns / WIDTH_PX)
+            place[0, max(0, top - 1) : bottom + 2, max(0, left - 1) : right + 2] = 1.0
+    spread = (wanted - wanted.mean((0, 2, 3), keepdim=True)).square().mean((0, 2, 3), keepdim=True)
+    spread = spread + 1e-3 * wanted.square().mean()
+    return ((own - wanted).square() / spread * weight).mean() / weight.mean()
+
+
 class Losses(nn.Module):
     """The model as a function from a batch to its loss, which processes can share."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, guide: Guide | None) -> None:
         super().__init__()
         self.model = model
+        self.guide = guide
 
-    def forward(self, images: list[Tensor], targets: list[dict[str, Tensor]]) -> Tensor:
+    def forward(
+        self, images: list[Tensor], targets: list[dict[str, Tensor]], hints: float
+    ) -> Tensor:
         losses = image_losses(self.model, images, targets)
-        return torch.stack([value.sum() for value in losses.values()]).sum()
+        total = torch.stack([value.sum() for value in losses.values()]).sum()
+        if self.guide is not None and hints > 0:
+            total = total + hints * self.guide.distance(targets)
+        return total
+
+
+def hints_weight(done: float) -> float:
+    """Full for the first 40 % of the training, then falling to nothing at 80 %."""
+    return min(1.0, max(0.0, (0.8 - done) / 0.4))
 
 
 def one_cycle(done: float, peak: float) -> float:
@@ -157,7 +228,8 @@ def new_model(spec: DetectorSpec, recipe: Recipe, start_from: Path | None) -> nn
 def train(rank: int, model: nn.Module, recipe: Recipe, args: argparse.Namespace) -> nn.Module:
     """AdamW on freshly rendered pictures, one cycle of the rate; the moving average is returned."""
     torch.set_num_threads(1)
-    shared: nn.Module = Losses(model)
+    guide = Guide(args.start_from, args.spec, model) if args.hints else None
+    shared: nn.Module = Losses(model, guide)
     if args.processes > 1:
         dist.init_process_group("gloo", rank=rank, world_size=args.processes)
         shared = DistributedDataParallel(shared)
@@ -180,7 +252,8 @@ def train(rank: int, model: nn.Module, recipe: Recipe, args: argparse.Namespace)
         chosen = [next(stream) for _ in range(args.batch)]
         model.train()
         with torch.autocast("cpu", torch.bfloat16):
-            total = shared([to_tensor(i) for i, _ in chosen], [as_target(t) for _, t in chosen])
+            pictures, targets = [to_tensor(i) for i, _ in chosen], [as_target(t) for _, t in chosen]
+            total = shared(pictures, targets, hints_weight(done))
         if not torch.isfinite(total):
             raise RuntimeError(f"loss is {total.item()} at step {step}")  # noqa: EM102
         optimizer.zero_grad()
@@ -264,6 +337,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60.0, help="… or after this time")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--start-from", type=Path, help="start from these weights")
+    parser.add_argument("--hints", action="store_true", help="… and be guided by them")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--batch", type=int, default=4, help="pictures a step and process")
     parser.add_argument("--processes", type=int, default=1)
