@@ -9,6 +9,7 @@ number of frames.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -20,13 +21,16 @@ from culling_pipeline.records import ScalePoint
 STEP = 0.9
 """Each try is this much smaller than the one before, on both sides."""
 
+MIN_FRAMES = 16
+"""Fewer frames than this say too little of a scale."""
+
 LossesAt = Callable[[float, Sequence[int]], NDArray[np.float64]]
 """L_conf at a scale of the frames with these positions (float64, one each)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What the search found: every scale tried, full size first, the chosen one, and how many
+    """What the search found: the scales tried, largest first, the chosen one, and how many
     times the student looked at a frame."""
 
     scale: float
@@ -50,20 +54,41 @@ def relative_mse(full: NDArray[np.float64], smaller: NDArray[np.float64]) -> flo
 def opt_resolution(
     losses_at: LossesAt, frames: int, *, threshold: float, min_scale: float
 ) -> Search:
-    """Go down from full size by steps of 0.9 until the relative MSE passes `threshold` or the
-    next step would go below `min_scale`; the last size before that is chosen.
+    """The smallest of the scales 1, 0.9, 0.81 … ≥ `min_scale` whose relative MSE is at most
+    `threshold`, found by halving: the change grows as the image shrinks, so a scale that is too
+    small rules out all below it, and one that is not, all above.
 
-    The search stops at the first size that is too small, so it never looks at the ones below.
+    The paper tries scale after scale on every kept frame. Here a few scales are tried on some of
+    the frames, evenly spread over the kept set: together at most a fifth of the student passes
+    of every scale on every frame (more only where that would leave fewer than `MIN_FRAMES`).
     """
-    positions = range(frames)
-    full = losses_at(1.0, positions)
-    points = [ScalePoint(scale=1.0, relative_mse=0.0, computation=1.0)]
-    chosen, scale, passes = 1.0, STEP, frames
-    while scale >= min_scale - 1e-9 and frames:
-        error = relative_mse(full, losses_at(scale, positions))
-        passes += frames
-        points.append(ScalePoint(scale=scale, relative_mse=error, computation=scale * scale))
-        if error > threshold:
-            break
-        chosen, scale = scale, scale * STEP
-    return Search(chosen, tuple(points), passes)
+    if not frames:
+        return Search(1.0, (ScalePoint(scale=1.0, relative_mse=0.0, computation=1.0),), 0)
+    scales = _scales(min_scale)
+    tries = 1 + math.ceil(math.log2(len(scales)))
+    sample = min(frames, max(MIN_FRAMES, len(scales) * frames // (5 * tries)))
+    positions = [int(p) for p in np.linspace(0, frames - 1, sample)]
+    full, passes = losses_at(1.0, positions), sample
+    errors = {0: 0.0}
+    fits, too_small = 0, len(scales)
+    while too_small - fits > 1:
+        middle = (fits + too_small) // 2
+        errors[middle] = relative_mse(full, losses_at(scales[middle], positions))
+        passes += sample
+        if errors[middle] <= threshold:
+            fits = middle
+        else:
+            too_small = middle
+    points = tuple(
+        ScalePoint(scale=scales[k], relative_mse=errors[k], computation=scales[k] ** 2)
+        for k in sorted(errors)
+    )
+    return Search(scales[fits], points, passes)
+
+
+def _scales(min_scale: float) -> list[float]:
+    """1, 0.9, 0.81 … down to `min_scale`."""
+    scales = [1.0]
+    while scales[-1] * STEP >= min_scale - 1e-9:
+        scales.append(scales[-1] * STEP)
+    return scales

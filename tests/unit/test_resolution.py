@@ -32,14 +32,43 @@ def test_relative_mse_of_nothing() -> None:
     assert relative_mse(np.zeros(3), np.ones(3)) == float("inf")
 
 
-def test_it_stops_before_the_scale_that_changes_too_much() -> None:
+def test_it_finds_the_last_scale_before_the_change_is_too_much() -> None:
     # relative MSE at scale s is (4(1−s))²/4: 0.04 at 0.9, 0.1444 at 0.81, 0.2938 at 0.729
     stub = Stub(4.0)
     search = opt_resolution(stub, 5, threshold=0.2, min_scale=0.3)
     assert search.scale == pytest.approx(0.81)
-    assert [p.relative_mse for p in search.points] == pytest.approx([0.0, 0.04, 0.1444, 0.293764])
-    assert stub.asked == pytest.approx([1.0, 0.9, 0.81, 0.729])  # and nothing below
-    assert search.student_passes == 20
+    # twelve scales down to 0.3138: halving asks for the 7th, the 4th, the 2nd and the 3rd
+    assert stub.asked == pytest.approx([1.0, 0.9**6, 0.9**3, 0.9, 0.81])
+    assert [p.scale for p in search.points] == pytest.approx([1.0, 0.9, 0.81, 0.729, 0.9**6])
+    assert [p.relative_mse for p in search.points][:3] == pytest.approx([0.0, 0.04, 0.1444])
+    assert search.student_passes == 25
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.5, 1.0, 2.0, 4.0, 40.0])
+@pytest.mark.parametrize("min_scale", [0.3, 0.5, 0.9, 1.0])
+def test_halving_finds_what_trying_all_would(slope: float, min_scale: float) -> None:
+    found = opt_resolution(Stub(slope), 80, threshold=0.05, min_scale=min_scale).scale
+    scales = [0.9**k for k in range(12) if 0.9**k >= min_scale - 1e-9]
+    assert found == pytest.approx(min(s for s in scales if (slope * (1 - s)) ** 2 / 4 <= 0.05))
+
+
+@pytest.mark.parametrize("frames", [64, 128, 256])
+def test_the_search_takes_a_fifth_of_trying_everything(frames: int) -> None:
+    for slope in (0.0, 1.0, 40.0):
+        search = opt_resolution(Stub(slope), frames, threshold=0.05, min_scale=0.5)
+        assert search.student_passes <= 7 * frames / 5
+
+
+def test_the_sample_is_spread_over_the_kept_set() -> None:
+    asked: list[Sequence[int]] = []
+
+    def losses_at(scale: float, positions: Sequence[int]) -> np.ndarray:  # type: ignore[type-arg]
+        asked.append(positions)
+        return np.ones(len(positions))
+
+    opt_resolution(losses_at, 256, threshold=0.05, min_scale=0.5)
+    assert {tuple(positions) for positions in asked} == {tuple(asked[0])}  # the same at every scale
+    assert (asked[0][0], asked[0][-1], len(set(asked[0]))) == (0, 255, 89)
 
 
 def test_the_first_step_can_be_too_much() -> None:
@@ -49,7 +78,7 @@ def test_the_first_step_can_be_too_much() -> None:
 def test_it_never_goes_below_the_smallest_scale() -> None:
     search = opt_resolution(Stub(0.0), 5, threshold=0.2, min_scale=0.6)
     assert search.scale == pytest.approx(0.9**4)
-    assert [round(p.computation, 4) for p in search.points] == [1.0, 0.81, 0.6561, 0.5314, 0.4305]
+    assert [round(p.computation, 4) for p in search.points] == [1.0, 0.6561, 0.5314, 0.4305]
 
 
 def test_no_frames_no_search() -> None:
