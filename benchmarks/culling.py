@@ -13,6 +13,7 @@ import json
 import multiprocessing
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 from rich.progress import track
+from scipy.stats import t as student_t
 
 from benchmarks.fleet import FLEET, STUDENT, Camera, Day, images, seen_day
 from culling_pipeline.metrics import coco_map
@@ -52,8 +54,16 @@ class Run:
 
 
 def choose(day: Day, strategy_name: str, n: int, seed: int) -> tuple[tuple[int, ...], int]:
-    """The kept frames, and how often the teacher was asked."""
-    strategy, rng = STRATEGIES[strategy_name], np.random.default_rng([seed, 61])
+    """The kept frames, and how often the teacher was asked.
+
+    Beside the night's strategies: `full` keeps everything, and `precision_only` shows the teacher
+    the whole day and keeps by the paper's precision (Dataset Culling, Table 2).
+    """
+    if strategy_name == "full":
+        return tuple(range(len(day.times_s))), len(day.times_s)
+    rng = np.random.default_rng([seed, 61])
+    whole_day = strategy_name == "precision_only"
+    strategy = STRATEGIES["paper" if whole_day else strategy_name]
     candidates = Candidates(
         ids=np.arange(len(day.times_s)),
         losses=day.losses,
@@ -62,6 +72,7 @@ def choose(day: Day, strategy_name: str, n: int, seed: int) -> tuple[tuple[int, 
         n_parts=PARTS,
     )
     budget = round(n * SURVIVORS_RATIO) if strategy.uses_teacher else n
+    budget = len(day.times_s) if whole_day else budget
     survivors = strategy.survivors(candidates, budget, rng)
     differences = [disagreement(i, day.student[i], day.teacher[i], n_classes=3) for i in survivors]
     return strategy.keep(candidates, differences, n, rng), len(survivors)
@@ -132,28 +143,40 @@ def run_all(
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Mean and deviation by strategy and n, and the difference from random, paired by camera and
-    seed, with its 95 % interval."""
+    """Mean and deviation by strategy and n, and the difference from random in points of mAP50.
+
+    Two 95 % intervals, both of Student's t: over the pairs (camera and seed), and over the
+    cameras' means, which is the honest one where seeds of one camera resemble each other. `worst
+    camera` is the camera where the strategy does worst beside random, mean over its seeds.
+    """
     cells: dict[tuple[str, int], dict[tuple[str, int], float]] = defaultdict(dict)
     for row in rows:
         cells[row["strategy"], row["n"]][row["camera"], row["seed"]] = row["map50"]
     lines = [
-        "| strategy | n | runs | mAP50 | deviation | against random |",
-        "|---|---|---|---|---|---|",
+        "| strategy | n | runs | mAP50 | deviation | against random | … by camera | worst camera |",
+        "|---|---|---|---|---|---|---|---|",
     ]
-    for (strategy, n), found in sorted(cells.items()):
-        base = cells.get(("random", n), {})
-        pairs = np.array([v - base[k] for k, v in found.items() if k in base])
-        against = "–"
-        if strategy not in ("random", "none") and len(pairs) > 1:
-            half = 1.96 * pairs.std(ddof=1) / np.sqrt(len(pairs))
-            against = f"{100 * pairs.mean():+.1f} ± {100 * half:.1f}"
+    for (strategy, n), found in sorted(cells.items(), key=lambda item: (item[0][1], item[0][0])):
+        base = cells.get(("random", n), {}) if strategy not in ("random", "none") else {}
+        pairs = {k: 100 * (v - base[k]) for k, v in found.items() if k in base}
+        cameras = {c: np.mean([v for k, v in pairs.items() if k[0] == c]) for c, _ in pairs}
+        worst = min(cameras, key=lambda c: cameras[c], default=None)
         values = np.array(list(found.values()))
         lines.append(
             f"| {strategy} | {n} | {len(values)} | {values.mean():.3f} | {values.std():.3f} "
-            f"| {against} |"
+            f"| {_interval(list(pairs.values()))} | {_interval(list(cameras.values()))} "
+            f"| {f'{worst} {cameras[worst]:+.1f}' if worst else '–'} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def _interval(values: Sequence[float]) -> str:
+    """Mean and half width of the 95 % interval, Student's t."""
+    if len(values) < 2:
+        return f"{values[0]:+.1f}" if values else "–"
+    quantile = float(student_t.ppf(0.975, len(values) - 1))
+    half = quantile * np.std(values, ddof=1) / np.sqrt(len(values))
+    return f"{np.mean(values):+.1f} ± {half:.1f}"
 
 
 def main() -> None:
