@@ -41,9 +41,9 @@ from models.checkpoint import load_checkpoint, save_checkpoint
 from models.detector import SLIM_ANCHOR_PX, DetectorSpec, TorchDetector, build_model, to_tensor
 from models.losses import image_losses
 from streams.street.light import light_at
-from streams.street.render import StreetRenderer, Truth
+from streams.street.render import StreetRenderer
 from streams.street.scene import Scene, make_scene
-from streams.street.traffic import CLASS_NAMES
+from streams.truth import CLASS_NAMES, Truth
 
 TRAIN_SEEDS = 100_000
 TEST_SEEDS = 90_000

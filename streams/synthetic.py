@@ -14,8 +14,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 from streams.base import Frame, FrameSource, SourceInfo, SourceUrlError
 from streams.sampler import Sampler
-from streams.street.render import StreetRenderer, Truth
+from streams.street.render import StreetRenderer
 from streams.street.scene import make_scene
+from streams.truth import Truth
 
 FIRST_DAY = datetime(2026, 1, 5, tzinfo=UTC)
 """Midnight of day 0 on the synthetic clock: a Monday."""

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from streams.street.scene import Scene
+
+class Place(Protocol):
+    """What light and weather depend on."""
+
+    @property
+    def seed(self) -> int: ...
+    @property
+    def sunrise_h(self) -> float: ...
+    @property
+    def sunset_h(self) -> float: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +33,12 @@ class Light:
     fog: float
 
 
-def light_at(scene: Scene, time_s: float) -> Light:
+def light_at(place: Place, time_s: float) -> Light:
     """Light and weather at `time_s` (seconds since midnight of day 0)."""
     hour = time_s / 3600 % 24
-    rise, fall = scene.sunrise_h, scene.sunset_h
+    rise, fall = place.sunrise_h, place.sunset_h
     day = min(_ramp(hour, rise - 0.6, rise + 0.7), 1 - _ramp(hour, fall - 0.7, fall + 0.6))
-    cloud, rain, fog = _weather(scene, time_s)
+    cloud, rain, fog = _weather(place, time_s)
     low = max(0.0, 1 - abs(day - 0.55) * 2.2)  # warm light while the sun is low
     level = day * (1 - 0.35 * cloud) + (1 - day)
     colour = (level * (1 + 0.16 * low), level, level * (1 - 0.14 * low))
@@ -43,10 +53,10 @@ def _ramp(value: float, low: float, high: float) -> float:
     return share * share * (3 - 2 * share)
 
 
-def _weather(scene: Scene, time_s: float) -> tuple[float, float, float]:
+def _weather(place: Place, time_s: float) -> tuple[float, float, float]:
     """Cloud, rain and fog (0…1), drawn every two hours and blended between."""
     at = time_s / 7200
-    first, second = (_spell(scene.seed, int(at) + step) for step in (0, 1))
+    first, second = (_spell(place.seed, int(at) + step) for step in (0, 1))
     blend = _ramp(at % 1.0, 0.6, 1.0)
     cloud, rain, fog = (a + (b - a) * blend for a, b in zip(first, second, strict=True))
     return cloud, rain, fog

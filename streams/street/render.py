@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from streams.painting import cast_shadows, vignette
 from streams.street import sprites
 from streams.street.light import Light, light_at
 from streams.street.scene import Clutter, Scene
-from streams.street.traffic import CLASS_NAMES, Actor, actors_at
-
-MIN_VISIBLE = 0.35
-"""An object counts as a true box when at least this share of it is in view and not hidden …"""
-MIN_SIDE = 0.03
-"""… and its visible box is at least this share of the frame's height on its shorter side."""
+from streams.street.traffic import Actor, actors_at
+from streams.truth import Painted, Truth, true_boxes
 
 _BANK = 6
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Truth:
-    """True boxes of a moment: N×4 float32 x1 y1 x2 y2 in pixels of what can be seen of each
-    object, and N int64 labels, index into `CLASS_NAMES`."""
-
-    boxes_xyxy: NDArray[np.float32]
-    labels: NDArray[np.int64]
 
 
 class StreetRenderer:
@@ -41,7 +28,7 @@ class StreetRenderer:
         self._noise = [rng.standard_normal((*shape, 3), np.float32) for _ in range(_BANK)]
         self._grain = [rng.standard_normal((*shape, 1), np.float32) for _ in range(_BANK)]
         self._owner = np.zeros(shape, np.uint8)
-        self._vignette = _vignette(scene)
+        self._vignette = vignette(scene)
 
     def render(self, time_s: float) -> tuple[NDArray[np.uint8], Truth]:
         """The picture (H×W×3 uint8 RGB) and the true boxes at `time_s` since midnight of day 0."""
@@ -59,41 +46,18 @@ class StreetRenderer:
         self._owner[:] = 0
         things: list[tuple[float, Actor | Clutter]] = [(a.z_m, a) for a in actors]
         things += [(c.z_m, c) for c in self.scene.clutter]
-        painted: list[tuple[int, Actor, int]] = []
+        painted: list[Painted] = []
         for number, (_, thing) in enumerate(sorted(things, key=lambda t: -t[0]), start=1):
             owner = min(number, 255)
             area = sprites.paint(canvas, self._owner, owner, self.scene, thing)
             if isinstance(thing, Actor) and area > 0 and number < 255:
-                painted.append((owner, thing, area))
-        return self._true_boxes(painted)
-
-    def _true_boxes(self, painted: list[tuple[int, Actor, int]]) -> Truth:
-        boxes, labels = [], []
-        least = MIN_SIDE * self.scene.height_px
-        for owner, actor, area in painted:
-            mask = (self._owner == owner).astype(np.uint8)
-            x, y, w, h = cv2.boundingRect(mask)
-            seen = int(cv2.countNonZero(mask))
-            if seen >= MIN_VISIBLE * area and min(w, h) >= least:
-                boxes.append((x, y, x + w, y + h))
-                labels.append(CLASS_NAMES.index(actor.kind))
-        return Truth(
-            np.array(boxes, np.float32).reshape(-1, 4), np.array(labels, np.int64).reshape(-1)
-        )
+                painted.append(Painted(owner, thing.kind, area))
+        return true_boxes(self._owner, painted)
 
     def _cast_shadows(self, canvas: NDArray[np.float32], actors: list[Actor], light: Light) -> None:
-        shade = np.ones(canvas.shape[:2], np.float32)
         things = [(a.x_m, a.z_m, *sprites.shadow_size(a)) for a in actors]
         things += [(c.x_m, c.z_m, 0.35, c.height_m) for c in self.scene.clutter]
-        dx, dz = light.shadow_xz
-        for x, z, width, height in things:
-            tip_x, tip_z = x + dx * height, max(z + dz * height, 2.5)
-            foot = [(x - width / 2, z), (x + width / 2, z), (tip_x + width / 2, tip_z)]
-            foot.append((tip_x - width / 2, tip_z))
-            points = [(self.scene.column(px, pz), self.scene.row(pz)) for px, pz in foot]
-            sprites.fill(shade, points, 1.0 - 0.5 * light.sun)
-        shade = cv2.blur(shade, (3, 3))
-        canvas *= shade[..., None]
+        cast_shadows(canvas, self.scene, things, light.shadow_xz, 0.5 * light.sun)
 
     def _expose(
         self, canvas: NDArray[np.float32], actors: list[Actor], light: Light, time_s: float
@@ -140,12 +104,6 @@ class StreetRenderer:
         grey = 190.0 * (0.12 + 0.88 * light.day)
         canvas *= 1 - veil
         canvas += grey * veil
-
-
-def _vignette(scene: Scene) -> NDArray[np.float32]:
-    ys = np.linspace(-1, 1, scene.height_px, dtype=np.float32)[:, None]
-    xs = np.linspace(-1, 1, scene.width_px, dtype=np.float32)[None, :]
-    return (1.0 - 0.16 * (xs**2 + ys**2))[..., None]
 
 
 def _add_headlights(

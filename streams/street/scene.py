@@ -1,9 +1,4 @@
-"""One fixed scene from one seed: where the camera stands, roads, walks, buildings, clutter, lamps.
-
-Ground coordinates are metres: X to the right, Z away from the camera. The camera is a pinhole at
-height `camera_m` over flat ground with a level optical axis shifted so that the horizon lies at
-`horizon_px`; a point on the ground at depth Z shows at row `horizon_px + focal_px * camera_m / Z`.
-"""
+"""One fixed scene from one seed: the camera, roads, walks, buildings, clutter, lamps."""
 
 from __future__ import annotations
 
@@ -13,6 +8,8 @@ from functools import cached_property
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from streams.painting import View, texture
 
 Colour = tuple[int, int, int]
 
@@ -44,15 +41,10 @@ class Clutter:
 
 
 @dataclass(frozen=True)
-class Scene:
+class Scene(View):
     """Everything about a camera's view that does not change from second to second."""
 
     seed: int
-    width_px: int
-    height_px: int
-    camera_m: float
-    focal_px: float
-    horizon_px: float
     tracks: tuple[Track, ...]
     parking: tuple[tuple[float, float], ...]
     clutter: tuple[Clutter, ...]
@@ -63,18 +55,6 @@ class Scene:
     tint: tuple[float, float, float]
     sunrise_h: float
     sunset_h: float
-
-    def row(self, z_m: float) -> float:
-        """Image row of the ground at depth `z_m`."""
-        return self.horizon_px + self.focal_px * self.camera_m / z_m
-
-    def column(self, x_m: float, z_m: float) -> float:
-        """Image column of the ground point (`x_m`, `z_m`)."""
-        return self.width_px / 2 + self.focal_px * x_m / z_m
-
-    def px_per_m(self, z_m: float) -> float:
-        """Pixels a metre upright takes at depth `z_m`."""
-        return self.focal_px / z_m
 
     @cached_property
     def background(self) -> NDArray[np.float32]:
@@ -236,7 +216,7 @@ def _paint_background(scene: Scene) -> NDArray[np.float32]:
         if track.kind != "person":
             _paint_lane(canvas, scene, track, 58.0 if track.kind == "car" else 74.0)
     _paint_walk_slabs(canvas, scene, rng)
-    canvas *= _texture(rng, height, width)[..., None]
+    canvas *= texture(rng, height, width)[..., None]
     return np.clip(canvas * np.array(scene.tint, np.float32), 0, 255).astype(np.float32)
 
 
@@ -282,14 +262,6 @@ def _paint_walk_slabs(canvas: NDArray[np.float32], scene: Scene, rng: np.random.
         shade = float(rng.uniform(40, 170))
         axes = (max(1, int(size)), max(1, int(size * scene.camera_m / z)))
         cv2.ellipse(canvas, (int(x), int(y)), axes, 0, 0, 360, [shade] * 3, -1, cv2.LINE_AA)
-
-
-def _texture(rng: np.random.Generator, height: int, width: int) -> NDArray[np.float32]:
-    """Grain of two sizes around 1.0."""
-    fine = rng.normal(0, 0.05, (height, width)).astype(np.float32)
-    coarse = rng.normal(0, 0.09, (height // 10 + 1, width // 10 + 1)).astype(np.float32)
-    big = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
-    return np.asarray(1.0 + fine + big, np.float32)
 
 
 def _lamp_pools(scene: Scene) -> NDArray[np.float32]:

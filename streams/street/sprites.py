@@ -1,32 +1,20 @@
-"""How a person, a car, a bicycle and the clutter look: polygons painted on the canvas.
-
-Every shape is painted twice: in colour on the canvas, and as a number on the owner map, from which
-the true boxes are read.
-"""
+"""How a person, a car, a bicycle and the clutter look: polygons painted on the canvas."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from streams import painting
+from streams.painting import Shape, disc, limb, rectangle, trunk
 from streams.street.scene import Clutter, Scene
 from streams.street.traffic import Actor
 
-Point = tuple[float, float]
-Shape = tuple[list[Point], Sequence[float]]
-"""An outline in metres (to the right, up) from the foot point, and its RGB colour."""
-
 _GLASS = (52.0, 60.0, 70.0)
 _TYRE = (22.0, 22.0, 24.0)
-
-
-def fill(canvas: NDArray[np.float32], points: Sequence[Point], value: float) -> None:
-    """Fill a polygon of pixel coordinates on a one-channel canvas."""
-    cv2.fillPoly(canvas, [np.round(np.array(points) * 16).astype(np.int32)], value, cv2.LINE_8, 4)
 
 
 def paint(
@@ -36,31 +24,9 @@ def paint(
     scene: Scene,
     thing: Actor | Clutter,
 ) -> int:
-    """Paint a thing in colour and as `owner`; returns its full area in pixels, hidden or out of
-    the frame parts included (0 when it is nowhere near the frame)."""
-    x0, y0 = scene.column(thing.x_m, thing.z_m), scene.row(thing.z_m)
-    scale = scene.px_per_m(thing.z_m)
-    if not -6 * scale < x0 < scene.width_px + 6 * scale:
-        return 0
-    outlines = []
-    for outline, colour in _shapes(thing):
-        pixels = np.array([(x0 + u * scale, y0 - v * scale) for u, v in outline])
-        points = np.round(pixels * 16).astype(np.int32)
-        cv2.fillPoly(canvas, [points], colour, cv2.LINE_AA, 4)
-        cv2.fillPoly(owners, [points], owner, cv2.LINE_8, 4)
-        outlines.append(pixels)
-    return _full_area(outlines)
-
-
-def _full_area(outlines: list[NDArray[np.float64]]) -> int:
-    everything = np.concatenate(outlines)
-    low = np.floor(everything.min(axis=0)) - 1
-    width, height = (np.ceil(everything.max(axis=0)) - low + 2).astype(int)
-    mask = np.zeros((height, width), np.uint8)
-    for outline in outlines:
-        points = np.round((outline - low) * 16).astype(np.int32)
-        cv2.fillPoly(mask, [points], 1, cv2.LINE_8, 4)
-    return int(cv2.countNonZero(mask))
+    """Paint a thing of the street; as `streams.painting.paint`."""
+    at_xz = (thing.x_m, thing.z_m)
+    return painting.paint(canvas, owners, owner, scene, at_xz, _shapes(thing))
 
 
 def shadow_size(actor: Actor) -> tuple[float, float]:
@@ -98,27 +64,6 @@ def _shapes(thing: Actor | Clutter) -> Iterator[Shape]:
         yield from _bicycle(thing)
 
 
-def _round(u: float, v: float, ru: float, rv: float, sides: int = 10) -> list[Point]:
-    turns = [2 * math.pi * k / sides for k in range(sides)]
-    return [(u + ru * math.cos(t), v + rv * math.sin(t)) for t in turns]
-
-
-def _box(u0: float, v0: float, u1: float, v1: float) -> list[Point]:
-    return [(u0, v0), (u1, v0), (u1, v1), (u0, v1)]
-
-
-def _limb(a: Point, b: Point, width: float) -> list[Point]:
-    du, dv = b[0] - a[0], b[1] - a[1]
-    length = max(math.hypot(du, dv), 1e-6)
-    nu, nv = -dv / length * width / 2, du / length * width / 2
-    return [
-        (a[0] + nu, a[1] + nv),
-        (b[0] + nu, b[1] + nv),
-        (b[0] - nu, b[1] - nv),
-        (a[0] - nu, a[1] - nv),
-    ]
-
-
 def _person(actor: Actor) -> Iterator[Shape]:
     s = actor.size
     side = abs(math.cos(actor.heading_rad))
@@ -126,23 +71,15 @@ def _person(actor: Actor) -> Iterator[Shape]:
     wide = (0.46 - 0.14 * side) * s
     legs, coat = actor.second_colour, actor.colour
     dark = [c * 0.8 for c in legs]
-    yield _limb((0.06 * s, 0.85 * s), (stride, 0.0), 0.17 * s), dark
-    yield _limb((-0.06 * s, 0.85 * s), (-stride, 0.0), 0.17 * s), list(legs)
+    yield limb((0.06 * s, 0.85 * s), (stride, 0.0), 0.17 * s), dark
+    yield limb((-0.06 * s, 0.85 * s), (-stride, 0.0), 0.17 * s), list(legs)
     swing = 0.22 * math.sin(actor.phase)
     yield (
-        _limb((wide / 2, 1.38 * s), (wide / 2 - swing * side, 0.85 * s), 0.12 * s),
+        limb((wide / 2, 1.38 * s), (wide / 2 - swing * side, 0.85 * s), 0.12 * s),
         [c * 0.85 for c in coat],
     )
-    yield _limb((-wide / 2, 1.38 * s), (-wide / 2 + swing * side, 0.85 * s), 0.12 * s), list(coat)
-    torso = [
-        (-wide / 2, 0.8 * s),
-        (wide / 2, 0.8 * s),
-        (wide / 2 * 1.1, 1.42 * s),
-        (-wide / 2 * 1.1, 1.42 * s),
-    ]
-    yield torso, list(coat)
-    skin = 95 + 110 * (actor.colour[0] / 255)
-    yield _round(0.0, 1.6 * s, 0.12 * s, 0.15 * s), [skin, skin * 0.78, skin * 0.64]
+    yield limb((-wide / 2, 1.38 * s), (-wide / 2 + swing * side, 0.85 * s), 0.12 * s), list(coat)
+    yield from trunk(s, wide, coat, skin=95 + 110 * (actor.colour[0] / 255))
 
 
 def _car_width(actor: Actor) -> float:
@@ -168,11 +105,11 @@ def _car(actor: Actor) -> Iterator[Shape]:
         ]
         yield [(u * facing, v * s) for u, v in pane], _GLASS
         for wheel in (-0.62, 0.62):
-            yield _round(half * wheel, 0.3 * s, 0.32 * s, 0.32 * s), _TYRE
+            yield disc(half * wheel, 0.3 * s, 0.32 * s, 0.32 * s), _TYRE
     else:
-        yield _box(-half * 0.9, 0.02, -half * 0.55, 0.5 * s), _TYRE
-        yield _box(half * 0.55, 0.02, half * 0.9, 0.5 * s), _TYRE
-        yield _box(-half, 0.22 * s, half, 0.95 * s), body
+        yield rectangle(-half * 0.9, 0.02, -half * 0.55, 0.5 * s), _TYRE
+        yield rectangle(half * 0.55, 0.02, half * 0.9, 0.5 * s), _TYRE
+        yield rectangle(-half, 0.22 * s, half, 0.95 * s), body
         yield (
             [
                 (-half * 0.85, 0.93 * s),
@@ -199,19 +136,19 @@ def _bicycle(actor: Actor) -> Iterator[Shape]:
     facing = math.copysign(1.0, math.cos(actor.heading_rad))
     back, front = -0.52 * along * facing, 0.52 * along * facing
     for hub in (back, front):
-        yield _round(hub, 0.33, 0.33 * along + 0.03, 0.33), _TYRE
-        yield _round(hub, 0.33, 0.24 * along + 0.01, 0.24), (120.0, 120.0, 118.0)
+        yield disc(hub, 0.33, 0.33 * along + 0.03, 0.33), _TYRE
+        yield disc(hub, 0.33, 0.24 * along + 0.01, 0.24), (120.0, 120.0, 118.0)
     frame = list(actor.second_colour)
-    yield _limb((back, 0.35), (front * 0.75, 0.75), 0.08), frame
-    yield _limb((front, 0.35), (front * 0.8, 0.95), 0.08), frame
+    yield limb((back, 0.35), (front * 0.75, 0.75), 0.08), frame
+    yield limb((front, 0.35), (front * 0.8, 0.95), 0.08), frame
     knee = 0.12 * math.sin(actor.phase)
     hip, shoulder = (back * 0.45, 0.92 * s), (front * 0.25, 1.42 * s)
-    yield _limb(hip, (0.05 * facing, 0.3 + knee), 0.16 * s), [c * 0.7 for c in actor.second_colour]
-    yield _limb(hip, shoulder, 0.34 * s), list(actor.colour)
-    yield _limb(shoulder, (front * 0.8, 0.98), 0.11 * s), [c * 0.85 for c in actor.colour]
+    yield limb(hip, (0.05 * facing, 0.3 + knee), 0.16 * s), [c * 0.7 for c in actor.second_colour]
+    yield limb(hip, shoulder, 0.34 * s), list(actor.colour)
+    yield limb(shoulder, (front * 0.8, 0.98), 0.11 * s), [c * 0.85 for c in actor.colour]
     skin = 95 + 110 * (actor.colour[0] / 255)
     yield (
-        _round(shoulder[0] + 0.05 * facing, 1.62 * s, 0.12 * s, 0.15 * s),
+        disc(shoulder[0] + 0.05 * facing, 1.62 * s, 0.12 * s, 0.15 * s),
         [skin, skin * 0.78, skin * 0.64],
     )
 
@@ -219,17 +156,17 @@ def _bicycle(actor: Actor) -> Iterator[Shape]:
 def _clutter(thing: Clutter) -> Iterator[Shape]:
     h, colour = thing.height_m, [float(c) for c in thing.colour]
     if thing.kind == "bush":
-        yield _round(0, h * 0.45, h * 0.7, h * 0.5), colour
-        yield _round(h * 0.4, h * 0.35, h * 0.5, h * 0.38), [c * 0.85 for c in colour]
+        yield disc(0, h * 0.45, h * 0.7, h * 0.5), colour
+        yield disc(h * 0.4, h * 0.35, h * 0.5, h * 0.38), [c * 0.85 for c in colour]
     elif thing.kind == "tree":
-        yield _box(-0.14, 0, 0.14, h * 0.6), (66.0, 50.0, 38.0)
-        yield _round(0, h * 0.75, h * 0.3, h * 0.28), colour
+        yield rectangle(-0.14, 0, 0.14, h * 0.6), (66.0, 50.0, 38.0)
+        yield disc(0, h * 0.75, h * 0.3, h * 0.28), colour
     elif thing.kind == "sign":
-        yield _box(-0.05, 0, 0.05, h), (110.0, 110.0, 112.0)
-        yield _round(0, h, 0.32, 0.32), colour
+        yield rectangle(-0.05, 0, 0.05, h), (110.0, 110.0, 112.0)
+        yield disc(0, h, 0.32, 0.32), colour
     elif thing.kind == "post":  # of a person's size, on purpose
-        yield _box(-0.2, 0, 0.2, h), colour
-        yield _round(0, h, 0.2, 0.16), [c * 0.8 for c in colour]
+        yield rectangle(-0.2, 0, 0.2, h), colour
+        yield disc(0, h, 0.2, 0.16), [c * 0.8 for c in colour]
     else:
         half = 0.09 if thing.kind == "pole" else 0.36
-        yield _box(-half, 0, half, h), colour
+        yield rectangle(-half, 0, half, h), colour

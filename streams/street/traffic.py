@@ -14,9 +14,6 @@ import numpy as np
 
 from streams.street.scene import Colour, Scene, Track
 
-CLASS_NAMES = ("person", "car", "bicycle")
-"""What the labels of a synthetic camera mean, in order."""
-
 _SPEED_M_S = {"person": (0.8, 1.9), "car": (5.0, 12.0), "bicycle": (3.0, 6.0)}
 _SPREAD_M = {"person": 1.1, "car": 0.25, "bicycle": 0.4}
 _SLOT_S = 60.0
