@@ -8,8 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from culling_pipeline.confidence import frame_loss
+from culling_pipeline.ingest import load_images
 from culling_pipeline.records import NightRecord
+from culling_pipeline.resolution import relative_mse
 from jobs.store import Store
+from models.detector import scaled
 from models.registry import ModelRegistry
 from models.student import load_detector
 from tests.integration.tiny import CAMERA, DoneNight, debris, run_tiny_night, tiny_config
@@ -130,6 +134,28 @@ def test_every_strategy_has_its_night(tmp_path: Path, strategy: str) -> None:
     assert record.cull.teacher_calls == len(record.ingest.survivors) == called
     if strategy == "random":
         assert set(record.cull.kept) == set(record.ingest.random)
+
+
+def test_opt_resolution_sums_a_frame_as_the_camera_says(tmp_path: Path) -> None:
+    """By hand: with `reduce: max` the change of the largest L_conf in each frame counts."""
+    record = _cheap_night(
+        tmp_path,
+        culling={"confidence": {"reduce": "max"}},
+        resolution={"enabled": True, "min_scale": 0.9},
+        judging={"compare_random": False},
+    )
+    frames = {f.id: f for f in record.ingest.frames}
+    folder = tmp_path / "frames" / CAMERA / record.run_id
+    images = list(load_images(folder, [frames[i] for i in record.cull.kept]))
+    student = load_detector(ModelRegistry(tmp_path / "models").path(CAMERA, "start"))
+    full, smaller = (
+        np.array([frame_loss(d, reduce="max") for d in student.at_size(*size).predict(images)])
+        for size in ((96, 160), scaled(96, 160, 0.9))
+    )
+    assert record.resolution.points[-1].scale == 0.9
+    assert record.resolution.points[-1].relative_mse == pytest.approx(
+        relative_mse(full, smaller), rel=1e-4
+    )
 
 
 def _cheap_night(data_dir: Path, **changes: dict[str, object]) -> NightRecord:

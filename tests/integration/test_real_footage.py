@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from datetime import date
 from pathlib import Path
 
-import numpy as np
 import pytest
 
+from benchmarks.real_footage import human_boxes
 from culling_pipeline.metrics import coco_map
 from culling_pipeline.progress import NoProgress
 from jobs.nightly import retrain_camera
 from jobs.settings import CameraConfig, Config
 from jobs.store import Store
-from models.boxes import Detections
 from models.registry import ModelRegistry
 from models.student import load_detector
 from streams.open import open_source
@@ -48,20 +46,6 @@ def pets_camera(data: Path) -> CameraConfig:
             "judging": {"compare_random": False},
         }
     )
-
-
-def human_boxes(path: Path) -> dict[int, Detections]:
-    """By frame number from 0; lines are frame (from 1), track, x, y, width, height, …"""
-    found: dict[int, list[tuple[float, ...]]] = defaultdict(list)
-    for line in path.read_text().splitlines():
-        frame, _, x, y, w, h = (float(v) for v in line.split(",")[:6])
-        found[int(frame) - 1].append((x, y, x + w, y + h))
-    return {
-        i: Detections(
-            np.array(b, np.float32), np.ones(len(b), np.float32), np.zeros(len(b), np.int64)
-        )
-        for i, b in found.items()
-    }
 
 
 @pytest.mark.slow
