@@ -29,6 +29,18 @@ class SourceUnreadableError(StreamError):
     """Something is there, but it holds no frame that can be decoded."""
 
 
+class ConnectionFailedError(StreamError):
+    """A camera or server does not answer, refuses, or breaks off.
+
+    `reason` is one plain word or two (`streams.failures` has them all); the text never holds a
+    password.
+    """
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
 class SourceUrlError(StreamError):
     """The address itself is malformed: an unknown option, or a value out of range."""
 
@@ -63,7 +75,8 @@ class SourceInfo:
     """What a source is, as far as it says so itself.
 
     `location` is safe to show: it never holds a password. `duration_s` is None where the source
-    has no end or does not tell (live cameras).
+    has no end or does not tell (live cameras). Width and height are 0 for a live camera that has
+    not sent a picture yet. `keyframe_interval_s` is the longest of the last few.
     """
 
     kind: str
@@ -73,6 +86,8 @@ class SourceInfo:
     started_at: datetime
     rate_fps: float | None = None
     duration_s: float | None = None
+    codec: str | None = None
+    keyframe_interval_s: float | None = None
 
 
 class FrameSource(ABC):

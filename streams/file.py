@@ -1,178 +1,33 @@
-"""A video file as a source: decoded from start to end, only wanted frames turned into RGB.
-
-Read sequentially on purpose: seeking lands beside the asked time in MPEG-TS and in files whose
-frame rate varies, and a full decode with few conversions is fast enough.
-"""
+"""A video file as a source."""
 
 from __future__ import annotations
 
-import logging
 import stat
-from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import av
-import numpy as np
-from numpy.typing import NDArray
 
-from streams.base import (
-    Frame,
-    FrameSource,
-    SourceInfo,
-    SourceNotFoundError,
-    SourceUnreadableError,
-    StreamError,
-    as_utc,
-    redact_url,
-)
-from streams.sampler import Sampler, TimeRepair
-
-logger = logging.getLogger(__name__)
-
-DEFAULT_RATE_FPS = 25.0
-"""Assumed where a file does not tell its frame rate; only used to mend missing time stamps."""
-
-EARLIEST_YEAR = 1990
-"""Creation times before this are a device's unset clock (1904 and 1970 are the usual zeros)."""
-
-SHORT_SHARE, SHORT_S = 0.02, 1.0
-"""A file that ends earlier than its header says by more than both of these is reported."""
-
-NOT_VIDEO_FORMATS = frozenset({"tty"})
-"""FFmpeg renders a text file as a video of scrolling text."""
+from streams.base import SourceNotFoundError, SourceUnreadableError, redact_url
+from streams.recording import Recording
 
 
-@dataclass(slots=True)
-class _Pass:
-    """What one pass over the file has met so far."""
-
-    decoded: int = 0
-    skipped: int = 0
-    reached_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Header:
-    """What the container says, as far as it can be believed."""
-
-    start_s: float
-    rate_fps: float | None
-    duration_s: float | None
-    created_at: datetime | None
-
-
-class VideoFile(FrameSource):
-    """Frames of a video file, each with its presentation time counted from the file's start.
-
-    `started_at` is the wall time of the start: by default the container's creation time, else the
-    file's modification time less the duration. Corrupt packets are skipped; a file that breaks off
-    yields what is there and logs how far it got.
-    """
+class VideoFile(Recording):
+    """Frames of a video file; without a creation time in it, its modification time dates it."""
 
     def __init__(
         self, path: str | Path, *, camera: str, started_at: datetime | None = None
     ) -> None:
         self._path = Path(path)
-        self._camera = camera
         self._where = f"camera {camera!r}: {redact_url(str(path))}"
-        self._closed = False
-        self._pass = _Pass()
-        modified_at = self._require_file()
-        self._header, shape = self._probe()
-        if started_at is None:
-            length = timedelta(seconds=self._header.duration_s or 0.0)
-            started_at = self._header.created_at or modified_at - length
-        self._info = SourceInfo(
-            kind="file",
+        super().__init__(
+            camera=camera,
             location=redact_url(str(path)),
-            width_px=shape[1],
-            height_px=shape[0],
-            started_at=as_utc(started_at, camera=camera),
-            rate_fps=self._header.rate_fps,
-            duration_s=self._header.duration_s,
+            kind="file",
+            written_at=self._require_file(),
+            started_at=started_at,
         )
-
-    @property
-    def info(self) -> SourceInfo:
-        return self._info
-
-    @property
-    def skipped_count(self) -> int:
-        """Corrupt packets and frames left out so far in the latest pass."""
-        return self._pass.skipped
-
-    def frames(self, sampler: Sampler | None = None) -> Iterator[Frame]:
-        if self._closed:
-            message = f"{self._where}: the file was closed; open it again to read from it"
-            raise StreamError(message)
-        return self._read(sampler)
-
-    def close(self) -> None:
-        """End running passes at their next frame; each lets go of the file as it ends."""
-        self._closed = True
-
-    def _read(self, sampler: Sampler | None) -> Iterator[Frame]:
-        tally = self._pass = _Pass()
-        repair = TimeRepair(1.0 / (self._header.rate_fps or DEFAULT_RATE_FPS))
-        with closing(self._open()) as container:
-            for decoded in self._decode(container, tally):
-                raw_s = decoded.time
-                time_s = repair.repair(None if raw_s is None else raw_s - self._header.start_s)
-                tally.reached_s = time_s
-                if sampler is None or sampler.wants(time_s):
-                    yield Frame(
-                        image=_rgb(decoded),
-                        time_s=time_s,
-                        wall_time=self._info.started_at + timedelta(seconds=time_s),
-                        camera=self._camera,
-                    )
-                if self._closed:
-                    return
-        self._report(tally)
-
-    def _decode(self, container: Any, tally: _Pass) -> Iterator[Any]:
-        """Every sound frame in presentation order; what is corrupt is counted and left out."""
-        packets = container.demux(_video_stream(container))
-        while True:
-            try:
-                packet = next(packets, None)
-            except (av.error.FFmpegError, OSError):
-                logger.debug("%s: the container breaks off", self._where, exc_info=True)
-                return
-            if packet is None:
-                return
-            try:
-                decoded = packet.decode()
-            except av.error.EOFError:
-                return
-            except av.error.FFmpegError:
-                tally.skipped += 1
-                continue
-            for frame in decoded:
-                if frame.is_corrupt:
-                    tally.skipped += 1
-                    continue
-                tally.decoded += 1
-                yield frame
-
-    def _report(self, tally: _Pass) -> None:
-        if tally.skipped:
-            logger.warning("%s: skipped %d corrupt packets", self._where, tally.skipped)
-        duration_s = self._header.duration_s or 0.0
-        end_s = tally.reached_s + 1.0 / (self._header.rate_fps or DEFAULT_RATE_FPS)
-        if duration_s - end_s > max(SHORT_S, SHORT_SHARE * duration_s):
-            logger.warning(
-                "%s: ends early, at %.1f s of %.1f s (%d frames); the rest is missing or "
-                "unreadable, copy the file again if it should be whole",
-                self._where,
-                end_s,
-                duration_s,
-                tally.decoded,
-            )
 
     def _require_file(self) -> datetime:
         """When the file was last written; anything but a file is refused."""
@@ -209,71 +64,3 @@ class VideoFile(FrameSource):
                 "index, or another kind of file); play it elsewhere or copy it again"
             )
             raise SourceUnreadableError(message) from exc
-
-    def _probe(self) -> tuple[_Header, tuple[int, ...]]:
-        """The header, and the shape of the first frame as proof that there is one."""
-        with closing(self._open()) as container:
-            if container.format.name in NOT_VIDEO_FORMATS or _video_stream(container) is None:
-                message = (
-                    f"{self._where}: no video in it (read as {container.format.name!r}); "
-                    "give a file with a video track"
-                )
-                raise SourceUnreadableError(message)
-            first = next(self._decode(container, _Pass()), None)
-            if first is None:
-                message = (
-                    f"{self._where}: not one frame can be decoded; the file is empty, cut off or "
-                    "in an unknown codec: convert or copy it again"
-                )
-                raise SourceUnreadableError(message)
-            return _read_header(container, first), _rgb(first).shape
-
-
-def _video_stream(container: Any) -> Any:
-    """The first video stream that is not a cover picture, or None."""
-    cover = av.stream.Disposition.attached_pic
-    return next((s for s in container.streams.video if not s.disposition & cover), None)
-
-
-def _read_header(container: Any, first: Any) -> _Header:
-    stream = _video_stream(container)
-    if stream.start_time is not None:
-        start_s = float(stream.start_time * stream.time_base)
-    else:
-        start_s = first.time or 0.0
-    duration_s = None
-    if stream.duration is not None:
-        duration_s = float(stream.duration * stream.time_base)
-    elif container.duration is not None:
-        duration_s = container.duration / 1e6
-    return _Header(
-        start_s=start_s,
-        rate_fps=_believable_rate(stream),
-        duration_s=duration_s if duration_s and duration_s > 0 else None,
-        created_at=_parse_creation_time(container.metadata.get("creation_time")),
-    )
-
-
-def _believable_rate(stream: Any) -> float | None:
-    for rate in (stream.average_rate, stream.guessed_rate):
-        if rate is not None and 0 < rate <= 1000:
-            return float(rate)
-    return None
-
-
-def _parse_creation_time(text: str | None) -> datetime | None:
-    """A container's creation_time; without a zone it is UTC, as the containers' rules say."""
-    try:
-        moment = datetime.fromisoformat(text or "")
-    except ValueError:
-        return None
-    if moment.year < EARLIEST_YEAR:
-        return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-
-
-def _rgb(decoded: Any) -> NDArray[np.uint8]:
-    """H×W×3 uint8, turned upright if the file says it was recorded on its side."""
-    image: NDArray[np.uint8] = decoded.to_ndarray(format="rgb24")
-    quarters = round(decoded.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(image, quarters)) if quarters else image

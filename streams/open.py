@@ -4,36 +4,187 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from streams.base import FrameSource, SourceNotFoundError, SourceUrlError, redact_url
+from streams.address import Address
+from streams.base import (
+    ConnectionFailedError,
+    FrameSource,
+    SourceNotFoundError,
+    SourceUrlError,
+    redact_url,
+)
+from streams.connection import Connection
+from streams.device import connect_device
 from streams.file import VideoFile
 from streams.folder import ImageFolder
+from streams.hls import find_playlist, hls_options, web_options
+from streams.live import LiveSource
+from streams.live_web import connect_site, connect_web
+from streams.options import LiveOptions
+from streams.packets import Recipe, open_container
+from streams.remote import RemoteVideo
+from streams.rtsp import connect_rtsp
+from streams.site import resolve
 from streams.synthetic import SyntheticCamera
+from streams.web import Answer, sniff
 
-ALLOWED = "a video file, a folder of images, file:///path or synthetic://street?seed=7"
+ALLOWED = (
+    "rtsp://…, http(s)://… (video, HLS, MJPEG, a snapshot or a page such as YouTube's), device:0, "
+    "a video file, a folder of images, file:///path or synthetic://street?seed=7"
+)
 
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://")
-_YOUTUBE = re.compile(r"^((www|m)\.)?(youtube\.com|youtu\.be)/", re.IGNORECASE)
+_YOUTUBE = re.compile(r"^(https?://)?((www|m)\.)?(youtube\.com|youtu\.be)/", re.IGNORECASE)
+_DEVICE = re.compile(r"^device:(\d{1,3})$", re.IGNORECASE)
+_DEVICE_FILE = re.compile(r"^/dev/video\d+$")
 
 
-def open_source(url: str, *, camera: str) -> FrameSource:
-    """Open what `url` names; raises a `StreamError` that says what is wrong and what to do."""
+def open_source(url: str, *, camera: str, options: LiveOptions | None = None) -> FrameSource:
+    """Open what `url` names; raises a `StreamError` that says what is wrong and what to do.
+
+    `options` are for live sources and addresses on the web; files need none.
+    """
+    options = options or LiveOptions()
     found = _SCHEME.match(url)
     scheme = found.group(1).lower() if found else ""
     if scheme == "synthetic":
         return SyntheticCamera.from_url(url, camera=camera)
-    if scheme not in ("", "file") or _YOUTUBE.match(url):
+    if _YOUTUBE.match(url):
+        address = Address(url if scheme else f"https://{url}")
+        return _open_site(address, camera, options)
+    if scheme in ("rtsp", "rtsps"):
+        return _live(Address(url), camera, options, connect_rtsp)
+    if scheme in ("http", "https"):
+        return _open_web(Address(url), camera, options)
+    if url.lower().startswith("device:") or _DEVICE_FILE.match(url):
+        return _open_device(url, camera, options)
+    if scheme not in ("", "file"):
         message = (
-            f"camera {camera!r}: {redact_url(url)}: live sources and web addresses are not there "
-            f"yet in this version; give {ALLOWED}"
+            f"camera {camera!r}: {redact_url(url)}: addresses of the kind {scheme}:// are not "
+            f"known; give {ALLOWED}"
         )
         raise SourceUrlError(message)
     path = _path_of_file_url(url, camera) if scheme == "file" else _path_of(url, camera)
     if os.path.isdir(path):  # unlike Path.is_dir, False for whatever cannot be looked at
         return ImageFolder(path, camera=camera)
     return VideoFile(path, camera=camera)
+
+
+def _live(
+    address: Address, camera: str, options: LiveOptions, connect: Callable[..., Connection]
+) -> LiveSource:
+    where = _where(address, camera)
+    return LiveSource(
+        partial(connect, address, where=where, options=options),
+        camera=camera,
+        location=address.shown,
+        options=options,
+    )
+
+
+def _open_web(address: Address, camera: str, options: LiveOptions) -> FrameSource:
+    """Recorded or live, as the server says; while it is silent and may be, it is taken as live."""
+    where = _where(address, camera)
+    try:
+        answer = sniff(address, where=where, timeout_s=options.open_timeout_s)
+        recorded = _is_recorded(address, answer, where, options)
+    except ConnectionFailedError:
+        if options.must_answer:
+            raise
+        return _live(address, camera, options, connect_web)
+    if answer.kind == "page":
+        return _open_site(address, camera, options)
+    if not recorded:
+        return _live(address, camera, options, connect_web)
+    kind = "hls recording" if answer.kind == "hls" else "web video"
+    open_media = partial(_open_media, address, where, options, is_playlist=answer.kind == "hls")
+    return _recording(open_media, camera, address, kind, answer.modified_at)
+
+
+def _is_recorded(address: Address, answer: Answer, where: str, options: LiveOptions) -> bool:
+    if answer.kind == "hls":
+        return not find_playlist(address, where=where, options=options).is_live
+    return answer.kind == "video" and answer.recorded
+
+
+def _open_site(page: Address, camera: str, options: LiveOptions) -> FrameSource:
+    """A page's video, recorded or live."""
+    where = _where(page, camera)
+    try:
+        found = resolve(page, where=where, options=options)
+        answer = sniff(
+            found.address, where=where, timeout_s=options.open_timeout_s, headers=found.headers
+        )
+        recorded = _is_recorded(found.address, answer, where, options)
+    except ConnectionFailedError:
+        if options.must_answer:
+            raise
+        return _live(page, camera, options, connect_site)
+    if not recorded:
+        return _live(page, camera, options, connect_site)
+
+    def open_media() -> Any:
+        again = resolve(page, where=where, options=options)
+        return _open_media(
+            again.address, where, options, is_playlist=again.is_playlist, headers=again.headers
+        )
+
+    return _recording(open_media, camera, page, "site recording", answer.modified_at)
+
+
+def _recording(
+    open_media: Callable[[], Any],
+    camera: str,
+    address: Address,
+    kind: str,
+    written_at: datetime | None,
+) -> RemoteVideo:
+    return RemoteVideo(
+        open_media, camera=camera, location=address.shown, kind=kind, written_at=written_at
+    )
+
+
+def _open_media(
+    address: Address,
+    where: str,
+    options: LiveOptions,
+    *,
+    is_playlist: bool,
+    headers: Mapping[str, str] | None = None,
+) -> Any:
+    if is_playlist:
+        found = find_playlist(address, where=where, options=options, headers=headers)
+        address = found.address
+    recipe = Recipe(
+        kind="web video",
+        address=address,
+        where=where,
+        open_timeout_s=options.open_timeout_s,
+        read_timeout_s=options.read_timeout_s,
+        format_name="hls" if is_playlist else None,
+        options=hls_options(headers) if is_playlist else web_options(headers),
+    )
+    return open_container(recipe)
+
+
+def _open_device(url: str, camera: str, options: LiveOptions) -> LiveSource:
+    numbered = _DEVICE.match(url)
+    if numbered is None and not _DEVICE_FILE.match(url):
+        message = f"camera {camera!r}: {url}: a device is named device:0 or /dev/video0"
+        raise SourceUrlError(message)
+    device = int(numbered.group(1)) if numbered else url
+    connect = partial(connect_device, device, where=f"camera {camera!r}: {url}")
+    return LiveSource(connect, camera=camera, location=url, options=options)
+
+
+def _where(address: Address, camera: str) -> str:
+    return f"camera {camera!r}: {address.shown}"
 
 
 def _path_of_file_url(url: str, camera: str) -> Path:

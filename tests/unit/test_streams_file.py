@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from streams import file
+from streams import recording
 from streams.base import SourceNotFoundError, SourceUnreadableError, StreamError
 from streams.file import VideoFile
 from streams.sampler import Sampler
@@ -84,14 +84,14 @@ def test_two_recordings_in_one_transport_stream_are_one_axis(tmp_path: Path) -> 
 
 def test_only_wanted_frames_are_converted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = VideoFile(write_clip(tmp_path / "clip.mp4", constant_rate(75)), camera="gate")
-    count, convert = 0, file._rgb
+    count, convert = 0, recording._rgb
 
     def counted(frame: object) -> NDArray[np.uint8]:
         nonlocal count
         count += 1
         return convert(frame)
 
-    monkeypatch.setattr(file, "_rgb", counted)
+    monkeypatch.setattr(recording, "_rgb", counted)
     assert len(list(source.frames(Sampler(1.0)))) == count == 3
 
 
@@ -147,7 +147,7 @@ def test_a_closed_file_says_so_and_running_passes_end(tmp_path: Path) -> None:
     next(running)
     source.close()
     assert list(running) == []
-    with pytest.raises(StreamError, match=r"camera 'gate': .*c\.mp4: the file was closed"):
+    with pytest.raises(StreamError, match=r"camera 'gate': .*c\.mp4: it was closed"):
         source.frames()
 
 

@@ -1,0 +1,165 @@
+"""A connection read by PyAV: RTSP, HLS, web video and capture devices differ only in options."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.address import Address
+from streams.connection import Arrival, Demand, StreamFacts
+from streams.failures import BROKEN, ENDED, NEARLY, NOT_VIDEO, TIMED_OUT, failure, guarded
+from streams.health import GLANCE_PX
+from streams.keyframes import KeyframeGate, Sampling
+
+MICROSECONDS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How to open one kind of address with PyAV."""
+
+    kind: str
+    address: Address
+    where: str
+    open_timeout_s: float
+    read_timeout_s: float
+    sampling: Sampling = "exact"
+    format_name: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+    silence_s: float = 0.0
+    expires_at_s: float | None = None
+    """Monotonic second after which the connection ends by itself, to be opened anew."""
+
+
+class DecodedPicture:
+    """A frame as FFmpeg decoded it."""
+
+    def __init__(self, frame: Any) -> None:
+        self._frame = frame
+
+    def rgb(self) -> NDArray[np.uint8] | None:
+        with suppress(av.error.FFmpegError, ValueError):
+            image: NDArray[np.uint8] = self._frame.to_ndarray(format="rgb24")
+            quarters = round(self._frame.rotation / 90) % 4
+            return np.ascontiguousarray(np.rot90(image, quarters)) if quarters else image
+        return None
+
+    def glance(self) -> NDArray[np.uint8] | None:
+        width_px, height_px = GLANCE_PX
+        with suppress(av.error.FFmpegError, ValueError):
+            small = self._frame.reformat(width_px, height_px, "gray", interpolation="POINT")
+            grey: NDArray[np.uint8] = small.to_ndarray()
+            return grey
+        return None
+
+
+class PacketConnection:
+    """Drains every packet; decodes those the keyframe gate admits."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._recipe = recipe
+        self._gate = KeyframeGate(recipe.sampling)
+        self._damaged_count = 0
+        self._container = open_container(recipe)
+        streams = self._container.streams.video
+        if not streams:
+            self._container.close()
+            raise failure(recipe.where, NOT_VIDEO)
+        self._stream: Any = streams[0]
+        # One thread, no frames held back: what comes out belongs to the packet just put in.
+        self._stream.thread_type = "NONE"
+        self._stream.codec_context.thread_count = 1
+
+    @property
+    def facts(self) -> StreamFacts:
+        rate = self._stream.average_rate or self._stream.guessed_rate
+        return StreamFacts(
+            kind=self._recipe.kind,
+            codec=self._stream.codec_context.name,
+            rate_fps=float(rate) if rate and rate <= 1000 else None,
+            keyframe_interval_s=self._gate.keyframe_interval_s,
+            silence_s=self._recipe.silence_s,
+        )
+
+    def arrivals(self, demand: Demand) -> Iterator[Arrival | None]:
+        for packet in self._packets():
+            now_s = time.monotonic()
+            found = self._arrivals_in(packet, demand, now_s)
+            yield from found
+            if not found:
+                yield None
+            if self._recipe.expires_at_s is not None and now_s >= self._recipe.expires_at_s:
+                return
+
+    def close(self) -> None:
+        with suppress(av.error.FFmpegError, OSError):
+            self._container.close()
+
+    def _packets(self) -> Iterator[Any]:
+        """Until it breaks: for something live, an orderly end is a failure too."""
+        packets = self._container.demux(self._stream)
+        step = partial(next, packets, None)
+        limit_s = self._recipe.read_timeout_s
+        while True:
+            began_s = time.monotonic()
+            packet = guarded(self._recipe.where, step, limit_s=limit_s, otherwise=BROKEN)
+            if packet is None or packet.size == 0:
+                raise failure(self._recipe.where, ENDED)
+            # FFmpeg holds one packet back, and gives it away when its read times out; only the
+            # next read would fail, after twice the time.
+            if time.monotonic() - began_s >= NEARLY * limit_s:
+                raise failure(self._recipe.where, TIMED_OUT)
+            yield packet
+
+    def _arrivals_in(self, packet: Any, demand: Demand, now_s: float) -> list[Arrival]:
+        pts = packet.pts if packet.pts is not None else packet.dts
+        time_s = now_s if pts is None else float(pts * packet.time_base)
+        if not self._gate.admits(
+            is_key=packet.is_keyframe, time_s=time_s, interval_s=demand.interval_s
+        ):
+            return []
+        return [self._arrival(frame) for frame in self._decode(packet) if not frame.is_corrupt]
+
+    def _decode(self, packet: Any) -> list[Any]:
+        try:
+            frames: list[Any] = packet.decode()
+            if not frames and self._gate.keys_only:
+                # A codec that reorders holds a keyframe back until it has seen what follows it.
+                context = self._stream.codec_context
+                frames = context.decode(None)
+                context.flush_buffers()
+        except av.error.FFmpegError:
+            self._damaged_count += 1
+            return []
+        return frames
+
+    def _arrival(self, frame: Any) -> Arrival:
+        started_us = self._container.start_time_realtime
+        captured_at_s = None
+        if started_us is not None and frame.time is not None:
+            captured_at_s = started_us / MICROSECONDS + frame.time
+        return Arrival(DecodedPicture(frame), frame.time, captured_at_s)
+
+
+def open_container(recipe: Recipe) -> Any:
+    """PyAV's container, opened within the time-out, its errors translated."""
+    return guarded(
+        recipe.where,
+        partial(
+            av.open,
+            recipe.address.secret,
+            format=recipe.format_name,
+            options=dict(recipe.options),
+            timeout=(recipe.open_timeout_s, recipe.read_timeout_s),
+            metadata_errors="replace",
+        ),
+        limit_s=recipe.open_timeout_s,
+    )

@@ -1,0 +1,123 @@
+"""What the tests of live cameras share: quick options, servers as processes, and the canary."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from streams.base import Frame, StreamError
+from streams.health import HealthLimits, State
+from streams.live import LiveSource
+from streams.open import open_source
+from streams.options import LiveOptions
+from tests.integration.servers.web import CANARY, USER
+
+SERVER = Path(__file__).parent / "servers" / "rtsp_server.py"
+SYSTEM_PYTHON = "/usr/bin/python3"
+
+QUICK = LiveOptions(
+    open_timeout_s=3.0,
+    read_timeout_s=1.5,
+    first_pause_s=0.1,
+    longest_pause_s=0.4,
+    settled_s=0.5,
+    barren_s=1.5,
+    poll_s=0.1,
+    health=HealthLimits(stalled_s=0.7, look_s=0.1),
+)
+LOGIN = f"{USER}:{CANARY}"
+
+
+def require_gstreamer() -> None:
+    """Skip where the RTSP server's packages are missing; fail where they were promised."""
+    probe = "import gi; gi.require_version('GstRtspServer', '1.0')"
+    found = subprocess.run([SYSTEM_PYTHON, "-c", probe], capture_output=True, check=False)
+    if found.returncode == 0:
+        return
+    message = "no RTSP server here: install the Debian packages that .ci/run names to run this test"
+    if os.environ.get("CI") or os.environ.get("CULLING_NEEDS_RTSP"):
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class RtspServer:
+    """GStreamer's RTSP server as a process that can be killed, stopped and started again."""
+
+    def __init__(self, file: Path, *, auth: str | None = None) -> None:
+        self.port, self._auth = free_port(), auth
+        self.start(file)
+
+    def url(self, *, login: str = "", path: str = "/cam") -> str:
+        return f"rtsp://{login and login + '@'}127.0.0.1:{self.port}{path}"
+
+    def start(self, file: Path) -> None:
+        command = [SYSTEM_PYTHON, str(SERVER), "--file", str(file), "--port", str(self.port)]
+        command += ["--rate-fps", "10"]
+        if self._auth is not None:
+            command += ["--auth", self._auth, "--user", USER, "--password", CANARY]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline().strip() == "ready"
+
+    def stop(self) -> None:
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+
+def open_live(url: str, options: LiveOptions = QUICK) -> LiveSource:
+    source = open_source(url, camera="gate", options=options)
+    assert isinstance(source, LiveSource)
+    return source
+
+
+def take(frames: Iterator[Frame], count: int) -> list[Frame]:
+    return [next(frames) for _ in range(count)]
+
+
+def wait_until(holds: Callable[[], bool], *, within_s: float) -> float:
+    """Seconds until it holds; fails if it does not in time."""
+    began_s = time.monotonic()
+    while not holds():
+        assert time.monotonic() - began_s < within_s, f"not within {within_s} s"
+        time.sleep(0.02)
+    return time.monotonic() - began_s
+
+
+def wait_for(source: LiveSource, *states: State, within_s: float) -> float:
+    return wait_until(lambda: source.health.state in states, within_s=within_s)
+
+
+def all_said(error: BaseException) -> str:
+    """Everything an exception shows: its text, repr, chain and traceback."""
+    whole = traceback.TracebackException.from_exception(error, capture_locals=False)
+    chain = [repr(error), str(error), repr(error.__cause__), repr(error.__context__)]
+    return "\n".join([*chain, *whole.format()])
+
+
+def refused(url: str, options: LiveOptions = QUICK) -> StreamError:
+    """The error of an address that must not open."""
+    with pytest.raises(StreamError) as caught:
+        open_source(url, camera="gate", options=options)
+    return caught.value

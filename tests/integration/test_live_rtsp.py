@@ -1,0 +1,185 @@
+"""RTSP cameras: GStreamer's own server, with and without passwords, well and in trouble."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from streams.health import State
+from streams.sampler import Sampler
+from tests.integration.live import (
+    LOGIN,
+    QUICK,
+    RtspServer,
+    all_said,
+    open_live,
+    refused,
+    require_gstreamer,
+    take,
+    wait_for,
+)
+from tests.integration.servers.clips import write_h264
+from tests.integration.servers.web import CANARY
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _gstreamer() -> None:
+    require_gstreamer()
+
+
+@pytest.fixture(autouse=True)
+def _no_canary(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> Iterator[None]:
+    caplog.set_level(logging.DEBUG)
+    yield
+    out, err = capfd.readouterr()
+    assert CANARY not in out + err + caplog.text
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_h264(tmp_path_factory.mktemp("rtsp") / "cam.h264")
+
+
+@pytest.fixture(scope="module")
+def camera(clip: Path) -> Iterator[RtspServer]:
+    """Asks for a password by digest; not to be disturbed."""
+    server = RtspServer(clip, auth="digest")
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def mortal(clip: Path) -> Iterator[RtspServer]:
+    """One to be killed."""
+    server = RtspServer(clip)
+    yield server
+    server.kill()
+
+
+def test_frames_come_with_honest_times_and_nothing_is_left_behind(camera: RtspServer) -> None:
+    threads = threading.active_count()
+    with open_live(camera.url(login=LOGIN)) as source:
+        frames = take(source.frames(), 12)
+        assert (source.info.kind, source.info.codec) == ("rtsp", "h264")
+        assert (source.info.width_px, source.info.height_px) == (320, 192)
+        assert source.health.state is State.LIVE
+        assert source.counts.camera_ahead_s == pytest.approx(0, abs=2)
+    assert all(a.time_s < b.time_s for a, b in pairwise(frames))
+    assert abs((frames[-1].wall_time - datetime.now(UTC)).total_seconds()) < 2
+    assert {frame.image.shape for frame in frames} == {(192, 320, 3)}
+    assert threading.active_count() == threads
+    assert CANARY not in repr(source) + repr(source.info) + repr(vars(source))
+
+
+@pytest.mark.parametrize("sampling", ["auto", "keyframes"])
+def test_keyframes_alone_are_decoded_where_they_are_enough(
+    camera: RtspServer, sampling: str
+) -> None:
+    options = dataclasses.replace(QUICK, sampling=sampling)
+    with open_live(camera.url(login=LOGIN), options) as source:
+        frames = source.frames(Sampler(1.0))
+        take(frames, 3 if sampling == "auto" else 1)
+        before = source.counts.pictures
+        got = take(frames, 2)
+        assert source.counts.pictures - before <= 3  # of 20 that came
+        assert source.info.keyframe_interval_s == pytest.approx(1.0, abs=0.05)
+    assert got[1].time_s - got[0].time_s == pytest.approx(1.0, abs=0.3)
+
+
+def test_basic_authentication_and_udp(clip: Path) -> None:
+    server = RtspServer(clip, auth="basic")
+    try:
+        options = dataclasses.replace(QUICK, transport="udp")
+        with open_live(server.url(login=LOGIN), options) as source:
+            take(source.frames(), 5)
+    finally:
+        server.kill()
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda url: url.replace(CANARY, f"not-{CANARY}"), "wrong password"),
+        (lambda url: url.replace(f"{LOGIN}@", ""), "wrong password"),
+        (lambda url: url.replace("/cam", "/yard"), "not found"),
+    ],
+)
+def test_an_error_says_why_and_no_more(camera: RtspServer, change, reason: str) -> None:
+    error = refused(change(camera.url(login=LOGIN)))
+    assert error.reason == reason
+    assert str(error).startswith("camera 'gate': rtsp://")
+    assert CANARY not in all_said(error)
+    assert error.__context__ is None
+
+
+def test_a_killed_server_is_lost_and_found_again_with_another_size(
+    mortal: RtspServer, tmp_path: Path
+) -> None:
+    with open_live(mortal.url()) as source:
+        frames = source.frames()
+        before = take(frames, 3)[-1]
+        mortal.kill()
+        assert wait_for(source, State.LOST, within_s=1.0) < 1.0
+        time.sleep(0.3)
+        assert source.health.reason == "refused"
+        mortal.start(write_h264(tmp_path / "large.h264", width_px=480, height_px=272))
+        wait_for(source, State.LIVE, within_s=4.0)
+        while (after := next(frames)).image.shape == (192, 320, 3):
+            """What was still waiting."""
+        assert after.image.shape == (272, 480, 3)
+        assert after.time_s > before.time_s  # the camera's own time began at zero again
+        assert (source.info.width_px, source.info.height_px) == (480, 272)
+
+
+def test_a_stopped_server_is_stalled_then_lost_then_live(
+    mortal: RtspServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    with open_live(mortal.url()) as source:
+        frames = source.frames()
+        take(frames, 3)
+        mortal.stop()
+        assert wait_for(source, State.STALLED, within_s=2.0) < 1.5
+        assert wait_for(source, State.LOST, within_s=3.0) < 3 * QUICK.read_timeout_s
+        mortal.go_on()
+        wait_for(source, State.LIVE, within_s=6.0)
+        take(frames, 3)
+    states = [r.getMessage().split(": ")[-1].split(" (")[0] for r in caplog.records]
+    assert [s for s in states if s in set(State)] == ["live", "stalled", "lost", "live"]
+
+
+def test_closing_from_another_thread_ends_the_iteration_even_in_a_stall(
+    mortal: RtspServer,
+) -> None:
+    source = open_live(mortal.url())
+    frames = source.frames()
+    take(frames, 2)
+    mortal.stop()
+    threading.Timer(0.3, source.close).start()
+    began_s = time.monotonic()
+    list(frames)
+    assert time.monotonic() - began_s < QUICK.read_timeout_s
+    source.close()
+    assert not any(thread.name == "live-gate" for thread in threading.enumerate())
+    mortal.go_on()
+
+
+def test_a_slow_consumer_loses_the_oldest_and_is_never_behind(camera: RtspServer) -> None:
+    with open_live(camera.url(login=LOGIN)) as source:
+        frames = source.frames()
+        take(frames, 1)
+        time.sleep(2.0)
+        waiting = take(frames, QUICK.queue_frames)
+        age_s = [(datetime.now(UTC) - frame.wall_time).total_seconds() for frame in waiting]
+        assert max(age_s) < 1.0
+        assert source.counts.dropped >= 10
+        assert all(a.time_s < b.time_s for a, b in pairwise(waiting))
