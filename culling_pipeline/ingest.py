@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from culling_pipeline.confidence import Reduce, frame_loss, standardised_losses
 from culling_pipeline.control import ControlPlan, ControlSlice
-from culling_pipeline.parallel import PooledDetector, batched
+from culling_pipeline.gate import Decision, Gate, GatePlan
+from culling_pipeline.parallel import PooledDetector, batched_images
 from culling_pipeline.progress import Progress
-from culling_pipeline.records import Cost, CoursePoint, IngestRecord, StoredFrame
+from culling_pipeline.records import Cost, CoursePoint, GateRecord, IngestRecord, StoredFrame
 from culling_pipeline.reservoir import Drawn, Reservoir
 from culling_pipeline.selection import Candidates, Strategy, parts_of_day
 from models.boxes import Detections
@@ -28,6 +29,12 @@ from streams.sampler import Sampler
 JPEG_QUALITY = 90
 DAY_S = 86_400.0
 BATCH = 8
+"""Frames the student scores at a time …"""
+GROUP = 16
+"""… and how many go by for them at most: when most are skipped, few wait in memory all the same."""
+LAG = 16
+"""Groups until the gate learns what the student found: at least as many as may be under way, so
+that its decisions do not depend on the number of processes."""
 _COURSE_POINTS = 96
 _HISTOGRAM_BINS = 40
 
@@ -64,6 +71,7 @@ class IngestPlan:
     parts: int
     control: ControlPlan
     confidence: ConfidencePlan
+    gate: GatePlan
     seed: int
 
 
@@ -98,32 +106,87 @@ def _watch(
     source, plan = day.source, day.plan
     duration_s = source.info.duration_s
     expected = None if duration_s is None else math.ceil(duration_s / plan.interval_s)
+    gate = Gate(plan.gate, np.random.default_rng([plan.seed, 22]))
     with progress.stage("watching the day", expected) as advance:
-        for frames, found in _scored(source, pool, plan.interval_s):
-            for frame, detections in zip(frames, found, strict=True):
-                day.take(frame, detections)
-            advance(len(frames))
-    record = day.record(
-        strategy, Cost(stage="student scoring", images=pool.images, seconds=pool.seconds)
-    )
-    return record, {frame.id: day.found[frame.id] for frame in record.frames}
+        for seen in _seen(source.frames(Sampler(plan.interval_s)), pool, gate):
+            for frame, detections, scored in seen:
+                day.take(frame, detections, scored=scored)
+            advance(len(seen))
+    cost = Cost(stage="student scoring", images=pool.images, seconds=pool.seconds)
+    record = day.record(strategy, cost, gate=_gate_record(gate) if plan.gate.enabled else None)
+    return day.with_own_detections(record, pool)
 
 
-def _scored(
-    source: FrameSource, pool: PooledDetector, interval_s: float
-) -> Iterator[tuple[list[Frame], list[Detections]]]:
-    """Sampled frames in batches, with the student's detections."""
-    waiting: list[list[Frame]] = []
+@dataclass(slots=True)
+class _Group:
+    """Consecutive frames, and what the gate decided of each."""
+
+    frames: list[Frame]
+    decisions: list[Decision]
+
+    @property
+    def images(self) -> list[NDArray[np.uint8]]:
+        """Those to be scored."""
+        return [f.image for f, d in zip(self.frames, self.decisions, strict=True) if d.score]
+
+    def is_full_for(self, frame: Frame) -> bool:
+        """Whether `frame` has to go into the next group."""
+        scored = sum(d.score for d in self.decisions)
+        other_shape = self.frames[0].image.shape != frame.image.shape
+        return scored >= BATCH or len(self.frames) >= GROUP or other_shape
+
+
+def _grouped(frames: Iterable[Frame], gate: Gate) -> Iterator[_Group]:
+    """The frames, each with the gate's decision, made when its group's turn has come."""
+    group = _Group([], [])
+    for frame in frames:
+        if group.frames and group.is_full_for(frame):
+            yield group
+            group = _Group([], [])
+        group.decisions.append(gate.decide(frame.image))
+        group.frames.append(frame)
+    if group.frames:
+        yield group
+
+
+def _seen(
+    frames: Iterable[Frame], pool: PooledDetector, gate: Gate
+) -> Iterator[list[tuple[Frame, Detections, bool]]]:
+    """Groups of frames with detections, and whether these are the frame's own (scored) or taken
+    over from the last scored one."""
+    waiting: deque[_Group] = deque()
+    lessons: deque[list[tuple[Decision, Detections, Detections]]] = deque([[]] * LAG)
 
     def batches() -> Iterator[list[NDArray[np.uint8]]]:
-        for batch in batched(
-            source.frames(Sampler(interval_s)), BATCH, image_of=lambda frame: frame.image
-        ):
-            waiting.append(batch)
-            yield [frame.image for frame in batch]
+        for group in _grouped(frames, gate):
+            waiting.append(group)
+            yield group.images
+            for lesson in lessons.popleft():
+                gate.learn(*lesson)
+            gate.update()
 
-    for found in pool.predict(batches()):
-        yield waiting.pop(0), found
+    last = Detections.empty()
+    for found in pool.predict(batches(), ahead=LAG):
+        group, own = waiting.popleft(), iter(found)
+        seen, lesson = [], []
+        for frame, decision in zip(group.frames, group.decisions, strict=True):
+            if decision.score:
+                inherited, last = last, next(own)
+                lesson.append((decision, last, inherited))
+            seen.append((frame, last, decision.score))
+        lessons.append(lesson)
+        yield seen
+
+
+def _gate_record(gate: Gate) -> GateRecord:
+    return GateRecord(
+        scored=gate.scored,
+        skipped=gate.skipped,
+        audited=gate.audited,
+        misses=gate.misses,
+        recall=gate.recall,
+        threshold=gate.threshold,
+    )
 
 
 @dataclass
@@ -139,6 +202,7 @@ class _Day:
     found: dict[int, Detections] = field(default_factory=dict)
     unsure: list[Detections] = field(default_factory=list)
     frames: dict[int, StoredFrame] = field(default_factory=dict)
+    inherited: set[int] = field(default_factory=set)
     shape: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
@@ -155,8 +219,9 @@ class _Day:
         per_group = self._control_slice.frames_per_group
         self._control: dict[int, Drawn] = defaultdict(lambda: Drawn(per_group, self._rng))
 
-    def take(self, frame: Frame, detections: Detections) -> None:
-        """Score one frame, and store it if it may be needed."""
+    def take(self, frame: Frame, detections: Detections, *, scored: bool) -> None:
+        """Note one frame's loss, and store the frame if it may be needed. Without `scored` the
+        detections are those of an earlier frame."""
         frame_id = len(self.losses)
         loss = self.plan.confidence.loss_of(detections)
         self.losses.append(loss)
@@ -180,13 +245,32 @@ class _Day:
             self._drop(old)
         if stored:
             self.found[frame_id] = detections
+            if not scored:
+                self.inherited.add(frame_id)
             self.frames[frame_id] = _store(frame, frame_id, part, loss, self.folder)
 
     def _drop(self, frame_id: int) -> None:
         (self.folder / self.frames.pop(frame_id).path).unlink()
         del self.found[frame_id]
+        self.inherited.discard(frame_id)
 
-    def record(self, strategy: Strategy, cost: Cost) -> IngestRecord:
+    def with_own_detections(
+        self, record: IngestRecord, pool: PooledDetector
+    ) -> tuple[IngestRecord, dict[int, Detections]]:
+        """Score the stored frames that the gate had skipped after all: precision culling and the
+        verdict are about what the student finds in these very frames."""
+        late = [frame for frame in record.frames if frame.id in self.inherited]
+        if not late:
+            return record, dict(self.found)
+        before = (pool.images, pool.seconds)
+        batches = pool.predict(batched_images(load_images(self.folder, late), BATCH))
+        own = [detections for batch in batches for detections in batch]
+        self.found |= {frame.id: d for frame, d in zip(late, own, strict=True)}
+        images, seconds = pool.images - before[0], pool.seconds - before[1]
+        cost = Cost(stage="student scoring: stored frames", images=images, seconds=seconds)
+        return record.model_copy(update={"costs": (*record.costs, cost)}), dict(self.found)
+
+    def record(self, strategy: Strategy, cost: Cost, gate: GateRecord | None) -> IngestRecord:
         """Choose survivors, control slice and random frames; delete the rest."""
         losses = self._final_losses()
         self.frames = {
@@ -229,6 +313,7 @@ class _Day:
             histogram_counts=tuple(int(c) for c in counts),
             course=_course(self.walls, losses),
             costs=(cost,),
+            gate=gate,
         )
 
     def _final_losses(self) -> NDArray[np.float64]:

@@ -150,16 +150,20 @@ class PooledDetector:
             return self._own.class_names
         return self._workers.submit(_class_names, self._build).result()
 
-    def predict(self, batches: Iterable[Images]) -> Iterator[list[Detections]]:
-        """The detections of each batch, in order. At most three batches a worker are under way,
-        so an endless source needs no endless memory."""
+    def predict(
+        self, batches: Iterable[Images], *, ahead: int | None = None
+    ) -> Iterator[list[Detections]]:
+        """The detections of each batch, in order; an empty batch gives an empty list. At most three
+        batches a worker, and `ahead` in all, are under way, so an endless source needs no endless
+        memory."""
+        limit = min(3 * self._workers.count, ahead or 3 * self._workers.count)
         waiting: deque[Future[tuple[list[Detections], float]]] = deque()
         for batch in batches:
             if self._own is not None:
                 yield self._count(*_timed(self._own, batch))
                 continue
             waiting.append(self._workers.submit(_predict, self._build, batch))
-            while len(waiting) >= 3 * self._workers.count:
+            while len(waiting) >= limit:
                 yield self._count(*waiting.popleft().result())
         while waiting:
             yield self._count(*waiting.popleft().result())

@@ -53,13 +53,27 @@ class CoursePoint(Record):
     p90: float
 
 
+class GateRecord(Record):
+    """What the change gate did: frames scored and skipped; of the scored, those only to see what
+    skipping them would have lost (audits), and how many of these it would have (misses);
+    `recall` of object frames as the audits estimate it, 0…1; the threshold at the end of the day
+    (−1: everything was scored)."""
+
+    scored: int
+    skipped: int
+    audited: int
+    misses: int
+    recall: float
+    threshold: float
+
+
 class IngestRecord(Record):
     """What went by, and which frames were kept on disk.
 
     `survivors` (by confidence loss, hardest first), `control` and `random` hold frame ids; a
     frame may be survivor and random at once, never control and anything else. `control_is` says in
     words how the control slice was set aside, `control_blocks` which stretch of time each of its
-    frames comes from.
+    frames comes from. `gate` is None where every frame was scored.
     """
 
     frames_seen: int
@@ -75,6 +89,7 @@ class IngestRecord(Record):
     histogram_counts: tuple[int, ...]
     course: tuple[CoursePoint, ...]
     costs: tuple[Cost, ...]
+    gate: GateRecord | None = None
 
 
 class Disagreement(Record):

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from culling_pipeline.control import ControlPlan
+from culling_pipeline.gate import GatePlan
 from culling_pipeline.ingest import ConfidencePlan, EmptyDayError, IngestPlan
 from culling_pipeline.judge import JudgePlan
 from culling_pipeline.night import exhibits, run_night
@@ -159,6 +160,7 @@ def night_plan(
                 placement=control.placement,
             ),
             confidence=ConfidencePlan(**confidence.model_dump()),
+            gate=GatePlan(**culling.gate.model_dump(), min_score=camera.student.min_score),
             seed=training.seed,
         ),
         keep=culling.keep,

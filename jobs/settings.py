@@ -206,6 +206,14 @@ class ControlSettings(Section):
     placement: Literal["auto", "blocks", "end"] = "auto"
 
 
+class GateSettings(Section):
+    """The change gate: frames on which nothing has changed are not scored."""
+
+    enabled: Annotated[bool, Field(strict=True)] = False
+    audit_share: PositiveShare = 0.05
+    min_recall: Annotated[Real, Field(gt=0, lt=1)] = 0.995
+
+
 class CullingSettings(Section):
     """What to keep of a day."""
 
@@ -216,6 +224,7 @@ class CullingSettings(Section):
     survivors_ratio: Annotated[Real, Field(ge=1)] = 6.0
     parts: Count = 12
     confidence: ConfidenceSettings = ConfidenceSettings()
+    gate: GateSettings = GateSettings()
     control: ControlSettings = ControlSettings()
 
     @property

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from culling_pipeline.records import NightRecord
-from culling_pipeline.report.page import headline
+from culling_pipeline.report.page import gate_words, headline
 from jobs.check import Finding
 from jobs.settings import Config
 from jobs.store import Night
@@ -85,8 +85,10 @@ def _cells(config: Config, night: Night | None) -> dict[str, str]:
 
 def _figures(record: NightRecord) -> dict[str, str]:
     judge, random = record.judge, record.judge.random
+    gate = gate_words(record.ingest.gate)
     cells = {
         "frames seen": f"{record.ingest.frames_seen:,}",
+        **({"change gate": gate} if gate else {}),
         "survivors": f"{len(record.ingest.survivors):,}",
         "kept": f"{len(record.cull.kept):,}",
         "scale": f"{record.resolution.scale:.2f}",

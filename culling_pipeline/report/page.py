@@ -13,7 +13,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from culling_pipeline.records import Accuracy, Cost, JudgeRecord, NightRecord
+from culling_pipeline.records import Accuracy, Cost, GateRecord, JudgeRecord, NightRecord
 from culling_pipeline.report import charts, words
 from culling_pipeline.report.pictures import Exhibit, draw_pictures
 from streams.base import redact_url
@@ -80,6 +80,7 @@ def render_report(night: NightRecord, exhibits: Sequence[Exhibit]) -> str:
         ledger=night.ledger,
         total=_total(night.ledger),
         cost_words=_cost_words(night),
+        gate_words=gate_words(night.ingest.gate),
         key_figures=_key_figures(night),
     )
 
@@ -224,6 +225,19 @@ def _cost_words(night: NightRecord) -> str:
     return (
         f"Training on everything would have been cheaper: {words.percent(ratio)} of this night's "
         "cost. Picking frames pays off on longer days."
+    )
+
+
+def gate_words(gate: GateRecord | None) -> str:
+    """What the change gate saved and what it may have lost, in one line; empty without a gate."""
+    if gate is None:
+        return ""
+    seen = gate.scored + gate.skipped
+    return (
+        f"{words.count(gate.skipped, 'frame')} of {words.count(seen)} were not scored, because "
+        f"nothing had changed; {words.count(gate.audited)} such frames were scored all the same, "
+        f"and {words.count(gate.misses)} of them would have lost an object: about "
+        f"{words.figure(100 * gate.recall, 1)} % of the frames with an object keep it."
     )
 
 

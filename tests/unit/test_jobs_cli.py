@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from culling_pipeline.records import GateRecord
 from jobs import cli
 from jobs.check import check_streams
 from jobs.config import load_config
@@ -21,7 +22,7 @@ from jobs.detectors import weights_path
 from jobs.errors import NightError
 from jobs.settings import CameraConfig, Config
 from jobs.store import Store
-from jobs.summary import in_one_line
+from jobs.summary import _figures, in_one_line
 from models.boxes import WeightsError
 from streams.base import StreamError
 from tests.unit.small_night import DAY, night_record
@@ -288,6 +289,14 @@ def test_builtin_weights_are_looked_up_by_name() -> None:
     assert weights_path("/a/b.pth") == Path("/a/b.pth")
     with pytest.raises(WeightsError, match="builtin:x: there is no such built-in model; known:"):
         weights_path("builtin:x")
+
+
+def test_the_figures_of_a_night_tell_of_the_change_gate() -> None:
+    record = night_record()
+    gate = GateRecord(scored=60, skipped=40, audited=5, misses=0, recall=1.0, threshold=5.0)
+    gated = record.model_copy(update={"ingest": record.ingest.model_copy(update={"gate": gate})})
+    assert "change gate" not in _figures(record)
+    assert _figures(gated)["change gate"].startswith("40 frames of 100 were not scored")
 
 
 def test_a_night_in_one_line(tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 import pytest
 
-from culling_pipeline.records import NightRecord
+from culling_pipeline.records import GateRecord, NightRecord
 from culling_pipeline.report import Exhibit, charts, pictures, render_report, svg, words
-from culling_pipeline.report.page import cautions, headline
+from culling_pipeline.report.page import cautions, gate_words, headline
 from models.boxes import Detections
 from tests.unit.example_night import (
     CLASSES,
@@ -243,6 +243,23 @@ def test_markup_in_names_is_escaped(exhibits: list[Exhibit]) -> None:
 
 def test_a_password_does_not_leave_the_house(page: str) -> None:
     assert "hunter2" not in page
+
+
+def test_the_change_gate_has_its_line_where_there_was_one(page: str) -> None:
+    gate = GateRecord(
+        scored=51_240, skipped=35_160, audited=1_850, misses=2, recall=0.9981, threshold=6.2
+    )
+    night = example_night()
+    gated = night.model_copy(update={"ingest": night.ingest.model_copy(update={"gate": gate})})
+    line = (
+        "35,160 frames of 86,400 were not scored, because nothing had changed; 1,850 such frames "
+        "were scored all the same, and 2 of them would have lost an object: about 99.8 % of the "
+        "frames with an object keep it."
+    )
+    assert gate_words(gate) == line
+    assert line in render_report(gated, [])
+    assert gate_words(None) == ""
+    assert "were not scored" not in page
 
 
 def test_the_key_figures_are_json_without_the_long_lists(page: str) -> None:
