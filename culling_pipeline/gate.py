@@ -27,7 +27,6 @@ before its gate can close at a recall of 99.5 %. If no t fits, everything is sco
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 
 import cv2
@@ -157,19 +156,21 @@ class Calibration:
         self.threshold = -1.0
         """A change up to this is none; −1: everything is scored."""
         self._may_lose = 1 - min_recall
-        self._evidence: deque[tuple[float, bool, float]] = deque(maxlen=_EVIDENCE)
+        self._evidence = np.zeros((_EVIDENCE, 3))  # change, lost, weight; the oldest gives way
+        self._learned = 0
 
     def learn(self, change: float, *, lost: bool, weight: float) -> None:
         """Note a scored object frame: whether it would have been lost, and for how many frames
         it stands."""
-        self._evidence.append((change, lost, weight))
+        self._evidence[self._learned % _EVIDENCE] = (change, lost, weight)
+        self._learned += 1
 
     def update(self) -> None:
         """Set the threshold by the rule above."""
-        if not self._evidence:
+        if self._learned == 0:
             return
-        table = np.array(sorted(self._evidence), np.float64)  # [N,3]: change, lost, weight
-        change, lost, weight = table.T
+        table = self._evidence[: self._learned]
+        change, lost, weight = table[np.argsort(table[:, 0], kind="stable")].T
         counted = np.arange(1, len(table) + 1, dtype=np.float64)
         share = upper_bound(np.cumsum(weight) / weight.sum(), np.full(len(table), len(table)))
         missed = upper_bound(np.cumsum(lost) / counted, counted)
