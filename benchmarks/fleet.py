@@ -1,8 +1,9 @@
-"""The benchmark's cameras: synthetic streets of different scenes, traffic, light and weather.
+"""The benchmark's cameras: synthetic streets of different scenes, traffic, light and weather, and
+sports courts.
 
 Each camera has a training day (day 0) and a later validation day (day 1), as the paper's videos
-have a first and a later stretch (Dataset Culling, sec. 3). Half of the fleet is for tuning; the
-other half is looked at once, at the end.
+have a first and a later stretch (Dataset Culling, sec. 3); a court's day is one hour. Half of the
+fleet is for tuning; the other half is looked at once, at the end.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from culling_pipeline.precision import clean_labels
 from jobs.detectors import weights_path
 from models.boxes import Detections
 from models.student import load_detector
-from streams.street.render import StreetRenderer
-from streams.street.scene import make_scene
+from streams.synthetic import WORLDS
+from streams.truth import CLASS_NAMES
 
 STUDENT = weights_path("builtin:street-student")
 TEACHER = weights_path("builtin:street-teacher")
@@ -31,11 +32,12 @@ HEIGHT_PX, WIDTH_PX = 192, 320
 
 @dataclass(frozen=True)
 class Camera:
-    """One synthetic camera of the fleet."""
+    """One synthetic camera of the fleet; `kind` is one of `WORLDS`."""
 
     name: str
     seed: int
     tuning: bool
+    kind: str = "street"
 
 
 FLEET = (
@@ -45,6 +47,8 @@ FLEET = (
     Camera("street-31", 31, tuning=False),
     Camera("street-32", 32, tuning=False),
     Camera("street-33", 33, tuning=False),
+    Camera("court-3", 3, tuning=True, kind="court"),
+    Camera("court-5", 5, tuning=False, kind="court"),
 )
 
 
@@ -63,22 +67,38 @@ class Day:
         return np.array([frame_loss(d) for d in self.student])
 
 
-def moments(day: int, count: int) -> NDArray[np.float64]:
-    """Equally spaced moments of a day, seconds since midnight of day 0."""
-    return day * 86_400 + (np.arange(count) + 0.5) * 86_400 / count
+def recorded_h(camera: Camera, day: int) -> tuple[float, float]:
+    """First and last hour of a day's recording: all of it on a street; on a court one hour, as in
+    the paper, and a later one on the days after the first."""
+    if camera.kind == "street":
+        return 0.0, 24.0
+    return (15.0, 16.0) if day == 0 else (18.0, 19.0)
+
+
+def moments(camera: Camera, day: int, count: int) -> NDArray[np.float64]:
+    """Equally spaced moments of a day's recording, seconds since midnight of day 0."""
+    first, last = (3600 * hour for hour in recorded_h(camera, day))
+    return day * 86_400 + first + (np.arange(count) + 0.5) * (last - first) / count
 
 
 def images(camera: Camera, times_s: NDArray[np.float64]) -> Iterator[NDArray[np.uint8]]:
     """The pictures of these moments."""
-    renderer = StreetRenderer(make_scene(camera.seed, width_px=WIDTH_PX, height_px=HEIGHT_PX))
+    renderer = WORLDS[camera.kind](camera.seed, WIDTH_PX, HEIGHT_PX)
     for time_s in times_s:
         yield renderer.render(float(time_s))[0]
+
+
+def of_camera(camera: Camera, found: Detections) -> Detections:
+    """Detections of the camera's classes: a court is configured for people only."""
+    if camera.kind == "street":
+        return found
+    return found.where(found.labels == CLASS_NAMES.index("person"))
 
 
 def seen_day(camera: Camera, *, day: int, count: int, cache: Path) -> Day:
     """Student and teacher on every frame of a day; kept in `cache`, for it takes minutes."""
     torch.set_num_threads(1)
-    times_s = moments(day, count)
+    times_s = moments(camera, day, count)
     found = {}
     for role, weights in (("student", STUDENT), ("teacher", TEACHER)):
         path = cache / f"{camera.name}-day{day}-{count}-{role}.npz"
@@ -88,6 +108,6 @@ def seen_day(camera: Camera, *, day: int, count: int, cache: Path) -> Day:
             cache.mkdir(parents=True, exist_ok=True)
             save_detections(path, dict(enumerate(seen)))
         stored = load_detections(path)
-        found[role] = [stored[i] for i in range(count)]
+        found[role] = [of_camera(camera, stored[i]) for i in range(count)]
     labels = [clean_labels(d, height_px=HEIGHT_PX, width_px=WIDTH_PX) for d in found["teacher"]]
     return Day(camera, times_s, found["student"], labels)

@@ -1,4 +1,4 @@
-"""A synthetic camera over a street with known boxes: `synthetic://street?seed=7&hours=24`.
+"""A synthetic camera with known boxes: `synthetic://street?seed=7&hours=24`, or a `court`.
 
 For the demo, the tests and the benchmarks: no download, a whole day in minutes, and the truth is
 known. Any second can be rendered without the ones before it.
@@ -7,12 +7,18 @@ known. Any second can be rendered without the ones before it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 from urllib.parse import parse_qsl, urlsplit
 
+import numpy as np
+from numpy.typing import NDArray
+
 from streams.base import Frame, FrameSource, SourceInfo, SourceUrlError
+from streams.court.render import CourtRenderer
+from streams.court.scene import make_court
 from streams.sampler import Sampler
 from streams.street.render import StreetRenderer
 from streams.street.scene import make_scene
@@ -22,11 +28,31 @@ FIRST_DAY = datetime(2026, 1, 5, tzinfo=UTC)
 """Midnight of day 0 on the synthetic clock: a Monday."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreetOptions:
-    """What a `synthetic://street` address may say. `start` and `hours` are hours of the day and
-    how many; `day` counts days from 0; `fps` is the camera's own rate."""
+class Renderer(Protocol):
+    """A made-up world: any moment as a picture with true boxes."""
 
+    def render(self, time_s: float) -> tuple[NDArray[np.uint8], Truth]:
+        """The picture (H×W×3 uint8 RGB) and the true boxes at `time_s` since midnight of day 0."""
+
+
+def _street(seed: int, width_px: int, height_px: int) -> Renderer:
+    return StreetRenderer(make_scene(seed, width_px=width_px, height_px=height_px))
+
+
+def _court(seed: int, width_px: int, height_px: int) -> Renderer:
+    return CourtRenderer(make_court(seed, width_px=width_px, height_px=height_px))
+
+
+WORLDS: dict[str, Callable[[int, int, int], Renderer]] = {"street": _street, "court": _court}
+"""The worlds there are: from seed, width and height in pixels to what renders it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorldOptions:
+    """What a `synthetic://` address may say. `world` is one of `WORLDS`; `start` and `hours` are
+    hours of the day and how many; `day` counts days from 0; `fps` is the camera's own rate."""
+
+    world: str = "street"
     seed: int = 0
     hours: float = 24.0
     start: float = 0.0
@@ -48,26 +74,24 @@ _RANGES: dict[str, tuple[float, float]] = {
 
 
 class SyntheticCamera(FrameSource):
-    """Frames of a made-up street; `truth` gives the boxes of the same moment."""
+    """Frames of a made-up world; `truth` gives the boxes of the same moment."""
 
-    def __init__(self, options: StreetOptions, *, camera: str) -> None:
+    def __init__(self, options: WorldOptions, *, camera: str) -> None:
         self.options = options
         self._camera = camera
-        self._renderer = StreetRenderer(
-            make_scene(options.seed, width_px=options.width, height_px=options.height)
-        )
+        self._renderer = WORLDS[options.world](options.seed, options.width, options.height)
 
     @classmethod
     def from_url(cls, url: str, *, camera: str) -> SyntheticCamera:
-        """The camera a `synthetic://street?…` address describes, or `SourceUrlError`."""
-        return cls(parse_street_url(url, camera=camera), camera=camera)
+        """The camera a `synthetic://…` address describes, or `SourceUrlError`."""
+        return cls(parse_synthetic_url(url, camera=camera), camera=camera)
 
     @property
     def info(self) -> SourceInfo:
         options = self.options
         return SourceInfo(
-            kind="synthetic street",
-            location=f"synthetic://street?seed={options.seed}&hours={options.hours:g}",
+            kind=f"synthetic {options.world}",
+            location=f"synthetic://{options.world}?seed={options.seed}&hours={options.hours:g}",
             width_px=options.width,
             height_px=options.height,
             started_at=self._started_at,
@@ -103,20 +127,22 @@ class SyntheticCamera(FrameSource):
         return (self.options.day * 24 + self.options.start) * 3600 + time_s
 
 
-def parse_street_url(url: str, *, camera: str) -> StreetOptions:
+def parse_synthetic_url(url: str, *, camera: str) -> WorldOptions:
     """Read `synthetic://street?seed=7&hours=24`; unknown options and bad values raise."""
     parts = urlsplit(url)
-    if parts.netloc != "street":
+    if parts.netloc not in WORLDS:
+        allowed = " or ".join(f"synthetic://{world}?seed=…&hours=…" for world in WORLDS)
         message = (
             f"camera {camera!r}: no synthetic scene called {parts.netloc!r} in {url!r}; "
-            "allowed: synthetic://street?seed=…&hours=…"
+            f"allowed: {allowed}"
         )
         raise SourceUrlError(message)
     values: dict[str, float] = {}
     for key, text in parse_qsl(parts.query, keep_blank_values=True):
         values[key] = _read_option(key, text, camera=camera)
     whole = {"seed", "day", "width", "height"}
-    return StreetOptions(**{k: int(v) if k in whole else v for k, v in values.items()})  # type: ignore[arg-type]
+    options = {k: int(v) if k in whole else v for k, v in values.items()}
+    return WorldOptions(world=parts.netloc, **options)  # type: ignore[arg-type]
 
 
 def _read_option(key: str, text: str, *, camera: str) -> float:

@@ -1,4 +1,4 @@
-"""What every source promises, checked on each of them: file, folder and synthetic street."""
+"""What every source promises, checked on each of them: file, folder and synthetic worlds."""
 
 from __future__ import annotations
 
@@ -25,13 +25,14 @@ KINDS: dict[str, type[FrameSource]] = {
     "mp4": VideoFile,
     "mpegts": VideoFile,
     "folder": ImageFolder,
-    "synthetic": SyntheticCamera,
+    "street": SyntheticCamera,
+    "court": SyntheticCamera,
 }
 
 
 def address_of(kind: str, folder: Path) -> str:
-    if kind == "synthetic":
-        return "synthetic://street?seed=7&hours=0.002&width=96&height=64"
+    if KINDS[kind] is SyntheticCamera:
+        return f"synthetic://{kind}?seed=7&hours=0.002&width=96&height=64"
     if kind == "folder":
         for number in range(6):
             cv2.imwrite(str(folder / f"img{number}.png"), numbered_image(number))
