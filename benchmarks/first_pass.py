@@ -33,7 +33,6 @@ from benchmarks.fleet import (
     WIDTH_PX,
     Camera,
     images,
-    moments,
     seen_day,
 )
 from culling_pipeline.confidence import frame_loss
@@ -183,7 +182,7 @@ def scales(camera: Camera, tried: Sequence[float], every: int, cache: Path) -> d
     parts of the day, and how many of the hardest sixth of each part are the same."""
     day = seen_day(camera, day=0, count=2880, cache=cache)
     rows = np.arange(every // 2, 2880, every)
-    pictures = list(images(camera, moments(0, 2880)[rows]))
+    pictures = list(images(camera, day.times_s[rows]))
     full, figures = day.losses[rows], {}
     for scale in tried:
         student = load_detector(STUDENT).at_size(*scaled(HEIGHT_PX, WIDTH_PX, scale))
