@@ -24,7 +24,7 @@ import torch
 from rich.progress import track
 from scipy.stats import t as student_t
 
-from benchmarks.fleet import FLEET, STUDENT, Camera, Day, images, seen_day
+from benchmarks.fleet import FLEET, STUDENT, Camera, Day, images, recorded_h, seen_day
 from culling_pipeline.metrics import coco_map
 from culling_pipeline.precision import disagreement
 from culling_pipeline.selection import STRATEGIES, Candidates, parts_of_day
@@ -64,10 +64,11 @@ def choose(day: Day, strategy_name: str, n: int, seed: int) -> tuple[tuple[int, 
     rng = np.random.default_rng([seed, 61])
     whole_day = strategy_name == "precision_only"
     strategy = STRATEGIES["paper" if whole_day else strategy_name]
+    first, last = (3600 * hour for hour in recorded_h(day.camera, 0))
     candidates = Candidates(
         ids=np.arange(len(day.times_s)),
         losses=day.losses,
-        parts=parts_of_day(day.times_s, start_s=0, end_s=86_400, parts=PARTS),
+        parts=parts_of_day(day.times_s, start_s=first, end_s=last, parts=PARTS),
         times_s=day.times_s,
         n_parts=PARTS,
     )

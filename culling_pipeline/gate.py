@@ -40,7 +40,8 @@ SIDE_PX = 48
 (0.02 of the frame's shorter side) is one pixel."""
 
 MAX_SKIPS = 30
-"""So many frames in a row are skipped at most; then one is scored, changed or not."""
+"""So many frames in a row are skipped at most; then one is scored, changed or not. Frames between
+those that the student may be asked about (`every`) do not count."""
 
 _EVIDENCE = 4096
 _STEP = 1.03
@@ -49,9 +50,11 @@ _Z = 1.645
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatePlan:
-    """`min_score` is the student's working threshold; without `enabled` every frame is scored."""
+    """`min_score` is the student's working threshold. The student is asked about one frame in
+    `every` at most, and of those, with `enabled`, about the ones that changed."""
 
     enabled: bool = False
+    every: int = 1
     audit_share: float = 0.05
     min_recall: float = 0.995
     min_score: float = 0.5
@@ -184,13 +187,14 @@ class Gate:
 
     def __init__(self, plan: GatePlan, rng: np.random.Generator) -> None:
         self.plan = plan
-        self.scored = self.skipped = self.audited = self.misses = 0
+        self.scored = self.passed_over = self.skipped = self.audited = self.misses = 0
         self._object_frames = 0.0
         self._lost_frames = 0.0
         self._rng = rng
         self._meter = ChangeMeter()
         self._calibration = Calibration(plan.min_recall)
         self._in_a_row = 0
+        self._seen = 0
 
     @property
     def threshold(self) -> float:
@@ -204,6 +208,10 @@ class Gate:
 
     def decide(self, image: NDArray[np.uint8]) -> Decision:
         """Whether to score the next frame (H×W×3 uint8 RGB)."""
+        self._seen += 1
+        if (self._seen - 1) % self.plan.every:
+            self.passed_over += 1
+            return Decision(float("inf"), score=False)
         if not self.plan.enabled:
             self.scored += 1
             return Decision(float("inf"), score=True)

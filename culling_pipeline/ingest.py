@@ -113,7 +113,7 @@ def _watch(
                 day.take(frame, detections, scored=scored)
             advance(len(seen))
     cost = Cost(stage="student scoring", images=pool.images, seconds=pool.seconds)
-    record = day.record(strategy, cost, gate=_gate_record(gate) if plan.gate.enabled else None)
+    record = day.record(strategy, cost, gate=_gate_record(gate))
     return day.with_own_detections(record, pool)
 
 
@@ -178,9 +178,12 @@ def _seen(
         yield seen
 
 
-def _gate_record(gate: Gate) -> GateRecord:
+def _gate_record(gate: Gate) -> GateRecord | None:
+    if not gate.plan.enabled and gate.plan.every == 1:
+        return None
     return GateRecord(
         scored=gate.scored,
+        passed_over=gate.passed_over,
         skipped=gate.skipped,
         audited=gate.audited,
         misses=gate.misses,
@@ -240,7 +243,7 @@ class _Day:
             gone = self._control[self._control_slice.group_of(frame.time_s)].offer(frame_id)
             stored, freed = gone != frame_id, [] if gone in (None, frame_id) else [gone]
         else:
-            stored, freed = self._reservoir.offer(frame_id, part, loss)
+            stored, freed = self._reservoir.offer(frame_id, part, loss, scored=scored)
         for old in freed:
             self._drop(old)
         if stored:
@@ -288,7 +291,7 @@ class _Day:
         drawn = sorted(self._reservoir.drawn)
         random = sorted(self._rng.permutation(drawn)[: self.plan.random].tolist())
         candidates = Candidates.from_frames(
-            [self.frames[i] for i in sorted(self._reservoir.hard.union(drawn))],
+            [self._as_candidate(i) for i in sorted(self._reservoir.hard.union(drawn))],
             n_parts=self.plan.parts,
             drawn_ids=frozenset(drawn),
         )
@@ -315,6 +318,13 @@ class _Day:
             costs=(cost,),
             gate=gate,
         )
+
+    def _as_candidate(self, frame_id: int) -> StoredFrame:
+        """The frame; one that was only drawn has no loss of its own, and so is not hard."""
+        frame = self.frames[frame_id]
+        if frame_id not in self.inherited:
+            return frame
+        return frame.model_copy(update={"confidence_loss": 0.0})
 
     def _final_losses(self) -> NDArray[np.float64]:
         """With the whole day known, standardised per class if that is wanted."""

@@ -54,12 +54,14 @@ class CoursePoint(Record):
 
 
 class GateRecord(Record):
-    """What the change gate did: frames scored and skipped; of the scored, those only to see what
-    skipping them would have lost (audits), and how many of these it would have (misses);
+    """What the student was not asked: frames scored, frames passed over (between two that it may be
+    asked about) and frames skipped because nothing had changed; of the scored, those only to see
+    what skipping them would have lost (audits), and how many of these it would have (misses);
     `recall` of object frames as the audits estimate it, 0…1; the threshold at the end of the day
     (−1: everything was scored)."""
 
     scored: int
+    passed_over: int = 0
     skipped: int
     audited: int
     misses: int

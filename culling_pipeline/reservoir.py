@@ -73,13 +73,18 @@ class Reservoir:
         self._drawn = Drawn(drawn, rng)
         self._holders: dict[int, int] = {}
 
-    def offer(self, frame_id: int, part: int, loss: float) -> tuple[bool, list[int]]:
-        """Whether to store this frame, and which stored frames may be deleted for it."""
-        gone = [
-            self._parts[part].offer(frame_id, loss),
-            self._day.offer(frame_id, loss),
-            self._drawn.offer(frame_id),
-        ]
+    def offer(
+        self, frame_id: int, part: int, loss: float, *, scored: bool = True
+    ) -> tuple[bool, list[int]]:
+        """Whether to store this frame, and which stored frames may be deleted for it.
+
+        A frame that was not scored can only be drawn: its loss is that of an earlier frame, which
+        is there already and looks much the same.
+        """
+        gone: list[int | None] = [frame_id, frame_id]
+        if scored:
+            gone = [self._parts[part].offer(frame_id, loss), self._day.offer(frame_id, loss)]
+        gone.append(self._drawn.offer(frame_id))
         self._holders[frame_id] = len(gone)
         freed = []
         for leaving in gone:

@@ -207,8 +207,10 @@ class ControlSettings(Section):
 
 
 class GateSettings(Section):
-    """The change gate: frames on which nothing has changed are not scored."""
+    """Which frames are not scored: those between every so many-th, and with the change gate those
+    on which nothing has changed."""
 
+    every: Count = 1
     enabled: Annotated[bool, Field(strict=True)] = False
     audit_share: PositiveShare = 0.05
     min_recall: Annotated[Real, Field(gt=0, lt=1)] = 0.995

@@ -229,9 +229,23 @@ def _cost_words(night: NightRecord) -> str:
 
 
 def gate_words(gate: GateRecord | None) -> str:
-    """What the change gate saved and what it may have lost, in one line; empty without a gate."""
+    """What the student was not asked and what that may have lost, in one line; empty where it was
+    asked about every frame."""
     if gate is None:
         return ""
+    seen = gate.scored + gate.skipped
+    between = ""
+    if gate.passed_over:
+        total = seen + gate.passed_over
+        between = (
+            f"The student was to look at {words.count(seen)} of {words.count(total, 'frame')}."
+        )
+    if not (gate.skipped or gate.audited):
+        return between
+    return f"{between} {_skipped_words(gate)}".strip()
+
+
+def _skipped_words(gate: GateRecord) -> str:
     seen = gate.scored + gate.skipped
     return (
         f"{words.count(gate.skipped, 'frame')} of {words.count(seen)} were not scored, because "

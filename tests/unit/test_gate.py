@@ -202,6 +202,14 @@ def test_a_gate_that_is_off_scores_everything() -> None:
     assert (gate.scored, gate.skipped, gate.audited, gate.recall) == (50, 0, 0, 1.0)
 
 
+def test_only_every_so_many_th_frame_is_looked_at() -> None:
+    gate = Gate(GatePlan(every=3), np.random.default_rng(0))
+    assert [gate.decide(picture(k)).score for k in range(7)] == [
+        True, False, False, True, False, False, True,
+    ]  # fmt: skip
+    assert (gate.scored, gate.passed_over, gate.skipped) == (3, 4, 0)
+
+
 def test_only_what_has_not_changed_is_skipped_and_never_too_many_in_a_row() -> None:
     gate = closed_gate(audit_share=1e-9)
     scored = [gate.decide(picture(1000 + k)).score for k in range(2 * (MAX_SKIPS + 1))]
@@ -305,12 +313,12 @@ class LatePool:
 
 
 def watch(
-    folder: Path, pool: Any, *, enabled: bool, count: int = COUNT
+    folder: Path, pool: Any, *, enabled: bool, count: int = COUNT, every: int = 1
 ) -> tuple[IngestRecord, dict[int, Detections]]:
     plan = IngestPlan(
         interval_s=1.0, survivors=40, random=20, parts=4, seed=3,
         control=ControlPlan(frames=20, share=0.2, block_s=60.0),
-        confidence=ConfidencePlan(), gate=GatePlan(enabled=enabled),
+        confidence=ConfidencePlan(), gate=GatePlan(enabled=enabled, every=every),
     )  # fmt: skip
     return ingest(
         Street(count), pool, STRATEGIES["strata"], plan=plan, n_classes=1, folder=folder,
@@ -367,6 +375,20 @@ def test_the_number_of_processes_does_not_change_a_gated_day(
     late, _ = watch(tmp_path / "frames", LatePool(), enabled=True)
     assert late.gate == gated[0].gate
     assert late.frames == gated[0].frames
+
+
+def test_a_day_of_which_the_student_sees_a_fifth(tmp_path: Path) -> None:
+    record, found = watch(
+        tmp_path / "frames", Workers().detector(BrightBoxes), enabled=False, every=5
+    )
+    assert record.gate is not None
+    assert (record.gate.scored, record.gate.passed_over) == (COUNT / 5, COUNT * 4 / 5)
+    assert record.frames_seen == sum(record.histogram_counts) == COUNT
+    assert record.costs[0].images == COUNT / 5
+    assert {i % 5 for i in record.survivors} == {0}  # a loss of its own, or it is not hard
+    assert {i % 5 for i in (*record.control, *record.random)} == {0, 1, 2, 3, 4}
+    for i, detections in found.items():
+        assert not differ(detections, bright_box(street_at(i)), min_score=0.5)
 
 
 def test_what_waits_in_memory_is_bounded() -> None:

@@ -259,6 +259,13 @@ def test_the_change_gate_has_its_line_where_there_was_one(page: str) -> None:
     assert gate_words(gate) == line
     assert line in render_report(gated, [])
     assert gate_words(None) == ""
+    fifth = gate.model_copy(update={"passed_over": 4 * (gate.scored + gate.skipped)})
+    assert gate_words(fifth).endswith(line)
+    assert gate_words(fifth).startswith("The student was to look at ")
+    every = GateRecord(
+        scored=20, passed_over=80, skipped=0, audited=0, misses=0, recall=1.0, threshold=-1.0
+    )
+    assert gate_words(every) == "The student was to look at 20 of 100 frames."
     assert "were not scored" not in page
 
 

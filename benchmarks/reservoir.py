@@ -1,0 +1,162 @@
+"""A day of 86,400 frames through the bounded reservoir, beside the same day kept whole.
+
+    python -m benchmarks.reservoir --seed 21
+
+Every second of a synthetic street goes through `ingest` as in a night; memory and the frames on
+disk are looked at on the way. Afterwards the strategy chooses its survivors from *all* frames of
+the day, as if none had been thrown away: where they are the same frames, so is everything after.
+Writes benchmarks/results/reservoir.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import torch
+
+from benchmarks.fleet import STUDENT
+from culling_pipeline.confidence import frame_loss
+from culling_pipeline.control import ControlPlan, ControlSlice
+from culling_pipeline.gate import GatePlan
+from culling_pipeline.ingest import ConfidencePlan, IngestPlan, ingest
+from culling_pipeline.parallel import Workers
+from culling_pipeline.progress import NoProgress
+from culling_pipeline.selection import Candidates, build_strategy, parts_of_day
+from jobs.settings import CullingSettings
+from models.boxes import Detections
+from models.student import load_detector
+from streams.base import Frame, FrameSource, SourceInfo
+from streams.sampler import Sampler
+from streams.synthetic import SyntheticCamera
+
+RESULTS = Path(__file__).parent / "results"
+SETTINGS = CullingSettings()
+EVERY = 2_000
+"""Frames between two looks at memory and disk."""
+
+
+@dataclass
+class Watched(FrameSource):
+    """A source that looks at memory and disk as its frames go by."""
+
+    source: FrameSource
+    folder: Path
+    looks: list[dict[str, float]] = field(default_factory=list)
+    times_s: list[float] = field(default_factory=list)
+
+    @property
+    def info(self) -> SourceInfo:
+        return self.source.info
+
+    def frames(self, sampler: Sampler | None = None) -> Iterator[Frame]:
+        for number, frame in enumerate(self.source.frames(sampler)):
+            self.times_s.append(frame.time_s)
+            if number % EVERY == 0:
+                files = [f.stat().st_size for f in self.folder.glob("*.jpg")]
+                rss = psutil.Process().memory_info().rss
+                look = {"frame": number, "files": len(files), "bytes": sum(files), "rss": rss}
+                self.looks.append(look)
+                print(look, flush=True)
+            yield frame
+
+    def close(self) -> None:
+        self.source.close()
+
+
+class Remembering:
+    """A student that remembers the L_conf of every frame it saw: what a night never does."""
+
+    def __init__(self, path: Path, losses: list[float]) -> None:
+        self._detector = load_detector(path)
+        self._losses = losses
+        self.class_names = self._detector.class_names
+
+    def predict(self, images: Any) -> list[Detections]:
+        found = self._detector.predict(images)
+        self._losses += [frame_loss(d) for d in found]
+        return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=21, help="of the street")
+    parser.add_argument("--hours", type=float, default=24.0)
+    parser.add_argument("--size", type=int, nargs=2, default=(320, 192), metavar=("W", "H"))
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    width, height = args.size
+    url = f"synthetic://street?seed={args.seed}&hours={args.hours}&width={width}&height={height}"
+    plan = IngestPlan(
+        interval_s=1.0,
+        survivors=round(SETTINGS.keep * SETTINGS.survivors_ratio),
+        random=SETTINGS.keep,
+        parts=SETTINGS.parts,
+        control=ControlPlan(),
+        confidence=ConfidencePlan(),
+        gate=GatePlan(enabled=False),  # every frame's own loss is to be compared
+        seed=0,
+    )
+    strategy, losses = build_strategy(SETTINGS.strategy), list[float]()
+    with tempfile.TemporaryDirectory() as scratch, Workers(1) as workers:
+        folder = Path(scratch) / "frames"
+        watched = Watched(SyntheticCamera.from_url(url, camera="street"), folder)
+        began = time.perf_counter()
+        record, _ = ingest(
+            watched,
+            workers.detector(lambda: Remembering(STUDENT, losses)),
+            strategy,
+            plan=plan,
+            n_classes=3,
+            folder=folder,
+            progress=NoProgress(),
+        )
+        seconds = time.perf_counter() - began
+        offline = _offline(np.array(watched.times_s), np.array(losses), plan, args.hours * 3600)
+        rng = np.random.default_rng(0)
+        whole = set(strategy.survivors(offline, plan.survivors, rng))
+    bounded = set(record.survivors)
+    result = {
+        "source": url,
+        "frames_seen": record.frames_seen,
+        "seconds": seconds,
+        "seconds_student": record.costs[0].seconds,
+        "survivors": len(bounded),
+        "survivors_in_both": len(bounded & whole),
+        "most_files_on_disk": max(look["files"] for look in watched.looks),
+        "most_bytes_on_disk": max(look["bytes"] for look in watched.looks),
+        "rss_at_5_percent": watched.looks[len(watched.looks) // 20]["rss"],
+        "rss_at_the_end": watched.looks[-1]["rss"],
+        "looks": watched.looks,
+    }
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "reservoir.json").write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps({k: v for k, v in result.items() if k != "looks"}, indent=1))
+
+
+def _offline(
+    times_s: np.ndarray, losses: np.ndarray, plan: IngestPlan, duration_s: float
+) -> Candidates:
+    """Every frame of the day that may be trained on."""
+    control = ControlSlice(plan.control, duration_s=duration_s, seed=plan.seed)
+    free = np.array([not control.holds(t) for t in times_s])
+    parts = parts_of_day(times_s[free], start_s=0, end_s=duration_s, parts=plan.parts)
+    return Candidates(
+        ids=np.flatnonzero(free),
+        losses=losses[free],
+        parts=parts,
+        times_s=times_s[free],
+        n_parts=plan.parts,
+    )
+
+
+if __name__ == "__main__":
+    main()
