@@ -254,8 +254,9 @@ class LiveSource(FrameSource):
     def _take(self, arrival: Arrival, connection: Connection) -> bool:
         """False if the picture is damaged."""
         now_s = self._clock.monotonic()
-        glance = arrival.picture.glance() if self._health.wants_glance else None
-        if glance is None and (self._health.wants_glance or not self._had_pictures):
+        look = self._health.wants_glance or not self._had_pictures
+        glance = arrival.picture.glance() if look else None
+        if look and glance is None:
             self._count(damaged=1)
             return False
         time_s = self._timeline.place(arrival.pts_s, now_s)

@@ -45,12 +45,19 @@ _DEVICE = re.compile(r"^device:(\d{1,3})$", re.IGNORECASE)
 _DEVICE_FILE = re.compile(r"^/dev/video\d+$")
 
 
-def open_source(url: str, *, camera: str, options: LiveOptions | None = None) -> FrameSource:
+def open_source(url: str, *, camera: str, live: LiveOptions | None = None) -> FrameSource:
     """Open what `url` names; raises a `StreamError` that says what is wrong and what to do.
 
-    `options` are for live sources and addresses on the web; files need none.
+    Live sources, which never end, are opened only for those who expect one and say how (`live`).
     """
-    options = options or LiveOptions()
+    source = _open(url, camera, live or LiveOptions(), expected=live is not None)
+    if isinstance(source, LiveSource) and live is None:
+        source.close()
+        raise _unexpected(url, camera)
+    return source
+
+
+def _open(url: str, camera: str, options: LiveOptions, *, expected: bool) -> FrameSource:
     found = _SCHEME.match(url)
     scheme = found.group(1).lower() if found else ""
     if scheme == "synthetic":
@@ -58,12 +65,15 @@ def open_source(url: str, *, camera: str, options: LiveOptions | None = None) ->
     if _YOUTUBE.match(url):
         address = Address(url if scheme else f"https://{url}")
         return _open_site(address, camera, options)
-    if scheme in ("rtsp", "rtsps"):
-        return _live(Address(url), camera, options, connect_rtsp)
     if scheme in ("http", "https"):
         return _open_web(Address(url), camera, options)
-    if url.lower().startswith("device:") or _DEVICE_FILE.match(url):
+    device = url.lower().startswith("device:") or _DEVICE_FILE.match(url) is not None
+    if (device or scheme in ("rtsp", "rtsps")) and not expected:
+        raise _unexpected(url, camera)
+    if device:
         return _open_device(url, camera, options)
+    if scheme in ("rtsp", "rtsps"):
+        return _live(Address(url), camera, options, connect_rtsp)
     if scheme not in ("", "file"):
         message = (
             f"camera {camera!r}: {redact_url(url)}: addresses of the kind {scheme}:// are not "
@@ -74,6 +84,13 @@ def open_source(url: str, *, camera: str, options: LiveOptions | None = None) ->
     if os.path.isdir(path):  # unlike Path.is_dir, False for whatever cannot be looked at
         return ImageFolder(path, camera=camera)
     return VideoFile(path, camera=camera)
+
+
+def _unexpected(url: str, camera: str) -> SourceUrlError:
+    return SourceUrlError(
+        f"camera {camera!r}: {redact_url(url)}: live cameras never end, and what was asked for "
+        "needs an end; give a recording: a video file, a folder of images or a video on the web"
+    )
 
 
 def _live(

@@ -31,6 +31,7 @@ class RemoteVideo(Recording):
 
     `open_media` opens it from its start (and finds its address anew, where that expires). A
     download that breaks off is taken up again: from the start, giving only frames not given yet.
+    Where neither the container nor the server (`written_at`) dates it, it ends now.
     """
 
     _no_frame_advice = (

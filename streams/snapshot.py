@@ -24,6 +24,7 @@ class SnapshotConnection:
     def __init__(self, address: Address, *, where: str, options: LiveOptions) -> None:
         self._address, self._where, self._options = address, where, options
         self._interval_s = options.poll_s
+        self._asked_s = time.monotonic()
         self._first = self._get()
 
     @property
@@ -34,10 +35,11 @@ class SnapshotConnection:
         )
 
     def arrivals(self, demand: Demand) -> Iterator[Arrival | None]:
-        due_s = time.monotonic()
-        data = self._first
+        # Asked for on a grid and placed on it: by their arrivals, every other picture could lie
+        # just before the sampler's own grid point, and be left.
+        due_s, data = self._asked_s, self._first
         while True:
-            yield Arrival(JpegPicture(data))
+            yield Arrival(JpegPicture(data), pts_s=due_s)
             self._interval_s = demand.interval_s or self._options.poll_s
             due_s = max(due_s + self._interval_s, time.monotonic())
             while (rest_s := due_s - time.monotonic()) > 0:

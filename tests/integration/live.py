@@ -87,7 +87,7 @@ class RtspServer:
 
 
 def open_live(url: str, options: LiveOptions = QUICK) -> LiveSource:
-    source = open_source(url, camera="gate", options=options)
+    source = open_source(url, camera="gate", live=options)
     assert isinstance(source, LiveSource)
     return source
 
@@ -119,5 +119,5 @@ def all_said(error: BaseException) -> str:
 def refused(url: str, options: LiveOptions = QUICK) -> StreamError:
     """The error of an address that must not open."""
     with pytest.raises(StreamError) as caught:
-        open_source(url, camera="gate", options=options)
+        open_source(url, camera="gate", live=options)
     return caught.value

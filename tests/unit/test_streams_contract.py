@@ -120,7 +120,7 @@ def test_a_frame_is_not_overwritten_by_the_next(opened: OpenSource) -> None:
 def test_info_tells_what_will_be_seen(opened: OpenSource) -> None:
     source = opened()
     info = source.info
-    assert info.kind.split()[0] in {"file", "folder", "synthetic"}
+    assert info.kind.split()[0] in {"file", "folder", "synthetic", "web", "hls"}
     assert info.location
     assert info.started_at.utcoffset() == timedelta(0)
     assert info.started_at <= datetime.now(UTC)

@@ -7,10 +7,20 @@ from pathlib import Path
 import cv2
 import pytest
 
-from streams.base import SourceNotFoundError, SourceUnreadableError, SourceUrlError, redact_url
+from streams import open as open_module
+from streams.address import Address
+from streams.base import (
+    ConnectionFailedError,
+    SourceNotFoundError,
+    SourceUnreadableError,
+    SourceUrlError,
+    redact_url,
+)
+from streams.failures import failure
 from streams.file import VideoFile
 from streams.folder import ImageFolder
 from streams.open import open_source
+from streams.options import LiveOptions
 from streams.synthetic import SyntheticCamera
 from tests.unit.clips import constant_rate, numbered_image, write_clip
 
@@ -48,26 +58,56 @@ def test_each_kind_of_address_opens_its_source(home: Path, url: str, kind: type)
         assert next(iter(source)).camera == "gate"
 
 
+@pytest.mark.parametrize("url", ["s3://bucket/clip.mp4", "concat://a.mp4", "ftp://h/clip.mp4"])
+def test_unknown_kinds_of_address_are_refused_with_what_is_allowed(home: Path, url: str) -> None:
+    with pytest.raises(SourceUrlError, match=r"camera 'gate': .*: addresses of the kind") as caught:
+        open_source(url, camera="gate")
+    assert url in str(caught.value)
+    assert "rtsp://…" in str(caught.value)
+    assert "synthetic://street" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["rtsp://10.0.0.5/live", "RTSPS://10.0.0.5/live", "device:0", "/dev/video7"]
+)
+def test_a_live_camera_is_refused_to_who_needs_an_end(url: str) -> None:
+    with pytest.raises(SourceUrlError, match=r"live cameras never end, .*; give a recording"):
+        open_source(url, camera="gate")
+
+
+@pytest.mark.parametrize("url", ["device:", "device:front", "device:-1"])
+def test_a_device_has_a_number(url: str) -> None:
+    with pytest.raises(SourceUrlError, match="a device is named device:0 or /dev/video0"):
+        open_source(url, camera="gate", live=LiveOptions())
+
+
+def test_a_device_that_is_not_there_says_so() -> None:
+    with pytest.raises(ConnectionFailedError, match=r"camera 'gate': device:99: no such device"):
+        open_source("device:99", camera="gate", live=LiveOptions())
+
+
 @pytest.mark.parametrize(
     "url",
     [
-        "rtsp://10.0.0.5/live",
-        "RTSPS://10.0.0.5/live",
-        "http://10.0.0.5/clip.mp4",
         "https://www.youtube.com/watch?v=abc",
+        "http://m.youtube.com/watch?v=abc",
         "youtube.com/watch?v=abc",
         "www.YouTube.com/watch?v=abc",
         "youtu.be/abc",
-        "s3://bucket/clip.mp4",
-        "concat://a.mp4",
     ],
 )
-def test_live_and_unknown_addresses_are_refused_with_what_is_allowed(home: Path, url: str) -> None:
-    said = r"camera 'gate': .*: live sources .* not there yet in this version; give a video file, "
-    with pytest.raises(SourceUrlError, match=said) as caught:
+def test_youtube_goes_to_the_sites(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def resolve(page: Address, **_: object) -> None:
+        asked.append(page.secret)
+        where = "camera 'gate': x"
+        raise failure(where, "no stream on this page")
+
+    monkeypatch.setattr(open_module, "resolve", resolve)
+    with pytest.raises(ConnectionFailedError, match="no stream on this page"):
         open_source(url, camera="gate")
-    assert url in str(caught.value)
-    assert "synthetic://street" in str(caught.value)
+    assert asked == [url if "//" in url else f"https://{url}"]
 
 
 @pytest.mark.parametrize("url", ["file://clip.mp4", "file://~/clip.mp4", "file://", "file://host"])
@@ -78,7 +118,7 @@ def test_a_file_address_needs_a_whole_path(home: Path, url: str) -> None:
 
 @pytest.mark.parametrize("url", ["", "  "])
 def test_an_empty_address_is_refused(url: str) -> None:
-    with pytest.raises(SourceUrlError, match="camera 'gate': the url is empty; give a video file"):
+    with pytest.raises(SourceUrlError, match="camera 'gate': the url is empty; give rtsp"):
         open_source(url, camera="gate")
 
 
@@ -128,7 +168,7 @@ def test_what_is_shown_of_an_address(url: str, shown: str) -> None:
     "url",
     [
         "rtsp://admin:s3cret@10.0.0.5/live",
-        "http://10.0.0.5/a?password=s3cret",
+        "s3://10.0.0.5/a?password=s3cret",
         "admin:s3cret@10.0.0.5/live",
         "rtsp:/admin:s3cret@10.0.0.5/live",
     ],

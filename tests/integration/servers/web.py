@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 USER, CANARY = "viewer", "c4n4ry-0f-the-t3sts"
+WRITTEN = "Mon, 05 Jan 2026 00:00:00 GMT"
 REALM, NONCE = "camera", "5eed"
 
 Serve = Callable[["Handler"], None]
@@ -40,6 +41,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
+        self.send_header("Last-Modified", WRITTEN)
         if more is not None:
             self.send_header(*more.split(": ", 1))
         self.end_headers()
