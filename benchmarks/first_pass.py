@@ -55,6 +55,8 @@ HOURS = (3, 8, 13, 20)
 FIXED = (5.0, 6.0, 8.0)
 """Thresholds on the change at which a gate that need not learn first is replayed."""
 FRAMES, KEPT, EPOCHS = 86_400, 256, 12
+EVERY = 10
+"""`culling.gate.every` of the cost table: the student is asked about one frame in so many."""
 QUIET = {
     "night_ir_driveway": ("night_ir_driveway_960x1088.mp4", 0.5),
     "one-by-one-person": ("intel_one-by-one-person_768x432.mp4", 0.5),
@@ -311,12 +313,13 @@ def table_one(
     fixed = {"teacher": survivors * teacher, "training": KEPT * EPOCHS * share * training}
     one, batch = seconds["student"], seconds["student, batch 8"]
     small = seconds[f"student, batch 8, scale {scale:g}"]
-    late = stored * batch
+    late, looked = stored * batch, (1 - skipped) / EVERY
     scoring = {
         "none": FRAMES * one,
         "+ batch": FRAMES * batch,
         "+ gate": FRAMES * (gate_s + (1 - skipped) * batch) + skipped * late,
-        f"+ scale {scale:g}": FRAMES * (gate_s + (1 - skipped) * small) + late,
+        f"+ every {EVERY}th": FRAMES * (gate_s / EVERY + looked * batch) + late,
+        f"+ scale {scale:g}": FRAMES * (gate_s / EVERY + looked * small) + late,
     }
     control = ControlSettings().frames * (teacher + batch)
     rows: list[dict[str, float | str]] = []

@@ -113,10 +113,11 @@ class ChangeMeter:
         self._noise *= np.where(size > self._noise, np.float32(_STEP), np.float32(1 / _STEP))
 
     def _deviation(self) -> NDArray[np.float32]:
-        """Standard deviation of a difference by noise alone, never below half the picture's."""
+        """Standard deviation of a difference by noise alone, never below half the picture's nor
+        below one grey level: a codec hides a sensor's noise and adds steps of its own."""
         assert self._noise is not None
         deviation = self._noise / np.float32(0.6745)
-        least = max(0.5 * float(np.median(deviation)), 0.2)
+        least = max(0.5 * float(np.median(deviation)), 1.0)
         return np.asarray(np.maximum(deviation, least), np.float32)
 
 
