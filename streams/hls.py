@@ -19,6 +19,9 @@ WEB_PROTOCOLS = "http,https,tcp,tls,crypto,data,httpproxy"
 SEGMENTS_OF_PATIENCE = 3.0
 """A live playlist may bring nothing for this many target durations before it counts as stale."""
 
+ANALYSED_US = 1_000_000
+"""How much FFmpeg looks at before a stream is open: of a live one, more means waiting for it."""
+
 _VARIANT = re.compile(r"^#EXT-X-STREAM-INF:(.*)\r?\n(?:#.*\r?\n)*([^#\s].*?)\s*$", re.MULTILINE)
 _HEIGHT = re.compile(r"RESOLUTION=\d+x(\d+)")
 _BANDWIDTH = re.compile(r"(?<![A-Z-])BANDWIDTH=(\d+)")
@@ -123,7 +126,8 @@ def web_options(headers: Mapping[str, str] | None) -> dict[str, str]:
     sent = {"User-Agent": USER_AGENT, **(headers or {})}
     agent = sent.pop("User-Agent")
     lines = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
-    return {"user_agent": agent} | ({"headers": lines} if lines else {})
+    fixed = {"user_agent": agent, "analyzeduration": str(ANALYSED_US)}
+    return fixed | ({"headers": lines} if lines else {})
 
 
 def _media_playlist(text: str, address: Address, where: str) -> Playlist:

@@ -158,6 +158,7 @@ def test_a_stopped_server_is_stalled_then_lost_then_live(
     seen = [state for state in states if state in set(State)]
     assert list(dict.fromkeys(seen)) == ["live", "stalled", "lost"]
     assert seen[-1] == "live"
+    assert seen[: seen.index("lost")].count("stalled") == 1  # no life in one belated packet
 
 
 def test_closing_from_another_thread_ends_the_iteration_even_in_a_stall(

@@ -94,13 +94,24 @@ def test_mjpeg_behind_a_password(
 
 
 def test_snapshots_are_asked_for_as_often_as_the_sampler_wants(server: WebServer) -> None:
-    server.paths["/now.jpg"] = web.digest(web.pictures_in_turn(PICTURES))
-    with open_live(server.url("/now.jpg", login=LOGIN)) as source:
-        frames = take(source.frames(Sampler(0.4)), 3)
+    in_turn, late_s = web.pictures_in_turn(PICTURES), [0.08]
+
+    def unsteady(handler: web.Handler) -> None:
+        time.sleep(late_s[0])
+        late_s.append(late_s.pop(0))
+        in_turn(handler)
+
+    server.paths["/now.jpg"] = web.digest(unsteady)
+    options = dataclasses.replace(QUICK, poll_s=0.02)
+    with open_live(server.url("/now.jpg", login=LOGIN), options) as source:
+        frames = source.frames(Sampler(0.4))
+        next(frames)
+        late_s.append(0.0)  # from now on every other one comes earlier than the first did
+        before = source.counts.pictures
+        got = take(frames, 5)
+        assert source.counts.pictures - before <= 7  # and not every other one just too early
         assert source.info.kind == "snapshot"
-        assert source.counts.pictures < 12
-    assert frames[2].time_s - frames[1].time_s == pytest.approx(0.4, abs=0.25)
-    assert not np.array_equal(frames[1].image, frames[2].image)
+    assert not np.array_equal(got[1].image, got[2].image)
 
 
 @pytest.mark.parametrize(
@@ -225,7 +236,7 @@ def test_a_frozen_and_a_dark_picture_are_told(
 
 
 def test_a_live_playlist_goes_stale_and_comes_back(
-    server: WebServer, hls: tuple[Path, list[str]]
+    server: WebServer, hls: tuple[Path, list[str]], caplog: pytest.LogCaptureFixture
 ) -> None:
     serve_segments(server, hls)
     playlist = LivePlaylist(hls[1])
@@ -236,8 +247,8 @@ def test_a_live_playlist_goes_stale_and_comes_back(
         frames = source.frames(Sampler(0.5))
         got = take(frames, 6)
         assert source.info.kind == "hls"
-        gaps_s = [b.time_s - a.time_s for a, b in pairwise(got[2:])]
-        assert all(0.05 < gap < 1.6 for gap in gaps_s)  # not a segment's frames in one moment
+        assert got[5].time_s - got[2].time_s < 2.3  # a segment's frames are not one moment
+        assert ": stalled" not in caplog.text  # between two segments there is silence
         playlist.stale_at = playlist.newest
         wait_for(source, State.STALLED, State.LOST, within_s=9.0)
         playlist.stale_at = None
@@ -256,7 +267,7 @@ def test_truncated_segments_cost_frames_not_the_camera(
     server.paths["/live.m3u8"] = LivePlaylist(names)
     with open_live(server.url("/live.m3u8")) as source:
         frames = source.frames(Sampler(0.5))
-        last = take(frames, 10)[-1]
+        last = take(frames, 9)[-1]
         assert last.time_s > 3.0
         assert source.health.state is State.LIVE
 
@@ -332,11 +343,42 @@ def test_a_download_that_breaks_off_is_taken_up_again(
         assert numbers(source.frames()) == list(range(75))
 
 
+def test_video_without_a_length_is_live_and_survives_a_stop(
+    server: WebServer, hls: tuple[Path, list[str]]
+) -> None:
+    folder, names = hls
+    segments = [(folder / name).read_bytes() for name in names]
+
+    def stream(handler: web.Handler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Type", "video/mp2t")
+        handler.end_headers()
+        for piece in segments:
+            for start in range(0, len(piece), 1880):
+                while handler.server.stopped.is_set():
+                    time.sleep(0.02)
+                handler.wfile.write(piece[start : start + 1880])
+                time.sleep(1880 / len(piece))
+
+    server.paths["/live.ts"] = stream
+    with open_live(server.url("/live.ts", login=LOGIN)) as source:
+        frames = source.frames()
+        take(frames, 3)
+        assert source.info.kind == "web video"
+        server.stopped.set()
+        wait_for(source, State.LOST, within_s=3 * QUICK.read_timeout_s)
+        server.stopped.clear()
+        wait_for(source, State.LIVE, within_s=8.0)
+
+
 # -- pages -----------------------------------------------------------------------------------------
 
 
 def test_a_page_is_resolved_by_yt_dlp_and_again_before_its_address_expires(
-    server: WebServer, hls: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch
+    server: WebServer,
+    hls: tuple[Path, list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     serve_segments(server, hls)
     server.paths["/live.m3u8"] = LivePlaylist(hls[1])
@@ -352,13 +394,11 @@ def test_a_page_is_resolved_by_yt_dlp_and_again_before_its_address_expires(
     html = f'<html><video src="{server.url("/live.m3u8")}"></video></html>'.encode()
     server.paths["/page"] = fixed("text/html", html)
     with open_live(server.url("/page")) as source:
-        states = {source.health.state}
         for frame in source.frames(Sampler(0.5)):
-            states.add(source.health.state)
-            if len(resolved) >= 3 or frame.time_s > 20:
+            if len(resolved) >= 3 or frame.time_s > 18:
                 break
-        assert len(resolved) >= 3  # one to look, one each to connect
-        assert states <= {State.LIVE}
+    assert len(resolved) >= 3  # one to look, one each to connect
+    assert [r for r in caplog.records if ": lost" in r.getMessage()] == []
 
 
 def test_a_page_with_a_recording_and_one_without(server: WebServer, tmp_path: Path) -> None:
@@ -371,7 +411,9 @@ def test_a_page_with_a_recording_and_one_without(server: WebServer, tmp_path: Pa
         assert source.info.kind == "site recording"
         assert numbers(source.frames()) == list(range(50))
     server.paths["/empty"] = fixed("text/html", b"<html>nothing to see</html>")
-    error = refused(server.url(f"/empty?token={CANARY}", login=LOGIN))
-    assert isinstance(error, ConnectionFailedError)
-    assert error.reason == "no stream on this page"
-    assert CANARY not in all_said(error)
+    for url in (server.url(f"/empty?token={CANARY}"), server.url("/empty", login=LOGIN)):
+        error = refused(url)
+        assert isinstance(error, ConnectionFailedError)
+        assert error.reason == "no stream on this page"
+        assert "yt-dlp says: " in str(error)
+        assert CANARY not in all_said(error)

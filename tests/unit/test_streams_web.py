@@ -126,9 +126,10 @@ def test_the_largest_variant_that_fits_is_taken(newline: str) -> None:
 
 
 def test_headers_become_ffmpegs_options() -> None:
-    assert web_options(None) == {"user_agent": "culling-pipeline"}
+    assert web_options(None)["user_agent"] == "culling-pipeline"
+    assert "headers" not in web_options(None)
     given = web_options({"User-Agent": "X", "Referer": "http://page/"})
-    assert given == {"user_agent": "X", "headers": "Referer: http://page/\r\n"}
+    assert (given["user_agent"], given["headers"]) == ("X", "Referer: http://page/\r\n")
 
 
 def body(parts: list[bytes], *, with_length: bool) -> bytes:
@@ -179,6 +180,13 @@ def test_a_part_without_end_is_no_mjpeg(monkeypatch: pytest.MonkeyPatch) -> None
 )
 def test_an_address_is_left_before_it_expires(url: str, left_s: float | None) -> None:
     assert expires_in_s(url, 1_000_000_000.0) == left_s
+
+
+def test_yt_dlps_own_words_are_passed_on_without_address_and_password() -> None:
+    said = f"\x1b[0;31mERROR:\x1b[0m viewer and {CANARY} do not fit at http://h/?k={CANARY} today"
+    reason, advice = site._explain(Exception(said), Address(f"http://viewer:{CANARY}@h/"))
+    assert reason == "no stream on this page"
+    assert advice == "yt-dlp says: *** and *** do not fit at … today"
 
 
 @pytest.mark.parametrize(

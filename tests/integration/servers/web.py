@@ -138,14 +138,17 @@ def pictures_in_turn(pictures: list[bytes]) -> Serve:
 
 
 class LivePlaylist:
-    """The last three of segments of a second that come into being as time goes by."""
+    """The last three of segments of a second that come into being from the first request on."""
 
-    def __init__(self, names: list[str], *, query: str = "") -> None:
-        self._names, self._query, self._began_s = names, query, time.monotonic()
+    def __init__(self, names: list[str]) -> None:
+        self._names = names
+        self._began_s: float | None = None
         self.stale_at: int | None = None
 
     @property
     def newest(self) -> int:
+        if self._began_s is None:
+            self._began_s = time.monotonic()
         return min(3 + int(time.monotonic() - self._began_s), len(self._names) - 1)
 
     def __call__(self, handler: Handler) -> None:
@@ -154,7 +157,7 @@ class LivePlaylist:
         lines = ["#EXTM3U", "#EXT-X-VERSION:3", "#EXT-X-TARGETDURATION:1"]
         lines.append(f"#EXT-X-MEDIA-SEQUENCE:{first}")
         for name in self._names[first : newest + 1]:
-            lines += ["#EXTINF:1.0,", name + self._query]
+            lines += ["#EXTINF:1.0,", name]
         handler.answer("application/vnd.apple.mpegurl", "\n".join([*lines, ""]).encode())
 
 
