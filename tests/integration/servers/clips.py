@@ -30,14 +30,14 @@ def jpeg(image: NDArray[np.uint8]) -> bytes:
 def write_h264(
     path: Path, *, width_px: int = 320, height_px: int = 192, seconds: int = 4, still: bool = False
 ) -> Path:
-    """Annex-B with access unit delimiters, a keyframe a second and no B-frames."""
+    """Annex-B with access unit delimiters, a keyframe every half second and no B-frames."""
     options = {"preset": "ultrafast", "bf": "0", "x264-params": "aud=1:repeat-headers=1:scenecut=0"}
     _encode(path, "h264", options, (width_px, height_px), seconds=seconds, still=still)
     return path
 
 
 def write_hls(folder: Path, *, seconds: int) -> list[str]:
-    """Segments of a second; their names, in order. The playlist beside them is a finished one."""
+    """Segments of a second, with a keyframe every half second; their names, in order. The playlist beside them is a finished one."""
     folder.mkdir()
     options = {"preset": "ultrafast", "bf": "0", "x264-params": "scenecut=0"}
     _encode(
@@ -65,7 +65,7 @@ def _encode(
     with av.open(str(path), "w", format=format_name, options=mux or {}) as container:
         stream = container.add_stream("libx264", rate=RATE_FPS)
         stream.width, stream.height, stream.pix_fmt = width_px, height_px, "yuv420p"
-        stream.options = {**options, "g": str(RATE_FPS)}
+        stream.options = {**options, "g": str(RATE_FPS // 2)}
         for number in range(seconds * RATE_FPS):
             image = moving_picture(0 if still else number, width_px=width_px, height_px=height_px)
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")
