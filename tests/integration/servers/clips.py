@@ -37,7 +37,10 @@ def write_h264(
 
 
 def write_hls(folder: Path, *, seconds: int) -> list[str]:
-    """Segments of a second, with a keyframe every half second; their names, in order. The playlist beside them is a finished one."""
+    """Segments of a second, a keyframe every half second; their names, in order.
+
+    The playlist beside them is a finished one.
+    """
     folder.mkdir()
     options = {"preset": "ultrafast", "bf": "0", "x264-params": "scenecut=0"}
     _encode(
