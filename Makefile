@@ -25,7 +25,7 @@ check: venv
 
 # Everything: the fast part, and whole nights on synthetic and real footage.
 test: check
-	$(BIN)/python -m pytest tests/integration
+	$(BIN)/python -m pytest tests/integration -n 2 --dist loadfile
 
 clean:
 	rm -rf $(VENV) demo-data .mypy_cache .ruff_cache .pytest_cache
