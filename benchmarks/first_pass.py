@@ -405,16 +405,14 @@ def main() -> None:
 
 def write(result: dict[str, Any]) -> None:
     """Both files, and the tables on the terminal."""
-    parts = ["## The gate", markdown(result["gate"]), "## Smaller pictures"]
-    parts.append(
-        markdown(
-            [
-                {"camera": camera, "scale": float(scale), **figures}
-                for camera, by_scale in result["scales"].items()
-                for scale, figures in by_scale.items()
-            ]
-        )
-    )
+    parts = ["## The gate", markdown(result["gate"])]
+    smaller = [
+        {"camera": camera, "scale": float(scale), **figures}
+        for camera, by_scale in result["scales"].items()
+        for scale, figures in by_scale.items()
+    ]
+    if smaller:
+        parts += ["## Smaller pictures", markdown(smaller)]
     parts += ["## CPU seconds an image", markdown(_across(result["seconds"]))]
     for kind, rows in result["table_1"].items():
         parts += [f"## Cost of full training over the night's, {kind}", markdown(rows)]
