@@ -27,7 +27,8 @@ from scipy.stats import t as student_t
 from benchmarks.fleet import FLEET, STUDENT, Camera, Day, images, recorded_h, seen_day
 from culling_pipeline.metrics import coco_map
 from culling_pipeline.precision import disagreement
-from culling_pipeline.selection import STRATEGIES, Candidates, parts_of_day
+from culling_pipeline.selection import Candidates, parts_of_day
+from culling_pipeline.strategies import STRATEGIES
 from culling_pipeline.train import Sample, TrainPlan, fine_tune
 from jobs.settings import CullingSettings, TrainingSettings
 from models.student import load_detector

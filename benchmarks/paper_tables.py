@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks.culling import RESULTS
 from benchmarks.first_pass import EPOCHS, EVERY, computation
-from culling_pipeline.selection import STRATEGIES
+from culling_pipeline.strategies import STRATEGIES
 from jobs.settings import CullingSettings
 
 SIZES = (64, 128, 256)

@@ -30,7 +30,8 @@ from culling_pipeline.gate import GatePlan
 from culling_pipeline.ingest import ConfidencePlan, IngestPlan, ingest
 from culling_pipeline.parallel import Workers
 from culling_pipeline.progress import NoProgress
-from culling_pipeline.selection import Candidates, build_strategy, parts_of_day
+from culling_pipeline.selection import Candidates, parts_of_day
+from culling_pipeline.strategies import build_strategy
 from jobs.settings import CullingSettings
 from models.boxes import Detections
 from models.student import load_detector

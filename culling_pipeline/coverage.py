@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from culling_pipeline.records import Disagreement
+from culling_pipeline.selection import check_budget
 
 FOUND_WEIGHT = 0.3
 """What an object that the student finds already is worth beside one that it misses."""
@@ -34,9 +35,7 @@ def cull_by_coverage(
     then by id. So full frames go before empty ones, rare classes before common ones, and every hour
     gets its share as far as there is something to learn.
     """
-    if budget < 0:
-        message = f"budget: got {budget}, must be 0 or more"
-        raise ValueError(message)
+    check_budget(budget)
     if not disagreements:
         return ()
     order = sorted(disagreements, key=lambda d: (-losses[d.frame_id], d.frame_id))

@@ -195,7 +195,6 @@ class Gate:
         self._meter = ChangeMeter()
         self._calibration = Calibration(plan.min_recall)
         self._in_a_row = 0
-        self._seen = 0
 
     @property
     def threshold(self) -> float:
@@ -209,8 +208,8 @@ class Gate:
 
     def decide(self, image: NDArray[np.uint8]) -> Decision:
         """Whether to score the next frame (H×W×3 uint8 RGB)."""
-        self._seen += 1
-        if (self._seen - 1) % self.plan.every:
+        before = self.scored + self.passed_over + self.skipped
+        if before % self.plan.every:
             self.passed_over += 1
             return Decision(float("inf"), score=False)
         if not self.plan.enabled:

@@ -21,7 +21,8 @@ from culling_pipeline.parallel import PooledDetector, batched_images
 from culling_pipeline.progress import Progress
 from culling_pipeline.records import Cost, CoursePoint, GateRecord, IngestRecord, StoredFrame
 from culling_pipeline.reservoir import Drawn, Reservoir
-from culling_pipeline.selection import Candidates, Strategy, parts_of_day
+from culling_pipeline.selection import Candidates, parts_of_day
+from culling_pipeline.strategies import Strategy
 from models.boxes import Detections
 from streams.base import Frame, FrameSource
 from streams.sampler import Sampler

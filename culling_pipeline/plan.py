@@ -12,7 +12,7 @@ from culling_pipeline.ingest import IngestPlan
 from culling_pipeline.judge import JudgePlan
 from culling_pipeline.parallel import BuildDetector
 from culling_pipeline.progress import Progress
-from culling_pipeline.selection import Strategy
+from culling_pipeline.strategies import Strategy
 from culling_pipeline.train import TrainPlan
 from models.classes import ClassMap
 from models.registry import ModelRegistry

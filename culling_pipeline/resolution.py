@@ -64,7 +64,7 @@ def opt_resolution(
     """
     if not frames:
         return Search(1.0, (ScalePoint(scale=1.0, relative_mse=0.0, computation=1.0),), 0)
-    scales = _scales(min_scale)
+    scales = scales_down_to(min_scale)
     tries = 1 + math.ceil(math.log2(len(scales)))
     sample = min(frames, max(MIN_FRAMES, len(scales) * frames // (5 * tries)))
     positions = [int(p) for p in np.linspace(0, frames - 1, sample)]
@@ -86,7 +86,7 @@ def opt_resolution(
     return Search(scales[fits], points, passes)
 
 
-def _scales(min_scale: float) -> list[float]:
+def scales_down_to(min_scale: float) -> list[float]:
     """1, 0.9, 0.81 … down to `min_scale`."""
     scales = [1.0]
     while scales[-1] * STEP >= min_scale - 1e-9:

@@ -20,7 +20,7 @@ from culling_pipeline.plan import NightParts, NightPlan
 from culling_pipeline.progress import Progress
 from culling_pipeline.records import NightRecord
 from culling_pipeline.report import render_report
-from culling_pipeline.selection import STRATEGIES
+from culling_pipeline.strategies import STRATEGIES
 from culling_pipeline.train import TrainingError
 from jobs.detectors import configured_detector, described, ensure_incumbent, full_size
 from jobs.errors import NightError, UsageError

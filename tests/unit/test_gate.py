@@ -28,7 +28,7 @@ from culling_pipeline.ingest import GROUP, LAG, ConfidencePlan, IngestPlan, inge
 from culling_pipeline.parallel import Images, Workers
 from culling_pipeline.progress import NoProgress
 from culling_pipeline.records import IngestRecord
-from culling_pipeline.selection import STRATEGIES
+from culling_pipeline.strategies import STRATEGIES
 from models.boxes import Detections
 from streams.base import Frame, FrameSource, SourceInfo
 from streams.sampler import Sampler

@@ -94,7 +94,7 @@ def test_literals_and_defaults_match_the_code_they_configure() -> None:
     from culling_pipeline.control import ControlPlan
     from culling_pipeline.ingest import ConfidencePlan
     from culling_pipeline.schedule import SCHEDULES, ScheduleOptions
-    from culling_pipeline.selection import STRATEGIES
+    from culling_pipeline.strategies import STRATEGIES
     from culling_pipeline.train import TrainPlan
     from models.foreign import PRESETS, ForeignOptions
 

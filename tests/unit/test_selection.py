@@ -10,13 +10,12 @@ import pytest
 from culling_pipeline.coverage import cull_by_coverage
 from culling_pipeline.records import Disagreement, StoredFrame
 from culling_pipeline.selection import (
-    STRATEGIES,
     Candidates,
-    build_strategy,
     cull_by_confidence,
     cull_by_disagreement,
     parts_of_day,
 )
+from culling_pipeline.strategies import STRATEGIES, build_strategy
 
 
 def differs(frame_id: int, errors: int, precision: float = 0.5) -> Disagreement:
