@@ -2,14 +2,14 @@
 
     python -m benchmarks.culling --strategies random strata paper --n 64 --seeds 0 1 --tuning
 
-Resumable: every finished run is a line in the cache, and is not run again. Writes
-benchmarks/results/culling.json and culling.md with means, deviations and paired differences.
+Resumable: every finished run is a row of benchmarks/results/culling.json, and is not run again.
+culling.md has means, deviations and paired differences. Labels and truth are the built-in
+teacher's; a row says which that was.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import time
 from collections import defaultdict
@@ -17,14 +17,24 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from rich.progress import track
 from scipy.stats import t as student_t
 
-from benchmarks.fleet import FLEET, STUDENT, Camera, Day, images, recorded_h, seen_day
+from benchmarks.book import Book, Row
+from benchmarks.fleet import (
+    CACHE,
+    FLEET,
+    STUDENT,
+    Camera,
+    Day,
+    images,
+    recorded_h,
+    seen_day,
+    teacher_name,
+)
 from culling_pipeline.metrics import coco_map
 from culling_pipeline.precision import disagreement
 from culling_pipeline.selection import Candidates, parts_of_day
@@ -40,6 +50,11 @@ SURVIVORS_RATIO = CullingSettings().survivors_ratio
 DEFAULT = CullingSettings().strategy
 
 
+def open_book() -> Book:
+    """All runs made so far."""
+    return Book(RESULTS / "culling.json", ("camera", "strategy", "n", "seed", "teacher"))
+
+
 @dataclass(frozen=True)
 class Run:
     """One cell of the table."""
@@ -48,10 +63,7 @@ class Run:
     strategy: str
     n: int
     seed: int
-
-    @property
-    def key(self) -> str:
-        return f"{self.camera}/{self.strategy}/{self.n}/{self.seed}"
+    teacher: str
 
 
 def choose(day: Day, strategy_name: str, n: int, seed: int) -> tuple[tuple[int, ...], int]:
@@ -80,7 +92,7 @@ def choose(day: Day, strategy_name: str, n: int, seed: int) -> tuple[tuple[int, 
     return strategy.keep(candidates, differences, n, rng), len(survivors)
 
 
-def execute(run: Run, cache: Path) -> dict[str, Any]:
+def execute(run: Run, cache: Path) -> Row:
     """Choose, train, measure on the next day against the teacher."""
     torch.set_num_threads(1)
     camera = next(c for c in FLEET if c.name == run.camera)
@@ -119,32 +131,31 @@ def prepare(camera: Camera, cache: Path) -> None:
     seen_day(camera, day=1, count=TEST_FRAMES, cache=cache)
 
 
-def run_all(
-    runs: list[Run], cameras: list[Camera], cache: Path, workers: int
-) -> list[dict[str, Any]]:
-    """All runs, those done before read from the cache."""
-    cache.mkdir(parents=True, exist_ok=True)
-    book = cache / "runs.jsonl"
-    lines = book.read_text().splitlines() if book.exists() else []
-    done = {
-        Run(*(r[k] for k in ("camera", "strategy", "n", "seed"))).key: r
-        for r in map(json.loads, lines)
-    }
+def run_all(runs: list[Run], cameras: list[Camera], cache: Path, workers: int, book: Book) -> None:
+    """All runs that the book does not have yet."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
         first = [pool.submit(prepare, camera, cache) for camera in cameras]
         for future in track(as_completed(first), "both detectors on all days", len(first)):
             future.result()
-        todo = [pool.submit(execute, run, cache) for run in runs if run.key not in done]
+        todo = [pool.submit(execute, run, cache) for run in runs if not book.has(**asdict(run))]
         for future in track(as_completed(todo), "training", len(todo)):
-            row = future.result()
-            with book.open("a") as file:
-                file.write(json.dumps(row) + "\n")
-            done[Run(row["camera"], row["strategy"], row["n"], row["seed"]).key] = row
-    return [done[run.key] for run in runs]
+            book.add(future.result())
 
 
-def table(rows: list[dict[str, Any]]) -> str:
+def tables(rows: list[Row]) -> str:
+    """One table for each kind of camera and teacher."""
+    kinds = {camera.name: camera.kind for camera in FLEET}
+    groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[kinds[row["camera"]], row["teacher"]].append(row)
+    return "\n".join(
+        f"## {kind}, labels and truth by {teacher}\n\n{table(group)}"
+        for (kind, teacher), group in sorted(groups.items(), reverse=True)
+    )
+
+
+def table(rows: list[Row]) -> str:
     """Mean and deviation by strategy and n, and the difference from random in points of mAP50.
 
     Two 95 % intervals, both of Student's t: over the pairs (camera and seed), and over the
@@ -188,23 +199,22 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--tuning", action="store_true", help="only the half that is for tuning")
     parser.add_argument("--cameras", nargs="+", choices=[c.name for c in FLEET], help="only these")
-    parser.add_argument("--cache", type=Path, default=Path("build/culling-benchmark"))
+    parser.add_argument("--cache", type=Path, default=CACHE)
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
     cameras = [c for c in FLEET if c.tuning or not args.tuning]
     cameras = [c for c in cameras if not args.cameras or c.name in args.cameras]
     runs = [
-        Run(c.name, strategy, n, seed)
+        Run(c.name, strategy, n, seed, teacher_name())
         for n in args.n
         for seed in args.seeds
         for strategy in args.strategies
         for c in cameras
     ]
-    rows = run_all(runs, cameras, args.cache, args.workers)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "culling.json").write_text(json.dumps(rows, indent=1) + "\n")
-    (RESULTS / "culling.md").write_text(table(rows))
-    print(table(rows))
+    book = open_book()
+    run_all(runs, cameras, args.cache, args.workers, book)
+    (RESULTS / "culling.md").write_text(tables(book.rows))
+    print(tables(book.rows))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from benchmarks.culling import TRAIN_FRAMES, choose
-from benchmarks.fleet import FLEET, Camera, Day, images, seen_day
+from benchmarks.fleet import CACHE, FLEET, Camera, Day, images, seen_day
 from culling_pipeline.report import svg
 from jobs.settings import StudentSettings
 from models.boxes import match
@@ -96,7 +96,7 @@ def _box(image: NDArray[np.uint8], box: NDArray[np.float32], colour: tuple[int, 
 def main() -> None:
     torch.set_num_threads(1)
     camera = next(c for c in FLEET if c.name == CAMERA)
-    day = seen_day(camera, day=0, count=TRAIN_FRAMES, cache=Path("build/culling-benchmark"))
+    day = seen_day(camera, day=0, count=TRAIN_FRAMES, cache=CACHE)
     FOLDER.mkdir(parents=True, exist_ok=True)
     (FOLDER / "kept-times.svg").write_text(kept_times(day) + "\n")
     sheet = kept_frames(camera, day)

@@ -24,8 +24,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.stats import spearmanr
 
+from benchmarks.book import markdown
 from benchmarks.fleet import (
+    CACHE,
     FLEET,
     HEIGHT_PX,
     STUDENT,
@@ -38,7 +41,7 @@ from benchmarks.fleet import (
 from culling_pipeline.confidence import frame_loss
 from culling_pipeline.gate import Gate, GatePlan, differ
 from culling_pipeline.labels import load_detections, save_detections
-from culling_pipeline.schedule import build_schedule
+from culling_pipeline.schedule import show
 from culling_pipeline.train import Sample, TrainPlan, fine_tune
 from jobs.settings import ControlSettings, CullingSettings, TrainingSettings
 from models.boxes import Detections, match
@@ -200,15 +203,8 @@ def agreement(full: NDArray[np.float64], small: NDArray[np.float64], *, parts: i
         count = max(1, len(a) // 6)
         same.append(len({*np.argsort(-a)[:count]} & {*np.argsort(-b)[:count]}) / count)
         if a.std() and b.std():
-            ranks.append(np.corrcoef(_ranks(a), _ranks(b))[0, 1])
+            ranks.append(spearmanr(a, b).statistic)
     return {"spearman": float(np.mean(ranks)), "same_hardest": float(np.mean(same))}
-
-
-def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Ranks from 0, equal values sharing their mean rank."""
-    below = (values[:, None] > values[None, :]).sum(axis=1)
-    equal = (values[:, None] == values[None, :]).sum(axis=1)
-    return np.asarray(below + (equal - 1) / 2, np.float64)
 
 
 # -- what everything costs -------------------------------------------------------------------------
@@ -285,20 +281,8 @@ def fresh(detector: TorchDetector) -> TorchDetector:
 
 def computation() -> float:
     """Images the default schedule trains on, as a share of standard training's."""
-    settings, rng = TrainingSettings(epochs=EPOCHS), np.random.default_rng(0)
-    schedule = build_schedule(
-        settings.schedule,
-        samples=KEPT,
-        epochs=EPOCHS,
-        options=settings.to_options(),
-        scores=rng.random(KEPT),
-    )
-    trained = 0
-    for epoch in range(1, EPOCHS + 1):
-        chosen = schedule.indices(epoch)
-        trained += len(chosen)
-        schedule.record(epoch, rng.random(len(chosen)))
-    return trained / (KEPT * EPOCHS)
+    settings = TrainingSettings(epochs=EPOCHS)
+    return show(settings.schedule, KEPT, EPOCHS, settings.to_options()).computation
 
 
 def table_one(
@@ -344,18 +328,6 @@ def table_one(
 # -- the tables ------------------------------------------------------------------------------------
 
 
-def markdown(rows: list[dict[str, Any]]) -> str:
-    keys = list(dict.fromkeys(key for row in rows for key in row))
-    lines = ["| " + " | ".join(keys) + " |", "|" + "---|" * len(keys)]
-    for row in rows:
-        cells = [row.get(key) for key in keys]
-        shown = [
-            f"{c:.4g}" if isinstance(c, float) else "–" if c is None else str(c) for c in cells
-        ]
-        lines.append("| " + " | ".join(shown) + " |")
-    return "\n".join(lines) + "\n"
-
-
 def gate_rows(name: str, stretch: Stretch, min_score: float) -> list[dict[str, Any]]:
     learned = {"camera": name, "gate": "learning", **replay(stretch, min_score=min_score)}
     held = [
@@ -379,7 +351,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--real-images", type=int, default=0, help="of the full-size nets; 0: none")
     parser.add_argument("--cache", type=Path, default=Path("build/first-pass"))
-    parser.add_argument("--days", type=Path, default=Path("build/culling-benchmark"))
+    parser.add_argument("--days", type=Path, default=CACHE)
     args = parser.parse_args()
     torch.set_num_threads(1)
     cameras = [c for c in FLEET if c.name in args.cameras]
@@ -405,17 +377,20 @@ def main() -> None:
 
 def write(result: dict[str, Any]) -> None:
     """Both files, and the tables on the terminal."""
-    parts = ["## The gate", markdown(result["gate"])]
+    parts = ["## The gate", markdown(result["gate"], number=".4g")]
     smaller = [
         {"camera": camera, "scale": float(scale), **figures}
         for camera, by_scale in result["scales"].items()
         for scale, figures in by_scale.items()
     ]
     if smaller:
-        parts += ["## Smaller pictures", markdown(smaller)]
-    parts += ["## CPU seconds an image", markdown(_across(result["seconds"]))]
+        parts += ["## Smaller pictures", markdown(smaller, number=".4g")]
+    parts += ["## CPU seconds an image", markdown(_across(result["seconds"]), number=".4g")]
     for kind, rows in result["table_1"].items():
-        parts += [f"## Cost of full training over the night's, {kind}", markdown(rows)]
+        parts += [
+            f"## Cost of full training over the night's, {kind}",
+            markdown(rows, number=".4g"),
+        ]
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "first_pass.json").write_text(json.dumps(result, indent=1) + "\n")
     (RESULTS / "first_pass.md").write_text("\n".join(parts))

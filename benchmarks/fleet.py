@@ -21,6 +21,7 @@ from culling_pipeline.labels import load_detections, save_detections
 from culling_pipeline.precision import clean_labels
 from jobs.detectors import weights_path
 from models.boxes import Detections
+from models.checkpoint import load_meta
 from models.student import load_detector
 from streams.synthetic import WORLDS
 from streams.truth import CLASS_NAMES
@@ -28,6 +29,15 @@ from streams.truth import CLASS_NAMES
 STUDENT = weights_path("builtin:street-student")
 TEACHER = weights_path("builtin:street-teacher")
 HEIGHT_PX, WIDTH_PX = 192, 320
+
+
+def teacher_name() -> str:
+    """The teacher's architecture: rows and caches of different teachers must not be mixed."""
+    return str(load_meta(TEACHER)["spec"]["architecture"])
+
+
+CACHE = Path("build/culling-benchmark") / teacher_name()
+"""What both detectors said of the days."""
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ L_conf, and the size that is chosen.
     python -m benchmarks.opt_resolution --cameras street-21 court-3
 
 For each scale: the student trains on the same kept set at that size and is measured at that size on
-the next day. Resumable like benchmarks/culling.py; writes benchmarks/results/figure4.json and
-figure4.md.
+the next day. Resumable like benchmarks/culling.py: the points are rows of
+benchmarks/results/figure4.json; figure4.md has them and the choices.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.book import Book
 from benchmarks.culling import RESULTS, TEST_FRAMES, TRAIN_FRAMES, choose, plan
-from benchmarks.fleet import FLEET, HEIGHT_PX, STUDENT, WIDTH_PX, Camera, images, seen_day
+from benchmarks.fleet import CACHE, FLEET, HEIGHT_PX, STUDENT, WIDTH_PX, Camera, images, seen_day
 from culling_pipeline.confidence import frame_loss
 from culling_pipeline.metrics import coco_map
-from culling_pipeline.resolution import STEP, opt_resolution, relative_mse
+from culling_pipeline.resolution import opt_resolution, relative_mse, scales_down_to
 from culling_pipeline.train import Sample, fine_tune
 from jobs.settings import ResolutionSettings
 from models.detector import TorchDetector, scaled
@@ -33,14 +34,7 @@ from models.student import load_detector
 
 KEEP = 64
 DEFAULTS = ResolutionSettings()
-
-
-def scales() -> list[float]:
-    """1, 0.9, 0.81 … down to the default's smallest."""
-    found = [1.0]
-    while found[-1] * STEP >= DEFAULTS.min_scale - 1e-9:
-        found.append(found[-1] * STEP)
-    return found
+SCALES = scales_down_to(DEFAULTS.min_scale)
 
 
 def sized(student: TorchDetector, scale: float) -> TorchDetector:
@@ -102,7 +96,7 @@ def search(camera: Camera, seed: int, threshold: float, cache: Path) -> dict[str
         "seed": seed,
         "threshold": threshold,
         "scale": found.scale,
-        "passes_share": found.student_passes / (len(scales()) * len(pictures)),
+        "passes_share": found.student_passes / (len(SCALES) * len(pictures)),
     }
 
 
@@ -154,32 +148,24 @@ def main() -> None:
     parser.add_argument("--cameras", nargs="+", choices=[c.name for c in FLEET], required=True)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--threshold", type=float, default=DEFAULTS.threshold)
-    parser.add_argument("--cache", type=Path, default=Path("build/culling-benchmark"))
+    parser.add_argument("--cache", type=Path, default=CACHE)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    args.cache.mkdir(parents=True, exist_ok=True)
-    book = args.cache / "figure4.jsonl"
-    lines = book.read_text().splitlines() if book.exists() else []
-    points = [json.loads(line) for line in lines]
-    done = {(p["camera"], p["scale"], p["seed"]) for p in points}
+    book = Book(RESULTS / "figure4.json", ("camera", "seed", "scale"))
     cameras = [c for c in FLEET if c.name in args.cameras]
-    for camera in cameras:
-        for seed in args.seeds:
-            for scale in scales():
-                if (camera.name, scale, seed) in done:
-                    continue
-                points.append(measure(camera, scale, seed, args.cache))
-                print(json.dumps(points[-1]), flush=True)
-                with book.open("a") as file:
-                    file.write(json.dumps(points[-1]) + "\n")
-    picks = [search(c, seed, args.threshold, args.cache) for c in cameras for seed in args.seeds]
-    points = [p for p in points if p["camera"] in args.cameras and p["seed"] in args.seeds]
-    rows = chosen(points, picks)
-    (RESULTS / "figure4.json").write_text(
-        json.dumps({"points": points, "chosen": rows}, indent=1) + "\n"
-    )
-    (RESULTS / "figure4.md").write_text(table(points, rows))
-    print(table(points, rows))
+    wanted = [(c, seed, scale) for c in cameras for seed in args.seeds for scale in SCALES]
+    for camera, seed, scale in wanted:
+        if not book.has(camera=camera.name, seed=seed, scale=scale):
+            book.add(measure(camera, scale, seed, args.cache))
+            print(json.dumps(book.rows[-1]), flush=True)
+    picks = [
+        search(camera, seed, args.threshold, args.cache)
+        for camera in FLEET
+        for seed in sorted({r["seed"] for r in book.rows if r["camera"] == camera.name})
+    ]
+    shown = table(book.rows, chosen(book.rows, picks))
+    (RESULTS / "figure4.md").write_text(shown)
+    print(shown)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
     python -m benchmarks.paper_tables
 
-Puts together what two longer benchmarks have measured: accuracies from the lines of
-benchmarks/culling.py's cache, seconds an image from results/first_pass.json. Writes table1.json,
+Puts together what two longer benchmarks have measured: accuracies from the rows of
+benchmarks/culling.py, seconds an image from results/first_pass.json. Writes table1.json,
 table2.json and paper_tables.md. Accuracies are mAP50 against the teacher's labels, as in the paper.
 """
 
@@ -12,12 +12,13 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.culling import RESULTS
+from benchmarks.book import Row
+from benchmarks.book import line as _line
+from benchmarks.culling import RESULTS, open_book
 from benchmarks.first_pass import EPOCHS, EVERY, computation
 from culling_pipeline.strategies import STRATEGIES
 from jobs.settings import CullingSettings
@@ -48,7 +49,6 @@ PAPER_2 = {
     "full": {"map50": 0.958, "total": 104},
 }
 RATIO = CullingSettings().survivors_ratio
-Row = dict[str, Any]
 
 
 def table_1(runs: list[Row], seconds: dict[str, dict[str, float]]) -> dict[str, Any]:
@@ -168,16 +168,9 @@ def _cells(cell: Row, full: Row, kinds: list[str]) -> list[object]:
     ]
 
 
-def _line(cells: Iterable[object]) -> str:
-    shown = [f"{c:.3g}" if isinstance(c, float) else "–" if c is None else str(c) for c in cells]
-    return "| " + " | ".join(shown) + " |"
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cache", type=Path, default=Path("build/culling-benchmark"))
-    args = parser.parse_args()
-    runs = [json.loads(line) for line in (args.cache / "runs.jsonl").read_text().splitlines()]
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    runs = open_book().rows
     seconds = json.loads((RESULTS / "first_pass.json").read_text())["seconds"]
     one, two = table_1(runs, seconds), table_2(runs, seconds, 128)
     (RESULTS / "table1.json").write_text(json.dumps(one, indent=1) + "\n")

@@ -23,6 +23,7 @@ import numpy as np
 import torch
 import yaml
 
+from benchmarks.book import markdown
 from culling_pipeline.metrics import coco_map
 from culling_pipeline.records import NightRecord
 from jobs.config import load_config
@@ -159,19 +160,6 @@ def run(data: Path, name: str, folder: Path, *, seed: int, workers: int) -> dict
     }
 
 
-def table(rows: list[dict[str, Any]]) -> str:
-    """The rows in Markdown."""
-    keys = list(dict.fromkeys(key for row in rows for key in row))
-    lines = ["| " + " | ".join(keys) + " |", "|" + "---|" * len(keys)]
-    for row in rows:
-        cells = [row.get(key) for key in keys]
-        shown = [
-            f"{c:.3f}" if isinstance(c, float) else "–" if c is None else str(c) for c in cells
-        ]
-        lines.append("| " + " | ".join(shown) + " |")
-    return "\n".join(lines) + "\n"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=lambda p: Path(p).absolute())
@@ -190,7 +178,7 @@ def main() -> None:
             print(json.dumps(rows[-1], indent=1), flush=True)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "real_footage.json").write_text(json.dumps(rows, indent=1) + "\n")
-    (RESULTS / "real_footage.md").write_text(table(rows))
+    (RESULTS / "real_footage.md").write_text(markdown(rows))
 
 
 if __name__ == "__main__":
