@@ -26,8 +26,9 @@ import torch
 from benchmarks.fleet import STUDENT
 from culling_pipeline.confidence import frame_loss
 from culling_pipeline.control import ControlPlan, ControlSlice
+from culling_pipeline.day import ConfidencePlan, IngestPlan
 from culling_pipeline.gate import GatePlan
-from culling_pipeline.ingest import ConfidencePlan, IngestPlan, ingest
+from culling_pipeline.ingest import ingest
 from culling_pipeline.parallel import Workers
 from culling_pipeline.progress import NoProgress
 from culling_pipeline.selection import Candidates, parts_of_day

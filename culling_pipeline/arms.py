@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from culling_pipeline.ingest import load_image
+from culling_pipeline.frames import load_image
 from culling_pipeline.labels import load_detections
 from culling_pipeline.records import Cost, EpochPoint, StoredFrame, TrainRecord
 from culling_pipeline.train import Sample, TrainPlan, fine_tune
@@ -19,6 +19,7 @@ from models.boxes import WeightsError
 from models.checkpoint import save_checkpoint
 from models.detector import TorchDetector
 from models.student import load_detector, meta_of
+from models.zones import NO_ZONES, Zones
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,7 @@ class TrainJob:
     out: Path
     plan: TrainPlan
     device: str
+    zones: Zones = NO_ZONES
 
 
 def run_training(
@@ -41,7 +43,8 @@ def run_training(
 ) -> TrainRecord:
     """Train a copy of the incumbent on the job's frames and write it to `job.out`."""
     labels = load_detections(job.labels)
-    samples = [Sample(load_image(job.folder, f), labels[f.id]) for f in job.frames]
+    ignored = job.zones.map() if job.zones else None
+    samples = [Sample(load_image(job.folder, f), labels[f.id], ignored) for f in job.frames]
     detector = load_detector(job.start, device=job.device).at_size(*job.size)
     course = fine_tune(detector, samples, job.plan, on_epoch=on_epoch)
     save_candidate(job.out, detector)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from culling_pipeline.ingest import load_images
+from culling_pipeline.frames import load_images
 from culling_pipeline.parallel import PooledDetector, batched_images
 from culling_pipeline.precision import clean_labels
 from culling_pipeline.progress import Advance

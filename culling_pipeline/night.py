@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from culling_pipeline import ledger
-from culling_pipeline.ingest import load_image
+from culling_pipeline.frames import load_image
 from culling_pipeline.labels import load_detections
 from culling_pipeline.parallel import Workers
 from culling_pipeline.plan import Journal, NightParts, NightPlan

@@ -8,14 +8,16 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Protocol
 
-from culling_pipeline.ingest import IngestPlan
+from culling_pipeline.day import IngestPlan
 from culling_pipeline.judge import JudgePlan
 from culling_pipeline.parallel import BuildDetector
 from culling_pipeline.progress import Progress
+from culling_pipeline.stored_day import DayOnDisk
 from culling_pipeline.strategies import Strategy
 from culling_pipeline.train import TrainPlan
 from models.classes import ClassMap
 from models.registry import ModelRegistry
+from models.zones import NO_ZONES, Zones
 from streams.base import FrameSource
 
 
@@ -55,6 +57,7 @@ class NightPlan:
     training: TrainPlan
     judging: JudgePlan
     full_size: tuple[int, int]
+    zones: Zones = NO_ZONES
     workers: int = 1
     device: str = "cpu"
     student_name: str = ""
@@ -64,7 +67,11 @@ class NightPlan:
 
 @dataclass(frozen=True, slots=True)
 class NightParts:
-    """What a night works with: where frames come from, the two detectors, and places on disk."""
+    """What a night works with: where frames come from, the two detectors, and places on disk.
+
+    With `stored_day` the frames are those of a day that was watched as it went by, and
+    `open_source` is not called.
+    """
 
     open_source: Callable[[], FrameSource]
     incumbent: Path
@@ -74,3 +81,4 @@ class NightParts:
     work: Path
     journal: Journal
     progress: Progress
+    stored_day: DayOnDisk | None = None

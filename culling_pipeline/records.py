@@ -69,13 +69,25 @@ class GateRecord(Record):
     threshold: float
 
 
+class FeedRecord(Record):
+    """How a live camera's day went: seconds it was down (not there, stalled or lost), seconds
+    nobody watched (`culling ingest` was not running), frames dropped because this machine was
+    behind, and frames not kept because its disk was full."""
+
+    down_s: float
+    unwatched_s: float
+    dropped: int
+    paused: int
+
+
 class IngestRecord(Record):
     """What went by, and which frames were kept on disk.
 
     `survivors` (by confidence loss, hardest first), `control` and `random` hold frame ids; a
     frame may be survivor and random at once, never control and anything else. `control_is` says in
     words how the control slice was set aside, `control_blocks` which stretch of time each of its
-    frames comes from. `gate` is None where every frame was scored.
+    frames comes from. `gate` is None where every frame was scored, `feed` where a
+    recording was watched and not a live camera.
     """
 
     frames_seen: int
@@ -92,6 +104,7 @@ class IngestRecord(Record):
     course: tuple[CoursePoint, ...]
     costs: tuple[Cost, ...]
     gate: GateRecord | None = None
+    feed: FeedRecord | None = None
 
 
 class Disagreement(Record):

@@ -10,16 +10,18 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from culling_pipeline.arms import TrainJob, run_training
-from culling_pipeline.ingest import ingest, load_images
+from culling_pipeline.frames import load_images
+from culling_pipeline.ingest import ingest
 from culling_pipeline.judge import judge
 from culling_pipeline.labels import as_labels, detect, load_detections, save_detections
-from culling_pipeline.parallel import Workers, batched_images
+from culling_pipeline.parallel import PooledDetector, Workers, batched_images
 from culling_pipeline.plan import NightParts, NightPlan
 from culling_pipeline.precision import disagreement
 from culling_pipeline.records import (
@@ -36,9 +38,11 @@ from culling_pipeline.records import (
 )
 from culling_pipeline.resolution import opt_resolution
 from culling_pipeline.selection import Candidates
+from culling_pipeline.stored_day import DayOnDisk
 from models.boxes import Detections
 from models.detector import TorchDetector, scaled
 from models.student import load_detector, meta_of
+from models.zones import IgnoringDetector, OpenIgnoring
 
 STUDENT_FILE = "student.npz"
 """What the student said of the stored frames, in the night's work folder …"""
@@ -69,9 +73,17 @@ class Stages:
 
     def watch_the_day(self) -> IngestRecord:
         """Student on every sampled frame; survivors, control slice and random frames stay."""
-        pool = self.workers.detector(OpenStudent(self.parts.incumbent, self.plan.device))
+        pool = self._student(self.parts.incumbent)
+        stored = self.parts.stored_day
+        record, found = self._watched(pool) if stored is None else self._collected(pool, stored)
+        self.parts.work.mkdir(parents=True, exist_ok=True, mode=0o700)
+        save_detections(self.parts.work / STUDENT_FILE, found)
+        return record
+
+    def _watched(self, pool: PooledDetector) -> tuple[IngestRecord, dict[int, Detections]]:
+        """A recording, now."""
         with self.parts.open_source() as source:
-            record, found = ingest(
+            return ingest(
                 source,
                 pool,
                 self.plan.strategy,
@@ -80,9 +92,27 @@ class Stages:
                 folder=self.parts.frames,
                 progress=self.parts.progress,
             )
-        self.parts.work.mkdir(parents=True, exist_ok=True, mode=0o700)
-        save_detections(self.parts.work / STUDENT_FILE, found)
-        return record
+
+    def _collected(
+        self, pool: PooledDetector, stored: DayOnDisk
+    ) -> tuple[IngestRecord, dict[int, Detections]]:
+        """A live camera's day, which was watched as it went by."""
+        with self.parts.progress.stage("collecting the day", None):
+            return stored.collect(
+                pool,
+                self.plan.strategy,
+                plan=self.plan.ingest,
+                n_classes=len(self.plan.classes.names),
+                model=self.parts.incumbent.name,
+                folder=self.parts.frames,
+                until=datetime.now(UTC),
+            )
+
+    def _student(self, path: Path) -> PooledDetector:
+        """A student at work in all processes; what it finds in the ignore zones does not count."""
+        return self.workers.detector(
+            OpenIgnoring(OpenStudent(path, self.plan.device), self.plan.zones)
+        )
 
     def label(self, day: IngestRecord) -> LabelRecord:
         """The teacher on what survived, on the control slice, and on the random frames."""
@@ -92,7 +122,7 @@ class Stages:
         labels: dict[int, Detections] = {}
         costs: list[Cost] = []
         total = sum(len(ids) for ids in groups.values())
-        pool = self.workers.detector(self.parts.build_teacher)
+        pool = self.workers.detector(OpenIgnoring(self.parts.build_teacher, self.plan.zones))
         with self.parts.progress.stage("asking the teacher", total) as advance:
             names = pool.class_names
             for stage, ids in groups.items():
@@ -163,7 +193,8 @@ class Stages:
             def losses_at(scale: float, positions: Sequence[int]) -> np.ndarray:
                 sized = student.at_size(*scaled(*plan.full_size, scale))
                 images = load_images(self.parts.frames, [frames[p] for p in positions])
-                found = [d for batch in batched_images(images, 8) for d in sized.predict(batch)]
+                looking = IgnoringDetector(sized, plan.zones)
+                found = [d for batch in batched_images(images, 8) for d in looking.predict(batch)]
                 advance(len(found))
                 return np.array([plan.ingest.confidence.loss_of(d) for d in found])
 
@@ -218,6 +249,7 @@ class Stages:
             out=self._candidate(arm),
             plan=self.plan.training,
             device=self.plan.device,
+            zones=self.plan.zones,
         )
 
     def _candidate(self, arm: str) -> Path:
@@ -234,7 +266,7 @@ class Stages:
         found, costs = {}, []
         with self.parts.progress.stage("judging", len(models) * len(frames)) as advance:
             for arm in models:
-                pool = self.workers.detector(OpenStudent(self._candidate(arm), self.plan.device))
+                pool = self._student(self._candidate(arm))
                 found[arm] = detect(pool, frames, self.parts.frames, advance)
                 stage = "judging" if arm == "culled" else "judging: random frames"
                 costs.append(self._cost(stage, pool.images, pool.seconds))

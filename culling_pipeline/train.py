@@ -44,10 +44,12 @@ class TrainPlan:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """One labelled frame: H×W×3 uint8 RGB, and the teacher's boxes in its pixels."""
+    """One labelled frame: H×W×3 uint8 RGB, the teacher's boxes in its pixels, and where nothing
+    is to be learned (`Zones.map`)."""
 
     image: NDArray[np.uint8]
     labels: Detections
+    ignored: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,10 +214,13 @@ def _prepare(sample: Sample, height_px: int, width_px: int) -> tuple[Tensor, dic
     image = resize(sample.image, height_px, width_px)
     factor = np.array([width_px / sample.image.shape[1], height_px / sample.image.shape[0]] * 2)
     boxes = (sample.labels.boxes_xyxy * factor).astype(np.float32)
-    return to_tensor(image), {
+    target = {
         "boxes": torch.from_numpy(boxes.reshape(-1, 4)),
         "labels": torch.from_numpy(sample.labels.labels) + 1,
     }
+    if sample.ignored is not None:
+        target["ignored"] = torch.from_numpy(sample.ignored)
+    return to_tensor(image), target
 
 
 def _augment(
@@ -227,4 +232,7 @@ def _augment(
         return sample
     boxes = target["boxes"].clone()
     boxes[:, [0, 2]] = image.shape[2] - target["boxes"][:, [2, 0]]
-    return image.flip(2), {**target, "boxes": boxes}
+    mirrored = {**target, "boxes": boxes}
+    if "ignored" in target:
+        mirrored["ignored"] = target["ignored"].flip(1)
+    return image.flip(2), mirrored

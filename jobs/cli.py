@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import signal
 import sys
 import traceback
@@ -127,6 +128,48 @@ def check(
     else:
         Console().print(findings_table(findings))
     raise typer.Exit(code)
+
+
+@app.command()
+def ingest(
+    cameras: Annotated[list[str], typer.Argument(metavar="[CAMERA]...")] = [],  # noqa: B006
+    duration: Annotated[
+        str | None, typer.Option("--for", metavar="TIME", help="Stop after 90s, 10m, 8h or 2d.")
+    ] = None,
+    frames: Annotated[
+        int | None, typer.Option(min=1, help="Stop after so many frames of each camera.")
+    ] = None,
+    config: ConfigPath = DEFAULT_CONFIG,
+    overrides: Overrides = [],  # noqa: B006
+    as_json: AsJson = False,
+) -> None:
+    """Watch cameras (all, or these), score their frames, keep what a night may need. Ctrl-C ends
+    it, and nothing is lost; `culling retrain` then trains on what was watched."""
+    from jobs.ingest import IngestService
+    from jobs.store import Store
+    from jobs.summary import feeds_table, feeds_to_dict
+
+    loaded = _load(config, overrides)
+    names = _chosen(loaded, cameras, all_cameras=not cameras)
+    logging.getLogger("streams").setLevel(logging.INFO)
+    logging.getLogger("jobs").setLevel(logging.INFO)
+    with Store(loaded.data_dir) as store:
+        service = IngestService(
+            loaded,
+            [loaded.cameras[name] for name in names],
+            store,
+            for_s=None if duration is None else _seconds(duration),
+            frames=frames,
+        )
+        try:
+            service.run()
+        finally:
+            if as_json:
+                _print_json({"cameras": feeds_to_dict(service)})
+            else:
+                Console().print(feeds_table(service))
+    errors = [watcher.error for watcher in service.watchers.values() if watcher.error]
+    raise typer.Exit(max((exit_code(error) for error in errors), default=EXIT_DONE))
 
 
 @app.command()
@@ -285,6 +328,14 @@ def schedule_show(
     for epoch, images in enumerate(course.per_epoch, start=1):
         typer.echo(f"{epoch:5d} {images:9d} {'█' * round(40 * images / samples)}")
     typer.echo(f"computation: {course.computation:.1%} of standard training")
+
+
+def _seconds(text: str) -> float:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text)
+    if found is None or float(found[1]) == 0:
+        message = f"--for {text}: must be a time such as 90s, 10m, 8h or 2d"
+        raise UsageError(message)
+    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}[found[2]]
 
 
 def _load(path: Path, overrides: Sequence[str]) -> Config:

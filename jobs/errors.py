@@ -8,6 +8,7 @@ import re
 import shutil
 from pathlib import Path
 
+from culling_pipeline.stored_day import DayInUseError
 from models.boxes import ModelError
 from streams.base import StreamError
 
@@ -42,6 +43,7 @@ EXIT_CODES: dict[type[BaseException], int] = {
     StreamError: EXIT_STREAM,
     ModelError: EXIT_MODEL,
     NightError: EXIT_NIGHT,
+    DayInUseError: EXIT_USAGE,
     OSError: EXIT_NIGHT,
     KeyboardInterrupt: EXIT_INTERRUPTED,
     Exception: EXIT_NIGHT,

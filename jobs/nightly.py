@@ -4,33 +4,30 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from datetime import UTC, date, datetime
-from importlib.metadata import PackageNotFoundError, version
+from datetime import date
 from pathlib import Path
 
 import torch
 
-from culling_pipeline.control import ControlPlan
-from culling_pipeline.gate import GatePlan
-from culling_pipeline.ingest import ConfidencePlan, EmptyDayError, IngestPlan
-from culling_pipeline.judge import JudgePlan
+from culling_pipeline.day import EmptyDayError
 from culling_pipeline.night import exhibits, run_night
 from culling_pipeline.parallel import BuildDetector
-from culling_pipeline.plan import NightParts, NightPlan
+from culling_pipeline.plan import NightParts
 from culling_pipeline.progress import Progress
 from culling_pipeline.records import NightRecord
 from culling_pipeline.report import render_report
-from culling_pipeline.strategies import STRATEGIES
+from culling_pipeline.stored_day import DayOnDisk
 from culling_pipeline.train import TrainingError
-from jobs.detectors import configured_detector, described, ensure_incumbent, full_size
-from jobs.errors import NightError, UsageError
+from jobs.days import date_of_night, stored_day
+from jobs.detectors import configured_detector, ensure_incumbent, full_size
+from jobs.errors import NightError
+from jobs.plans import night_plan, pick_device
 from jobs.settings import CameraConfig, Config
-from jobs.store import Night, NightJournal, Store
+from jobs.sources import open_camera
+from jobs.store import NightJournal, Store
 from models.boxes import ModelError
 from models.classes import ClassMap
 from models.registry import ModelRegistry
-from streams.base import FrameSource, SourceInfo
-from streams.open import open_source
 
 
 def retrain_camera(
@@ -40,15 +37,17 @@ def retrain_camera(
     store: Store,
     progress: Progress,
     fresh: bool = False,
-    today: Callable[[], date] = lambda: datetime.now(UTC).date(),
+    today: Callable[[], date] | None = None,
 ) -> NightRecord:
-    """One night for one camera: begun, or taken up again where it was cut off.
+    """One night for one camera: begun, or taken up again where it was cut off. It is the night of
+    the day that `culling ingest` watched, if there is one (`days.py`), else of the recording.
 
     Raises what its parts raise; the error is noted in the store and the incumbent stays.
     """
     camera = config.cameras[name]
     torch.set_num_threads(1)
-    with store.running_night(name, today(), settings=camera.fingerprint, fresh=fresh) as journal:
+    night_date = today() if today else date_of_night(config, name, store)
+    with store.running_night(name, night_date, settings=camera.fingerprint, fresh=fresh) as journal:
         work = config.work_dir(name, journal.night.run_id)
         _clear_other_nights(work)
         try:
@@ -72,21 +71,23 @@ def _run(
     config: Config, camera: CameraConfig, journal: NightJournal, progress: Progress
 ) -> NightRecord:
     night = journal.night
-    info = _probe(camera)
+    day = stored_day(config, camera.name, night.night_date)
+    source, height_px, width_px = _look_at(camera, day)
     device = pick_device(config.device)
-    size = full_size(info.height_px, info.width_px, max_side_px=camera.student.max_side_px)
+    size = full_size(height_px, width_px, max_side_px=camera.student.max_side_px)
     registry = ModelRegistry(config.models_root)
     registry.clear_debris(camera.name)
-    plan = night_plan(config, camera, night, source=info.location, size=size)
+    plan = night_plan(config, camera, night, source=source, size=size)
     build_teacher = configured_detector(
         camera.teacher,
         device=device,
-        size=full_size(info.height_px, info.width_px, max_side_px=camera.teacher.max_side_px),
+        size=full_size(height_px, width_px, max_side_px=camera.teacher.max_side_px),
     )
     if journal.load("label") is None:
         _check_teacher(camera, build_teacher)
     parts = NightParts(
-        open_source=lambda: _open(camera),
+        open_source=lambda: open_camera(camera),
+        stored_day=day,
         incumbent=_incumbent_of_night(journal, registry, camera, size, device, progress),
         build_teacher=build_teacher,
         registry=registry,
@@ -128,63 +129,6 @@ def _incumbent_of_night(
     return folder
 
 
-def night_plan(
-    config: Config,
-    camera: CameraConfig,
-    night: Night,
-    *,
-    source: str,
-    size: tuple[int, int],
-) -> NightPlan:
-    """The camera's settings as the science takes them."""
-    culling, training, judging = camera.culling, camera.training, camera.judging
-    confidence, control = culling.confidence, culling.control
-    strategy = STRATEGIES[culling.strategy]
-    return NightPlan(
-        camera=camera.name,
-        source=source,
-        date=night.night_date,
-        run_id=night.run_id,
-        classes=ClassMap.from_config(camera.classes),
-        strategy_name=culling.strategy,
-        strategy=strategy,
-        ingest=IngestPlan(
-            interval_s=camera.sample_interval_s,
-            survivors=culling.survivors if strategy.uses_teacher else culling.keep,
-            random=culling.keep,
-            parts=culling.parts,
-            control=ControlPlan(
-                frames=control.frames,
-                share=control.share,
-                block_s=control.block_s,
-                placement=control.placement,
-            ),
-            confidence=ConfidencePlan(**confidence.model_dump()),
-            gate=GatePlan(**culling.gate.model_dump(), min_score=camera.student.min_score),
-            seed=training.seed,
-        ),
-        keep=culling.keep,
-        student_min_score=camera.student.min_score,
-        teacher_min_score=camera.teacher.min_score,
-        teacher_min_side=camera.teacher.min_side_share,
-        find_resolution=camera.resolution.enabled,
-        resolution_threshold=camera.resolution.threshold,
-        min_scale=camera.resolution.min_scale,
-        training=training.to_plan(),
-        judging=JudgePlan(
-            compare_random=judging.compare_random and culling.strategy != "random",
-            min_gain=judging.min_gain,
-            seed=training.seed,
-        ),
-        full_size=size,
-        workers=1 if pick_device(config.device) == "cuda" else config.workers,
-        device=pick_device(config.device),
-        student_name=described(camera.student),
-        teacher_name=described(camera.teacher),
-        code_version=code_version(),
-    )
-
-
 def write_report(
     config: Config, record: NightRecord, parts: NightParts, *, student_min_score: float
 ) -> Path:
@@ -201,27 +145,14 @@ def write_report(
         raise
 
 
-def pick_device(wanted: str) -> str:
-    """`auto` takes a GPU where there is one; asking for one that is not there is an error."""
-    has_cuda = torch.cuda.is_available()
-    if wanted == "cuda" and not has_cuda:
-        message = "device: cuda is asked for, but torch finds no GPU: use auto or cpu"
-        raise UsageError(message)
-    return "cuda" if has_cuda and wanted != "cpu" else "cpu"
-
-
-def code_version() -> str:
-    """The installed version of this program."""
-    try:
-        return version("culling-pipeline")
-    except PackageNotFoundError:
-        return "unknown"
-
-
-def _open(camera: CameraConfig) -> FrameSource:
-    return open_source(camera.source, camera=camera.name)
-
-
-def _probe(camera: CameraConfig) -> SourceInfo:
-    with _open(camera) as source:
-        return source.info
+def _look_at(camera: CameraConfig, day: DayOnDisk | None) -> tuple[str, int, int]:
+    """The source as it may be shown, and its pictures' height and width in pixels."""
+    if day is None:
+        with open_camera(camera) as source:
+            info = source.info
+        return info.location, info.height_px, info.width_px
+    shape = day.shape
+    if shape is None:
+        message = f"camera {camera.name!r}: {day.folder} holds no frame yet"
+        raise NightError(message)
+    return camera.source_shown, *shape

@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import date
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self
@@ -75,6 +76,8 @@ Real = Annotated[float, BeforeValidator(_no_boolean), Field(allow_inf_nan=False)
 Share = Annotated[Real, Field(ge=0, le=1)]
 PositiveShare = Annotated[Real, Field(gt=0, le=1)]
 Positive = Annotated[Real, Field(gt=0)]
+Polygons = tuple[Annotated[tuple[tuple[Share, Share], ...], Field(min_length=3)], ...]
+"""Corners as shares of the picture's width and height, from the top left."""
 Classes = Annotated[dict[str, tuple[str, ...]], BeforeValidator(_names_by_class)]
 
 
@@ -323,10 +326,20 @@ class JudgingSettings(Section):
     min_gain: Annotated[Real, Field(ge=-1, le=1)] = 0.0
 
 
+class DiskSettings(Section):
+    """How much room frames may take, and how much is to stay free. GB are 10⁹ bytes."""
+
+    budget_gb: Positive = 50.0
+    min_free_gb: Annotated[Real, Field(ge=0)] = 1.0
+
+
 class CameraDefaults(Section):
     """Everything a camera can override."""
 
     fps: Annotated[Positive, Field(le=60)] = 1.0
+    mask: Polygons = ()
+    ignore_zones: Polygons = ()
+    disk_budget_gb: Positive | None = None
     classes: Classes = Field(default_factory=dict)
     student: StudentSettings = StudentSettings()
     teacher: TeacherSettings = TeacherSettings()
@@ -394,12 +407,17 @@ class Config(Section):
     data_dir: Path = Path("culling-data")
     workers: Annotated[Count, BeforeValidator(_cpu_count)] = "auto"  # type: ignore[assignment]
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    disk: DiskSettings = DiskSettings()
     cameras: dict[str, CameraConfig] = Field(default_factory=dict)
 
     @property
     def models_root(self) -> Path:
         """Where all cameras' model versions lie."""
         return self.data_dir / "models"
+
+    def day_dir(self, camera: str, day: date) -> Path:
+        """Where a live camera's day lies."""
+        return self.data_dir / "days" / camera / day.isoformat()
 
     def frames_dir(self, camera: str, run_id: str) -> Path:
         """Where one night's frames lie."""

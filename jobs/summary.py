@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 from rich.table import Table
@@ -12,8 +12,12 @@ from rich.table import Table
 from culling_pipeline.records import NightRecord
 from culling_pipeline.report.page import gate_words, headline
 from jobs.check import Finding
+from jobs.errors import describe
 from jobs.settings import Config
 from jobs.store import Night
+
+if TYPE_CHECKING:
+    from jobs.ingest import IngestService
 
 
 def report_path(config: Config, camera: str, run_id: str) -> Path:
@@ -101,3 +105,33 @@ def _figures(record: NightRecord) -> dict[str, str]:
     cells["in use"] = ("the new model: " if judge.promoted else "the old model: ") + judge.reason
     cells["time"] = f"{record.night_s:,.0f} s"
     return cells
+
+
+def feeds_to_dict(service: IngestService) -> dict[str, dict[str, Any]]:
+    """What each camera has given since `culling ingest` was started, for JSON."""
+    return {name: _feed(service, name) for name in service.feeds}
+
+
+def feeds_table(service: IngestService) -> Table:
+    """The same for people."""
+    table = Table(title="watched")
+    for heading in ("camera", "state", "frames", "scored", "dropped", "not stored"):
+        table.add_column(heading)
+    for name, found in feeds_to_dict(service).items():
+        counts = (found["frames_seen"], found["scored"], found["dropped"], found["paused"])
+        table.add_row(name, found["state"], *map(str, counts))
+    return table
+
+
+def _feed(service: IngestService, name: str) -> dict[str, Any]:
+    tally, watcher = service.feeds[name].tally, service.watchers[name]
+    condition = watcher.condition
+    state = "could not be read" if watcher.error else "read to its end"
+    return {
+        "state": state if condition is None else condition.state,
+        "error": None if watcher.error is None else describe(watcher.error),
+        "frames_seen": tally.seen,
+        "scored": tally.scored,
+        "dropped": tally.dropped,
+        "paused": tally.paused,
+    }

@@ -25,6 +25,9 @@ def image_losses(model: nn.Module, images: list[Tensor], targets: Targets) -> di
     For a Faster R-CNN the sum over images is torchvision's own batch loss. Other detectors
     (RetinaNet, FCOS, SSD) are run one image at a time and divided by N: the same up to how each
     of them normalises over a batch.
+
+    A target may have `ignored` (GRID×GRID bool, `zones.py`): a Faster R-CNN then takes nothing
+    from there as background. Other detectors do not heed it.
     """
     if not isinstance(model, FasterRCNN):
         return _one_at_a_time(model, images, targets)
@@ -64,6 +67,14 @@ def _rpn_losses(
     proposals, _ = rpn.filter_proposals(decoded, objectness, images.image_sizes, per_level)  # type: ignore[attr-defined]
 
     labels, matched = rpn.assign_targets_to_anchors(anchors, targets)
+    for label, boxes, target, size in zip(
+        labels,
+        anchors,
+        targets,
+        images.image_sizes,  # type: ignore[attr-defined]
+        strict=True,
+    ):
+        label[(label == 0) & _ignored(boxes, target, size)] = -1
     wanted = rpn.box_coder.encode(matched, anchors)
     positive, negative = rpn.fg_bg_sampler(labels)
     objectness, deltas = objectness.view(count, -1), deltas.view(count, -1, 4)
@@ -97,6 +108,14 @@ def _roi_losses(
 ) -> dict[str, Tensor]:
     """Class and box loss of the second stage, as in `RoIHeads.forward` and `fastrcnn_loss`."""
     proposals, _, labels, wanted = heads.select_training_samples(proposals, targets)
+    counts = [
+        (label > 0) | ~_ignored(boxes, target, size)
+        for boxes, label, target, size in zip(proposals, labels, targets, image_sizes, strict=True)
+    ]
+    proposals, labels, wanted = (
+        [of_image[mask] for of_image, mask in zip(kind, counts, strict=True)]
+        for kind in (proposals, labels, wanted)
+    )
     pooled = heads.box_roi_pool(features, proposals, image_sizes)
     logits, deltas = heads.box_predictor(heads.box_head(pooled))
     logits, deltas = logits.float(), deltas.float()
@@ -116,3 +135,16 @@ def _roi_losses(
         "loss_classifier": torch.stack(class_losses) / total,
         "loss_box_reg": torch.stack(box_losses) / total,
     }
+
+
+def _ignored(boxes: Tensor, target: dict[str, Tensor], size: tuple[int, int]) -> Tensor:
+    """Which boxes (N×4) have their centre in an ignore zone of a picture of this height and width:
+    N bool."""
+    zone = target.get("ignored")
+    if zone is None:
+        return torch.zeros(len(boxes), dtype=torch.bool, device=boxes.device)
+    cells = torch.tensor([zone.shape[1] / size[1], zone.shape[0] / size[0]], device=boxes.device)
+    place = ((boxes[:, :2] + boxes[:, 2:]) / 2 * cells).long()
+    columns = place[:, 0].clamp(0, zone.shape[1] - 1)
+    rows = place[:, 1].clamp(0, zone.shape[0] - 1)
+    return zone[rows, columns]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from culling_pipeline.confidence import frame_loss
-from culling_pipeline.ingest import load_images
+from culling_pipeline.frames import load_images
 from culling_pipeline.records import NightRecord
 from culling_pipeline.resolution import relative_mse
 from jobs.store import Store

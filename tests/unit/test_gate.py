@@ -14,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from culling_pipeline.control import ControlPlan
+from culling_pipeline.day import ConfidencePlan, IngestPlan
 from culling_pipeline.gate import (
     MAX_SKIPS,
     Calibration,
@@ -24,7 +25,7 @@ from culling_pipeline.gate import (
     differ,
     upper_bound,
 )
-from culling_pipeline.ingest import GROUP, LAG, ConfidencePlan, IngestPlan, ingest
+from culling_pipeline.ingest import GROUP, LAG, ingest
 from culling_pipeline.parallel import Images, Workers
 from culling_pipeline.progress import NoProgress
 from culling_pipeline.records import IngestRecord

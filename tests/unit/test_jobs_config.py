@@ -92,7 +92,7 @@ def test_root_file_is_the_template() -> None:
 
 def test_literals_and_defaults_match_the_code_they_configure() -> None:
     from culling_pipeline.control import ControlPlan
-    from culling_pipeline.ingest import ConfidencePlan
+    from culling_pipeline.day import ConfidencePlan
     from culling_pipeline.schedule import SCHEDULES, ScheduleOptions
     from culling_pipeline.strategies import STRATEGIES
     from culling_pipeline.train import TrainPlan

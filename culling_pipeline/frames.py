@@ -1,0 +1,46 @@
+"""Frames on disk: JPEG files with a row of what is known of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from culling_pipeline.records import StoredFrame
+
+JPEG_QUALITY = 90
+
+
+def write_image(folder: Path, name: str, image: NDArray[np.uint8]) -> int:
+    """Write an H×W×3 uint8 RGB image as JPEG, complete or not at all; its size in bytes."""
+    path, aside = folder / name, folder / f"{name}.tmp"
+    done, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    if not done:
+        message = f"{path}: the frame could not be encoded as JPEG"
+        raise ValueError(message)
+    try:
+        aside.write_bytes(data.tobytes())
+        aside.replace(path)
+    except OSError:  # a full disk: leave no half of it
+        aside.unlink(missing_ok=True)
+        raise
+    return len(data)
+
+
+def load_image(folder: Path, frame: StoredFrame) -> NDArray[np.uint8]:
+    """A stored frame: H×W×3 uint8 RGB."""
+    image = cv2.imread(str(folder / frame.path), cv2.IMREAD_COLOR)
+    if image is None:
+        message = (
+            f"{folder / frame.path}: the stored frame is gone or damaged; start the night anew"
+        )
+        raise FileNotFoundError(message)
+    return np.ascontiguousarray(image[..., ::-1])
+
+
+def load_images(folder: Path, frames: Sequence[StoredFrame]) -> Iterator[NDArray[np.uint8]]:
+    """Stored frames one after the other."""
+    return (load_image(folder, frame) for frame in frames)

@@ -1,0 +1,214 @@
+"""A live camera's day on disk: the frames that may be needed, and a journal of all that was seen.
+
+    FOLDER/journal.jsonl      one line a sampled frame, one an event, in the order they came
+    FOLDER/frames/NNNNNN.jpg  what is stored
+
+A frame's picture is written first, then its line, and only then the pictures that may go for it are
+deleted. So a day that was cut off anywhere is whole: it is told again from its journal (the draws
+are seeded, so they fall as before), pictures without a line are deleted, lines without a picture
+count as seen and not stored, and half a last line is cut off.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any, Self
+
+from culling_pipeline.control import SHORT_S
+from culling_pipeline.day import Day, IngestPlan
+from culling_pipeline.frames import write_image
+from culling_pipeline.ingest import with_own_detections
+from culling_pipeline.parallel import PooledDetector
+from culling_pipeline.records import Cost, IngestRecord
+from culling_pipeline.story import (
+    FRAMES,
+    JOURNAL,
+    DayClock,
+    Event,
+    Story,
+    as_line,
+    first_shape,
+    tell,
+)
+from culling_pipeline.strategies import Strategy
+from models.boxes import Detections
+from streams.base import Frame
+
+
+class DayInUseError(Exception):
+    """Another process is writing this day."""
+
+
+class StoredDay:
+    """A day that is being written. Close it, or leave its `with` block; it can be opened again."""
+
+    def __init__(self, folder: Path, plan: IngestPlan, *, n_classes: int, clock: DayClock) -> None:
+        self.folder, self.clock = folder, clock
+        (folder / FRAMES).mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._file = _locked(folder / JOURNAL)
+        try:
+            story = tell(folder, plan, n_classes=n_classes, duration_s=clock.duration_s)
+            self.day = story.day
+            self._file.truncate(story.end)
+            self._file.seek(story.end)
+            _tidy(folder / FRAMES, self.day)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Everything on disk; closing twice is harmless."""
+        if not self._file.closed:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+
+    @property
+    def bytes(self) -> int:
+        """What the stored pictures take."""
+        return sum(entry.stat().st_size for entry in os.scandir(self.folder / FRAMES))
+
+    def take(
+        self,
+        frame: Frame,
+        detections: Detections,
+        *,
+        scored: bool,
+        model: str,
+        seconds: float = 0.0,
+    ) -> bool:
+        """Note one frame, whose time is made the day's; whether it was stored. `seconds` is what
+        scoring it took.
+
+        An `OSError` leaves the day on disk as it was, but this object beside it: open it again.
+        """
+        timed = Frame(
+            frame.image, self.clock.seconds(frame.wall_time), frame.wall_time, frame.camera
+        )
+        seen = self.day.look(timed, detections, scored=scored, model=model)
+        admitted = self.day.admit(seen)
+        if admitted.stored:
+            path = self.day.frames[admitted.frame_id].path
+            write_image(self.folder / FRAMES, path, frame.image)
+        whole = admitted.stored or self.day.plan.confidence.standardise
+        self._append(as_line(seen, with_detections=whole) | {"s": round(seconds, 6)})
+        self.day.unlink(admitted.freed)
+        return admitted.stored
+
+    def note(self, event: Event, at: datetime, **more: Any) -> None:
+        """Write down something that happened to the camera or to this machine."""
+        self._append({"event": event, "at": at.isoformat(), **more})
+
+    def give_up(self, frame_ids: list[int], at: datetime) -> None:
+        """Delete these stored frames to make room."""
+        gone = [i for i in frame_ids if self.day.forget(i) is not None]
+        if gone:
+            self.note("gone", at, ids=gone)
+            self.day.unlink(gone)
+
+    def _append(self, content: Mapping[str, Any]) -> None:
+        self._file.write(json.dumps(content, separators=(",", ":")).encode() + b"\n")
+        self._file.flush()
+
+
+def _locked(path: Path) -> IO[bytes]:
+    file = path.open("ab+")
+    path.chmod(0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        message = f"{path.parent}: another process is writing this day: end it first"
+        raise DayInUseError(message) from error
+    return file
+
+
+def _tidy(folder: Path, day: Day) -> None:
+    """Make the pictures and the story fit each other."""
+    wanted = {frame.path: i for i, frame in day.frames.items()}
+    there = {entry.name for entry in os.scandir(folder) if entry.stat().st_size > 0}
+    for name in {entry.name for entry in os.scandir(folder)} - (wanted.keys() & there):
+        (folder / name).unlink()
+    for name in wanted.keys() - there:
+        day.forget(wanted[name])
+
+
+@dataclass(frozen=True, slots=True)
+class DayOnDisk:
+    """Where a stored day lies, and which day it is."""
+
+    folder: Path
+    clock: DayClock
+
+    @property
+    def shape(self) -> tuple[int, int] | None:
+        """Height and width of the first frame in pixels, if there is one."""
+        return first_shape(self.folder)
+
+    def collect(
+        self,
+        pool: PooledDetector,
+        strategy: Strategy,
+        *,
+        plan: IngestPlan,
+        n_classes: int,
+        model: str,
+        folder: Path,
+        until: datetime,
+    ) -> tuple[IngestRecord, dict[int, Detections]]:
+        """What `ingest` gives of a recording, of the day as it is up to now: it may go on being
+        written. Pictures are linked into `folder`, not copied. Frames that another student than
+        version `model` scored, or none, are scored by `pool`."""
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True, mode=0o700)
+        try:
+            story = self._story(plan, n_classes)
+            day = story.day
+            _link_all(day, self.folder / FRAMES, folder)
+            cost = Cost(stage="student scoring", images=story.scored, seconds=story.seconds)
+            feed = story.feed(self.clock, until)
+            record = day.record(strategy, cost, gate=story.gate, feed=feed)
+            others = {i for i, made_by in day.models.items() if made_by != model}
+            return with_own_detections(day, record, pool, others | day.inherited)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    def _story(self, plan: IngestPlan, n_classes: int) -> Story:
+        """A day watched for less than an hour is told as what it is: a short recording, whose last
+        stretch is the control slice (`control.py`)."""
+        whole = tell(self.folder, plan, n_classes=n_classes, duration_s=self.clock.duration_s)
+        if whole.first is None or whole.span_s >= SHORT_S:
+            return whole
+        return tell(
+            self.folder,
+            plan,
+            n_classes=n_classes,
+            duration_s=whole.span_s + plan.interval_s,
+            start_s=self.clock.seconds(whole.first),
+        )
+
+
+def _link_all(day: Day, here: Path, there: Path) -> None:
+    """Link the day's pictures; those that are not there (any more) are struck off."""
+    for frame in list(day.frames.values()):
+        try:
+            os.link(here / frame.path, there / frame.path)
+        except FileNotFoundError:
+            day.forget(frame.id)
+        except OSError:  # another file system, or one without links
+            shutil.copyfile(here / frame.path, there / frame.path)
+    day.folder = there

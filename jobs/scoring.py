@@ -1,0 +1,135 @@
+"""Students at work for all cameras at once: frames of cameras that have the same student and the
+same size of picture are scored in one batch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.boxes import Detections
+from models.checkpoint import META_FILE, load_meta
+from models.detector import TorchDetector
+from models.student import load_detector
+
+BATCH = 8
+MAX_WAIT_S = 2.0
+"""So long a frame waits at most for others to be scored with it."""
+
+_Ticket = TypeVar("_Ticket")
+
+
+@dataclass(frozen=True, slots=True)
+class Student:
+    """A version of a camera's student; `kind` is the same for all with the same weights."""
+
+    version: str
+    kind: str
+    detector: TorchDetector
+
+
+class Students:
+    """The detectors in use, one for all versions with the same weights."""
+
+    def __init__(self, device: str) -> None:
+        self._device = device
+        self._opened: dict[str, TorchDetector] = {}
+
+    def open(self, folder: Path) -> Student:
+        """The student whose version lies in `folder`."""
+        files = sorted(path for path in folder.iterdir() if path.name != META_FILE)
+        spec = load_meta(folder)["spec"]  # the size that it works at is part of what it is
+        digest = hashlib.sha256(json.dumps(spec, sort_keys=True).encode())
+        for path in files:
+            digest.update(path.read_bytes())
+        kind = digest.hexdigest()
+        if kind not in self._opened:
+            self._opened[kind] = load_detector(folder, device=self._device)
+        return Student(folder.name, kind, self._opened[kind])
+
+    def keep_only(self, kinds: set[str]) -> None:
+        """Let go of all others: students change every night."""
+        self._opened = {k: d for k, d in self._opened.items() if k in kinds}
+
+
+@dataclass(slots=True)
+class _Batch(Generic[_Ticket]):
+    student: Student
+    began_s: float
+    images: list[NDArray[np.uint8]] = field(default_factory=list)
+    tickets: list[_Ticket] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Scored(Generic[_Ticket]):
+    """What came of one image, and its share of the seconds that its batch took."""
+
+    ticket: _Ticket
+    found: Detections
+    seconds: float
+
+
+class Scorer(Generic[_Ticket]):
+    """Gathers images into batches and scores them in `threads` threads, one core each."""
+
+    def __init__(self, threads: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="score")
+        self._room = 2 * threads
+        self._clock = clock
+        self._gathering: dict[tuple[str, tuple[int, ...]], _Batch[_Ticket]] = {}
+        self._under_way: list[Future[list[Scored[_Ticket]]]] = []
+
+    def close(self) -> None:
+        """Forget what has not begun."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether to wait for results before giving more."""
+        return len(self._under_way) >= self._room
+
+    def add(self, student: Student, image: NDArray[np.uint8], ticket: _Ticket) -> None:
+        """Have an image (H×W×3 uint8 RGB) scored, soon."""
+        key = (student.kind, image.shape)
+        batch = self._gathering.setdefault(key, _Batch(student, self._clock()))
+        batch.images.append(image)
+        batch.tickets.append(ticket)
+        if len(batch.images) >= BATCH:
+            self._start(key)
+
+    def collect(self, *, flush: bool = False) -> list[Scored[_Ticket]]:
+        """What has been scored since the last call; with `flush`, all that was added."""
+        for key, batch in list(self._gathering.items()):
+            if flush or self._clock() - batch.began_s >= MAX_WAIT_S:
+                self._start(key)
+        done = [f for f in self._under_way if flush or f.done()]
+        self._under_way = [f for f in self._under_way if f not in done]
+        return [scored for future in done for scored in future.result()]
+
+    def wait(self) -> None:
+        """Until the oldest batch under way is done."""
+        if self._under_way:
+            self._under_way[0].exception()
+
+    def _start(self, key: tuple[str, tuple[int, ...]]) -> None:
+        batch = self._gathering.pop(key)
+        self._under_way.append(self._pool.submit(_score, batch))
+
+
+def _score(batch: _Batch[_Ticket]) -> list[Scored[_Ticket]]:
+    began = time.perf_counter()
+    found = _predict(batch.student.detector, batch.images)
+    seconds = (time.perf_counter() - began) / len(found)
+    return [Scored(t, d, seconds) for t, d in zip(batch.tickets, found, strict=True)]
+
+
+def _predict(detector: TorchDetector, images: Sequence[NDArray[np.uint8]]) -> list[Detections]:
+    return detector.predict(list(images))

@@ -1,0 +1,102 @@
+"""One camera's frames, brought to the service by a thread of their own."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+
+from jobs.errors import describe
+from jobs.settings import CameraConfig
+from jobs.sources import open_camera
+from streams.base import Frame, FrameSource
+from streams.live import LiveCounts, LiveSource
+from streams.mask import MaskedSource
+from streams.options import LiveOptions
+from streams.sampler import Sampler
+
+logger = logging.getLogger(__name__)
+
+Inbox = queue.Queue["Frame"]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How a live camera is: a state of `streams.health`, since when, why, and what it has been
+    through."""
+
+    state: str
+    since: datetime
+    reason: str
+    counts: LiveCounts
+
+
+class Watcher(threading.Thread):
+    """Reads a camera until it ends, `limit` frames came, or it is stopped.
+
+    It waits while the inbox is full: a recording is read as fast as it is scored, and a live source
+    drops frames meanwhile and counts them.
+    """
+
+    def __init__(
+        self, camera: CameraConfig, inbox: Inbox, live: LiveOptions, *, limit: int | None
+    ) -> None:
+        super().__init__(name=f"watch-{camera.name}", daemon=True)
+        self.camera = camera
+        self.error: Exception | None = None
+        self.ended = False
+        self._inbox, self._live, self._limit = inbox, live, limit
+        self._stopping = threading.Event()
+        self._source: FrameSource | None = None
+
+    def run(self) -> None:
+        try:
+            with open_camera(self.camera, live=self._live) as source:
+                self._source = source
+                self._read(source)
+        except Exception as error:  # a thread's border: one camera must not stop the others
+            if not self._stopping.is_set():
+                logger.warning("%s", describe(error))
+                self.error = error
+        finally:
+            self.ended = True
+
+    def _read(self, source: FrameSource) -> None:
+        frames = source.frames(Sampler(self.camera.sample_interval_s))
+        for frame in islice(frames, self._limit):
+            if not self._hand_over(frame):
+                return
+
+    def _hand_over(self, frame: Frame) -> bool:
+        while not self._stopping.is_set():
+            try:
+                self._inbox.put(frame, timeout=0.2)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def stop(self) -> None:
+        """Come to an end soon; the source's own threads end with their reads."""
+        self._stopping.set()
+        live = self._live_source
+        if live is not None:
+            threading.Thread(target=live.close, daemon=True).start()
+
+    @property
+    def condition(self) -> Condition | None:
+        """How the camera is; None for a recording, or before the source is open."""
+        live = self._live_source
+        if live is None:
+            return None
+        health = live.health
+        return Condition(health.state.value, health.since, health.reason, live.counts)
+
+    @property
+    def _live_source(self) -> LiveSource | None:
+        source = self._source
+        inner = source.source if isinstance(source, MaskedSource) else source
+        return inner if isinstance(inner, LiveSource) else None

@@ -1,0 +1,50 @@
+"""Privacy masks: parts of a camera's picture that nobody is to see, blackened first of all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.base import Frame, FrameSource, SourceInfo
+from streams.sampler import Sampler
+
+Polygon = Sequence[tuple[float, float]]
+"""Corners as shares of the picture's width and height, 0…1 from the top left."""
+
+
+def covered(polygons: Sequence[Polygon], height_px: int, width_px: int) -> NDArray[np.bool_]:
+    """Which pixels the polygons cover (H×W bool), those their edges touch included."""
+    canvas = np.zeros((height_px, width_px), np.uint8)
+    for polygon in polygons:
+        corners = np.array(polygon, np.float64) * (width_px, height_px)
+        cv2.fillPoly(canvas, [np.floor(corners).astype(np.int32)], 1)
+    return canvas.astype(bool)
+
+
+class MaskedSource(FrameSource):
+    """A source whose frames are black where the polygons are, whatever their size."""
+
+    def __init__(self, source: FrameSource, polygons: Sequence[Polygon]) -> None:
+        self.source = source
+        self._polygons = polygons
+        self._mask = np.zeros((0, 0), bool)
+
+    @property
+    def info(self) -> SourceInfo:
+        return self.source.info
+
+    def frames(self, sampler: Sampler | None = None) -> Iterator[Frame]:
+        for frame in self.source.frames(sampler):
+            height_px, width_px = frame.image.shape[:2]
+            if self._mask.shape != (height_px, width_px):
+                self._mask = covered(self._polygons, height_px, width_px)
+            image = frame.image.copy()
+            image[self._mask] = 0
+            yield replace(frame, image=image)
+
+    def close(self) -> None:
+        self.source.close()
