@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from culling_pipeline.confidence import Reduce, frame_loss, standardised_losses
 from culling_pipeline.control import ControlPlan, ControlSlice
-from culling_pipeline.frames import write_image
+from culling_pipeline.frames import frame_name, write_image
 from culling_pipeline.gate import GatePlan
 from culling_pipeline.records import (
     Cost,
@@ -170,7 +170,7 @@ class Day:
                 self.inherited.add(frame_id)
             self.frames[frame_id] = StoredFrame(
                 id=frame_id,
-                path=f"{frame_id:06d}.jpg",
+                path=frame_name(frame_id),
                 time_s=seen.time_s,
                 wall_time=seen.wall_time,
                 part=part,
@@ -201,7 +201,7 @@ class Day:
     def unlink(self, frame_ids: Sequence[int]) -> None:
         """Delete these frames' pictures."""
         for frame_id in frame_ids:
-            (self.folder / f"{frame_id:06d}.jpg").unlink(missing_ok=True)
+            (self.folder / frame_name(frame_id)).unlink(missing_ok=True)
 
     @property
     def control_ids(self) -> set[int]:

@@ -14,6 +14,11 @@ from culling_pipeline.records import StoredFrame
 JPEG_QUALITY = 90
 
 
+def frame_name(frame_id: int) -> str:
+    """The name of a frame's file."""
+    return f"{frame_id:06d}.jpg"
+
+
 def write_image(folder: Path, name: str, image: NDArray[np.uint8]) -> int:
     """Write an H×W×3 uint8 RGB image as JPEG, complete or not at all; its size in bytes."""
     path, aside = folder / name, folder / f"{name}.tmp"

@@ -3,10 +3,11 @@
     FOLDER/journal.jsonl      one line a sampled frame, one an event, in the order they came
     FOLDER/frames/NNNNNN.jpg  what is stored
 
-A frame's picture is written first, then its line, and only then the pictures that may go for it are
-deleted. So a day that was cut off anywhere is whole: it is told again from its journal (the draws
-are seeded, so they fall as before), pictures without a line are deleted, lines without a picture
-count as seen and not stored, and half a last line is cut off.
+In a day's first hour all frames are stored, later those that a night may need. A frame's picture is
+written first, then its line, and only then the pictures that may go for it are deleted. So a day
+that was cut off anywhere is whole: it is told again from its journal (the draws are seeded, so they
+fall as before), pictures without a line are deleted, lines without a picture count as seen and not
+stored, and half a last line is cut off.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import IO, Any, Self
 
 from culling_pipeline.control import SHORT_S
 from culling_pipeline.day import Day, IngestPlan
-from culling_pipeline.frames import write_image
+from culling_pipeline.frames import frame_name, write_image
 from culling_pipeline.ingest import with_own_detections
 from culling_pipeline.parallel import PooledDetector
 from culling_pipeline.records import Cost, IngestRecord
@@ -55,10 +56,11 @@ class StoredDay:
         self._file = _locked(folder / JOURNAL)
         try:
             story = tell(folder, plan, n_classes=n_classes, duration_s=clock.duration_s)
-            self.day = story.day
+            self.day, self._early = story.day, story.is_short
+            self._first, self.last = story.first, story.last
             self._file.truncate(story.end)
             self._file.seek(story.end)
-            _tidy(folder / FRAMES, self.day)
+            _tidy(folder / FRAMES, self.day, everything=self._early)
         except BaseException:
             self._file.close()
             raise
@@ -100,13 +102,24 @@ class StoredDay:
         )
         seen = self.day.look(timed, detections, scored=scored, model=model)
         admitted = self.day.admit(seen)
-        if admitted.stored:
-            path = self.day.frames[admitted.frame_id].path
-            write_image(self.folder / FRAMES, path, frame.image)
-        whole = admitted.stored or self.day.plan.confidence.standardise
+        self._first, self.last = self._first or frame.wall_time, frame.wall_time
+        self._end_of_early_hour(frame.wall_time)
+        stored = admitted.stored or self._early
+        if stored:
+            write_image(self.folder / FRAMES, frame_name(admitted.frame_id), frame.image)
+        whole = stored or self.day.plan.confidence.standardise
         self._append(as_line(seen, with_detections=whole) | {"s": round(seconds, 6)})
-        self.day.unlink(admitted.freed)
-        return admitted.stored
+        if not self._early:
+            self.day.unlink(admitted.freed)
+        return stored
+
+    def _end_of_early_hour(self, now: datetime) -> None:
+        """In a day's first hour everything is stored: it may be all that is watched, and then it is
+        told as a short recording (`DayOnDisk`), whose frames are not those of a long day."""
+        if self._early and self._first is not None:
+            self._early = now.timestamp() - self._first.timestamp() < SHORT_S
+            if not self._early:
+                _tidy(self.folder / FRAMES, self.day)
 
     def note(self, event: Event, at: datetime, **more: Any) -> None:
         """Write down something that happened to the camera or to this machine."""
@@ -136,11 +149,13 @@ def _locked(path: Path) -> IO[bytes]:
     return file
 
 
-def _tidy(folder: Path, day: Day) -> None:
-    """Make the pictures and the story fit each other."""
+def _tidy(folder: Path, day: Day, *, everything: bool = False) -> None:
+    """Make the pictures and the story fit each other; with `everything`, all frames of the story
+    may stay."""
     wanted = {frame.path: i for i, frame in day.frames.items()}
+    welcome = {frame_name(i) for i in range(len(day.losses))} if everything else set(wanted)
     there = {entry.name for entry in os.scandir(folder) if entry.stat().st_size > 0}
-    for name in {entry.name for entry in os.scandir(folder)} - (wanted.keys() & there):
+    for name in {entry.name for entry in os.scandir(folder)} - (welcome & there):
         (folder / name).unlink()
     for name in wanted.keys() - there:
         day.forget(wanted[name])
@@ -191,7 +206,7 @@ class DayOnDisk:
         """A day watched for less than an hour is told as what it is: a short recording, whose last
         stretch is the control slice (`control.py`)."""
         whole = tell(self.folder, plan, n_classes=n_classes, duration_s=self.clock.duration_s)
-        if whole.first is None or whole.span_s >= SHORT_S:
+        if whole.first is None or not whole.is_short:
             return whole
         return tell(
             self.folder,

@@ -15,6 +15,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
+from culling_pipeline.control import SHORT_S
 from culling_pipeline.day import Day, IngestPlan, Seen
 from culling_pipeline.records import FeedRecord, GateRecord
 from models.boxes import Detections
@@ -81,6 +82,11 @@ class Story:
         if self.first is None or self.last is None:
             return 0.0
         return self.last.timestamp() - self.first.timestamp()
+
+    @property
+    def is_short(self) -> bool:
+        """Whether what was seen is too short to have a control slice of whole blocks of time."""
+        return self.span_s < SHORT_S
 
     def feed(self, clock: DayClock, until: datetime) -> FeedRecord:
         """How the day went up to this moment."""

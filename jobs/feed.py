@@ -86,6 +86,13 @@ class Feed:
         """Whether frames have to be settled before more may arrive."""
         return len(self._waiting) >= LAG_FRAMES
 
+    def has_seen(self, frame: Frame) -> bool:
+        """Whether a frame of a recording is in the journal already, from a watching before."""
+        if not self._floor.may_write:
+            return False
+        last = self._day_of(frame.wall_time).last
+        return last is not None and frame.wall_time <= last
+
     def arrive(self, frame: Frame) -> Waiting:
         """Take a frame in; whether it is to be scored is its `decision.score`."""
         if self.student is None:

@@ -96,6 +96,8 @@ class IngestService:
 
     def _take(self, frame: Frame) -> None:
         feed = self.feeds[frame.camera]
+        if not self.watchers[frame.camera].is_live and feed.has_seen(frame):
+            return
         while feed.is_full:
             self._scorer.wait()
             self._hand_out(self._scorer.collect(flush=True))

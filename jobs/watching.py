@@ -87,6 +87,11 @@ class Watcher(threading.Thread):
             threading.Thread(target=live.close, daemon=True).start()
 
     @property
+    def is_live(self) -> bool:
+        """Whether the camera never ends; known once the source is open."""
+        return self._live_source is not None
+
+    @property
     def condition(self) -> Condition | None:
         """How the camera is; None for a recording, or before the source is open."""
         live = self._live_source

@@ -127,7 +127,7 @@ def _roi_losses(
     ):
         class_losses.append(functional.cross_entropy(scores, label, reduction="sum"))
         at = torch.where(label > 0)[0]
-        own = moves.view(len(label), -1, 4)[at, label[at]]
+        own = moves.view(len(label), scores.shape[1], 4)[at, label[at]]
         box_losses.append(
             functional.smooth_l1_loss(own, target[at], beta=_SMOOTH_L1_BETA, reduction="sum")
         )

@@ -1,6 +1,11 @@
-"""The undisturbed tiny night that others are compared with; made once for all tests."""
+"""What several integration tests need: an undisturbed tiny night, made once, and a small disk."""
 
 from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -14,3 +19,18 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> DoneNight:
     given_up.mkdir(parents=True)
     (given_up / "student.npz").write_bytes(b"left by a night nobody took up again")
     return DoneNight(config, run_tiny_night(config))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 2 MB in memory, as `data`."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small disk needs root")
+    disk = tmp_path / "data"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "culling-test", str(disk)]
+    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if mounted.returncode != 0:
+        pytest.skip(f"no small disk can be mounted here: {mounted.stderr.strip()}")
+    yield disk
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)

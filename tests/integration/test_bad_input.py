@@ -4,11 +4,8 @@ half-written."""
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import shutil
-import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +24,7 @@ from tests.integration.tiny import (
     SETTINGS,
     culling,
     debris,
+    make_room,
     stages_of,
     with_settings,
     write_config,
@@ -164,26 +162,6 @@ def test_a_config_error_names_key_value_and_rule(
     assert done.stderr.splitlines() == [expected]
     assert (done.returncode, done.stdout) == (2, "")
     assert not (tmp_path / "data").exists()
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 2 MB in memory, as `data`."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small disk needs root")
-    disk = tmp_path / "data"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "culling-test", str(disk)]
-    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if mounted.returncode != 0:
-        pytest.skip(f"no small disk can be mounted here: {mounted.stderr.strip()}")
-    yield disk
-    subprocess.run(["umount", "--lazy", str(disk)], check=True)
-
-
-def make_room(disk: Path, mib: int) -> None:
-    options = f"remount,size={mib}m"
-    subprocess.run(["mount", "-o", options, str(disk)], check=True)
 
 
 def test_a_full_disk_is_named_and_with_room_the_night_goes_on(

@@ -104,3 +104,9 @@ def stages_of(data_dir: Path, night_id: int = 1) -> dict[str, datetime]:
 def debris(data_dir: Path) -> list[Path]:
     """Half-written files and folders, and the work of nights that are over."""
     return [*data_dir.rglob("*.tmp"), *data_dir.glob("work/*/*")]
+
+
+def make_room(disk: Path, mib: int) -> None:
+    """Make the fixture `small_disk` so many MiB large."""
+    options = f"remount,size={mib}m"
+    subprocess.run(["mount", "-o", options, str(disk)], check=True)

@@ -1,0 +1,272 @@
+"""A live camera's day on disk: told again from its journal, whatever happened to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from culling_pipeline.control import ControlPlan
+from culling_pipeline.day import ConfidencePlan, IngestPlan
+from culling_pipeline.gate import GatePlan
+from culling_pipeline.parallel import Workers
+from culling_pipeline.records import IngestRecord
+from culling_pipeline.stored_day import DayInUseError, DayOnDisk, StoredDay
+from culling_pipeline.story import FRAMES, JOURNAL, DayClock, tell
+from culling_pipeline.strategies import STRATEGIES
+from models.boxes import Detections
+from streams.base import Frame
+
+CLOCK = DayClock.on(date(2026, 11, 21))
+PLAN = IngestPlan(
+    interval_s=60.0,
+    survivors=6,
+    random=4,
+    parts=3,
+    control=ControlPlan(frames=12, block_s=600),
+    confidence=ConfidencePlan(),
+    gate=GatePlan(),
+    seed=3,
+)
+
+
+def at(seconds: float) -> datetime:
+    return (CLOCK.midnight + timedelta(seconds=seconds)).astimezone(UTC)
+
+
+def found(score: float) -> Detections:
+    box = np.array([[1, 2, 9, 11]], np.float32)
+    return Detections(box, np.array([score], np.float32), np.zeros(1, np.int64))
+
+
+def frames(start_s: float, count: int, step_s: float = 60.0) -> Iterator[tuple[Frame, Detections]]:
+    """A grey frame every `step_s`, of which the student is more or less sure."""
+    for k in range(count):
+        moment = start_s + k * step_s
+        rng = np.random.default_rng(round(moment))
+        image = np.full((12, 16, 3), rng.integers(256), np.uint8)
+        yield Frame(image, 0.0, at(moment), "yard"), found(float(rng.uniform(0.3, 0.99)))
+
+
+def open_day(folder: Path, plan: IngestPlan = PLAN) -> StoredDay:
+    return StoredDay(folder, plan, n_classes=1, clock=CLOCK)
+
+
+def watch(day: StoredDay, start_s: float, count: int, **more: float) -> None:
+    for frame, detections in frames(start_s, count, **more):
+        day.take(frame, detections, scored=True, model="v1", seconds=0.5)
+
+
+def pictures(folder: Path) -> set[str]:
+    return {path.name for path in (folder / FRAMES).iterdir()}
+
+
+def facts(day: StoredDay) -> object:
+    known = day.day
+    return known.losses, known.walls, known.frames, sorted(known.control_ids), known.models
+
+
+def test_a_day_closed_and_opened_again_is_the_day_it_was(tmp_path: Path) -> None:
+    with open_day(tmp_path / "whole") as whole:
+        watch(whole, 0, 300)
+        one = facts(whole)
+    for part in range(3):
+        with open_day(tmp_path / "parts") as day:
+            watch(day, part * 6000, 100)
+            other = facts(day)
+    assert one == other
+    assert pictures(tmp_path / "whole") == pictures(tmp_path / "parts")
+    assert pictures(tmp_path / "parts") == {f.path for f in day.day.frames.values()}
+    kept = whole.day.found[max(whole.day.found)]
+    again = tell(tmp_path / "whole", PLAN, n_classes=1, duration_s=CLOCK.duration_s).day
+    assert np.array_equal(again.found[max(again.found)].boxes_xyxy, kept.boxes_xyxy)
+    assert np.array_equal(again.found[max(again.found)].scores, kept.scores)
+
+
+@pytest.mark.parametrize("cut", [1, 30, 200, 999])
+def test_a_day_cut_off_in_the_middle_of_a_write_is_whole(tmp_path: Path, cut: int) -> None:
+    with open_day(tmp_path) as day:
+        watch(day, 0, 120)
+    journal = tmp_path / JOURNAL
+    content = journal.read_bytes()
+    journal.write_bytes(content[:-cut])
+    (tmp_path / FRAMES / "000999.jpg").write_bytes(b"its line was never written")
+    (tmp_path / FRAMES / "000001.jpg.tmp").write_bytes(b"half")
+    lines = content[:-cut].count(b"\n")
+    with open_day(tmp_path) as again:
+        assert len(again.day.losses) == lines
+        assert pictures(tmp_path) == {f.path for f in again.day.frames.values()}
+        watch(again, lines * 60, 5)
+    with open_day(tmp_path) as third:
+        assert len(third.day.losses) == lines + 5
+
+
+def test_a_picture_that_power_loss_left_empty_counts_as_not_stored(tmp_path: Path) -> None:
+    with open_day(tmp_path) as day:
+        watch(day, 0, 120)
+        lost = min(day.day.frames)
+    (tmp_path / FRAMES / f"{lost:06d}.jpg").write_bytes(b"")
+    with open_day(tmp_path) as again:
+        assert lost not in again.day.frames
+        assert len(again.day.losses) == 120
+
+
+def test_two_processes_cannot_write_one_day(tmp_path: Path) -> None:
+    with open_day(tmp_path), pytest.raises(DayInUseError, match="another process"):
+        open_day(tmp_path)
+    open_day(tmp_path).close()
+
+
+def test_a_full_disk_leaves_the_day_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_day(tmp_path) as day:
+        watch(day, 0, 90)
+    before = pictures(tmp_path)
+    with monkeypatch.context() as patched:
+
+        def full(self: Path, data: bytes) -> int:
+            self.open("wb").close()
+            raise OSError(28, "No space left on device", str(self))
+
+        patched.setattr(Path, "write_bytes", full)
+        with open_day(tmp_path) as day, pytest.raises(OSError, match="No space"):
+            watch(day, 90 * 60, 40)
+    with open_day(tmp_path) as again:
+        assert pictures(tmp_path) == {f.path for f in again.day.frames.values()}
+        assert len(again.day.losses) >= 90
+        assert before & pictures(tmp_path)
+
+
+def test_all_of_the_first_hour_is_there_and_not_much_of_the_second(tmp_path: Path) -> None:
+    with open_day(tmp_path) as day:
+        watch(day, 0, 59)
+        assert len(pictures(tmp_path)) == 59
+        watch(day, 59 * 60, 60)
+        assert pictures(tmp_path) == {f.path for f in day.day.frames.values()}
+        assert len(pictures(tmp_path)) < 40
+
+
+def test_frames_given_up_stay_away(tmp_path: Path) -> None:
+    with open_day(tmp_path) as day:
+        watch(day, 0, 60)
+        gone = sorted(day.day.frames)[:5]
+        day.give_up(gone, at(4000))
+        assert not {f"{i:06d}.jpg" for i in gone} & pictures(tmp_path)
+    with open_day(tmp_path) as again:
+        assert not set(gone) & set(again.day.frames)
+
+
+def collect(folder: Path, into: Path, *, model: str = "v1", until: datetime) -> IngestRecord:
+    class Unasked:
+        class_names = ("person",)
+        asked = 0
+
+        def predict(self, images: list[np.ndarray]) -> list[Detections]:
+            Unasked.asked += len(images)
+            return [found(0.5) for _ in images]
+
+    with Workers(1) as workers:
+        record, own = DayOnDisk(folder, CLOCK).collect(
+            workers.detector(Unasked),
+            STRATEGIES["strata"],
+            plan=PLAN,
+            n_classes=1,
+            model=model,
+            folder=into,
+            until=until,
+        )
+    assert set(own) == {f.id for f in record.frames}
+    assert Unasked.asked == (0 if model == "v1" else len(record.frames))
+    return record
+
+
+def test_a_night_collects_the_day_and_leaves_it_as_it_is(tmp_path: Path) -> None:
+    with open_day(tmp_path / "day") as day:
+        day.note("start", at(0))
+        watch(day, 0, 1440)
+        before = pictures(tmp_path / "day")
+        record = collect(tmp_path / "day", tmp_path / "night", until=at(86_400))
+        assert {p.name for p in (tmp_path / "night").iterdir()} == {f.path for f in record.frames}
+        assert pictures(tmp_path / "day") == before
+    assert record.frames_seen == 1440
+    assert len(record.survivors) == 6
+    assert len(record.control) == 12
+    assert record.costs[0].seconds == pytest.approx(720)
+    assert record.feed is not None
+    assert record.feed.unwatched_s == 0
+
+
+def test_frames_another_student_scored_are_scored_again(tmp_path: Path) -> None:
+    with open_day(tmp_path / "day") as day:
+        watch(day, 0, 1440)
+    collect(tmp_path / "day", tmp_path / "night", model="v2", until=at(86_400))
+
+
+def test_ten_minutes_are_a_short_recording_with_a_control_slice(tmp_path: Path) -> None:
+    with open_day(tmp_path / "day") as day:
+        watch(day, 50_000, 60, step_s=6.0)
+    with open_day(tmp_path / "day") as day:
+        watch(day, 50_360, 40, step_s=6.0)
+    assert len(pictures(tmp_path / "day")) == 100
+    record = collect(tmp_path / "day", tmp_path / "night", until=at(60_000))
+    assert len(record.control) == 12
+    assert "the last 20% of the recording" in record.control_is
+    last = [f.time_s for f in record.frames if f.id in record.control]
+    assert min(last) >= 0.79 * 600
+
+
+def test_the_story_accounts_for_the_whole_day(tmp_path: Path) -> None:
+    with open_day(tmp_path) as day:
+        day.note("start", at(3600))
+        watch(day, 3600, 60)
+        day.note("state", at(7200), state="lost", why="timed out")
+        day.note("dropped", at(7500), count=3)
+        day.note("state", at(9000), state="live", why="pictures come")
+        watch(day, 9000, 10)
+        day.note("stop", at(10_000))
+    story = tell(tmp_path, PLAN, n_classes=1, duration_s=CLOCK.duration_s)
+    feed = story.feed(CLOCK, at(20_000))
+    assert (feed.down_s, feed.dropped, feed.paused) == (1800, 3, 0)
+    assert feed.unwatched_s == 3600 + 10_000
+
+
+def test_a_killed_watch_counts_as_unwatched_from_its_last_frame(tmp_path: Path) -> None:
+    with open_day(tmp_path) as day:
+        day.note("start", at(0))
+        watch(day, 0, 10)
+    with open_day(tmp_path) as day:
+        day.note("start", at(5000))
+        watch(day, 5000, 10)
+        day.note("stop", at(6000))
+    story = tell(tmp_path, PLAN, n_classes=1, duration_s=CLOCK.duration_s)
+    assert story.feed(CLOCK, at(6000)).unwatched_s == pytest.approx(5000 - 540)
+
+
+def test_days_are_as_long_as_the_clocks_make_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    import time
+
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        assert DayClock.on(date(2026, 3, 29)).duration_s == 23 * 3600
+        assert DayClock.on(date(2026, 10, 25)).duration_s == 25 * 3600
+        night = datetime(2026, 11, 20, 23, 30, tzinfo=UTC)
+        assert DayClock.of(night).day == date(2026, 11, 21)
+        assert DayClock.of(night).seconds(night) == 1800
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_the_journal_is_for_its_owner_only(tmp_path: Path) -> None:
+    with open_day(tmp_path / "day") as day:
+        watch(day, 0, 3)
+    assert (tmp_path / "day" / JOURNAL).stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "day" / FRAMES).stat().st_mode & 0o777 == 0o700
+    for line in (tmp_path / "day" / JOURNAL).read_text().splitlines():
+        json.loads(line)
