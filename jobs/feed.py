@@ -90,7 +90,11 @@ class Feed:
         """Whether a frame of a recording is in the journal already, from a watching before."""
         if not self._floor.may_write:
             return False
-        last = self._day_of(frame.wall_time).last
+        try:
+            last = self._day_of(frame.wall_time).last
+        except OSError as error:
+            self._cannot_write(error)
+            return False
         return last is not None and frame.wall_time <= last
 
     def arrive(self, frame: Frame) -> Waiting:
@@ -138,10 +142,8 @@ class Feed:
                 seconds=seconds,
             )
         except OSError as error:
-            logger.warning("camera %s: a frame could not be stored: %s", self.camera.name, error)
-            self._floor.hit()
+            self._cannot_write(error)
             self._pause()
-            self._drop_day()
 
     def _pause(self) -> None:
         self.tally.paused += 1
@@ -179,6 +181,11 @@ class Feed:
             self._condition = None  # to be noted in this day as well
         return self.day
 
+    def _cannot_write(self, error: OSError) -> None:
+        logger.warning("camera %s: its day could not be written: %s", self.camera.name, error)
+        self._floor.hit()
+        self._drop_day()
+
     def _drop_day(self) -> None:
         """Out of step with the disk: it is read again when there is room."""
         if self.day is not None:
@@ -215,9 +222,7 @@ class Feed:
                 day.note("paused", now, count=self._unwritten_paused)
                 self._unwritten_paused = 0
         except OSError as error:
-            logger.warning("camera %s: its day: %s", self.camera.name, error)
-            self._floor.hit()
-            self._drop_day()
+            self._cannot_write(error)
 
     def _note_condition(self, day: StoredDay, condition: Condition, now: datetime) -> None:
         known = self._condition

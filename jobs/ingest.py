@@ -67,7 +67,9 @@ class IngestService:
         """Everything seen is on disk when this returns, also by Ctrl-C."""
         torch.set_num_threads(1)
         with ExitStack() as at_the_end:
-            at_the_end.callback(self._finish)
+            at_the_end.callback(self._close_days)
+            at_the_end.callback(self._settle_all)
+            at_the_end.callback(self._stop_watchers)
             for watcher in self.watchers.values():
                 watcher.start()
             began_s = time.monotonic()
@@ -133,15 +135,19 @@ class IngestService:
         self._due_s[what] = now_s + every_s
         return True
 
-    def _finish(self) -> None:
+    def _stop_watchers(self) -> None:
         for watcher in self.watchers.values():
             watcher.stop()
         deadline_s = time.monotonic() + STOP_S
         for watcher in self.watchers.values():
             watcher.join(max(0.0, deadline_s - time.monotonic()))
+
+    def _settle_all(self) -> None:
         while not self._inbox.empty():
             self._take(self._inbox.get_nowait())
         self._hand_out(self._scorer.collect(flush=True))
+
+    def _close_days(self) -> None:
         self._scorer.close()
         for name, feed in self.feeds.items():
             feed.tick(self.watchers[name].condition)

@@ -31,6 +31,9 @@ RESUME_ABOVE = 1.1
 """Writing goes on when this much more than the floor is free, so that it does not flicker."""
 
 
+AFTER_HIT_S = 5.0
+
+
 class Floor:
     """Whether there is room to write; one line in the log for each change."""
 
@@ -62,8 +65,8 @@ class Floor:
         return max(0.0, self._min_free * 1.2 - self._free(self._data_dir))
 
     def hit(self) -> None:
-        """The disk said that it is full."""
-        self._looked_s = self._clock()
+        """The disk said that it is full; it is believed for a while."""
+        self._looked_s = self._clock() + AFTER_HIT_S
         self._set(may_write=False)
 
     def _set(self, may_write: bool) -> None:

@@ -26,6 +26,7 @@ from tests.integration.tiny import (
     debris,
     make_room,
     stages_of,
+    start_model_mib,
     with_settings,
     write_config,
 )
@@ -205,11 +206,6 @@ def test_a_full_disk_is_named_by_another_process_too(small_disk: Path) -> None:
     assert exit_code(arrived) == 5
     assert describe(arrived).startswith(f"the disk is full at {small_disk}/random.safetensors")
     assert list(small_disk.iterdir()) == []
-
-
-def start_model_mib() -> int:
-    """What a camera's first version takes: the builtin student in 32 bits instead of 16."""
-    return 2 * (BUILTIN_FOLDER / "street-student.safetensors").stat().st_size // 1024**2
 
 
 def full_disk_line(config: Path, folder: Path) -> str:

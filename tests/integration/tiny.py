@@ -16,6 +16,7 @@ import yaml
 
 from culling_pipeline.progress import NoProgress
 from culling_pipeline.records import NightRecord
+from jobs.detectors import BUILTIN_FOLDER
 from jobs.nightly import retrain_camera
 from jobs.settings import CameraConfig, Config
 from jobs.store import Store
@@ -110,3 +111,8 @@ def make_room(disk: Path, mib: int) -> None:
     """Make the fixture `small_disk` so many MiB large."""
     options = f"remount,size={mib}m"
     subprocess.run(["mount", "-o", options, str(disk)], check=True)
+
+
+def start_model_mib() -> int:
+    """What a camera's first version takes: the builtin student in 32 bits instead of 16."""
+    return 2 * (BUILTIN_FOLDER / "street-student.safetensors").stat().st_size // 1024**2
