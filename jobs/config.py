@@ -9,6 +9,7 @@ import os
 import re
 import typing
 from collections.abc import Hashable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from pydantic import BaseModel, ValidationError
 from jobs.errors import ConfigError, redact
 from jobs.settings import CameraConfig, CameraDefaults, Config
 
-__all__ = ["CameraConfig", "Config", "load_config", "parse_overrides"]
+__all__ = ["CameraConfig", "Config", "load_config", "parse_config", "parse_overrides"]
 
 Path_ = tuple[str | int, ...]
 MACHINE_KEYS = tuple(key for key in Config.model_fields if key != "cameras")
@@ -30,15 +31,29 @@ ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:|((www|m)\.)?(youtube\.com|youtu\.be)/"
 """What is no path: anything with a scheme, and YouTube's pages without one."""
 
 
-def load_config(path: Path, *, overrides: Mapping[str, Any] | None = None) -> Config:
+def load_config(
+    path: Path, *, overrides: Mapping[str, Any] | None = None, as_written: bool = False
+) -> Config:
     """The configuration in `path`, or a `ConfigError` that lists all that is wrong with it.
 
     `overrides` come from the command line (`parse_overrides`) and beat the file; relative paths
-    in the file start at its folder.
+    in the file start at its folder. `as_written` leaves references to passwords as they are.
     """
+    return parse_config(_read_text(path), path, overrides=overrides, as_written=as_written)
+
+
+def parse_config(
+    text: str,
+    path: Path,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    as_written: bool = False,
+) -> Config:
+    """As `load_config`, of what `path` holds or is going to hold."""
     problems = _Problems(path.name)
-    raw = _read_yaml(path, problems)
-    config = _Reader(path.absolute().parent, dict(overrides or {}), problems).read(raw)
+    raw = _parse_yaml(text, problems)
+    context = {"folder": path.absolute().parent, "as_written": as_written}
+    config = _Reader(context, dict(overrides or {}), problems).read(raw)
     if problems.lines or config is None:
         raise ConfigError("\n".join(problems.lines))
     return config
@@ -56,12 +71,15 @@ def parse_overrides(assignments: Sequence[str]) -> dict[str, Any]:
         place = nested
         for folder in folders:
             place = place.setdefault(folder, {})
-        try:
-            place[last] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            message = f"--set {assignment}: the value is not valid YAML"
-            raise ConfigError(message) from error
+        place[last] = _parse_value(text, assignment)
     return nested
+
+
+def _parse_value(text: str, assignment: str) -> Any:
+    with suppress(yaml.YAMLError):
+        return yaml.safe_load(text)
+    message = f"--set {assignment}: the value is not valid YAML"
+    raise ConfigError(message)  # outside of the handler: YAML's errors quote what they read
 
 
 @dataclass
@@ -102,29 +120,32 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _read_yaml(path: Path, problems: _Problems) -> Any:
+def _read_text(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         message = f"{path}: no such file: `culling init` makes one, --config names another"
         raise ConfigError(message) from error
     except (OSError, UnicodeDecodeError) as error:
         message = f"{path}: cannot be read: {error}"
         raise ConfigError(message) from error
+
+
+def _parse_yaml(text: str, problems: _Problems) -> Any:
     try:
         loader = _Loader(text)
         raw = loader.get_single_data()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        message = f"{path.name}: {where}not valid YAML: {error.problem}"
-        raise ConfigError(message) from error
+        message = f"{problems.file}: {where}not valid YAML: {error.problem}"
     except yaml.YAMLError as error:
-        message = f"{path.name}: not valid YAML: {' '.join(str(error).split())}"
-        raise ConfigError(message) from error
-    for line, key, first in loader.duplicates:
-        problems.add(f"line {line}", f"{key!r} is given twice (first in line {first})")
-    return raw
+        message = f"{problems.file}: not valid YAML: {' '.join(str(error).split())}"
+    else:
+        for line, key, first in loader.duplicates:
+            problems.add(f"line {line}", f"{key!r} is given twice (first in line {first})")
+        return raw
+    raise ConfigError(message)  # outside of the handler: YAML's errors quote what they read
 
 
 # -- from raw mappings to a Config -----------------------------------------------------------------
@@ -133,8 +154,11 @@ def _read_yaml(path: Path, problems: _Problems) -> Any:
 class _Reader:
     """Puts one file, its defaults and the overrides together, noting every problem."""
 
-    def __init__(self, folder: Path, overrides: dict[str, Any], problems: _Problems) -> None:
-        self._folder = folder
+    def __init__(
+        self, context: dict[str, Any], overrides: dict[str, Any], problems: _Problems
+    ) -> None:
+        self._context = context
+        self._folder: Path = context["folder"]
         self._problems = problems
         self._machine = {k: overrides.pop(k) for k in MACHINE_KEYS if k in overrides}
         self._overrides = overrides
@@ -198,7 +222,7 @@ class _Reader:
         if "name" in own:
             self._problems.add(f"{place}.name", "unknown key. The key of the section is the name")
         try:
-            camera = CameraConfig.model_validate({**merged, "name": name})
+            camera = CameraConfig.model_validate({**merged, "name": name}, context=self._context)
         except ValidationError as error:
             self._add_all(error, prefix=("cameras", name), own=own)
             return None
@@ -337,5 +361,5 @@ def _shown(detail: dict[str, Any]) -> str:
         return str(value).lower()
     if isinstance(value, float) and not math.isfinite(value):
         return f"{value}"
-    text = repr(value)
+    text = redact(repr(value))  # before it is cut, or a password loses the @ that tells it
     return text if len(text) <= 60 else text[:57] + "…"

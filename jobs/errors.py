@@ -11,6 +11,7 @@ from pathlib import Path
 from culling_pipeline.stored_day import DayInUseError
 from models.boxes import ModelError
 from streams.base import StreamError
+from streams.masking import mask
 
 EXIT_DONE = 0
 EXIT_USAGE = 2
@@ -88,8 +89,9 @@ def disk_full_cause(error: BaseException) -> OSError | None:
 
 
 def redact(text: str) -> str:
-    """The text without the user name and password of any address in it."""
-    return re.sub(r"(?<=://)\S*@", "***@", text)
+    """The text without the user name and password of any address in it, and without any secret
+    that this process knows."""
+    return re.sub(r"(?<=://)\S*@", "***@", mask(text))
 
 
 def _expected(error: BaseException) -> bool:

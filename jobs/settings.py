@@ -8,15 +8,28 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
+from jobs.fields import (
+    Classes,
+    Count,
+    Polygons,
+    Positive,
+    PositiveShare,
+    Real,
+    Section,
+    Share,
+    Text,
+    Whole,
+)
+from jobs.live_settings import LiveSettings
+from jobs.secrets import fill_in
 from streams.base import redact_url
 
 if TYPE_CHECKING:
@@ -28,14 +41,6 @@ CAMERA_NAME = re.compile(r"[a-z0-9_-]+")
 FOREIGN_SUFFIXES = (".xml", ".onnx")
 PTH_SUFFIXES = (".pth", ".pt")
 OWN_SUFFIXES = (".safetensors", "")
-ENVIRONMENT_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-
-
-def _no_boolean(value: object) -> object:
-    if isinstance(value, bool):
-        message = "must be a number"
-        raise ValueError(message)
-    return value
 
 
 def _cpu_count(value: object) -> object:
@@ -44,47 +49,12 @@ def _cpu_count(value: object) -> object:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
-def _names_by_class(value: object) -> object:
-    """`[person]` and `{vehicle: car}` both become class → tuple of the detector's names."""
-    if isinstance(value, str) or not isinstance(value, list | tuple | Mapping):
-        message = "must be a list of names, or a mapping from name to the detector's names"
-        raise ValueError(message)
-    if isinstance(value, Mapping):
-        return {k: [v] if isinstance(v, str) else v for k, v in value.items()}
-    if len(set(map(str, value))) < len(value):
-        message = "must not hold a name twice"
-        raise ValueError(message)
-    odd = [name for name in value if not isinstance(name, str)]
-    if odd:
-        message = f"must hold names only: put {str(odd[0]).lower()} in quotes"
-        raise ValueError(message)
-    return {name: [name] for name in value}
-
-
 def _or(suffixes: tuple[str, ...]) -> str:
     return ", ".join(suffix or "a folder" for suffix in suffixes)
 
 
 def _rising(epochs: tuple[int, ...], *, last: int) -> bool:
     return all(a < b for a, b in pairwise((*epochs, last + 1)))
-
-
-Text = Annotated[str, Field(min_length=1)]
-Whole = Annotated[int, Field(strict=True)]
-Count = Annotated[int, Field(strict=True, ge=1)]
-Real = Annotated[float, BeforeValidator(_no_boolean), Field(allow_inf_nan=False)]
-Share = Annotated[Real, Field(ge=0, le=1)]
-PositiveShare = Annotated[Real, Field(gt=0, le=1)]
-Positive = Annotated[Real, Field(gt=0)]
-Polygons = tuple[Annotated[tuple[tuple[Share, Share], ...], Field(min_length=3)], ...]
-"""Corners as shares of the picture's width and height, from the top left."""
-Classes = Annotated[dict[str, tuple[str, ...]], BeforeValidator(_names_by_class)]
-
-
-class Section(BaseModel):
-    """Base of all sections: frozen, and unknown keys are an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
 
 class WeightsSettings(Section):
@@ -347,6 +317,7 @@ class CameraDefaults(Section):
     resolution: ResolutionSettings = ResolutionSettings()
     training: TrainingSettings = TrainingSettings()
     judging: JudgingSettings = JudgingSettings()
+    live: LiveSettings = LiveSettings()
 
 
 class CameraConfig(CameraDefaults):
@@ -365,12 +336,10 @@ class CameraConfig(CameraDefaults):
 
     @field_validator("source")
     @classmethod
-    def _fill_in_environment(cls, source: str) -> str:
-        for variable in ENVIRONMENT_VARIABLE.findall(source):
-            if variable not in os.environ:
-                message = f"the environment variable {variable} is not set"
-                raise ValueError(message)
-        return ENVIRONMENT_VARIABLE.sub(lambda found: os.environ[found[1]], source)
+    def _fill_in_secrets(cls, source: str, info: ValidationInfo) -> str:
+        context = info.context or {}
+        as_written = context.get("as_written", False)
+        return source if as_written else fill_in(source, context.get("folder", Path()))
 
     @model_validator(mode="after")
     def _has_classes(self) -> Self:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from streams.masking import mask
+
 if TYPE_CHECKING:
     from streams.sampler import Sampler
 
@@ -136,18 +138,18 @@ _SECRET = re.compile(r"(?i)(pass\w*|pwd|pw|token|secret|key|auth|signature|sig|u
 def redact_url(url: str) -> str:
     """The address without user, password or token, fit for a log or a message.
 
-    Rather too much is hidden than too little: a password may itself contain `@`, `/` or `?`.
-    Local paths are returned as they are.
+    Rather too much is hidden than too little: a password may itself contain `@`, `/` or `?`. In
+    local paths only known secrets are hidden.
     """
     found = _SCHEME.match(url)
     scheme = found.group() if found else ""
     if scheme.lower().startswith("file:") or url.startswith(("/", "~", ".")):
-        return url
+        return mask(url)
     rest = url[len(scheme) :]
     before, at, after = rest.rpartition("@")
     if at and (":" in before or (scheme and "/" not in before)):
         rest = f"***@{after}"
-    return scheme + _SECRET.sub(r"\1=***", rest)
+    return mask(scheme + _SECRET.sub(r"\1=***", rest))
 
 
 def as_utc(moment: datetime, *, camera: str) -> datetime:

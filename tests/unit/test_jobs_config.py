@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from jobs.config import load_config, parse_overrides
 from jobs.errors import ConfigError
 from jobs.init import TEMPLATE, write_config
+from jobs.live_settings import LiveSettings
 from jobs.settings import (
     CameraConfig,
     CameraDefaults,
@@ -97,6 +98,8 @@ def test_literals_and_defaults_match_the_code_they_configure() -> None:
     from culling_pipeline.strategies import STRATEGIES
     from culling_pipeline.train import TrainPlan
     from models.foreign import PRESETS, ForeignOptions
+    from streams.keyframes import Sampling
+    from streams.options import LiveOptions, Transport
 
     def choices(model: type[BaseModel], field: str) -> tuple[str, ...]:
         return get_args(model.model_fields[field].annotation)
@@ -111,6 +114,9 @@ def test_literals_and_defaults_match_the_code_they_configure() -> None:
     ):
         assert plan(**settings.model_dump()) == plan()
     assert get_args(choices(DetectorIo, "preset")[0]) == tuple(PRESETS)
+    assert LiveSettings().to_options(must_answer=True) == LiveOptions()
+    for key, plan in (("sampling", Sampling), ("transport", Transport)):
+        assert choices(LiveSettings, key) == get_args(plan)
     ours = DetectorIo(preset="yolox-coco")
     for field in fields(ForeignOptions):
         if field.name not in ("class_names", "outputs"):
@@ -186,6 +192,14 @@ def test_password_comes_from_the_environment_and_is_never_shown(
     assert load(tmp_path, text).cameras["yard"].fingerprint == camera.fingerprint
 
 
+def test_live_settings_arrive_at_the_reader(tmp_path: Path) -> None:
+    live = "{transport: udp, longest_pause_s: 9, frozen_s: 7, height_px: 480}"
+    text = f"cameras: {{yard: {{source: 'rtsp://cam/1', classes: [x], live: {live}}}}}"
+    options = load(tmp_path, text).cameras["yard"].live.to_options(must_answer=False)
+    assert (options.transport, options.longest_pause_s, options.height_px) == ("udp", 9, 480)
+    assert (options.health.frozen_s, options.must_answer) == (7, False)
+
+
 def test_fingerprint_changes_with_a_setting(tmp_path: Path) -> None:
     before = load(tmp_path, YARD).cameras["yard"].fingerprint
     assert load(tmp_path, YARD, "culling.keep=8").cameras["yard"].fingerprint != before
@@ -238,6 +252,10 @@ def test_preset_gives_options_and_keys_beside_it_beat_it() -> None:
         ("culling: {strategy: stata}", 'strategy: got \'stata\', must be one of'),
         ("culling: {strategy: stata}", 'Did you mean "strata"?'),
         ("culling: {control: {share: 1}}", "yard.culling.control.share: got 1, must be < 1"),
+        ("live: {sampling: fast}", "yard.live.sampling: got 'fast', must be one of 'exact'"),
+        ("live: {open_timeout_s: 0}", "yard.live.open_timeout_s: got 0, must be > 0"),
+        ("live: {longest_pause_s: 0.5}", "live.longest_pause_s: got 0.5, must be 1 or more"),
+        ("live: {froze_s: 1}", 'yard.live.froze_s: unknown key. Did you mean "frozen_s"?'),
         ("judging: {compare_random: 1}", "compare_random: got 1, must be true or false"),
         ("student: {weights: s.onnx}", "yard.student: weights: got 's.onnx', must be builtin:"),
         ("student: {weights: s.pth}", "yard.student: class_names: missing, a .pth does not say"),

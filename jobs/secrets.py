@@ -1,0 +1,228 @@
+"""Passwords that stand outside of config.yaml: `${NAME}` from the environment, `${file:PATH}` from
+a file; put into an address where it is read, taken out of one where it is written."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote, unquote
+
+from streams.masking import keep_secret
+
+REFERENCE = re.compile(r"\$\{([^}]*)\}?")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_FILE = "file:"
+
+_SECRET_PARAMETER = re.compile(
+    r"(?i)(?<=[?&;])(pass\w*|pwd|pw|token|secret|key|auth|signature|sig|loginpas)=([^&;#]+)"
+)
+"""What cameras call a password in the query of their address."""
+
+_STAND_IN = "\ue000"
+"""Stands for a reference while an address is taken apart: a path may hold the slash of a file's."""
+
+UNCLEAR = (
+    "it cannot be told where the password ends: give the address with the user's name only and "
+    "the password in a file (--password-file), or write / ? # @ and : in it as %2F %3F %23 %40 %3A"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """An address with references in place of its secrets, and what they stand for."""
+
+    source: str
+    variables: dict[str, str] = field(default_factory=dict, repr=False)
+
+
+# -- reading ---------------------------------------------------------------------------------------
+
+
+def fill_in(source: str, folder: Path) -> str:
+    """The source with each reference replaced by what it names; raises `ValueError`.
+
+    What makes up a user, a password or a parameter of the query is the secret itself and is
+    percent-encoded; anything else, such as a whole address, goes in as it is. Every secret, also
+    one written into the source, is masked from now on. Relative paths start at `folder`.
+    """
+    names = REFERENCE.findall(source)
+    text, filled = REFERENCE.sub(_STAND_IN, source), ""
+    for name in names:
+        before, _, text = text.partition(_STAND_IN)
+        filled += before
+        filled += _encoded(_look_up(name, folder), _place(filled, text))
+    filled += text
+    for secret in _written_secrets(filled):
+        keep_secret(secret)
+    return filled
+
+
+def _look_up(name: str, folder: Path) -> str:
+    if name.startswith(_FILE):
+        return _read_secret(name.removeprefix(_FILE), folder)
+    if not _VARIABLE.fullmatch(name):
+        message = f"${{{name}}}: must be ${{NAME}}, an environment variable, or ${{file:PATH}}"
+        raise ValueError(message)
+    if name not in os.environ:
+        message = f"the environment variable {name} is not set"
+        raise ValueError(message)
+    if not os.environ[name]:
+        message = f"the environment variable {name} is empty"
+        raise ValueError(message)
+    return os.environ[name]
+
+
+def _read_secret(path: str, folder: Path) -> str:
+    """The first line of the file."""
+    reason = "is empty, its first line must be the password"
+    try:
+        lines = (folder / Path(path).expanduser()).read_text(encoding="utf-8").splitlines()
+        if lines and lines[0]:
+            return lines[0]
+    except FileNotFoundError:
+        reason = "does not exist"
+    except UnicodeDecodeError:
+        reason = "is not text (UTF-8)"
+    except (OSError, RuntimeError) as error:
+        reason = f"cannot be read ({getattr(error, 'strerror', None) or 'no such home folder'})"
+    message = (
+        f"the file {path!r} named in it {reason}"  # outside of the handler: nothing is chained
+    )
+    raise ValueError(message)
+
+
+Place = Literal["login", "name", "parameter", "within", "open"]
+
+
+def _place(before: str, after: str) -> Place:
+    """Where in an address something stands: the whole of what is before the `@`, a user or a
+    password, a parameter of the query, elsewhere after the host, or where nothing is secret."""
+    _, slashes, rest = before.partition("://")
+    if not slashes:
+        return "open"
+    if not re.search(r"[/?#@]", rest):
+        if not re.match(r"[^/?#]*@", after):
+            return "open"
+        return "login" if not rest and after.startswith("@") else "name"
+    if re.search(r"[?&;][^?&;#=]*=$", rest) and re.match(r"[&;#]|$", after):
+        return "parameter"
+    return "within" if re.search(r"[/?#]", rest) else "open"
+
+
+def _encoded(value: str, place: Place) -> str:
+    if place == "open":
+        return value
+    if place == "within":
+        keep_secret(value)
+        return value
+    parts = value.partition(":") if place == "login" else ("", "", value)
+    keep_secret(parts[2] or value)
+    return quote(parts[0], safe="") + parts[1] + quote(parts[2], safe="")
+
+
+def _written_secrets(address: str) -> list[str]:
+    """Password and secret parameters as they stand in a whole address."""
+    _, slashes, rest = address.partition("://")
+    if not slashes:
+        return []
+    login, _, _ = rest.rpartition("@")
+    password = login.partition(":")[2]
+    return [s for s in (password, *(value for _, value in _SECRET_PARAMETER.findall(rest))) if s]
+
+
+# -- writing ---------------------------------------------------------------------------------------
+
+
+def take_out(address: str, camera: str, *, used: frozenset[str] = frozenset()) -> Taken:
+    """The address as config.yaml may hold it: `${YARD_PASSWORD}` in place of the password of the
+    camera `yard`. `used` are variables other cameras have. Raises `ValueError` if it is not clear
+    what of it is the password; references that are there already stay.
+    """
+    scheme, slashes, rest = address.partition("://")
+    if not slashes or scheme.lower() == "file":
+        return Taken(address)
+    for secret in _written_secrets(address):
+        if not REFERENCE.search(secret):
+            keep_secret(secret)
+    references = iter(REFERENCE.findall(rest))
+    login, at, place = _split_login(REFERENCE.sub(_STAND_IN, rest))
+    variables: dict[str, str] = {}
+
+    def put_away(label: str, secret: str) -> str:
+        if not secret or _STAND_IN in secret:
+            return secret
+        name = _new_variable(camera, label, used | variables.keys())
+        variables[name] = unquote(secret)
+        keep_secret(variables[name])
+        return f"${{{name}}}"
+
+    user, colon, password = login.partition(":")
+    login = user + colon + put_away("password", password)
+    place = _SECRET_PARAMETER.sub(lambda m: f"{m[1]}={put_away(m[1], m[2])}", place)
+    written = re.sub(_STAND_IN, lambda _: f"${{{next(references)}}}", login + at + place)
+    return Taken(f"{scheme}://{written}", variables)
+
+
+def with_reference(address: str, reference: str) -> str:
+    """The address with `${reference}` as the password; raises `ValueError` if it has no user."""
+    scheme, slashes, rest = address.partition("://")
+    login, at, place = _split_login(rest)
+    user = login.partition(":")[0]
+    if not slashes or not at or not user:
+        message = "a password needs a user: write the address as rtsp://USER@host/path"
+        raise ValueError(message)
+    return f"{scheme}://{user}:${{{reference}}}@{place}"
+
+
+def without_secrets(address: str) -> str:
+    """What two addresses of one camera have in common: no login, no secret parameter, no default
+    port, and host and scheme in lower case."""
+    scheme, slashes, rest = REFERENCE.sub(_STAND_IN, address).partition("://")
+    if not slashes:
+        return address
+    host, slash, path = rest.partition("/")
+    if "@" in rest:
+        host, slash, path = rest.rpartition("@")[2].partition("/")
+    default = {"rtsp": ":554", "rtsps": ":322", "http": ":80", "https": ":443"}
+    host = host.lower().removesuffix(default.get(scheme.lower(), ":-"))
+    return f"{scheme.lower()}://{host}{slash}{_SECRET_PARAMETER.sub('', path)}".rstrip("/?&;")
+
+
+def _split_login(rest: str) -> tuple[str, str, str]:
+    """Login, `@` (or nothing) and the rest of what follows `://`."""
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    login, at, host = authority.rpartition("@")
+    port = host.partition(":")[2]
+    after = rest[len(authority) :]
+    if "@" in after and (at or (port and not port.isdigit()) or after.startswith("#")):
+        raise ValueError(UNCLEAR)
+    return login, at, rest[len(login) + len(at) :]
+
+
+def _new_variable(camera: str, label: str, used: frozenset[str] | set[str]) -> str:
+    stem = re.sub(r"\W", "_", f"{camera}_{label}").upper()
+    stem = stem if _VARIABLE.fullmatch(stem) else f"CAMERA_{stem}"
+    return next(n for n in (stem, *(f"{stem}_{i}" for i in range(2, 1000))) if n not in used)
+
+
+def hide_in_process_list(secret: str) -> None:
+    """Write stars over `secret` in this process's own arguments, which `ps` shows to everybody.
+
+    On Linux only; elsewhere, and until it is called, it can be seen.
+    """
+    with suppress(OSError, ValueError, IndexError):
+        given = Path("/proc/self/cmdline").read_bytes()
+        fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+        start, end = int(fields[45]), int(fields[46])  # arg_start and arg_end, see proc(5)
+        sought = secret.encode()
+        if not sought or end - start != len(given) or start <= 0:
+            return
+        position = given.find(sought)
+        while position >= 0:
+            ctypes.memset(start + position, ord("*"), len(sought))
+            position = given.find(sought, position + len(sought))
