@@ -8,12 +8,24 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
 from jobs.detectors import configured_detector
-from jobs.errors import EXIT_DONE, EXIT_STREAM, describe, exit_code
+from jobs.errors import EXIT_DONE, EXIT_STREAM, describe, exit_code, redact
+from jobs.probing import (
+    WATCHED_SHARE,
+    advice,
+    found_in_words,
+    found_to_dict,
+    probe_camera,
+    too_late,
+)
 from jobs.settings import CameraConfig, Config
 from models.classes import ClassMap
-from streams.base import SourceUnreadableError
+
+if TYPE_CHECKING:
+    from streams.probe import Probe
 
 logger = logging.getLogger(__name__)
 
@@ -23,12 +35,14 @@ STREAM_TIMEOUT_S = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that was looked at; `exit_code` is 0 where all is well."""
+    """One thing that was looked at; `exit_code` is 0 where all is well, `found` what a stream is
+    (`jobs.probing.found_to_dict`)."""
 
     camera: str
     part: str
     detail: str
     exit_code: int = EXIT_DONE
+    found: dict[str, object] | None = None
 
     def to_dict(self) -> dict[str, object]:
         """As JSON."""
@@ -55,10 +69,10 @@ def check_streams(
     cameras: Sequence[CameraConfig],
     *,
     timeout_s: float,
-    first_frame: Callable[[CameraConfig], str] | None = None,
+    look: Callable[[CameraConfig], Probe | str] | None = None,
 ) -> dict[str, Finding]:
-    """Each camera's first frame, by name. One that hangs is left behind in its thread."""
-    look = first_frame or _first_frame
+    """What each camera's stream is, by name. One that hangs is left behind in its thread."""
+    look = look or partial(probe_camera, watched_s=timeout_s / WATCHED_SHARE)
     results: queue.Queue[Finding] = queue.Queue()
     for camera in cameras:
         threading.Thread(
@@ -79,33 +93,22 @@ def check_streams(
 
 
 def _too_late(camera: CameraConfig, timeout_s: float) -> Finding:
-    detail = (
-        f"camera {camera.name!r}: no frame from {camera.source_shown} in {timeout_s:g} s: is the "
-        "camera on, and can this machine reach it?"
-    )
+    detail = too_late(camera, timeout_s)
     return Finding(camera=camera.name, part="stream", detail=detail, exit_code=EXIT_STREAM)
 
 
-def _look(camera: CameraConfig, part: str, look: Callable[[CameraConfig], str]) -> Finding:
+def _look(camera: CameraConfig, part: str, look: Callable[[CameraConfig], Probe | str]) -> Finding:
     try:
-        return Finding(camera=camera.name, part=part, detail=look(camera))
+        seen = look(camera)
     except Exception as error:  # the boundary: whatever is wrong with one must not hide the others
         logger.debug("camera %s: %s", camera.name, part, exc_info=error)
-        return Finding(
-            camera=camera.name, part=part, detail=describe(error), exit_code=exit_code(error)
-        )
-
-
-def _first_frame(camera: CameraConfig) -> str:
-    from streams.open import open_source
-
-    with open_source(camera.source, camera=camera.name) as source:
-        frame = next(source.frames(), None)
-        info = source.info
-    if frame is None:
-        message = f"camera {camera.name!r}: {info.location} holds no frame: give it another source"
-        raise SourceUnreadableError(message)
-    return f"{info.kind}, {info.width_px}×{info.height_px}, {info.location}"
+        detail = "; ".join([describe(error), *(advice(camera, None) if part == "stream" else ())])
+        return Finding(camera=camera.name, part=part, detail=detail, exit_code=exit_code(error))
+    if isinstance(seen, str):
+        return Finding(camera=camera.name, part=part, detail=seen)
+    words = f"{found_in_words(seen)}, {redact(seen.info.location)}"
+    detail = "; ".join([words, *advice(camera, seen)])
+    return Finding(camera=camera.name, part=part, detail=detail, found=found_to_dict(seen))
 
 
 def _check_student(camera: CameraConfig) -> str:

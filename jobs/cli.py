@@ -26,6 +26,7 @@ from jobs.errors import (
     UsageError,
     describe,
     exit_code,
+    redact,
 )
 
 if TYPE_CHECKING:
@@ -59,22 +60,23 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command; its exit code. Errors become one clear line on stderr."""
     rest = [argument for argument in arguments if argument != "--debug"]
     debug = len(rest) < len(arguments)
-    logging.basicConfig(level=logging.WARNING, format="culling: %(message)s", force=True)
-    for package in ("jobs", "culling_pipeline", "models", "streams") if debug else ():
-        logging.getLogger(package).setLevel(logging.DEBUG)
+    _log_to_stderr()
+    for package in ("jobs", "culling_pipeline", "models", "streams"):
+        logging.getLogger(package).setLevel(logging.DEBUG if debug else logging.NOTSET)
+    logging.getLogger("streams.health").setLevel(logging.NOTSET)
     try:
         code = int(app(args=rest, prog_name="culling", standalone_mode=False) or EXIT_DONE)
         if code != EXIT_INTERRUPTED:
             return code
         text = describe(KeyboardInterrupt())  # Typer made an exit code of it
     except TyperException as error:
-        code, text = EXIT_USAGE, f"{error.format_message()} (see culling --help)"
+        code, text = EXIT_USAGE, redact(f"{error.format_message()} (see culling --help)")
     except KeyboardInterrupt as error:
         code, text = EXIT_INTERRUPTED, describe(error)
     except Exception as error:  # the boundary
         code, text = exit_code(error), describe(error)
         if debug:
-            traceback.print_exception(error)
+            typer.echo(redact("".join(traceback.format_exception(error))), err=True)
     for line in text.splitlines():
         typer.echo(f"culling: {line}", err=True)
     if "--json" in rest:
@@ -111,6 +113,53 @@ def init(
 
 
 @app.command()
+def add(
+    name: Annotated[str, typer.Argument(help="Of a-z, 0-9, _ and -.")],
+    url: Annotated[str, typer.Argument(help="rtsp://…, http(s)://…, a file, a folder, device:0.")],
+    classes: Annotated[
+        str | None, typer.Option(help="What to find, such as person,car.", show_default=False)
+    ] = None,
+    password_file: Annotated[
+        Path | None, typer.Option(help="Holds the password, or is to.", show_default=False)
+    ] = None,
+    probe: Annotated[bool, typer.Option("--probe/--no-probe", help="Look at it first.")] = True,
+    force: Annotated[bool, typer.Option("--force", help="Even if its source is there.")] = False,
+    config: ConfigPath = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+    timeout_s: Annotated[float, typer.Option(min=0.1, help="Patience with the camera.")] = 30.0,
+) -> None:
+    """Look at a camera, show what it sees, and add it to the configuration."""
+    from jobs.secrets import hide_in_process_list
+
+    hide_in_process_list(url)
+    from jobs.add import Request, add_camera
+
+    _leave_health_to_the_answer()
+    given = None if classes is None else tuple(filter(None, map(str.strip, classes.split(","))))
+    if given == ():
+        message = "--classes: name what to find, such as person,car"
+        raise UsageError(message)
+    added = add_camera(
+        Request(
+            name=name,
+            url=url,
+            config=config,
+            classes=given,
+            password_file=password_file,
+            look=probe,
+            force=force,
+            timeout_s=timeout_s,
+        )
+    )
+    if as_json:
+        _print_json(added.to_dict() | {"exit_code": EXIT_DONE})
+    else:
+        typer.echo("\n".join(added.lines()))
+    for note in added.notes():
+        typer.echo(f"culling: {note}", err=True)
+
+
+@app.command()
 def check(
     config: ConfigPath = DEFAULT_CONFIG,
     overrides: Overrides = [],  # noqa: B006
@@ -121,6 +170,7 @@ def check(
     from jobs.check import check_config, worst_exit_code
     from jobs.summary import findings_table
 
+    _leave_health_to_the_answer()
     findings = check_config(_load(config, overrides), timeout_s=timeout_s)
     code = worst_exit_code(findings)
     if as_json:
@@ -357,6 +407,25 @@ def _chosen(config: Config, names: Sequence[str], *, all_cameras: bool) -> list[
 
 def _print_json(content: dict[str, Any]) -> None:
     typer.echo(json.dumps(content, ensure_ascii=False))
+
+
+class _RedactingFormatter(logging.Formatter):
+    """Cuts passwords out of whole entries, tracebacks and all."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record))
+
+
+def _log_to_stderr() -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(_RedactingFormatter("culling: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+
+
+def _leave_health_to_the_answer() -> None:
+    """A camera that is off is told of in the answer; a line in the log would say it twice."""
+    if not logging.getLogger("streams").isEnabledFor(logging.DEBUG):
+        logging.getLogger("streams.health").setLevel(logging.ERROR)
 
 
 def _stop_on_sigterm() -> None:

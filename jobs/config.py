@@ -20,7 +20,7 @@ from pydantic import BaseModel, ValidationError
 from jobs.errors import ConfigError, redact
 from jobs.settings import CameraConfig, CameraDefaults, Config
 
-__all__ = ["CameraConfig", "Config", "load_config", "parse_config", "parse_overrides"]
+__all__ = ["CameraConfig", "Config", "load_config", "parse_config", "parse_overrides", "parse_raw"]
 
 Path_ = tuple[str | int, ...]
 MACHINE_KEYS = tuple(key for key in Config.model_fields if key != "cameras")
@@ -40,6 +40,17 @@ def load_config(
     in the file start at its folder. `as_written` leaves references to passwords as they are.
     """
     return parse_config(_read_text(path), path, overrides=overrides, as_written=as_written)
+
+
+def parse_raw(text: str, path: Path) -> dict[str, Any]:
+    """What the text says, unchecked but for being YAML and a mapping; empty for nothing."""
+    problems = _Problems(path.name)
+    raw = _parse_yaml(text, problems)
+    if raw is not None and not isinstance(raw, dict):
+        problems.add("", "must be a mapping with the key `cameras`")
+    if problems.lines:
+        raise ConfigError("\n".join(problems.lines))
+    return raw or {}
 
 
 def parse_config(
@@ -237,7 +248,7 @@ class _Reader:
 
     def _resolve(self, address: str) -> str:
         """A relative path starts at the config file's folder; anything with a scheme stays."""
-        if ADDRESS.match(address):
+        if ADDRESS.match(address) or address.startswith("${"):  # the latter only `as_written`
             return address
         return os.path.normpath(self._folder / Path(address).expanduser())
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,38 +44,37 @@ class Taken:
 # -- reading ---------------------------------------------------------------------------------------
 
 
-def fill_in(source: str, folder: Path) -> str:
+def fill_in(source: str, folder: Path, *, also: Mapping[str, str] | None = None) -> str:
     """The source with each reference replaced by what it names; raises `ValueError`.
 
     What makes up a user, a password or a parameter of the query is the secret itself and is
     percent-encoded; anything else, such as a whole address, goes in as it is. Every secret, also
-    one written into the source, is masked from now on. Relative paths start at `folder`.
+    one written into the source, is masked from now on. Relative paths start at `folder`; the
+    variables in `also` beat the environment's.
     """
     names = REFERENCE.findall(source)
     text, filled = REFERENCE.sub(_STAND_IN, source), ""
     for name in names:
         before, _, text = text.partition(_STAND_IN)
         filled += before
-        filled += _encoded(_look_up(name, folder), _place(filled, text))
+        filled += _encoded(_look_up(name, folder, also or {}), _place(filled, text))
     filled += text
     for secret in _written_secrets(filled):
         keep_secret(secret)
     return filled
 
 
-def _look_up(name: str, folder: Path) -> str:
+def _look_up(name: str, folder: Path, also: Mapping[str, str]) -> str:
     if name.startswith(_FILE):
         return _read_secret(name.removeprefix(_FILE), folder)
     if not _VARIABLE.fullmatch(name):
         message = f"${{{name}}}: must be ${{NAME}}, an environment variable, or ${{file:PATH}}"
         raise ValueError(message)
-    if name not in os.environ:
-        message = f"the environment variable {name} is not set"
+    value = also.get(name, os.environ.get(name))
+    if not value:
+        message = f"the environment variable {name} is {'not set' if value is None else 'empty'}"
         raise ValueError(message)
-    if not os.environ[name]:
-        message = f"the environment variable {name} is empty"
-        raise ValueError(message)
-    return os.environ[name]
+    return value
 
 
 def _read_secret(path: str, folder: Path) -> str:
@@ -210,19 +210,16 @@ def _new_variable(camera: str, label: str, used: frozenset[str] | set[str]) -> s
     return next(n for n in (stem, *(f"{stem}_{i}" for i in range(2, 1000))) if n not in used)
 
 
-def hide_in_process_list(secret: str) -> None:
-    """Write stars over `secret` in this process's own arguments, which `ps` shows to everybody.
-
-    On Linux only; elsewhere, and until it is called, it can be seen.
+def hide_in_process_list(address: str) -> None:
+    """Write stars over the secrets of `address` in this process's own arguments, which `ps` shows
+    to everybody. On Linux only; elsewhere, and until it is called, they can be seen.
     """
     with suppress(OSError, ValueError, IndexError):
         given = Path("/proc/self/cmdline").read_bytes()
         fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
         start, end = int(fields[45]), int(fields[46])  # arg_start and arg_end, see proc(5)
-        sought = secret.encode()
-        if not sought or end - start != len(given) or start <= 0:
+        if start <= 0 or end - start != len(given):
             return
-        position = given.find(sought)
-        while position >= 0:
-            ctypes.memset(start + position, ord("*"), len(sought))
-            position = given.find(sought, position + len(sought))
+        for secret in map(str.encode, _written_secrets(address)):
+            for found in re.finditer(re.escape(secret), given):
+                ctypes.memset(start + found.start(), ord("*"), len(secret))

@@ -57,6 +57,11 @@ def open_source(url: str, *, camera: str, live: LiveOptions | None = None) -> Fr
     return source
 
 
+def is_youtube(url: str) -> bool:
+    """Whether it is one of YouTube's pages, for which yt-dlp wants a JavaScript runtime."""
+    return _YOUTUBE.match(url) is not None
+
+
 def _open(url: str, camera: str, options: LiveOptions, *, expected: bool) -> FrameSource:
     found = _SCHEME.match(url)
     scheme = found.group(1).lower() if found else ""

@@ -9,9 +9,10 @@ from __future__ import annotations
 import logging
 from abc import abstractmethod
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 import av
@@ -19,12 +20,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.base import Frame, FrameSource, SourceInfo, SourceUnreadableError, StreamError, as_utc
+from streams.keyframes import KeyframeGate
 from streams.sampler import Sampler, TimeRepair
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_RATE_FPS = 25.0
 """Assumed where a file does not tell its frame rate; only used to mend missing time stamps."""
+
+LOOKED_AT_PACKETS = 1000
+"""How far into a recording keyframes are looked for: most of a minute."""
 
 EARLIEST_YEAR = 1990
 """Creation times before this are a device's unset clock (1904 and 1970 are the usual zeros)."""
@@ -112,6 +117,18 @@ class Recording(FrameSource):
             message = f"{self._where}: it was closed; open it again to read from it"
             raise StreamError(message)
         return self._read(sampler)
+
+    def find_keyframe_interval(self) -> float | None:
+        """The longest of the first few gaps between keyframes, in seconds; None where there is but
+        one. Nothing is decoded."""
+        gate = KeyframeGate("keyframes")
+        with closing(self._open()) as container, suppress(av.error.FFmpegError, OSError):
+            packets = container.demux(_video_stream(container))
+            for packet in islice(packets, LOOKED_AT_PACKETS):
+                if packet.is_keyframe and packet.pts is not None:
+                    time_s = float(packet.pts * packet.time_base)
+                    gate.admits(is_key=True, time_s=time_s, interval_s=None)
+        return gate.keyframe_interval_s
 
     def close(self) -> None:
         """End running passes at their next frame; each lets go of the file as it ends."""

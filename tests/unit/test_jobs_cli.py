@@ -279,7 +279,7 @@ def test_a_stream_that_hangs_is_left_behind() -> None:
             release.wait(10)
         return "a frame"
 
-    found = check_streams(cameras, timeout_s=0.2, first_frame=first_frame)
+    found = check_streams(cameras, timeout_s=0.2, look=first_frame)
     release.set()
     assert (found["fast"].exit_code, found["slow"].exit_code) == (0, 3)
     assert "no frame from rtsp://***@cam/1 in 0.2 s: is the camera on" in found["slow"].detail

@@ -275,12 +275,12 @@ def test_addresses_of_two_cameras_are_told(other: str) -> None:
 def test_the_list_of_processes_does_not_show_it() -> None:
     code = (
         "import sys, jobs.secrets as s; from pathlib import Path\n"
-        "s.hide_in_process_list(sys.argv[1].partition(':')[2])\n"
+        "s.hide_in_process_list(sys.argv[1])\n"
         "print(sys.argv[1]); print(Path('/proc/self/cmdline').read_bytes())\n"
     )
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run(
-        [sys.executable, "-c", code, f"me:{CANARY}", "last"],
+        [sys.executable, "-c", code, f"rtsp://me:{CANARY}@cam", "last"],
         cwd=root,
         env=os.environ | {"PYTHONPATH": str(root)},
         capture_output=True,
@@ -288,6 +288,6 @@ def test_the_list_of_processes_does_not_show_it() -> None:
         check=True,
     )
     argument, shown = done.stdout.splitlines()
-    assert argument == f"me:{CANARY}"
+    assert argument == f"rtsp://me:{CANARY}@cam"
     assert CANARY not in shown
-    assert f"me:{'*' * len(CANARY)}\\x00last" in shown
+    assert f"rtsp://me:{'*' * len(CANARY)}@cam\\x00last" in shown

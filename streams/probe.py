@@ -1,0 +1,101 @@
+"""A first look at a source: what it is, how it runs, and one picture of it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.base import FrameSource, SourceInfo, SourceUnreadableError
+from streams.failures import TIMED_OUT, failure
+from streams.live import LiveSource
+from streams.open import is_youtube, open_source
+from streams.options import LiveOptions
+from streams.recording import Recording
+
+WATCHED_S = 8.0
+"""How long a live camera is watched at most; most send a keyframe every one to four seconds."""
+
+RATE_NEEDS_S = 1.5
+"""How long it is watched at least, for its rate."""
+
+STILLS = frozenset({"mjpeg", "snapshot", "device"})
+"""Kinds whose every picture stands alone; keyframes are not waited for."""
+
+Look = tuple[SourceInfo, NDArray[np.uint8]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """What was found. `info` has the measured rate and keyframe interval where they could be
+    measured; `image` is H×W×3 uint8, RGB."""
+
+    info: SourceInfo
+    image: NDArray[np.uint8]
+    is_live: bool
+    is_site: bool
+
+
+def probe(url: str, *, camera: str, options: LiveOptions, watched_s: float = WATCHED_S) -> Probe:
+    """Open the source and look: at a live one for `watched_s` at most, at a recording's beginning.
+
+    Raises a `StreamError` that says what is wrong.
+    """
+    options = replace(options, must_answer=True, sampling="exact")
+    with open_source(url, camera=camera, live=options) as source:
+        is_live = isinstance(source, LiveSource)
+        where = f"camera {camera!r}: {source.info.location}"
+        info, image = (
+            _watch(source, where, watched_s)
+            if isinstance(source, LiveSource)
+            else _look_at_start(source, where)
+        )
+    is_site = is_youtube(url) or info.kind.startswith("site")
+    return Probe(info=info, image=image, is_live=is_live, is_site=is_site)
+
+
+def _look_at_start(source: FrameSource, where: str) -> Look:
+    frame = next(source.frames(), None)
+    if frame is None:
+        message = f"{where} holds no frame: give it another source"
+        raise SourceUnreadableError(message)
+    info = source.info
+    if isinstance(source, Recording):
+        info = replace(info, keyframe_interval_s=source.find_keyframe_interval())
+    return info, frame.image
+
+
+def _watch(source: LiveSource, where: str, watched_s: float) -> Look:
+    """The last picture: a camera's first ones are often dark or grey."""
+    began_s = time.monotonic()
+    image, first_s, last_s, gaps, dropped = None, 0.0, 0.0, 0, 0
+    limit = threading.Timer(watched_s, source.close)  # a camera may fall silent meanwhile
+    limit.start()
+    try:
+        for frame in source.frames():
+            if image is None:
+                first_s, dropped = frame.time_s, source.counts.dropped
+            else:
+                gaps += 1
+            image, last_s = frame.image, frame.time_s
+            if _seen_enough(source.info, time.monotonic() - began_s):
+                break
+    finally:
+        limit.cancel()
+    if image is None:
+        raise failure(where, TIMED_OUT, "one picture came, and then no other")
+    info = source.info
+    if info.kind != "snapshot" and gaps:  # that one is polled, at our own rate
+        gaps += source.counts.dropped - dropped
+        info = replace(info, rate_fps=gaps / (last_s - first_s))
+    return info, image
+
+
+def _seen_enough(info: SourceInfo, watched_s: float) -> bool:
+    if info.kind == "snapshot":
+        return True
+    knows_keyframes = info.kind in STILLS or info.keyframe_interval_s is not None
+    return watched_s >= RATE_NEEDS_S and knows_keyframes
