@@ -114,8 +114,11 @@ def init(
 
 @app.command()
 def add(
-    name: Annotated[str, typer.Argument(help="Of a-z, 0-9, _ and -.")],
-    url: Annotated[str, typer.Argument(help="rtsp://…, http(s)://…, a file, a folder, device:0.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of a-z, 0-9, _, -.")],
+    url: Annotated[
+        str,
+        typer.Argument(metavar="URL", help="rtsp://…, http(s)://…, a file, a folder, device:0."),
+    ],
     classes: Annotated[
         str | None, typer.Option(help="What to find, such as person,car.", show_default=False)
     ] = None,

@@ -1,4 +1,5 @@
-"""Shared by all tests: one torch thread, random state restored, `../shared` found or skipped."""
+"""Shared by all tests: one torch thread, random state restored, secrets forgotten, `../shared`
+found or skipped."""
 
 from __future__ import annotations
 
@@ -24,6 +25,12 @@ def _restore_random_state() -> Iterator[None]:
     random.setstate(states[0])
     np.random.set_state(states[1])
     torch.set_rng_state(states[2])
+
+
+@pytest.fixture(autouse=True)
+def _forget_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test keeps secret must not put stars into the next one's texts."""
+    monkeypatch.setattr("streams.masking._known", set())
 
 
 @pytest.fixture(autouse=True)

@@ -22,12 +22,6 @@ AWKWARD = "p@ss/w:rd#"
 CANARY = "c4n4ry-0f-the-t3sts"
 
 
-@pytest.fixture(autouse=True)
-def _own_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What one test keeps secret must not put stars into the next."""
-    monkeypatch.setattr("streams.masking._known", set())
-
-
 # -- reading ---------------------------------------------------------------------------------------
 
 
