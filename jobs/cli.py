@@ -28,6 +28,7 @@ from jobs.errors import (
     exit_code,
     redact,
 )
+from jobs.secrets import hide_in_process_list
 
 if TYPE_CHECKING:
     from jobs.settings import Config
@@ -52,6 +53,8 @@ DEFAULT_CONFIG = Path("config.yaml")
 
 def main() -> None:
     """Entry point of `culling`."""
+    for argument in sys.argv[1:]:
+        hide_in_process_list(argument)
     _stop_on_sigterm()
     sys.exit(run(sys.argv[1:]))
 
@@ -132,9 +135,6 @@ def add(
     timeout_s: Annotated[float, typer.Option(min=0.1, help="Patience with the camera.")] = 30.0,
 ) -> None:
     """Look at a camera, show what it sees, and add it to the configuration."""
-    from jobs.secrets import hide_in_process_list
-
-    hide_in_process_list(url)
     from jobs.add import Request, add_camera
 
     _leave_health_to_the_answer()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, replace
+from itertools import pairwise
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +21,9 @@ from streams.recording import Recording
 WATCHED_S = 8.0
 """How long a live camera is watched at most; most send a keyframe every one to four seconds."""
 
-RATE_NEEDS_S = 1.5
-"""How long it is watched at least, for its rate."""
+RATE_NEEDS_S, BACKLOG_S = 2.5, 1.0
+"""How long it is watched at least, for its rate; and how much of that is not measured, because
+what had gathered while the stream was opened comes all at once."""
 
 STILLS = frozenset({"mjpeg", "snapshot", "device"})
 """Kinds whose every picture stands alone; keyframes are not waited for."""
@@ -71,27 +74,31 @@ def _look_at_start(source: FrameSource, where: str) -> Look:
 def _watch(source: LiveSource, where: str, watched_s: float) -> Look:
     """The last picture: a camera's first ones are often dark or grey."""
     began_s = time.monotonic()
-    image, first_s, last_s, gaps, dropped = None, 0.0, 0.0, 0, 0
+    image, times_s, backlog = None, [], 0
     limit = threading.Timer(watched_s, source.close)  # a camera may fall silent meanwhile
     limit.start()
     try:
         for frame in source.frames():
-            if image is None:
-                first_s, dropped = frame.time_s, source.counts.dropped
-            else:
-                gaps += 1
-            image, last_s = frame.image, frame.time_s
-            if _seen_enough(source.info, time.monotonic() - began_s):
+            image = frame.image
+            times_s.append(frame.time_s)
+            so_far_s = time.monotonic() - began_s
+            backlog += so_far_s < BACKLOG_S
+            if _seen_enough(source.info, so_far_s):
                 break
     finally:
         limit.cancel()
     if image is None:
         raise failure(where, TIMED_OUT, "one picture came, and then no other")
     info = source.info
-    if info.kind != "snapshot" and gaps:  # that one is polled, at our own rate
-        gaps += source.counts.dropped - dropped
-        info = replace(info, rate_fps=gaps / (last_s - first_s))
+    if info.kind != "snapshot":  # that one is polled, at our own rate
+        info = replace(info, rate_fps=_rate_fps(times_s, backlog) or info.rate_fps)
     return info, image
+
+
+def _rate_fps(times_s: list[float], backlog: int) -> float | None:
+    """By the median gap, which a lost picture and a network that stutters do not change."""
+    gaps_s = [b - a for a, b in pairwise(times_s[max(0, backlog - 1) :])]
+    return 1 / median(gaps_s) if gaps_s else None
 
 
 def _seen_enough(info: SourceInfo, watched_s: float) -> bool:
