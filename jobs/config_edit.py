@@ -19,8 +19,6 @@ import yaml
 from jobs.errors import ConfigError
 from jobs.init import TEMPLATE
 
-BLANK_OR_COMMENT = re.compile(r"\s*(#.*)?$")
-
 
 def insert_camera(text: str, name: str, settings: Mapping[str, Any]) -> str:
     """The text of a configuration with this camera after the others; raises `ConfigError` where it
@@ -93,10 +91,8 @@ def _step(cameras: yaml.MappingNode, indent: int) -> int:
 
 def _line_after(text: str, cameras: yaml.MappingNode, indent: int) -> int:
     """The line below the last camera and the comments that belong to it."""
-    last = max((end for end in _ends(cameras)), key=lambda mark: mark.index)
-    number = last.line + (
-        1 if last.column else 0
-    )  # a block of text ends where the next line begins
+    last = max(_ends(cameras), key=lambda mark: mark.index)
+    number = last.line + bool(last.column)  # a block of text ends where the next line begins
     lines = text.splitlines()
     for line in lines[number:]:
         bare = line.lstrip(" ")

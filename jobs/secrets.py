@@ -115,14 +115,12 @@ def _place(before: str, after: str) -> Place:
 
 
 def _encoded(value: str, place: Place) -> str:
-    if place == "open":
-        return value
-    if place == "within":
+    if place in ("within", "parameter"):  # a login's password is told by its place anyway
         keep_secret(value)
+    if place in ("within", "open"):
         return value
-    parts = value.partition(":") if place == "login" else ("", "", value)
-    keep_secret(parts[2] or value)
-    return quote(parts[0], safe="") + parts[1] + quote(parts[2], safe="")
+    name, colon, password = value.partition(":") if place == "login" else (value, "", "")
+    return quote(name, safe="") + colon + quote(password, safe="")
 
 
 def _written_secrets(address: str) -> list[str]:

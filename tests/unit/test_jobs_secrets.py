@@ -119,6 +119,7 @@ def test_a_secret_that_is_not_there_is_named(
         "rtsp://me:${X}@cam/1",
         "http://cam/${X}/live",
         "http://cam/live?pwd=${X}",
+        "http://cam/live?code=${X}",
         f"rtsp://me:{CANARY}@cam/1",
         f"http://cam/live?user=me&loginpas={CANARY}",
     ],
