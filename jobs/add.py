@@ -106,7 +106,7 @@ def add_camera(request: Request) -> Added:
     camera = config.cameras[request.name]
     found = _look(camera, taken, request) if request.look else None
     _write_password_file(request.password_file, taken)
-    snapshot = None if found is None else _write_snapshot(config.data_dir, camera.name, found)
+    snapshot = None if found is None else _write_snapshot(config.data_dir, camera, found)
     text, _ = _planned(request, source)  # again: the file may have changed meanwhile
     replace_file(request.config, text)
     unset = (name for name, value in taken.variables.items() if os.environ.get(name) != value)
@@ -247,12 +247,16 @@ def _look(camera: CameraConfig, taken: Taken, request: Request) -> Probe:
     return probe_within(camera.model_copy(update={"source": filled}), request.timeout_s)
 
 
-def _write_snapshot(data_dir: Path, name: str, found: Probe) -> Path:
-    """The picture as `data_dir/snapshots/NAME.jpg`, readable by its owner only."""
+def _write_snapshot(data_dir: Path, camera: CameraConfig, found: Probe) -> Path:
+    """The picture as `data_dir/snapshots/NAME.jpg`, readable by its owner only, and black where a
+    mask says so (one of the file's `defaults:`)."""
     import cv2
 
-    path = data_dir / "snapshots" / f"{name}.jpg"
+    from streams.mask import covered
+
+    path = data_dir / "snapshots" / f"{camera.name}.jpg"
     bgr = cv2.cvtColor(found.image, cv2.COLOR_RGB2BGR)
+    bgr[covered(camera.mask, *bgr.shape[:2])] = 0
     data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
     try:
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -71,6 +71,16 @@ def test_the_snapshot_is_a_picture_only_its_owner_can_read(
     assert cli.run(["add", "again", str(clip), "--force"]) == 0  # beside the first
 
 
+def test_a_mask_of_the_defaults_covers_the_snapshot_too(folder: Path, clip: Path) -> None:
+    left_half = "[[[0, 0], [0.5, 0], [0.5, 1], [0, 1]]]"
+    (folder / "config.yaml").write_text(f"defaults: {{mask: {left_half}}}\n")
+    assert cli.run(["add", "yard", str(clip)]) == 0
+    image = cv2.imread(str(folder / "culling-data" / "snapshots" / "yard.jpg"))
+    assert image is not None
+    assert image[:, :64].max() < 16
+    assert image[40:, 80:].max() > 100
+
+
 def test_json_is_one_object_that_says_it_all(
     folder: Path, clip: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
