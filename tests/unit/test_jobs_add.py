@@ -55,6 +55,15 @@ def test_a_newcomer_gets_a_configuration_with_this_camera_only(
     assert loaded.cameras["yard"].class_names == ("person", "car", "bicycle")
 
 
+def test_after_init_the_example_does_not_stay_behind(folder: Path) -> None:
+    assert cli.run(["init"]) == 0
+    assert cli.run(["add", "street", "a.mp4", "--no-probe"]) == 0
+    cameras = load_config(folder / "config.yaml").cameras
+    assert {name: camera.source for name, camera in cameras.items()} == {
+        "street": str(folder / "a.mp4")
+    }
+
+
 def test_the_snapshot_is_a_picture_only_its_owner_can_read(
     folder: Path, clip: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
