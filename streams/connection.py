@@ -25,13 +25,13 @@ class Picture(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A picture that has just come.
+    """A picture that has just come; None in its place if it came damaged.
 
     `pts_s` is its presentation time in seconds from anywhere, or None. `captured_at_s` is when
     the camera says it took it (Unix seconds by the camera's clock), or None.
     """
 
-    picture: Picture
+    picture: Picture | None
     pts_s: float | None = None
     captured_at_s: float | None = None
 

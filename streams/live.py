@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from streams.backoff import Backoff
 from streams.base import ConnectionFailedError, Frame, FrameSource, SourceInfo, StreamError
 from streams.clock import Clock, SystemClock
-from streams.connection import Arrival, Connection, Demand
-from streams.failures import ENDED, LASTING, NOT_VIDEO, TIMED_OUT, failure
+from streams.connection import Arrival, Connection, Demand, Picture
+from streams.failures import BROKEN, ENDED, LASTING, NOT_VIDEO, TIMED_OUT, failure
 from streams.health import Health, HealthReport
 from streams.options import LiveOptions
 from streams.sampler import Sampler
@@ -41,8 +41,8 @@ CLOSE_SHARE = 3.0
 class LiveCounts:
     """What a live source has gone through since it was opened.
 
-    `dropped` frames were wanted, but the consumer was behind; `damaged` pictures were wanted,
-    but could not be decoded. `camera_ahead_s` is the camera's clock less the machine's at the
+    `dropped` frames were wanted, but the consumer was behind; `damaged` pictures came, but could
+    not be decoded whole. `camera_ahead_s` is the camera's clock less the machine's at the
     latest picture, where the camera tells its time.
     """
 
@@ -233,17 +233,18 @@ class LiveSource(FrameSource):
         return failure(self._where, ENDED, f"{name} in the reader; see the log")
 
     def _drain(self, connection: Connection) -> None:
-        fruitful_s = self._clock.monotonic()
+        fruitful_s, damaged = self._clock.monotonic(), False
         for arrival in connection.arrivals(self._demand):
             now_s = self._clock.monotonic()
             if self._stopping.is_set():
                 return
             if arrival is not None and self._take(arrival, connection):
-                fruitful_s = now_s
+                fruitful_s, damaged = now_s, False
                 continue
+            damaged = damaged or (arrival is not None and arrival.picture is None)
             self._health.alive()
             if now_s - fruitful_s > self._patience_s(connection):
-                raise failure(self._where, NOT_VIDEO)
+                raise failure(self._where, BROKEN if damaged else NOT_VIDEO)
 
     def _patience_s(self, connection: Connection) -> float:
         """How long data without a picture is put up with."""
@@ -255,8 +256,9 @@ class LiveSource(FrameSource):
         """False if the picture is damaged."""
         now_s = self._clock.monotonic()
         look = self._health.wants_glance or not self._had_pictures
-        glance = arrival.picture.glance() if look else None
-        if look and glance is None:
+        picture = arrival.picture
+        glance = picture.glance() if picture is not None and look else None
+        if picture is None or (look and glance is None):
             self._count(damaged=1)
             return False
         time_s = self._timeline.place(arrival.pts_s, now_s)
@@ -269,19 +271,19 @@ class LiveSource(FrameSource):
         with self._changed:
             takers = [tap for tap in self._taps if tap.wants(time_s - self._opened_s)]
         if takers or self._info.width_px == 0:
-            self._hand_over(arrival, takers, connection, time_s=time_s, delay_s=now_s - time_s)
+            self._hand_over(picture, takers, connection, time_s=time_s, delay_s=now_s - time_s)
         return True
 
     def _hand_over(
         self,
-        arrival: Arrival,
+        picture: Picture,
         takers: list[_Tap],
         connection: Connection,
         *,
         time_s: float,
         delay_s: float,
     ) -> None:
-        image = arrival.picture.rgb()
+        image = picture.rgb()
         if image is None:
             self._count(damaged=1)
             return

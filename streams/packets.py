@@ -61,13 +61,35 @@ class DecodedPicture:
         return None
 
 
+class Soundness:
+    """Which decoded frames are whole.
+
+    FFmpeg patches what a lost packet leaves out and marks that frame, but not those built on it:
+    damage lasts until the next whole keyframe.
+    """
+
+    def __init__(self) -> None:
+        self._spoilt = False
+
+    def broke(self) -> None:
+        """A packet could not be decoded."""
+        self._spoilt = True
+
+    def holds(self, frame: Any) -> bool:
+        if frame.is_corrupt:
+            self._spoilt = True
+        elif frame.key_frame:
+            self._spoilt = False
+        return not self._spoilt
+
+
 class PacketConnection:
     """Drains every packet; decodes those the keyframe gate admits."""
 
     def __init__(self, recipe: Recipe) -> None:
         self._recipe = recipe
         self._gate = KeyframeGate(recipe.sampling)
-        self._damaged_count = 0
+        self._soundness = Soundness()
         self._container = open_container(recipe)
         streams = self._container.streams.video
         if not streams:
@@ -126,9 +148,14 @@ class PacketConnection:
             is_key=packet.is_keyframe, time_s=time_s, interval_s=demand.interval_s
         ):
             return []
-        return [self._arrival(frame) for frame in self._decode(packet) if not frame.is_corrupt]
+        frames = self._decode(packet)
+        if frames is None:
+            self._soundness.broke()
+            return [Arrival(None)]
+        return [self._arrival(frame) for frame in frames]
 
-    def _decode(self, packet: Any) -> list[Any]:
+    def _decode(self, packet: Any) -> list[Any] | None:
+        """The frames this packet completes; None if it is damaged."""
         try:
             frames: list[Any] = packet.decode()
             if not frames and self._gate.keys_only:
@@ -137,8 +164,7 @@ class PacketConnection:
                 frames = context.decode(None)
                 context.flush_buffers()
         except av.error.FFmpegError:
-            self._damaged_count += 1
-            return []
+            return None
         return frames
 
     def _arrival(self, frame: Any) -> Arrival:
@@ -146,7 +172,8 @@ class PacketConnection:
         captured_at_s = None
         if started_us is not None and frame.time is not None:
             captured_at_s = started_us / MICROSECONDS + frame.time
-        return Arrival(DecodedPicture(frame), frame.time, captured_at_s)
+        picture = DecodedPicture(frame) if self._soundness.holds(frame) else None
+        return Arrival(picture, frame.time, captured_at_s)
 
 
 def open_container(recipe: Recipe) -> Any:
