@@ -1,7 +1,9 @@
-"""What several integration tests need: an undisturbed tiny night, made once, and a small disk."""
+"""What several files of tests use: the undisturbed tiny night, a small disk, the canary's guard."""
 
 from __future__ import annotations
 
+import io
+import logging
 import os
 import subprocess
 from collections.abc import Iterator
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.servers.web import CANARY
 from tests.integration.tiny import CAMERA, DoneNight, run_tiny_night, tiny_config
 
 
@@ -34,3 +37,21 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip(f"no small disk can be mounted here: {mounted.stderr.strip()}")
     yield disk
     subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+@pytest.fixture
+def no_canary(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> Iterator[None]:
+    """Fails the test if the cameras' password shows in any log or on either stream.
+
+    With a handler of its own: after the test, `caplog` has forgotten what was logged during it.
+    """
+    caplog.set_level(logging.DEBUG)
+    logged = io.StringIO()
+    handler = logging.StreamHandler(logged)
+    logging.getLogger().addHandler(handler)
+    yield
+    logging.getLogger().removeHandler(handler)
+    out, err = capfd.readouterr()
+    assert CANARY not in out + err + logged.getvalue()

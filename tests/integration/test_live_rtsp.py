@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -30,22 +29,14 @@ from tests.integration.live import (
 from tests.integration.servers.clips import write_h264
 from tests.integration.servers.web import CANARY
 
+pytestmark = pytest.mark.usefixtures("no_canary")
+
 NOTICED_S = 3 * QUICK.read_timeout_s
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _gstreamer() -> None:
     require_gstreamer()
-
-
-@pytest.fixture(autouse=True)
-def _no_canary(
-    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
-) -> Iterator[None]:
-    caplog.set_level(logging.DEBUG)
-    yield
-    out, err = capfd.readouterr()
-    assert CANARY not in out + err + caplog.text
 
 
 @pytest.fixture(scope="module")

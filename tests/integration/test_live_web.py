@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import socket
 import threading
 import time
@@ -36,21 +35,13 @@ from tests.integration.servers.clips import jpeg, moving_picture, write_hls
 from tests.integration.servers.web import CANARY, LivePlaylist, Serve, WebServer, fixed
 from tests.unit.clips import constant_rate, read_number, write_clip
 
+pytestmark = pytest.mark.usefixtures("no_canary")
+
 FFMPEG_READS_ON_BYTES = 256 * 1024
 """A jump by less than this is read through, which needs no Range."""
 
 PICTURES = [jpeg(moving_picture(number)) for number in range(8)]
 LARGE = [jpeg(moving_picture(number, width_px=480, height_px=272)) for number in range(8)]
-
-
-@pytest.fixture(autouse=True)
-def _no_canary(
-    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
-) -> Iterator[None]:
-    caplog.set_level(logging.DEBUG)
-    yield
-    out, err = capfd.readouterr()
-    assert CANARY not in out + err + caplog.text
 
 
 @pytest.fixture
