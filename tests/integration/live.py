@@ -18,6 +18,8 @@ from streams.health import HealthLimits, State
 from streams.live import LiveSource
 from streams.open import open_source
 from streams.options import LiveOptions
+from tests.integration.servers.clips import RATE_FPS
+from tests.integration.servers.network import CameraNetwork, missing_tools, unable
 from tests.integration.servers.web import CANARY, USER
 
 SERVER = Path(__file__).parent / "servers" / "rtsp_server.py"
@@ -42,7 +44,23 @@ def require_gstreamer() -> None:
     found = subprocess.run([SYSTEM_PYTHON, "-c", probe], capture_output=True, check=False)
     if found.returncode == 0:
         return
-    message = "no RTSP server here: install the Debian packages that .ci/run names to run this test"
+    _skip_or_fail("no RTSP server here: install the Debian packages that .ci/run names")
+
+
+def require_network() -> None:
+    """Skip where no network of a camera's own can be made; fail where its tools were promised.
+
+    A kernel without namespaces, or a user who is not root, can be promised nothing.
+    """
+    absent = missing_tools()
+    if absent is not None:
+        _skip_or_fail(absent)
+    reason = unable()
+    if reason is not None:
+        pytest.skip(reason)
+
+
+def _skip_or_fail(message: str) -> None:
     if os.environ.get("CI") or os.environ.get("CULLING_NEEDS_RTSP"):
         pytest.fail(message)
     pytest.skip(message)
@@ -57,16 +75,20 @@ def free_port() -> int:
 class RtspServer:
     """GStreamer's RTSP server as a process that can be killed, stopped and started again."""
 
-    def __init__(self, file: Path, *, auth: str | None = None) -> None:
+    def __init__(
+        self, file: Path, *, auth: str | None = None, network: CameraNetwork | None = None
+    ) -> None:
         self.port, self._auth = free_port(), auth
+        self._prefix = [] if network is None else network.prefix
+        self._host = "127.0.0.1" if network is None else network.camera_ip
         self.start(file)
 
     def url(self, *, login: str = "", path: str = "/cam") -> str:
-        return f"rtsp://{login and login + '@'}127.0.0.1:{self.port}{path}"
+        return f"rtsp://{login and login + '@'}{self._host}:{self.port}{path}"
 
     def start(self, file: Path) -> None:
-        command = [SYSTEM_PYTHON, str(SERVER), "--file", str(file), "--port", str(self.port)]
-        command += ["--rate-fps", "10"]
+        command = [*self._prefix, SYSTEM_PYTHON, str(SERVER), "--file", str(file)]
+        command += ["--host", self._host, "--port", str(self.port), "--rate-fps", str(RATE_FPS)]
         if self._auth is not None:
             command += ["--auth", self._auth, "--user", USER, "--password", CANARY]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -84,6 +106,11 @@ class RtspServer:
         self._process.wait()
         assert self._process.stdout is not None
         self._process.stdout.close()
+
+
+def open_files() -> int:
+    """How many file handles this process has."""
+    return len(os.listdir("/proc/self/fd"))
 
 
 def open_live(url: str, options: LiveOptions = QUICK) -> LiveSource:

@@ -75,6 +75,7 @@ def protect(server, camera, options):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--file", required=True)
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", required=True)
     parser.add_argument("--rate-fps", type=int, default=25)
     parser.add_argument("--user")
@@ -83,7 +84,7 @@ def main():
     options = parser.parse_args()
     Gst.init(None)
     server = GstRtspServer.RTSPServer()
-    server.set_address("127.0.0.1")
+    server.set_address(options.host)
     server.set_service(options.port)
     with open(options.file, "rb") as file:
         camera = Camera(access_units(file.read()), options.rate_fps)
