@@ -120,7 +120,7 @@ class Health:
         self._report = HealthReport(State.CONNECTING, self._clock.now(), "opening")
 
     def alive(self) -> None:
-        """Data came, whether or not there was a picture in it."""
+        """Data came that is in order, though there was no picture in it."""
         with self._lock:
             self._alive_s = self._clock.monotonic()
 
@@ -169,7 +169,9 @@ class Health:
             return
         limits, now_s = self._limits, self._clock.monotonic()
         if now_s - self._alive_s >= self._stalled_s:
-            self._change(State.STALLED, f"connected, but nothing came for {self._stalled_s:g} s")
+            self._change(
+                State.STALLED, f"connected, but nothing usable came for {self._stalled_s:g} s"
+            )
         elif self._dark.lasts(limits.dark_s, now_s):
             self._change(State.DARK, f"a black picture for {limits.dark_s:g} s")
         elif self._exact.lasts(limits.frozen_s, now_s):

@@ -241,9 +241,13 @@ class LiveSource(FrameSource):
             if arrival is not None and self._take(arrival, connection):
                 fruitful_s, damaged = now_s, False
                 continue
-            damaged = damaged or (arrival is not None and arrival.picture is None)
-            self._health.alive()
-            if now_s - fruitful_s > self._patience_s(connection):
+            if arrival is None:
+                self._health.alive()
+            elif arrival.picture is None:
+                damaged = True
+            barren_s = now_s - fruitful_s
+            # The first is cheap and true of nearly every packet, of which there are many.
+            if barren_s > self._options.barren_s and barren_s > self._patience_s(connection):
                 raise failure(self._where, BROKEN if damaged else NOT_VIDEO)
 
     def _patience_s(self, connection: Connection) -> float:

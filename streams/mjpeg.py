@@ -97,7 +97,8 @@ class MjpegConnection:
             if parts is None:
                 raise failure(self._where, NOT_VIDEO)
             yield from (Arrival(JpegPicture(part)) for part in parts)
-            yield None
+            if not parts:
+                yield None
 
     def close(self) -> None:
         with suppress(OSError):

@@ -142,11 +142,9 @@ class PacketConnection:
             yield packet
 
     def _arrivals_in(self, packet: Any, demand: Demand, now_s: float) -> list[Arrival]:
-        pts = packet.pts if packet.pts is not None else packet.dts
-        time_s = now_s if pts is None else float(pts * packet.time_base)
-        if not self._gate.admits(
-            is_key=packet.is_keyframe, time_s=time_s, interval_s=demand.interval_s
-        ):
+        is_key = packet.is_keyframe
+        time_s = _time_s(packet, now_s) if is_key else now_s  # only keyframes' times are looked at
+        if not self._gate.admits(is_key=is_key, time_s=time_s, interval_s=demand.interval_s):
             return []
         frames = self._decode(packet)
         if frames is None:
@@ -174,6 +172,11 @@ class PacketConnection:
             captured_at_s = started_us / MICROSECONDS + frame.time
         picture = DecodedPicture(frame) if self._soundness.holds(frame) else None
         return Arrival(picture, frame.time, captured_at_s)
+
+
+def _time_s(packet: Any, otherwise_s: float) -> float:
+    pts = packet.pts if packet.pts is not None else packet.dts
+    return otherwise_s if pts is None else float(pts * packet.time_base)
 
 
 def open_container(recipe: Recipe) -> Any:

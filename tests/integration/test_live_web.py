@@ -196,16 +196,17 @@ def test_a_stopped_server_is_stalled_then_lost_then_live(server: WebServer) -> N
 
 
 def test_garbage_is_counted_and_given_up_until_pictures_come(server: WebServer) -> None:
-    server.paths["/video"] = web.mjpeg(PICTURES)
+    pictures = list(PICTURES)
+    server.paths["/video"] = web.mjpeg(pictures)
     with open_live(server.url("/video")) as source:
         frames = source.frames()
         take(frames, 2)
-        server.paths["/video"] = web.mjpeg([b"\xff\xd8\xff\xe0 garbage " * 50])
-        for connection in list(server._open):
-            connection.close() if connection.fileno() < 0 else connection.shutdown(2)
+        pictures[:] = [b"\xff\xd8\xff\xe0 garbage " * 50]
         wait_until(lambda: source.counts.damaged > 3, within_s=4.0)
+        wait_for(source, State.STALLED, within_s=2.0)  # garbage is no sign of life
         wait_until(lambda: source.health.reason == "not a video", within_s=4.0)
-        server.paths["/video"] = web.mjpeg(PICTURES)
+        assert source.health.state is State.LOST
+        pictures[:] = PICTURES
         wait_for(source, State.LIVE, within_s=3.0)
         take(frames, 2)
 

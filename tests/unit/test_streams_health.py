@@ -51,7 +51,7 @@ def test_silence_is_a_stall_noticed_by_whoever_asks(camera: Camera) -> None:
     camera.clock.advance(0.1)
     report = camera.health.report()
     assert (report.state, report.since) == (State.STALLED, camera.clock.now())
-    assert report.reason == "connected, but nothing came for 5 s"
+    assert report.reason == "connected, but nothing usable came for 5 s"
     camera.clock.advance(3)
     assert camera.health.report().since == report.since
     assert camera.show(None) is State.LIVE

@@ -266,6 +266,23 @@ def test_a_consumer_that_is_behind_loses_the_oldest() -> None:
         assert got[0].time_s > 0.3
 
 
+def test_nothing_but_damaged_pictures_is_stalled_and_then_broken_off() -> None:
+    class Damaged(Fake):
+        def arrivals(self, demand: Demand) -> Iterator[Arrival | None]:
+            yield Arrival(picture(1))
+            while True:
+                time.sleep(0.01)
+                yield Arrival(None)
+
+    limits = HealthLimits(stalled_s=0.05)
+    with live(lambda: Damaged(0), health=limits, first_pause_s=9, longest_pause_s=9) as source:
+        time.sleep(0.1)
+        assert source.health.state is State.STALLED
+        assert source.counts.damaged > 2
+        time.sleep(0.3)
+        assert (source.health.state, source.health.reason) == (State.LOST, "broken off")
+
+
 def test_data_without_a_picture_is_given_up() -> None:
     class Barren(Fake):
         def arrivals(self, demand: Demand) -> Iterator[Arrival | None]:
