@@ -76,9 +76,14 @@ class RtspServer:
     """GStreamer's RTSP server as a process that can be killed, stopped and started again."""
 
     def __init__(
-        self, file: Path, *, auth: str | None = None, network: CameraNetwork | None = None
+        self,
+        file: Path,
+        *,
+        auth: str | None = None,
+        network: CameraNetwork | None = None,
+        rate_fps: int = RATE_FPS,
     ) -> None:
-        self.port, self._auth = free_port(), auth
+        self.port, self._auth, self._rate_fps = free_port(), auth, rate_fps
         self._prefix = [] if network is None else network.prefix
         self._host = "127.0.0.1" if network is None else network.camera_ip
         self.start(file)
@@ -86,14 +91,19 @@ class RtspServer:
     def url(self, *, login: str = "", path: str = "/cam") -> str:
         return f"rtsp://{login and login + '@'}{self._host}:{self.port}{path}"
 
-    def start(self, file: Path) -> None:
+    def start(self, file: Path, *, password: str = CANARY, path: str = "/cam") -> None:
         command = [*self._prefix, SYSTEM_PYTHON, str(SERVER), "--file", str(file)]
-        command += ["--host", self._host, "--port", str(self.port), "--rate-fps", str(RATE_FPS)]
+        command += ["--host", self._host, "--port", str(self.port), "--path", path]
+        command += ["--rate-fps", str(self._rate_fps)]
         if self._auth is not None:
-            command += ["--auth", self._auth, "--user", USER, "--password", CANARY]
+            command += ["--auth", self._auth, "--user", USER, "--password", password]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         assert self._process.stdout.readline().strip() == "ready"
+
+    def restart(self, file: Path, *, password: str = CANARY, path: str = "/cam") -> None:
+        self.kill()
+        self.start(file, password=password, path=path)
 
     def stop(self) -> None:
         self._process.send_signal(signal.SIGSTOP)

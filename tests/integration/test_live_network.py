@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import av
 import pytest
 
 from streams.base import Frame
@@ -27,7 +26,7 @@ from tests.integration.live import (
     wait_for,
     wait_until,
 )
-from tests.integration.servers.clips import write_h264
+from tests.integration.servers.clips import pictures_of, write_h264
 from tests.integration.servers.network import CameraNetwork
 
 pytestmark = pytest.mark.usefixtures("no_canary")
@@ -82,16 +81,10 @@ def test_a_pulled_cable_is_noticed_tried_again_and_found(
         wait_until(lambda: open_files() <= files, within_s=2.0)
 
 
-def pixels(clip: Path) -> set[bytes]:
-    """Every picture of the clip, as it decodes undisturbed."""
-    with av.open(str(clip)) as container:
-        return {f.to_ndarray(format="rgb24").tobytes() for f in container.decode(video=0)}
-
-
 def test_with_three_packets_in_ten_lost_hardly_a_picture_is_smeared(
     camera: RtspServer, network: CameraNetwork, clip: Path
 ) -> None:
-    whole = pixels(clip)
+    whole = pictures_of(clip)
     options = dataclasses.replace(QUICK, transport="udp", barren_s=10.0)
     with open_live(camera.url(login=LOGIN), options) as source:
         frames = source.frames()

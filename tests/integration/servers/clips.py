@@ -36,6 +36,13 @@ def write_h264(
     return path
 
 
+def pictures_of(clip: Path) -> frozenset[bytes]:
+    """The pixels of each of its pictures, as they decode undisturbed."""
+    with av.open(str(clip)) as container:
+        frames = container.decode(video=0)
+        return frozenset(frame.to_ndarray(format="rgb24").tobytes() for frame in frames)
+
+
 def write_hls(folder: Path, *, seconds: int) -> list[str]:
     """Segments of a second, a keyframe every half second; their names, in order.
 

@@ -78,6 +78,7 @@ def main():
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", required=True)
     parser.add_argument("--rate-fps", type=int, default=25)
+    parser.add_argument("--path", default="/cam")
     parser.add_argument("--user")
     parser.add_argument("--password")
     parser.add_argument("--auth", choices=["digest", "basic"], default="digest")
@@ -90,7 +91,7 @@ def main():
         camera = Camera(access_units(file.read()), options.rate_fps)
     if options.user:
         protect(server, camera, options)
-    server.get_mount_points().add_factory("/cam", camera)
+    server.get_mount_points().add_factory(options.path, camera)
     if server.attach(None) == 0:
         parser.error(f"--port: {options.port} is taken, give another")
     print("ready", flush=True)  # noqa: T201
