@@ -11,6 +11,7 @@ from typing import Any
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from streams.address import Address
@@ -39,25 +40,47 @@ class Recipe:
     """Monotonic second after which the connection ends by itself, to be opened anew."""
 
 
+class Scalers:
+    """FFmpeg's converters of one connection, which are slow to set up anew for each picture.
+
+    Of one thread each: by default they would start one for every core, for a millisecond's work.
+    """
+
+    def __init__(self) -> None:
+        self._full: Any = VideoReformatter()
+        self._small: Any = VideoReformatter()
+
+    def rgb(self, frame: Any) -> NDArray[np.uint8]:
+        image: NDArray[np.uint8] = self._full.reformat(
+            frame, format="rgb24", threads=1
+        ).to_ndarray()
+        return image
+
+    def glance(self, frame: Any) -> NDArray[np.uint8]:
+        width_px, height_px = GLANCE_PX
+        small = self._small.reformat(
+            frame, width_px, height_px, "gray", interpolation="POINT", threads=1
+        )
+        grey: NDArray[np.uint8] = small.to_ndarray()
+        return grey
+
+
 class DecodedPicture:
     """A frame as FFmpeg decoded it."""
 
-    def __init__(self, frame: Any) -> None:
-        self._frame = frame
+    def __init__(self, frame: Any, scalers: Scalers) -> None:
+        self._frame, self._scalers = frame, scalers
 
     def rgb(self) -> NDArray[np.uint8] | None:
         with suppress(av.error.FFmpegError, ValueError):
-            image: NDArray[np.uint8] = self._frame.to_ndarray(format="rgb24")
+            image = self._scalers.rgb(self._frame)
             quarters = round(self._frame.rotation / 90) % 4
             return np.ascontiguousarray(np.rot90(image, quarters)) if quarters else image
         return None
 
     def glance(self) -> NDArray[np.uint8] | None:
-        width_px, height_px = GLANCE_PX
         with suppress(av.error.FFmpegError, ValueError):
-            small = self._frame.reformat(width_px, height_px, "gray", interpolation="POINT")
-            grey: NDArray[np.uint8] = small.to_ndarray()
-            return grey
+            return self._scalers.glance(self._frame)
         return None
 
 
@@ -89,7 +112,7 @@ class PacketConnection:
     def __init__(self, recipe: Recipe) -> None:
         self._recipe = recipe
         self._gate = KeyframeGate(recipe.sampling)
-        self._soundness = Soundness()
+        self._soundness, self._scalers = Soundness(), Scalers()
         self._container = open_container(recipe)
         streams = self._container.streams.video
         if not streams:
@@ -170,7 +193,8 @@ class PacketConnection:
         captured_at_s = None
         if started_us is not None and frame.time is not None:
             captured_at_s = started_us / MICROSECONDS + frame.time
-        picture = DecodedPicture(frame) if self._soundness.holds(frame) else None
+        holds = self._soundness.holds(frame)
+        picture = DecodedPicture(frame, self._scalers) if holds else None
         return Arrival(picture, frame.time, captured_at_s)
 
 
