@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urljoin
 
 from streams.address import Address
-from streams.failures import NOT_VIDEO, failure
+from streams.failures import NOT_VIDEO, TIMED_OUT, failure
 from streams.options import LiveOptions
 from streams.packets import PacketConnection, Recipe
 from streams.web import USER_AGENT, fetch_text
@@ -18,6 +20,9 @@ WEB_PROTOCOLS = "http,https,tcp,tls,crypto,data,httpproxy"
 
 SEGMENTS_OF_PATIENCE = 3.0
 """A live playlist may bring nothing for this many target durations before it counts as stale."""
+
+POLL_S = 1.0
+"""How often a playlist is asked for while its next segment is awaited."""
 
 ANALYSED_US = 1_000_000
 """How much FFmpeg looks at before a stream is open: of a live one, more means waiting for it."""
@@ -30,11 +35,19 @@ _TARGET = re.compile(r"^#EXT-X-TARGETDURATION:(\d+)", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Playlist:
-    """A media playlist: where it is, whether it goes on, and its longest segment."""
+    """A media playlist: where it is, whether it goes on, its longest and its newest segment."""
 
     address: Address
     is_live: bool
     target_s: float
+    newest: str
+
+
+@dataclass(slots=True)
+class Progress:
+    """What one camera's connections know of each other: whether there was one before."""
+
+    begun: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +109,20 @@ def connect_hls(
     options: LiveOptions,
     headers: Mapping[str, str] | None = None,
     expires_at_s: float | None = None,
+    progress: Progress | None = None,
 ) -> PacketConnection:
-    """A live playlist; its segments come one at a time, so silence is longer than elsewhere."""
-    playlist = find_playlist(address, where=where, options=options, headers=headers)
+    """A live playlist; its segments come one at a time, so silence is longer than elsewhere.
+
+    With `progress`, every connection but the first waits for the next segment.
+    """
+    ask = partial(find_playlist, address, where=where, options=options, headers=headers)
+    playlist = ask()
     if not playlist.is_live:
         raise failure(where, NOT_VIDEO, "a recording, where a live stream was expected; reopen it")
     silence_s = SEGMENTS_OF_PATIENCE * playlist.target_s
+    progress = progress or Progress()
+    if progress.begun:
+        _await_segment(playlist, ask, where=where, limit_s=min(silence_s, options.open_timeout_s))
     recipe = Recipe(
         kind="hls",
         address=playlist.address,
@@ -114,7 +135,21 @@ def connect_hls(
         silence_s=silence_s,
         expires_at_s=expires_at_s,
     )
-    return PacketConnection(recipe)
+    connection = PacketConnection(recipe)
+    progress.begun = True
+    return connection
+
+
+def _await_segment(
+    playlist: Playlist, ask: Callable[[], Playlist], *, where: str, limit_s: float
+) -> None:
+    """A playlist gone stale still serves its last segments: at every new try they would be shown
+    again, as if they were new."""
+    until_s = time.monotonic() + limit_s
+    while ask().newest == playlist.newest:
+        if time.monotonic() >= until_s:
+            raise failure(where, TIMED_OUT, "the playlist does not go on: see what writes it")
+        time.sleep(min(POLL_S, playlist.target_s / 2))
 
 
 def hls_options(headers: Mapping[str, str] | None) -> dict[str, str]:
@@ -135,4 +170,5 @@ def _media_playlist(text: str, address: Address, where: str) -> Playlist:
     if not text.lstrip("\ufeff").startswith("#EXTM3U") or found is None:
         raise failure(where, NOT_VIDEO, "no HLS playlist comes back: check the address")
     is_live = "#EXT-X-ENDLIST" not in text and "#EXT-X-PLAYLIST-TYPE:VOD" not in text
-    return Playlist(address, is_live, float(found.group(1)))
+    newest = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    return Playlist(address, is_live, float(found.group(1)), newest[-1] if newest else "")

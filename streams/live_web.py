@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from streams.address import Address
 from streams.connection import Connection
 from streams.failures import NOT_VIDEO, failure
-from streams.hls import connect_hls, web_options
+from streams.hls import Progress, connect_hls, web_options
 from streams.mjpeg import connect_mjpeg
 from streams.options import LiveOptions
 from streams.packets import PacketConnection, Recipe
@@ -16,13 +17,15 @@ from streams.snapshot import SnapshotConnection
 from streams.web import sniff
 
 
-def connect_web(address: Address, *, where: str, options: LiveOptions) -> Connection:
+def connect_web(
+    address: Address, *, where: str, options: LiveOptions, progress: Progress | None = None
+) -> Connection:
     """HLS, MJPEG, a snapshot, plain video or a site's page, by what the server says it is."""
     answer = sniff(address, where=where, timeout_s=options.open_timeout_s)
     if answer.kind == "page":
-        return connect_site(address, where=where, options=options)
+        return connect_site(address, where=where, options=options, progress=progress)
     if answer.kind == "hls":
-        return connect_hls(address, where=where, options=options)
+        return connect_hls(address, where=where, options=options, progress=progress)
     if answer.kind == "mjpeg":
         return connect_mjpeg(address, where=where, options=options)
     if answer.kind == "image":
@@ -32,10 +35,12 @@ def connect_web(address: Address, *, where: str, options: LiveOptions) -> Connec
     return connect_video(address, where=where, options=options)
 
 
-def connect_site(page: Address, *, where: str, options: LiveOptions) -> PacketConnection:
+def connect_site(
+    page: Address, *, where: str, options: LiveOptions, progress: Progress | None = None
+) -> PacketConnection:
     """The stream behind a page; its address is asked for at every connection."""
     found = resolve(page, where=where, options=options)
-    connect = connect_hls if found.is_playlist else connect_video
+    connect = partial(connect_hls, progress=progress) if found.is_playlist else connect_video
     return connect(
         found.address,
         where=where,

@@ -23,7 +23,7 @@ from streams.connection import Connection
 from streams.device import connect_device
 from streams.file import VideoFile
 from streams.folder import ImageFolder
-from streams.hls import find_playlist, hls_options, web_options
+from streams.hls import Progress, find_playlist, hls_options, web_options
 from streams.live import LiveSource
 from streams.live_web import connect_site, connect_web
 from streams.options import LiveOptions
@@ -119,11 +119,11 @@ def _open_web(address: Address, camera: str, options: LiveOptions) -> FrameSourc
     except ConnectionFailedError:
         if options.must_answer:
             raise
-        return _live(address, camera, options, connect_web)
+        return _live(address, camera, options, partial(connect_web, progress=Progress()))
     if answer.kind == "page":
         return _open_site(address, camera, options)
     if not recorded:
-        return _live(address, camera, options, connect_web)
+        return _live(address, camera, options, partial(connect_web, progress=Progress()))
     kind = "hls recording" if answer.kind == "hls" else "web video"
     open_media = partial(_open_media, address, where, options, is_playlist=answer.kind == "hls")
     return _recording(open_media, camera, address, kind, answer.modified_at)
@@ -147,9 +147,9 @@ def _open_site(page: Address, camera: str, options: LiveOptions) -> FrameSource:
     except ConnectionFailedError:
         if options.must_answer:
             raise
-        return _live(page, camera, options, connect_site)
+        return _live(page, camera, options, partial(connect_site, progress=Progress()))
     if not recorded:
-        return _live(page, camera, options, connect_site)
+        return _live(page, camera, options, partial(connect_site, progress=Progress()))
 
     def open_media() -> Any:
         again = resolve(page, where=where, options=options)

@@ -242,7 +242,11 @@ def test_a_live_playlist_goes_stale_and_comes_back(
         assert got[5].time_s - got[2].time_s < 2.3  # a segment's frames are not one moment
         assert ": stalled" not in caplog.text  # between two segments there is silence
         playlist.stale_at = playlist.newest
-        wait_for(source, State.STALLED, State.LOST, within_s=9.0)
+        wait_for(source, State.STALLED, within_s=9.0)
+        wait_for(source, State.LOST, within_s=9.0)
+        pictures = source.counts.pictures
+        wait_until(lambda: source.counts.tries > 2, within_s=9.0)
+        assert source.counts.pictures == pictures  # the last segments are not shown again
         playlist.stale_at = None
         wait_for(source, State.LIVE, within_s=6.0)
         take(frames, 2)
