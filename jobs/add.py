@@ -16,7 +16,7 @@ from jobs.probing import advice, figures, found_to_dict, probe_within
 from jobs.secrets import Taken, fill_in, take_out, with_reference, without_secrets
 from jobs.settings import CAMERA_NAME, CameraConfig, Config
 from streams.base import redact_url
-from streams.masking import mask
+from streams.secret_words import mask
 
 if TYPE_CHECKING:
     from streams.probe import Probe

@@ -8,10 +8,9 @@ import re
 import shutil
 from pathlib import Path
 
-from culling_pipeline.stored_day import DayInUseError
 from models.boxes import ModelError
 from streams.base import StreamError
-from streams.masking import mask
+from streams.secret_words import mask
 
 EXIT_DONE = 0
 EXIT_USAGE = 2
@@ -44,7 +43,6 @@ EXIT_CODES: dict[type[BaseException], int] = {
     StreamError: EXIT_STREAM,
     ModelError: EXIT_MODEL,
     NightError: EXIT_NIGHT,
-    DayInUseError: EXIT_USAGE,
     OSError: EXIT_NIGHT,
     KeyboardInterrupt: EXIT_INTERRUPTED,
     Exception: EXIT_NIGHT,

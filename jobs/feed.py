@@ -12,9 +12,10 @@ import numpy as np
 
 from culling_pipeline.gate import Decision, Gate
 from culling_pipeline.ingest import gate_record
-from culling_pipeline.stored_day import StoredDay
+from culling_pipeline.stored_day import DayInUseError, StoredDay
 from culling_pipeline.story import DayClock
 from jobs.detectors import ensure_incumbent, full_size
+from jobs.errors import UsageError
 from jobs.plans import ingest_plan, pick_device
 from jobs.room import Floor
 from jobs.scoring import Scored, Student, Students
@@ -176,7 +177,13 @@ class Feed:
             self._end_day(moment)
         if self.day is None:
             folder = self.config.day_dir(self.camera.name, clock.day)
-            self.day = StoredDay(folder, self.plan, n_classes=len(self.camera.classes), clock=clock)
+            try:
+                self.day = StoredDay(
+                    folder, self.plan, n_classes=len(self.camera.classes), clock=clock
+                )
+            except DayInUseError as error:
+                message = f"camera {self.camera.name!r}: {error}"
+                raise UsageError(message) from error
             self.day.note("start", moment)
             self._condition = None  # to be noted in this day as well
         return self.day

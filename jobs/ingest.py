@@ -25,7 +25,6 @@ from jobs.settings import CameraConfig, Config
 from jobs.store import Store
 from jobs.watching import Inbox, Watcher
 from streams.base import Frame
-from streams.options import LiveOptions
 
 logger = logging.getLogger(__name__)
 
@@ -57,10 +56,7 @@ class IngestService:
         self._room = Room(config, store, self._floor)
         self._inbox: Inbox = queue.Queue(maxsize=max(8, 2 * len(cameras)))
         self.feeds = {c.name: Feed(config, c, self._students, self._floor) for c in cameras}
-        self.watchers = {
-            c.name: Watcher(c, self._inbox, LiveOptions(must_answer=False), limit=frames)
-            for c in cameras
-        }
+        self.watchers = {c.name: Watcher(c, self._inbox, limit=frames) for c in cameras}
         self._due_s: dict[str, float] = {}
 
     def run(self) -> None:

@@ -15,7 +15,6 @@ from jobs.sources import open_camera
 from streams.base import Frame, FrameSource
 from streams.live import LiveCounts, LiveSource
 from streams.mask import MaskedSource
-from streams.options import LiveOptions
 from streams.sampler import Sampler
 
 logger = logging.getLogger(__name__)
@@ -41,20 +40,19 @@ class Watcher(threading.Thread):
     drops frames meanwhile and counts them.
     """
 
-    def __init__(
-        self, camera: CameraConfig, inbox: Inbox, live: LiveOptions, *, limit: int | None
-    ) -> None:
+    def __init__(self, camera: CameraConfig, inbox: Inbox, *, limit: int | None) -> None:
         super().__init__(name=f"watch-{camera.name}", daemon=True)
         self.camera = camera
         self.error: Exception | None = None
         self.ended = False
-        self._inbox, self._live, self._limit = inbox, live, limit
+        self._inbox, self._limit = inbox, limit
         self._stopping = threading.Event()
         self._source: FrameSource | None = None
 
     def run(self) -> None:
         try:
-            with open_camera(self.camera, live=self._live) as source:
+            live = self.camera.live.to_options(must_answer=False)
+            with open_camera(self.camera, live=live) as source:
                 self._source = source
                 self._read(source)
         except Exception as error:  # a thread's border: one camera must not stop the others

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.masking import mask
+from streams.secret_words import mask
 
 if TYPE_CHECKING:
     from streams.sampler import Sampler

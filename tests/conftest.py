@@ -30,7 +30,7 @@ def _restore_random_state() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _forget_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     """What one test keeps secret must not put stars into the next one's texts."""
-    monkeypatch.setattr("streams.masking._known", set())
+    monkeypatch.setattr("streams.secret_words._known", set())
 
 
 @pytest.fixture(autouse=True)

@@ -238,7 +238,7 @@ def test_preset_gives_options_and_keys_beside_it_beat_it() -> None:
         ("fps: fast", "yard.fps: got 'fast', must be a number"),
         ("fps: true", "yard.fps: got true, must be a number"),
         ("fsp: 1", 'yard.fsp: unknown key. Did you mean "fps"?'),
-        ("zzz: 1", "yard.zzz: unknown key. Known: fps, classes,"),
+        ("zzz: 1", "yard.zzz: unknown key. Known: fps, mask,"),
         ("name: x", "yard.name: unknown key."),
         ("training: {epocs: 1}", 'yard.training.epocs: unknown key. Did you mean "epochs"?'),
         ("training: {epochs: 2.5}", "yard.training.epochs: got 2.5, must be a whole number"),

@@ -16,7 +16,7 @@ from jobs.secrets import fill_in, take_out, with_reference, without_secrets
 from jobs.settings import CameraConfig
 from streams.address import Address
 from streams.base import redact_url
-from streams.masking import keep_secret, mask
+from streams.secret_words import keep_secret, mask
 
 AWKWARD = "p@ss/w:rd#"
 CANARY = "c4n4ry-0f-the-t3sts"
