@@ -132,6 +132,8 @@ class IngestService:
         return True
 
     def _stop_watchers(self) -> None:
+        for name, feed in self.feeds.items():  # while they are still as the cameras made them
+            feed.tick(self.watchers[name].condition)
         for watcher in self.watchers.values():
             watcher.stop()
         deadline_s = time.monotonic() + STOP_S
@@ -145,6 +147,5 @@ class IngestService:
 
     def _close_days(self) -> None:
         self._scorer.close()
-        for name, feed in self.feeds.items():
-            feed.tick(self.watchers[name].condition)
+        for feed in self.feeds.values():
             feed.close(datetime.now(UTC))

@@ -58,7 +58,7 @@ def write_hls(folder: Path, *, seconds: int) -> list[str]:
         seconds=seconds,
         mux={"hls_time": "1", "hls_list_size": "0", "hls_segment_filename": f"{folder}/s%03d.ts"},
     )
-    return sorted(path.name for path in folder.glob("s*.ts"))
+    return sorted((p.name for p in folder.glob("s*.ts")), key=lambda name: (len(name), name))
 
 
 def _encode(
