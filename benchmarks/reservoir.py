@@ -1,11 +1,14 @@
 """A day of 86,400 frames through the bounded reservoir, beside the same day kept whole.
 
     python -m benchmarks.reservoir --seed 21
+    python -m benchmarks.reservoir --replay build/culling-benchmark/resnet101/street-21-day0-2880
 
 Every second of a synthetic street goes through `ingest` as in a night; memory and the frames on
 disk are looked at on the way. Afterwards the strategy chooses its survivors from *all* frames of
 the day, as if none had been thrown away: where they are the same frames, so is everything after.
-Writes benchmarks/results/reservoir.json.
+With `--replay` the student is not asked: what it said of 2,880 moments of that day (a file of
+benchmarks/culling.py) stands for the thirty seconds around each, its scores jittered, and the
+pictures are small and plain; all else is real. Writes benchmarks/results/reservoir.json.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,23 +29,27 @@ import torch
 
 from benchmarks.fleet import STUDENT
 from culling_pipeline.confidence import frame_loss
-from culling_pipeline.control import ControlPlan, ControlSlice
-from culling_pipeline.day import ConfidencePlan, IngestPlan
-from culling_pipeline.gate import GatePlan
+from culling_pipeline.control import ControlSlice
+from culling_pipeline.day import IngestPlan
 from culling_pipeline.ingest import ingest
+from culling_pipeline.labels import load_detections
 from culling_pipeline.parallel import Workers
 from culling_pipeline.progress import NoProgress
 from culling_pipeline.selection import Candidates, parts_of_day
 from culling_pipeline.strategies import build_strategy
-from jobs.settings import CullingSettings
+from jobs.plans import ingest_plan
+from jobs.settings import CameraDefaults, CullingSettings
+from models.base import Detector
 from models.boxes import Detections
 from models.student import load_detector
 from streams.base import Frame, FrameSource, SourceInfo
 from streams.sampler import Sampler
 from streams.synthetic import SyntheticCamera
+from streams.truth import CLASS_NAMES
 
 RESULTS = Path(__file__).parent / "results"
 SETTINGS = CullingSettings()
+MIDNIGHT = datetime(2026, 1, 5, tzinfo=UTC)
 EVERY = 2_000
 """Frames between two looks at memory and disk."""
 
@@ -77,10 +85,10 @@ class Watched(FrameSource):
 class Remembering:
     """A student that remembers the L_conf of every frame it saw: what a night never does."""
 
-    def __init__(self, path: Path, losses: list[float]) -> None:
-        self._detector = load_detector(path)
+    def __init__(self, detector: Detector, losses: list[float]) -> None:
+        self._detector = detector
         self._losses = losses
-        self.class_names = self._detector.class_names
+        self.class_names = detector.class_names
 
     def predict(self, images: Any) -> list[Detections]:
         found = self._detector.predict(images)
@@ -88,33 +96,78 @@ class Remembering:
         return found
 
 
+class Replayed:
+    """Says of every second what a student said of the moment next to it, scores jittered."""
+
+    class_names = CLASS_NAMES
+
+    def __init__(self, path: Path) -> None:
+        found = load_detections(path)
+        self._found = [found[i] for i in range(len(found))]
+        self._rng = np.random.default_rng(0)
+        self._asked = 0
+
+    def predict(self, images: Any) -> list[Detections]:
+        return [self._next() for _ in images]
+
+    def _next(self) -> Detections:
+        near = self._found[self._asked * len(self._found) // 86_400]
+        self._asked += 1
+        jittered = np.clip(near.scores + self._rng.normal(0, 0.05, len(near)), 0.01, 0.99)
+        return Detections(near.boxes_xyxy, jittered.astype(np.float32), near.labels)
+
+
+class PlainDay(FrameSource):
+    """A day of small grey pictures, one a second."""
+
+    info = SourceInfo(
+        kind="plain", location="plain", width_px=64, height_px=36, started_at=MIDNIGHT,
+        duration_s=86_400.0,
+    )  # fmt: skip
+
+    def frames(self, sampler: Sampler | None = None) -> Iterator[Frame]:
+        rng = np.random.default_rng(1)
+        for second in range(86_400):
+            image = rng.integers(60, 70, (36, 64, 3), np.uint8)
+            yield Frame(image, float(second), MIDNIGHT + timedelta(seconds=second), "street")
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=21, help="of the street")
     parser.add_argument("--hours", type=float, default=24.0)
     parser.add_argument("--size", type=int, nargs=2, default=(320, 192), metavar=("W", "H"))
+    parser.add_argument("--replay", type=Path, help="a student's detections, instead of a student")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    width, height = args.size
-    url = f"synthetic://street?seed={args.seed}&hours={args.hours}&width={width}&height={height}"
-    plan = IngestPlan(
-        interval_s=1.0,
-        survivors=round(SETTINGS.keep * SETTINGS.survivors_ratio),
-        random=SETTINGS.keep,
-        parts=SETTINGS.parts,
-        control=ControlPlan(),
-        confidence=ConfidencePlan(),
-        gate=GatePlan(enabled=False),  # every frame's own loss is to be compared
-        seed=0,
-    )
+    if args.replay:
+        source, detector, hours = PlainDay(), Replayed(Path(f"{args.replay}-student.npz")), 24.0
+    else:
+        width, height = args.size
+        url = f"synthetic://street?seed={args.seed}&hours={args.hours}"
+        url += f"&width={width}&height={height}"
+        source, hours = SyntheticCamera.from_url(url, camera="street"), args.hours
+        detector = load_detector(STUDENT)
+    result = measure(source, detector, hours)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "reservoir.json").write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps({k: v for k, v in result.items() if k != "looks"}, indent=1))
+
+
+def measure(source: FrameSource, detector: Detector, hours: float) -> dict[str, Any]:
+    """One day through `ingest`, and the survivors that all of it would have given."""
+    plan = ingest_plan(CameraDefaults())
     strategy, losses = build_strategy(SETTINGS.strategy), list[float]()
     with tempfile.TemporaryDirectory() as scratch, Workers(1) as workers:
         folder = Path(scratch) / "frames"
-        watched = Watched(SyntheticCamera.from_url(url, camera="street"), folder)
+        watched = Watched(source, folder)
         began = time.perf_counter()
         record, _ = ingest(
             watched,
-            workers.detector(lambda: Remembering(STUDENT, losses)),
+            workers.detector(lambda: Remembering(detector, losses)),
             strategy,
             plan=plan,
             n_classes=3,
@@ -122,12 +175,11 @@ def main() -> None:
             progress=NoProgress(),
         )
         seconds = time.perf_counter() - began
-        offline = _offline(np.array(watched.times_s), np.array(losses), plan, args.hours * 3600)
-        rng = np.random.default_rng(0)
-        whole = set(strategy.survivors(offline, plan.survivors, rng))
+    offline = _offline(np.array(watched.times_s), np.array(losses), plan, hours * 3600)
+    whole = set(strategy.survivors(offline, plan.survivors, np.random.default_rng(0)))
     bounded = set(record.survivors)
-    result = {
-        "source": url,
+    return {
+        "source": source.info.location,
         "frames_seen": record.frames_seen,
         "seconds": seconds,
         "seconds_student": record.costs[0].seconds,
@@ -139,9 +191,6 @@ def main() -> None:
         "rss_at_the_end": watched.looks[-1]["rss"],
         "looks": watched.looks,
     }
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "reservoir.json").write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps({k: v for k, v in result.items() if k != "looks"}, indent=1))
 
 
 def _offline(
