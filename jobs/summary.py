@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from culling_pipeline.records import NightRecord
-from culling_pipeline.report.page import gate_words, headline
+from culling_pipeline.report.page import feed_words, gate_words, headline
 from jobs.check import Finding
 from jobs.errors import describe
 from jobs.settings import Config
@@ -89,10 +89,11 @@ def _cells(config: Config, night: Night | None) -> dict[str, str]:
 
 def _figures(record: NightRecord) -> dict[str, str]:
     judge, random = record.judge, record.judge.random
-    gate = gate_words(record.ingest.gate)
+    gate, feed = gate_words(record.ingest.gate), feed_words(record.ingest.feed)
     cells = {
         "frames seen": f"{record.ingest.frames_seen:,}",
         **({"change gate": gate} if gate else {}),
+        **({"watched": feed} if feed else {}),
         "survivors": f"{len(record.ingest.survivors):,}",
         "kept": f"{len(record.cull.kept):,}",
         "scale": f"{record.resolution.scale:.2f}",

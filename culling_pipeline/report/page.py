@@ -13,7 +13,14 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from culling_pipeline.records import Accuracy, Cost, GateRecord, JudgeRecord, NightRecord
+from culling_pipeline.records import (
+    Accuracy,
+    Cost,
+    FeedRecord,
+    GateRecord,
+    JudgeRecord,
+    NightRecord,
+)
 from culling_pipeline.report import charts, words
 from culling_pipeline.report.pictures import Exhibit, draw_pictures
 from streams.base import redact_url
@@ -81,6 +88,7 @@ def render_report(night: NightRecord, exhibits: Sequence[Exhibit]) -> str:
         total=_total(night.ledger),
         cost_words=_cost_words(night),
         gate_words=gate_words(night.ingest.gate),
+        feed_words=feed_words(night.ingest.feed),
         key_figures=_key_figures(night),
     )
 
@@ -226,6 +234,29 @@ def _cost_words(night: NightRecord) -> str:
         f"Training on everything would have been cheaper: {words.percent(ratio)} of this night's "
         "cost. Picking frames pays off on longer days."
     )
+
+
+def feed_words(feed: FeedRecord | None) -> str:
+    """What of a live camera's day was not seen, in one line; empty for a recording."""
+    if feed is None:
+        return ""
+    said = [
+        f"{words.duration(seconds)} {what}"
+        for seconds, what in (
+            (feed.down_s, "without a picture from the camera"),
+            (feed.unwatched_s, "in which `culling ingest` was not running"),
+        )
+        if seconds >= 1
+    ]
+    said += [
+        f"{words.count(frames, 'frame')} {why}"
+        for frames, why in (
+            (feed.dropped, "dropped because this machine was behind"),
+            (feed.paused, "not stored because the disk was full"),
+        )
+        if frames
+    ]
+    return f"Missing of this day: {', '.join(said)}." if said else "The whole day was watched."
 
 
 def gate_words(gate: GateRecord | None) -> str:

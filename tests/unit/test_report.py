@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 import pytest
 
-from culling_pipeline.records import GateRecord, NightRecord
+from culling_pipeline.records import FeedRecord, GateRecord, NightRecord
 from culling_pipeline.report import Exhibit, charts, pictures, render_report, svg, words
-from culling_pipeline.report.page import cautions, gate_words, headline
+from culling_pipeline.report.page import cautions, feed_words, gate_words, headline
 from models.boxes import Detections
 from tests.unit.example_night import (
     CLASSES,
@@ -267,6 +267,22 @@ def test_the_change_gate_has_its_line_where_there_was_one(page: str) -> None:
     )
     assert gate_words(every) == "The student was to look at 20 of 100 frames."
     assert "were not scored" not in page
+
+
+def test_a_live_days_gaps_are_told_and_a_recordings_are_none(page: str) -> None:
+    feed = FeedRecord(down_s=720, unwatched_s=0, dropped=3, paused=1)
+    night = example_night()
+    live = night.model_copy(update={"ingest": night.ingest.model_copy(update={"feed": feed})})
+    line = (
+        "Missing of this day: 12 min without a picture from the camera, 3 frames dropped because "
+        "this machine was behind, 1 frame not stored because the disk was full."
+    )
+    assert feed_words(feed) == line
+    assert line in render_report(live, [])
+    whole = FeedRecord(down_s=0, unwatched_s=0.2, dropped=0, paused=0)
+    assert feed_words(whole) == "The whole day was watched."
+    assert feed_words(None) == ""
+    assert "Missing of this day" not in page
 
 
 def test_the_key_figures_are_json_without_the_long_lists(page: str) -> None:
