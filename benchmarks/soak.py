@@ -4,7 +4,7 @@
 
 Real servers: six RTSP cameras (one of them by UDP), two MJPEG, two HLS, two snapshot addresses; one
 RTSP server is killed for a minute in the middle, one stopped for half a minute. Afterwards every
-second of every camera is accounted for from its journal: a frame, scored or passed over by the
+second of every camera is accounted for from its daybook: a frame, scored or passed over by the
 gate; dropped by this machine; or the camera down. Memory, open files and threads of the process are
 looked at on the way. Writes benchmarks/results/soak.json and soak.md.
 """
@@ -106,10 +106,10 @@ def watch(
 
 
 def account(folder: Path, name: str) -> dict[str, Any]:
-    """Where each second of a camera went, from its journals."""
+    """Where each second of a camera went, from its daybooks."""
     lines = [
         json.loads(line)
-        for path in sorted((folder / "data" / "days" / name).glob("*/journal.jsonl"))
+        for path in sorted((folder / "data" / "days" / name).glob("*/daybook.jsonl"))
         for line in path.read_text().splitlines()
     ]
     frames = [line for line in lines if "event" not in line]

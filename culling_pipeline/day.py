@@ -1,7 +1,7 @@
 """The day so far: what was seen of it, and which of its frames are to stay on disk.
 
 `Day.admit` takes note of one frame and changes nothing on disk, so that a day can be told again
-from its journal (`stored_day.py`); `Day.take` stores the picture as well.
+from its daybook (`stored_day.py`); `Day.take` stores the picture as well.
 """
 
 from __future__ import annotations

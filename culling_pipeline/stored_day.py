@@ -1,11 +1,11 @@
-"""A live camera's day on disk: the frames that may be needed, and a journal of all that was seen.
+"""A live camera's day on disk: the frames that may be needed, and a daybook of all that was seen.
 
-    FOLDER/journal.jsonl      one line a sampled frame, one an event, in the order they came
+    FOLDER/daybook.jsonl      one line a sampled frame, one an event, in the order they came
     FOLDER/frames/NNNNNN.jpg  what is stored
 
 In a day's first hour all frames are stored, later those that a night may need. A frame's picture is
 written first, then its line, and only then the pictures that may go for it are deleted. So a day
-that was cut off anywhere is whole: it is told again from its journal (the draws are seeded, so they
+that was cut off anywhere is whole: it is told again from its daybook (the draws are seeded, so they
 fall as before), pictures without a line are deleted, lines without a picture count as seen and not
 stored, and half a last line is cut off.
 """
@@ -30,7 +30,7 @@ from culling_pipeline.parallel import PooledDetector
 from culling_pipeline.records import Cost, IngestRecord
 from culling_pipeline.story import (
     FRAMES,
-    JOURNAL,
+    DAYBOOK,
     DayClock,
     Event,
     Story,
@@ -53,7 +53,7 @@ class StoredDay:
     def __init__(self, folder: Path, plan: IngestPlan, *, n_classes: int, clock: DayClock) -> None:
         self.folder, self.clock = folder, clock
         (folder / FRAMES).mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._file = _locked(folder / JOURNAL)
+        self._file = _locked(folder / DAYBOOK)
         try:
             story = tell(folder, plan, n_classes=n_classes, duration_s=clock.duration_s)
             self.day, self._early = story.day, story.is_short

@@ -1,4 +1,4 @@
-"""The journal of a live camera's day, and the day told again from it.
+"""The daybook of a live camera's day, and the day told again from it.
 
 One line of JSON a sampled frame, one an event, in the order they came. The draws of a `Day` are
 seeded, so that telling gives the very day that was written.
@@ -20,7 +20,7 @@ from culling_pipeline.day import Day, IngestPlan, Seen
 from culling_pipeline.records import FeedRecord, GateRecord
 from models.boxes import Detections
 
-JOURNAL = "journal.jsonl"
+DAYBOOK = "daybook.jsonl"
 FRAMES = "frames"
 
 Event = Literal["start", "stop", "state", "dropped", "paused", "gone", "gate"]
@@ -62,7 +62,7 @@ class DayClock:
 
 @dataclass
 class Story:
-    """A day told again from its journal. `end` is where the last whole line ends, `first` and
+    """A day told again from its daybook. `end` is where the last whole line ends, `first` and
     `last` when the first and the last frame were seen."""
 
     day: Day
@@ -115,7 +115,7 @@ def tell(
 ) -> Story:
     """The story of a stored day, its times counted from `start_s`; nothing is changed on disk."""
     story = Story(Day(plan, folder / FRAMES, n_classes, duration_s, str(folder)))
-    for line, end in _lines(folder / JOURNAL):
+    for line, end in _lines(folder / DAYBOOK):
         story.end = end
         if "event" in line:
             _note_event(story, line)
@@ -132,8 +132,8 @@ def tell(
 
 
 def first_shape(folder: Path) -> tuple[int, int] | None:
-    """Height and width in pixels of the first frame in a day's journal."""
-    for line, _ in _lines(folder / JOURNAL):
+    """Height and width in pixels of the first frame in a day's daybook."""
+    for line, _ in _lines(folder / DAYBOOK):
         if "hw" in line:
             return line["hw"][0], line["hw"][1]
     return None

@@ -9,16 +9,16 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 
 from culling_pipeline.stored_day import DayOnDisk
-from culling_pipeline.story import JOURNAL, DayClock
+from culling_pipeline.story import DAYBOOK, DayClock
 from jobs.settings import Config
 from jobs.store import Store
 
 
 def watched_days(config: Config, camera: str) -> list[date]:
-    """The days of which this camera has a journal, the oldest first."""
+    """The days of which this camera has a daybook, the oldest first."""
     found = []
     for folder in (config.data_dir / "days" / camera).glob("*"):
-        if (folder / JOURNAL).is_file():
+        if (folder / DAYBOOK).is_file():
             try:
                 found.append(date.fromisoformat(folder.name))
             except ValueError:
@@ -29,7 +29,7 @@ def watched_days(config: Config, camera: str) -> list[date]:
 def stored_day(config: Config, camera: str, day: date) -> DayOnDisk | None:
     """This day, if it was watched."""
     folder = config.day_dir(camera, day)
-    return DayOnDisk(folder, DayClock.on(day)) if (folder / JOURNAL).is_file() else None
+    return DayOnDisk(folder, DayClock.on(day)) if (folder / DAYBOOK).is_file() else None
 
 
 def date_of_night(

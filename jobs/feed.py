@@ -88,7 +88,7 @@ class Feed:
         return len(self._waiting) >= LAG_FRAMES
 
     def has_seen(self, frame: Frame) -> bool:
-        """Whether a frame of a recording is in the journal already, from a watching before."""
+        """Whether a frame of a recording is in the daybook already, from a watching before."""
         if not self._floor.may_write:
             return False
         try:

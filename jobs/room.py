@@ -114,7 +114,7 @@ class Room:
         return sorted({path.name for root in roots for path in root.glob("*") if path.is_dir()})
 
     def _used(self, camera: str) -> int:
-        """Bytes of a camera's pictures and journals; one that is linked twice counts once."""
+        """Bytes of a camera's pictures and daybooks; one that is linked twice counts once."""
         roots = [self._config.data_dir / kind / camera for kind in ("days", "frames")]
         sizes = {(s.st_dev, s.st_ino): s.st_size for root in roots for s in _stats(root)}
         return sum(sizes.values())

@@ -37,8 +37,8 @@ QUICK: dict[str, Any] = {"source": RECORDING, "fps": 0.05}
 
 
 def lines(folder: Path, camera: str = "yard") -> list[dict[str, Any]]:
-    """All lines of the camera's journals, day after day."""
-    paths = sorted((folder / "data" / "days" / camera).glob("*/journal.jsonl"))
+    """All lines of the camera's daybooks, day after day."""
+    paths = sorted((folder / "data" / "days" / camera).glob("*/daybook.jsonl"))
     return [json.loads(line) for path in paths for line in path.read_text().splitlines()]
 
 
@@ -189,7 +189,7 @@ def test_days_change_at_local_midnight(tmp_path: Path, monkeypatch: pytest.Monke
     assert days == ["2026-01-04", "2026-01-05"]
     counts = [
         sum("event" not in json.loads(line) for line in path.read_text().splitlines())
-        for path in sorted((folder / "data" / "days" / "yard").glob("*/journal.jsonl"))
+        for path in sorted((folder / "data" / "days" / "yard").glob("*/daybook.jsonl"))
     ]
     assert counts == [180, 180]
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from culling_pipeline.stored_day import StoredDay
-from culling_pipeline.story import JOURNAL, DayClock
+from culling_pipeline.story import DAYBOOK, DayClock
 from jobs.days import date_of_night, stored_day, watched_days
 from jobs.plans import ingest_plan
 from jobs.room import AFTER_HIT_S, GB, Floor, Room, thin
@@ -169,7 +169,7 @@ def test_a_night_is_about_the_latest_day_that_is_over_and_had_none(
     for day in (LONG_AGO, YESTERDAY, TODAY):
         folder = config.day_dir("yard", day)
         folder.mkdir(parents=True)
-        (folder / JOURNAL).write_bytes(b"")
+        (folder / DAYBOOK).write_bytes(b"")
     (tmp_path / "days" / "yard" / "notes").mkdir()
     assert watched_days(config, "yard") == [LONG_AGO, YESTERDAY, TODAY]
     assert date_of_night(config, "yard", store) == YESTERDAY

@@ -1,4 +1,4 @@
-"""A live camera's day on disk: told again from its journal, whatever happened to it."""
+"""A live camera's day on disk: told again from its daybook, whatever happened to it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from culling_pipeline.gate import GatePlan
 from culling_pipeline.parallel import Workers
 from culling_pipeline.records import IngestRecord
 from culling_pipeline.stored_day import DayInUseError, DayOnDisk, StoredDay
-from culling_pipeline.story import FRAMES, JOURNAL, DayClock, tell
+from culling_pipeline.story import FRAMES, DAYBOOK, DayClock, tell
 from culling_pipeline.strategies import STRATEGIES
 from models.boxes import Detections
 from streams.base import Frame
@@ -91,9 +91,9 @@ def test_a_day_closed_and_opened_again_is_the_day_it_was(tmp_path: Path) -> None
 def test_a_day_cut_off_in_the_middle_of_a_write_is_whole(tmp_path: Path, cut: int) -> None:
     with open_day(tmp_path) as day:
         watch(day, 0, 120)
-    journal = tmp_path / JOURNAL
-    content = journal.read_bytes()
-    journal.write_bytes(content[:-cut])
+    daybook = tmp_path / DAYBOOK
+    content = daybook.read_bytes()
+    daybook.write_bytes(content[:-cut])
     (tmp_path / FRAMES / "000999.jpg").write_bytes(b"its line was never written")
     (tmp_path / FRAMES / "000001.jpg.tmp").write_bytes(b"half")
     lines = content[:-cut].count(b"\n")
@@ -266,7 +266,7 @@ def test_days_are_as_long_as_the_clocks_make_them(monkeypatch: pytest.MonkeyPatc
 def test_the_journal_is_for_its_owner_only(tmp_path: Path) -> None:
     with open_day(tmp_path / "day") as day:
         watch(day, 0, 3)
-    assert (tmp_path / "day" / JOURNAL).stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "day" / DAYBOOK).stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "day" / FRAMES).stat().st_mode & 0o777 == 0o700
-    for line in (tmp_path / "day" / JOURNAL).read_text().splitlines():
+    for line in (tmp_path / "day" / DAYBOOK).read_text().splitlines():
         json.loads(line)
