@@ -178,7 +178,8 @@ def main() -> None:
             looks = watch(psutil.Process(process.pid), args.minutes, happenings)
             said = json.loads(process.communicate()[0])
         rows = [account(folder, name) for name in urls]
-    warm = [look for look in looks if look["at_s"] >= min(WARM_S, 20 * args.minutes)]
+    end_s = 60 * args.minutes
+    warm = [look for look in looks if min(WARM_S, end_s / 3) <= look["at_s"] < end_s]
     result = {
         "minutes": args.minutes,
         "cameras": rows,

@@ -46,6 +46,8 @@ class ControlSlice:
         wants_end = plan.placement == "end" or (plan.placement == "auto" and short)
         self._at_end = wants_end and duration_s is not None  # without an end there is no last part
         self._group = max(2, round(1 / plan.share))
+        self._last_group: int | None = None
+        self._last_chosen = 0
 
     @property
     def description(self) -> str:
@@ -62,8 +64,15 @@ class ControlSlice:
             return time_s >= self._duration_s * (1 - self._plan.share)
         block = math.floor(time_s / self._plan.block_s)
         group, place = divmod(block, self._group)
-        rng = np.random.default_rng([self._seed, 11, group])
-        return place == int(rng.integers(self._group))
+        return place == self._chosen_in(group)
+
+    def _chosen_in(self, group: int) -> int:
+        """Which of a group's blocks is the control block. The last answer is kept: a day is asked
+        about frame by frame."""
+        if self._last_group != group:
+            rng = np.random.default_rng([self._seed, 11, group])
+            self._last_group, self._last_chosen = group, int(rng.integers(self._group))
+        return self._last_chosen
 
     def group_of(self, time_s: float) -> int:
         """The stretch of time (stratum) a control frame is drawn from. Frames of one stretch are

@@ -29,8 +29,8 @@ from culling_pipeline.ingest import with_own_detections
 from culling_pipeline.parallel import PooledDetector
 from culling_pipeline.records import Cost, IngestRecord
 from culling_pipeline.story import (
-    FRAMES,
     DAYBOOK,
+    FRAMES,
     DayClock,
     Event,
     Story,
@@ -97,9 +97,8 @@ class StoredDay:
 
         An `OSError` leaves the day on disk as it was, but this object beside it: open it again.
         """
-        timed = Frame(
-            frame.image, self.clock.seconds(frame.wall_time), frame.wall_time, frame.camera
-        )
+        time_s = max(0.0, self.clock.seconds(frame.wall_time))
+        timed = Frame(frame.image, time_s, frame.wall_time, frame.camera)
         seen = self.day.look(timed, detections, scored=scored, model=model)
         admitted = self.day.admit(seen)
         self._first, self.last = self._first or frame.wall_time, frame.wall_time

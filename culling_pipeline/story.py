@@ -22,6 +22,7 @@ from models.boxes import Detections
 
 DAYBOOK = "daybook.jsonl"
 FRAMES = "frames"
+_NONE_NOTED = Detections.empty()
 
 Event = Literal["start", "stop", "state", "dropped", "paused", "gone", "gate"]
 """`start` and `stop` of the watching, the camera's new `state`, frames `dropped` by this machine
@@ -197,15 +198,22 @@ def as_line(seen: Seen, *, with_detections: bool) -> dict[str, Any]:
 
 
 def _from_line(line: Mapping[str, Any], *, start_s: float) -> Seen:
-    boxes = np.array(line.get("boxes", []), np.float32).reshape(-1, 4)
-    scores = np.array(line.get("scores", []), np.float32)
-    labels = np.array(line.get("labels", []), np.int64)
     return Seen(
         time_s=line["t"] - start_s,
         wall_time=datetime.fromisoformat(line["at"]),
         shape=(line["hw"][0], line["hw"][1]),
         loss=line["loss"],
-        detections=Detections(boxes, scores, labels),
+        detections=_detections(line),
         scored=not line.get("inherited", False),
         model=line["by"],
+    )
+
+
+def _detections(line: Mapping[str, Any]) -> Detections:
+    if "boxes" not in line:
+        return _NONE_NOTED
+    return Detections(
+        np.array(line["boxes"], np.float32).reshape(-1, 4),
+        np.array(line["scores"], np.float32),
+        np.array(line["labels"], np.int64),
     )

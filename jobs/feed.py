@@ -6,7 +6,7 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
@@ -31,6 +31,10 @@ logger = logging.getLogger(__name__)
 LAG_FRAMES = 128
 """The gate learns what the student found so many frames later, however busy the machine is, so that
 its decisions on a recording are always the same. No more frames than that wait to be scored."""
+
+
+STRAGGLING = timedelta(minutes=1)
+"""A frame may reach its day so late: after midnight the day before is not taken up again for it."""
 
 
 @dataclass(slots=True)
@@ -174,6 +178,8 @@ class Feed:
         """The day of this moment, begun or taken up again."""
         clock = DayClock.of(moment)
         if self.day is not None and self.day.clock.day != clock.day:
+            if timedelta(0) < self.day.clock.midnight - moment < STRAGGLING:
+                return self.day
             self._end_day(moment)
         if self.day is None:
             folder = self.config.day_dir(self.camera.name, clock.day)
@@ -223,7 +229,11 @@ class Feed:
             return
         now = self._now()
         try:
-            day = self._day_of(now)
+            day = (
+                self.day
+            )  # just after midnight, frames of the day before may still be on their way
+            if day is None or now - DayClock.of(now).midnight > STRAGGLING:
+                day = self._day_of(now)
             self._note_condition(day, condition, now)
             if self._unwritten_paused:
                 day.note("paused", now, count=self._unwritten_paused)

@@ -58,6 +58,7 @@ class IngestService:
         self.feeds = {c.name: Feed(config, c, self._students, self._floor) for c in cameras}
         self.watchers = {c.name: Watcher(c, self._inbox, limit=frames) for c in cameras}
         self._due_s: dict[str, float] = {}
+        self._stopped_at = datetime.now(UTC)
 
     def run(self) -> None:
         """Everything seen is on disk when this returns, also by Ctrl-C."""
@@ -132,6 +133,7 @@ class IngestService:
         return True
 
     def _stop_watchers(self) -> None:
+        self._stopped_at = datetime.now(UTC)
         for name, feed in self.feeds.items():  # while they are still as the cameras made them
             feed.tick(self.watchers[name].condition)
         for watcher in self.watchers.values():
@@ -148,4 +150,4 @@ class IngestService:
     def _close_days(self) -> None:
         self._scorer.close()
         for feed in self.feeds.values():
-            feed.close(datetime.now(UTC))
+            feed.close(self._stopped_at)

@@ -16,7 +16,7 @@ from culling_pipeline.gate import GatePlan
 from culling_pipeline.parallel import Workers
 from culling_pipeline.records import IngestRecord
 from culling_pipeline.stored_day import DayInUseError, DayOnDisk, StoredDay
-from culling_pipeline.story import FRAMES, DAYBOOK, DayClock, tell
+from culling_pipeline.story import DAYBOOK, FRAMES, DayClock, tell
 from culling_pipeline.strategies import STRATEGIES
 from models.boxes import Detections
 from streams.base import Frame
