@@ -207,8 +207,9 @@ def test_an_awkward_password_opens_an_rtsp_camera(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("tests.integration.live.CANARY", AWKWARD)
-    server = RtspServer(write_h264(tmp_path / "cam.h264"), auth="digest")
+    clip = write_h264(tmp_path / "cam.h264")
+    server = RtspServer(clip, auth="digest")
+    server.restart(clip, password=AWKWARD)
     try:
         url = server.url(login=f"{web.USER}:{quote(AWKWARD, safe='')}")
         assert cli.run(["add", "yard", url, "--json"]) == 0
