@@ -10,11 +10,10 @@ teacher's; a row says which that was.
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -36,6 +35,7 @@ from benchmarks.fleet import (
     teacher_name,
 )
 from culling_pipeline.metrics import coco_map
+from culling_pipeline.parallel import Workers
 from culling_pipeline.precision import disagreement
 from culling_pipeline.selection import Candidates, parts_of_day
 from culling_pipeline.strategies import STRATEGIES
@@ -133,8 +133,7 @@ def prepare(camera: Camera, cache: Path) -> None:
 
 def run_all(runs: list[Run], cameras: list[Camera], cache: Path, workers: int, book: Book) -> None:
     """All runs that the book does not have yet."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with Workers(workers) as pool:
         first = [pool.submit(prepare, camera, cache) for camera in cameras]
         for future in track(as_completed(first), "both detectors on all days", len(first)):
             future.result()

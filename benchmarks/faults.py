@@ -21,6 +21,7 @@ from typing import Any
 
 import psutil
 
+from benchmarks import fault_disk
 from benchmarks.fault_cameras import SCENES, Trial
 from streams.failures import LASTING
 from streams.health import HealthReport, State
@@ -29,6 +30,7 @@ from tests.integration.live import open_files, open_live
 from tests.integration.servers.clips import RATE_FPS
 
 RESULTS = Path(__file__).parent / "results"
+FAULTS = (*SCENES, fault_disk.FAULT)
 WELL_S = 6.0
 """How long the camera runs undisturbed before, and after the first frame since."""
 POLL_S = 0.02
@@ -64,10 +66,10 @@ class Log:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", nargs="*", choices=list(SCENES), default=list(SCENES))
+    parser.add_argument("--only", nargs="*", choices=FAULTS, default=FAULTS)
     rows = []
     for fault in parser.parse_args().only:
-        rows.append(run(fault))
+        rows.append(fault_disk.measure() if fault == fault_disk.FAULT else run(fault))
         print(json.dumps(rows[-1]), flush=True)
     write(rows + _earlier(rows))
 
@@ -218,12 +220,12 @@ def _earlier(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows of earlier runs that this one did not measure again."""
     path, measured = RESULTS / "faults.json", {row["fault"] for row in rows}
     found = json.loads(path.read_text()) if path.exists() else []
-    return [row for row in found if row["fault"] in SCENES and row["fault"] not in measured]
+    return [row for row in found if row["fault"] in FAULTS and row["fault"] not in measured]
 
 
 def write(rows: list[dict[str, Any]]) -> None:
     RESULTS.mkdir(exist_ok=True)
-    rows = sorted(rows, key=lambda row: list(SCENES).index(row["fault"]))
+    rows = sorted(rows, key=lambda row: FAULTS.index(row["fault"]))
     (RESULTS / "faults.json").write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
     lines = ["| " + " | ".join(COLUMNS.values()) + " |", "|---" * len(COLUMNS) + "|"]
     lines += ["| " + " | ".join(_cell(row[key]) for key in COLUMNS) + " |" for row in rows]
