@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import numpy as np
 import pytest
 
 from culling_pipeline.frames import JPEG_QUALITY
+from jobs import cli
 from streams.open import open_source
 from streams.sampler import Sampler
 from tests.integration.live import LOGIN, RtspServer, require_gstreamer
@@ -64,6 +66,14 @@ def new_folder(root: Path, name: str, *, workers: int = 1, **cameras: dict[str, 
     return folder
 
 
+def here(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in this process, which spares it the seconds that torch takes to load."""
+    out, err = io.StringIO(), io.StringIO()
+    with chdir(folder), redirect_stdout(out), redirect_stderr(err):
+        code = cli.run(arguments)
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
+
+
 @contextmanager
 def ingesting(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """The command at work; killed at the end if it is still there."""
@@ -93,7 +103,7 @@ def wait_for_frames(folder: Path, count: int, camera: str = "yard") -> None:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A recording that was ingested undisturbed."""
     folder = new_folder(tmp_path_factory.mktemp("ingest"), "whole")
-    done = culling("ingest", cwd=folder)
+    done = here(folder, "ingest")
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -114,7 +124,7 @@ def test_load_and_more_workers_change_nothing(whole: Path, tmp_path: Path) -> No
     folder = new_folder(tmp_path, "busy", workers=3)
     burners = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in range(4)]
     try:
-        assert culling("ingest", cwd=folder).returncode == 0
+        assert here(folder, "ingest").returncode == 0
     finally:
         for burner in burners:
             burner.kill()
@@ -127,33 +137,28 @@ def test_killed_anywhere_and_run_again_it_is_as_if_nothing_had_been(
     whole: Path, tmp_path: Path
 ) -> None:
     folder = new_folder(tmp_path, "killed")
-    for count in (1, 40, 90):
+    for count in (1, 60):
         with ingesting(folder) as process:
             wait_for_frames(folder, count)
             process.send_signal(signal.SIGKILL)
-    assert culling("ingest", cwd=folder).returncode == 0
+    assert here(folder, "ingest").returncode == 0
     assert seen(folder) == seen(whole)
     assert pictures(folder) == pictures(whole)
 
 
-def test_a_night_takes_the_day_that_was_watched(whole: Path, tmp_path: Path) -> None:
-    done = culling("retrain", "yard", "--json", cwd=whole)
+def test_a_night_takes_the_day_that_was_watched(whole: Path) -> None:
+    done = here(whole, "retrain", "yard", "--json")
     assert done.returncode == 0, done.stderr
     record = json.loads(done.stdout)["cameras"]["yard"]["record"]
     assert record["date"] == "2026-01-05"
     assert record["ingest"]["frames_seen"] == len(seen(whole))
     assert record["ingest"]["feed"]["dropped"] == 0
-    direct = new_folder(tmp_path, "direct")
-    again = culling("retrain", "yard", "--json", cwd=direct)
-    other = json.loads(again.stdout)["cameras"]["yard"]["record"]
-    assert other["ingest"]["feed"] is None
-    assert other["ingest"]["frames_seen"] == record["ingest"]["frames_seen"]
 
 
 def test_masked_parts_are_black_in_everything_that_is_stored(tmp_path: Path) -> None:
     mask = [[[0, 0], [1, 0], [1, 0.5], [0, 0.5]]]
     folder = new_folder(tmp_path, "masked", yard=with_settings(**QUICK, mask=mask))
-    assert culling("ingest", "--frames", "30", cwd=folder).returncode == 0
+    assert here(folder, "ingest", "--frames", "30").returncode == 0
     stored = pictures(folder)
     assert len(stored) == 30
     for data in stored.values():
@@ -165,7 +170,7 @@ def test_masked_parts_are_black_in_everything_that_is_stored(tmp_path: Path) -> 
 def test_one_that_cannot_be_read_does_not_stop_the_other(tmp_path: Path) -> None:
     gone = with_settings(**{**QUICK, "source": "gone.mp4"})
     folder = new_folder(tmp_path, "two", yard=with_settings(**QUICK), gone=gone)
-    done = culling("ingest", "--frames", "5", "--json", cwd=folder)
+    done = here(folder, "ingest", "--frames", "5", "--json")
     assert done.returncode == 3
     said = json.loads(done.stdout)["cameras"]
     assert said["yard"]["frames_seen"] == 5
@@ -177,15 +182,20 @@ def test_two_at_once_on_one_camera_are_refused(tmp_path: Path) -> None:
     folder = new_folder(tmp_path, "twice", yard=endless)
     with ingesting(folder):
         wait_for_frames(folder, 5)
-        second = culling("ingest", cwd=folder)
+        second = here(folder, "ingest")
     assert second.returncode == 2
     assert "another process is writing this day" in second.stderr
 
 
 def test_days_change_at_local_midnight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "Etc/GMT+1")  # 00:00 there is 01:00 UTC, in mid-recording
-    folder = new_folder(tmp_path, "midnight")
-    assert culling("ingest", cwd=folder).returncode == 0
+    time.tzset()
+    try:
+        folder = new_folder(tmp_path, "midnight")
+        assert here(folder, "ingest").returncode == 0
+    finally:
+        monkeypatch.undo()
+        time.tzset()
     days = sorted(path.name for path in (folder / "data" / "days" / "yard").iterdir())
     assert days == ["2026-01-04", "2026-01-05"]
     counts = [
@@ -199,7 +209,7 @@ def test_a_full_disk_pauses_and_harms_nothing(small_disk: Path, tmp_path: Path) 
     make_room(small_disk, start_model_mib() + 1)
     path = write_config(tmp_path, yard=with_settings(**{**LARGE, "fps": 0.05}))
     path.write_text(path.read_text() + "disk: {min_free_gb: 0}\n")
-    done = culling("ingest", "--json", cwd=tmp_path)
+    done = here(tmp_path, "ingest", "--json")
     assert done.returncode == 0, done.stderr
     assert "could not be written" in done.stderr
     said = json.loads(done.stdout)["cameras"]["yard"]
@@ -210,15 +220,15 @@ def test_a_full_disk_pauses_and_harms_nothing(small_disk: Path, tmp_path: Path) 
     for data in pictures(tmp_path).values():
         assert cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) is not None
     make_room(small_disk, 64)
-    again = culling("ingest", "--json", cwd=tmp_path)
+    again = here(tmp_path, "ingest", "--json")
     assert again.returncode == 0, again.stderr
 
 
 def test_over_its_budget_the_easiest_frames_go_first(tmp_path: Path) -> None:
     settings = with_settings(**LARGE, disk_budget_gb=0.0004)
     folder = new_folder(tmp_path, "budget", yard=settings)
-    assert culling("ingest", cwd=folder).returncode == 0
-    done = culling("ingest", cwd=folder)  # room is made when it begins
+    assert here(folder, "ingest").returncode == 0
+    done = here(folder, "ingest")  # room is made when it begins
     assert done.returncode == 0, done.stderr
     gone = {i for line in lines(folder) if line.get("event") == "gone" for i in line["ids"]}
     assert gone
@@ -243,7 +253,7 @@ def test_a_camera_is_watched_lost_found_and_trained_on(server: RtspServer, tmp_p
     clip = tmp_path / "cam.h264"
     settings = with_settings(source=server.url(login=f"{LOGIN}"), fps=5.0)
     folder = new_folder(tmp_path, "live", gate=settings)
-    with ingesting(folder, "--for", "25s", "--json") as process:
+    with ingesting(folder, "--for", "18s", "--json") as process:
         wait_for_frames(folder, 20, "gate")
         shown = Path(f"/proc/{process.pid}/cmdline").read_text()
         server.kill()
