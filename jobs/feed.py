@@ -32,7 +32,6 @@ LAG_FRAMES = 128
 """The gate learns what the student found so many frames later, however busy the machine is, so that
 its decisions on a recording are always the same. No more frames than that wait to be scored."""
 
-
 STRAGGLING = timedelta(minutes=1)
 """A frame may reach its day so late: after midnight the day before is not taken up again for it."""
 
@@ -229,9 +228,8 @@ class Feed:
             return
         now = self._now()
         try:
-            day = (
-                self.day
-            )  # just after midnight, frames of the day before may still be on their way
+            # Just after midnight, frames of the day before may still be on their way.
+            day = self.day
             if day is None or now - DayClock.of(now).midnight > STRAGGLING:
                 day = self._day_of(now)
             self._note_condition(day, condition, now)

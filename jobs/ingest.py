@@ -47,7 +47,6 @@ class IngestService:
         for_s: float | None = None,
         frames: int | None = None,
     ) -> None:
-        self._config = config
         self._for_s = for_s
         device = pick_device(config.device)
         self._students = Students(device)

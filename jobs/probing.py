@@ -9,16 +9,13 @@ from typing import TYPE_CHECKING
 from jobs.errors import redact
 from jobs.settings import CameraConfig
 from streams.base import SourceUnreadableError
+from streams.keyframes import TOLERANCE
 
 if TYPE_CHECKING:
     from streams.probe import Probe
 
 WATCHED_SHARE = 3.0
 """A live camera is watched for at most the time limit divided by this; the rest is for opening."""
-
-TOLERANCE = 1.02
-"""Keyframes that come later than asked by this factor still count as often enough, as they do for
-the reader (streams/keyframes.py)."""
 
 
 def probe_camera(camera: CameraConfig, *, watched_s: float | None = None) -> Probe:
@@ -115,7 +112,7 @@ def _missing_runtime() -> str | None:
 
 def _rare_keyframes(camera: CameraConfig, interval_s: float | None) -> str | None:
     wanted_s = camera.sample_interval_s
-    if interval_s is None or interval_s <= TOLERANCE * wanted_s:
+    if interval_s is None or interval_s <= (1 + TOLERANCE) * wanted_s:
         return None
     if camera.live.sampling == "exact":
         return None

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,10 +126,6 @@ class Scorer(Generic[_Ticket]):
 
 def _score(batch: _Batch[_Ticket]) -> list[Scored[_Ticket]]:
     began = time.perf_counter()
-    found = _predict(batch.student.detector, batch.images)
+    found = batch.student.detector.predict(batch.images)
     seconds = (time.perf_counter() - began) / len(found)
     return [Scored(t, d, seconds) for t, d in zip(batch.tickets, found, strict=True)]
-
-
-def _predict(detector: TorchDetector, images: Sequence[NDArray[np.uint8]]) -> list[Detections]:
-    return detector.predict(list(images))
