@@ -21,11 +21,11 @@ check: venv
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest tests/unit -n auto
+	$(BIN)/python -m pytest tests/unit -m "not slow" -n auto
 
-# Everything: the fast part, and whole nights on synthetic and real footage.
+# Everything: the fast part, then what is slow: whole nights on synthetic and real footage, servers.
 test: check
-	$(BIN)/python -m pytest tests/integration -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile
 
 clean:
 	rm -rf $(VENV) demo-data .mypy_cache .ruff_cache .pytest_cache

@@ -40,7 +40,7 @@ from culling_pipeline.precision import disagreement
 from culling_pipeline.selection import Candidates, parts_of_day
 from culling_pipeline.strategies import STRATEGIES
 from culling_pipeline.train import Sample, TrainPlan, fine_tune
-from jobs.settings import CullingSettings, TrainingSettings
+from jobs.config.night import CullingSettings, TrainingSettings
 from models.student import load_detector
 
 RESULTS = Path(__file__).parent / "results"

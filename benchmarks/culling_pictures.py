@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from benchmarks.culling import TRAIN_FRAMES, choose
 from benchmarks.fleet import CACHE, FLEET, Camera, Day, images, seen_day
 from culling_pipeline.report import svg
-from jobs.settings import StudentSettings
+from jobs.config.weights import StudentSettings
 from models.boxes import match
 
 CAMERA = "street-21"

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from streams.options import LiveOptions
+from streams.live.options import LiveOptions
 from tests.integration.live import LOGIN, RtspServer
 from tests.integration.servers import web
 from tests.integration.servers.clips import (

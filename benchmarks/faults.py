@@ -24,8 +24,8 @@ import psutil
 from benchmarks import fault_disk
 from benchmarks.fault_cameras import SCENES, Trial
 from streams.failures import LASTING
-from streams.health import HealthReport, State
-from streams.live import LiveSource
+from streams.live.health import HealthReport, State
+from streams.live.source import LiveSource
 from tests.integration.live import open_files, open_live
 from tests.integration.servers.clips import RATE_FPS
 

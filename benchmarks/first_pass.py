@@ -43,15 +43,15 @@ from culling_pipeline.gate import Gate, GatePlan, differ
 from culling_pipeline.labels import load_detections, save_detections
 from culling_pipeline.schedule import show
 from culling_pipeline.train import Sample, TrainPlan, fine_tune
-from jobs.settings import ControlSettings, CullingSettings, TrainingSettings
+from jobs.config.night import ControlSettings, CullingSettings, TrainingSettings
 from models.boxes import Detections, match
 from models.detector import DetectorSpec, TorchDetector, build_model, scaled
 from models.foreign import PRESETS, ForeignDetector
 from models.student import load_detector
 from streams.open import open_source
 from streams.sampler import Sampler
-from streams.street.render import StreetRenderer
-from streams.street.scene import make_scene
+from streams.synthetic.street.render import StreetRenderer
+from streams.synthetic.street.scene import make_scene
 
 RESULTS = Path(__file__).parent / "results"
 HOURS = (3, 8, 13, 20)
@@ -130,6 +130,7 @@ def replay(stretch: Stretch, *, min_score: float, threshold: float | None = None
         began = time.process_time()
         decision = gate.decide(picture)
         seconds += time.process_time() - began
+        gate.count(decision)
         if decision.score:
             gate.learn(decision, found, last)
             last = found
@@ -139,10 +140,10 @@ def replay(stretch: Stretch, *, min_score: float, threshold: float | None = None
     return {
         "threshold": gate.threshold,
         "frames": len(seen),
-        "skipped": gate.skipped / len(seen),
-        "audited": gate.audited,
-        "misses": gate.misses,
-        "estimated_recall": gate.recall,
+        "skipped": gate.tally.skipped / len(seen),
+        "audited": gate.tally.audited,
+        "misses": gate.tally.misses,
+        "estimated_recall": gate.tally.recall,
         **recalls(stretch, seen, min_score),
         "gate_ms": 1e3 * seconds / len(seen),
     }

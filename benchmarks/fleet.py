@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from culling_pipeline.confidence import frame_loss
 from culling_pipeline.labels import load_detections, save_detections
 from culling_pipeline.precision import clean_labels
-from jobs.detectors import weights_path
+from jobs.nights.detectors import weights_path
 from models.boxes import Detections
 from models.checkpoint import load_meta
 from models.student import load_detector
-from streams.synthetic import WORLDS
-from streams.truth import CLASS_NAMES
+from streams.synthetic.source import WORLDS
+from streams.synthetic.truth import CLASS_NAMES
 
 STUDENT = weights_path("builtin:street-student")
 TEACHER = weights_path("builtin:street-teacher")

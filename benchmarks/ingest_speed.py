@@ -29,12 +29,12 @@ from typing import Any
 import cv2
 
 from streams.address import Address
-from streams.clock import FakeClock
-from streams.connection import Arrival, Demand, StreamFacts
 from streams.keyframes import Sampling
-from streams.live import LiveSource
-from streams.options import LiveOptions
-from streams.packets import PacketConnection, Recipe
+from streams.live.clock import FakeClock
+from streams.live.connection import Arrival, Demand, StreamFacts
+from streams.live.options import LiveOptions
+from streams.live.packets import PacketConnection, Recipe
+from streams.live.source import LiveSource
 from streams.sampler import Sampler
 from tests.integration.live import RtspServer, open_live
 

@@ -28,7 +28,7 @@ from culling_pipeline.confidence import frame_loss
 from culling_pipeline.metrics import coco_map
 from culling_pipeline.resolution import opt_resolution, relative_mse, scales_down_to
 from culling_pipeline.train import Sample, fine_tune
-from jobs.settings import ResolutionSettings
+from jobs.config.night import ResolutionSettings
 from models.detector import TorchDetector, scaled
 from models.student import load_detector
 

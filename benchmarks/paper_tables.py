@@ -21,7 +21,7 @@ from benchmarks.book import line as _line
 from benchmarks.culling import RESULTS, open_book
 from benchmarks.first_pass import EPOCHS, EVERY, computation
 from culling_pipeline.strategies import STRATEGIES
-from jobs.settings import CullingSettings
+from jobs.config.night import CullingSettings
 
 SIZES = (64, 128, 256)
 WORLDS = {"surveillance": ("street", 86_400), "sports": ("court", 3_600)}

@@ -37,15 +37,16 @@ from culling_pipeline.parallel import Workers
 from culling_pipeline.progress import NoProgress
 from culling_pipeline.selection import Candidates, parts_of_day
 from culling_pipeline.strategies import build_strategy
-from jobs.plans import ingest_plan
-from jobs.settings import CameraDefaults, CullingSettings
+from jobs.config.night import CullingSettings
+from jobs.config.settings import CameraDefaults
+from jobs.nights.plans import ingest_plan
 from models.base import Detector
 from models.boxes import Detections
 from models.student import load_detector
 from streams.base import Frame, FrameSource, SourceInfo
 from streams.sampler import Sampler
-from streams.synthetic import SyntheticCamera
-from streams.truth import CLASS_NAMES
+from streams.synthetic.source import SyntheticCamera
+from streams.synthetic.truth import CLASS_NAMES
 
 RESULTS = Path(__file__).parent / "results"
 SETTINGS = CullingSettings()

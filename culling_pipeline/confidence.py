@@ -6,6 +6,7 @@ It needs no label, only the student's scores, so it can be computed on every fra
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -18,6 +19,27 @@ Reduce = Literal["sum", "mean", "max"]
 MIN_SCORE = 0.2
 """Detections below this score do not count, as in the authors' code: a detector's hundreds of
 near-zero boxes would each add f(0) and drown the rest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfidencePlan:
+    """How L_conf is computed (Dataset Culling, sec. 2.1)."""
+
+    q: float = 3.0
+    b: float = 0.5
+    min_score: float = MIN_SCORE
+    reduce: Reduce = "sum"
+    standardise: bool = False
+
+    def loss_of(self, detections: Detections) -> float:
+        """L_conf of one frame (`standardise` needs the whole day and is not applied here)."""
+        return frame_loss(
+            detections, min_score=self.min_score, reduce=self.reduce, q=self.q, b=self.b
+        )
+
+    def class_losses_of(self, detections: Detections, n_classes: int) -> NDArray[np.float64]:
+        """One frame's row of what `standardise` is about: C float64."""
+        return class_losses(detections, n_classes, min_score=self.min_score, q=self.q, b=self.b)
 
 
 def confidence_loss(
@@ -77,19 +99,32 @@ def standardised_losses(
 ) -> NDArray[np.float64]:
     """L_conf of all frames of a day (F float64), every class weighing the same.
 
-    As the authors' code does: the losses are summed per frame and class, brought to mean 0 and
-    deviation 1 per class over the day, and then the classes are added. Without it, the class
-    with the most objects decides alone. A class that is the same in every frame (mostly: never
-    there) adds 0. No frame gives an empty array. These figures compare frames of one day only.
+    As the authors' code does: the losses are summed per frame and class (`class_losses`), brought
+    to mean 0 and deviation 1 per class over the day, and then added (`standardise`). Without it,
+    the class with the most objects decides alone. No frame gives an empty array. These figures
+    compare frames of one day only.
     """
-    table = np.zeros((len(frames), n_classes))  # [F,C]
-    for row, detections in zip(table, frames, strict=True):
-        kept = detections.above(min_score)
-        if len(kept) and kept.labels.max() >= n_classes:
-            message = f"labels: got {kept.labels.max()}, must be below n_classes = {n_classes}"
-            raise ValueError(message)
-        np.add.at(row, kept.labels, confidence_loss(kept.scores, q=q, b=b))
-    if len(frames) == 0:
+    rows = [class_losses(d, n_classes, min_score=min_score, q=q, b=b) for d in frames]
+    return standardise(np.array(rows).reshape(len(rows), n_classes))
+
+
+def class_losses(
+    detections: Detections, n_classes: int, *, min_score: float, q: float, b: float
+) -> NDArray[np.float64]:
+    """The losses of one frame's detections of `min_score` or more, summed by class: C float64."""
+    kept = detections.above(min_score)
+    if len(kept) and kept.labels.max() >= n_classes:
+        message = f"labels: got {kept.labels.max()}, must be below n_classes = {n_classes}"
+        raise ValueError(message)
+    row = np.zeros(n_classes)
+    np.add.at(row, kept.labels, confidence_loss(kept.scores, q=q, b=b))
+    return row
+
+
+def standardise(table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """F×C losses, each column brought to mean 0 and deviation 1, summed by row: F float64. A class
+    that is the same in every frame (mostly: never there) adds 0."""
+    if len(table) == 0:
         return np.zeros(0)
     deviation = table.std(axis=0)
     flat = deviation <= 1e-9 * np.maximum(1.0, np.abs(table).max(axis=0))  # rounding is no spread

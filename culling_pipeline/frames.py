@@ -19,15 +19,20 @@ def frame_name(frame_id: int) -> str:
     return f"{frame_id:06d}.jpg"
 
 
-def write_image(folder: Path, name: str, image: NDArray[np.uint8]) -> int:
-    """Write an H×W×3 uint8 RGB image as JPEG, complete or not at all; its size in bytes."""
-    path, aside = folder / name, folder / f"{name}.tmp"
+def as_jpeg(image: NDArray[np.uint8]) -> bytes:
+    """An H×W×3 uint8 RGB image as the bytes of a JPEG file."""
     done, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     if not done:
-        message = f"{path}: the frame could not be encoded as JPEG"
+        message = f"an image of shape {image.shape} could not be encoded as JPEG"
         raise ValueError(message)
+    return data.tobytes()
+
+
+def write_image(folder: Path, name: str, image: NDArray[np.uint8]) -> int:
+    """Write an H×W×3 uint8 RGB image as JPEG, complete or not at all; its size in bytes."""
+    path, aside, data = folder / name, folder / f"{name}.tmp", as_jpeg(image)
     try:
-        aside.write_bytes(data.tobytes())
+        aside.write_bytes(data)
         aside.replace(path)
     except OSError:  # a full disk: leave no half of it
         aside.unlink(missing_ok=True)

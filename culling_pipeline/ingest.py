@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import shutil
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from culling_pipeline.course import Course
 from culling_pipeline.day import Day, IngestPlan
 from culling_pipeline.frames import load_images
 from culling_pipeline.gate import Decision, Gate
@@ -50,46 +51,70 @@ def ingest(
     shutil.rmtree(folder, ignore_errors=True)  # left over from an ingest that was cut off
     folder.mkdir(parents=True, mode=0o700)
     info = source.info
-    day = Day(plan, folder, n_classes, info.duration_s, info.location)
+    day = Day(plan, folder, info.duration_s, info.location)
+    course = Course(plan.confidence, n_classes)
+    gate = Gate(plan.gate, np.random.default_rng([plan.seed, 22]))
     try:
-        return _watch(day, source, pool, strategy, progress)
+        found = _watch(source, pool, gate, progress, day=day, course=course)
+        cost = Cost(stage="student scoring", images=pool.images, seconds=pool.seconds)
+        record = day.record(course, strategy, cost, gate=gate_record(gate))
+        late = {i for i, seen in day.frames.items() if not seen.scored}
+        return with_own_detections(record, found, pool, late, folder=folder)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
 
 
 def _watch(
-    day: Day, source: FrameSource, pool: PooledDetector, strategy: Strategy, progress: Progress
-) -> tuple[IngestRecord, dict[int, Detections]]:
-    plan, expected = day.plan, None
+    source: FrameSource,
+    pool: PooledDetector,
+    gate: Gate,
+    progress: Progress,
+    *,
+    day: Day,
+    course: Course,
+) -> dict[int, Detections]:
+    """What was found in the frames that are stored, by frame id."""
+    interval_s, expected = day.plan.interval_s, None
     if day.duration_s is not None:
-        expected = math.ceil(day.duration_s / plan.interval_s)
-    gate = Gate(plan.gate, np.random.default_rng([plan.seed, 22]))
+        expected = math.ceil(day.duration_s / interval_s)
+    found: dict[int, Detections] = {}
     with progress.stage("watching the day", expected) as advance:
-        for seen in _seen(source.frames(Sampler(plan.interval_s)), pool, gate):
-            for frame, detections, scored in seen:
-                day.take(frame, detections, scored=scored)
-            advance(len(seen))
-    cost = Cost(stage="student scoring", images=pool.images, seconds=pool.seconds)
-    record = day.record(strategy, cost, gate=gate_record(gate))
-    return with_own_detections(day, record, pool, set(day.inherited))
+        for group in _seen(source.frames(Sampler(interval_s)), pool, gate):
+            for frame, detections, scored in group:
+                seen = day.look(frame, detections, scored=scored)
+                course.note(seen, detections)
+                admitted = day.take(frame, seen)
+                if admitted.stored:
+                    found[admitted.frame_id] = detections
+                for gone in admitted.freed:
+                    del found[gone]
+            advance(len(group))
+    return found
 
 
 def with_own_detections(
-    day: Day, record: IngestRecord, pool: PooledDetector, late_ids: set[int]
+    record: IngestRecord,
+    found: Mapping[int, Detections],
+    pool: PooledDetector,
+    late_ids: set[int],
+    *,
+    folder: Path,
 ) -> tuple[IngestRecord, dict[int, Detections]]:
-    """Score these stored frames after all (the gate had skipped them, or another student scored
-    them): precision culling and the verdict are about what this student finds in these frames."""
+    """The record, and what was found in its frames. Those of `late_ids` are scored after all (the
+    gate had skipped them, or another student scored them): precision culling and the verdict are
+    about what this student finds in these frames."""
+    kept = {frame.id: found[frame.id] for frame in record.frames}
     late = [frame for frame in record.frames if frame.id in late_ids]
     if not late:
-        return record, dict(day.found)
+        return record, kept
     before = (pool.images, pool.seconds)
-    batches = pool.predict(batched_images(load_images(day.folder, late), BATCH))
+    batches = pool.predict(batched_images(load_images(folder, late), BATCH))
     own = [detections for batch in batches for detections in batch]
-    found = dict(day.found) | {frame.id: d for frame, d in zip(late, own, strict=True)}
+    kept |= {frame.id: d for frame, d in zip(late, own, strict=True)}
     images, seconds = pool.images - before[0], pool.seconds - before[1]
     cost = Cost(stage="student scoring: stored frames", images=images, seconds=seconds)
-    return record.model_copy(update={"costs": (*record.costs, cost)}), found
+    return record.model_copy(update={"costs": (*record.costs, cost)}), kept
 
 
 @dataclass(slots=True)
@@ -145,6 +170,7 @@ def _seen(
         group, own = waiting.popleft(), iter(found)
         seen, lesson = [], []
         for frame, decision in zip(group.frames, group.decisions, strict=True):
+            gate.count(decision)
             if decision.score:
                 inherited, last = last, next(own)
                 lesson.append((decision, last, inherited))
@@ -157,12 +183,13 @@ def gate_record(gate: Gate) -> GateRecord | None:
     """What the gate did; None where every frame was to be scored."""
     if not gate.plan.enabled and gate.plan.every == 1:
         return None
+    tally = gate.tally
     return GateRecord(
-        scored=gate.scored,
-        passed_over=gate.passed_over,
-        skipped=gate.skipped,
-        audited=gate.audited,
-        misses=gate.misses,
-        recall=gate.recall,
+        scored=tally.scored,
+        passed_over=tally.passed_over,
+        skipped=tally.skipped,
+        audited=tally.audited,
+        misses=tally.misses,
+        recall=tally.recall,
         threshold=gate.threshold,
     )

@@ -52,7 +52,10 @@ def _run(night: Stages, started: datetime) -> NightRecord:
     size = _once(journal, "resolution", ResolutionRecord, lambda: night.find_resolution(day, cull))
     arms = _once(journal, "train", ArmsRecord, lambda: night.train(day, cull, size))
     verdict = _once(journal, "judge", JudgeRecord, lambda: night.judge(day, arms))
-    _once(journal, "promote", PromotionRecord, lambda: night.promote(verdict, size))
+    results = (day, label, cull, size, arms, verdict)
+    promotion = _once(journal, "promote", PromotionRecord, lambda: night.promote(*results))
+    if verdict.promoted and not promotion.promoted:
+        verdict = verdict.model_copy(update={"promoted": False, "reason": _overruled(plan)})
     costs = [c for r in (day, label, size, arms.culled, verdict) for c in r.costs]
     price = ledger.price(costs, frames_seen=day.frames_seen, epochs=plan.training.epochs)
     return NightRecord(
@@ -73,10 +76,17 @@ def _run(night: Stages, started: datetime) -> NightRecord:
         train=arms.culled,
         random_train=arms.random,
         judge=verdict,
-        version=plan.run_id if verdict.promoted else None,
+        version=plan.run_id if promotion.promoted else None,
         cost_ratio=price.ratio,
         full_training_s=price.full_s,
         night_s=price.night_s,
+    )
+
+
+def _overruled(plan: NightPlan) -> str:
+    return (
+        "it measured better, but another model was put to work by hand during the night, which "
+        f"stays; `culling rollback {plan.camera} {plan.run_id}` puts this one to work"
     )
 
 

@@ -63,6 +63,8 @@ class NightPlan:
     student_name: str = ""
     teacher_name: str = ""
     code_version: str = ""
+    settings: str = ""
+    """Fingerprint of the camera's configuration."""
 
 
 @dataclass(frozen=True, slots=True)

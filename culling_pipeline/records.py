@@ -80,6 +80,29 @@ class FeedRecord(Record):
     paused: int
 
 
+class SlotFigures(Record):
+    """What a student found in the control frames of two hours, as sums over `frames` frames: `busy`
+    frames with a detection, `loss` (L_conf), `detections`, and `objects`, for each class the sum of
+    its detections' scores, so that a doubtful one counts for less. `slot` 0 begins at midnight by
+    the local clock, slot 11 at 22:00."""
+
+    slot: int
+    frames: int
+    busy: int
+    loss: float
+    detections: int
+    objects: tuple[float, ...]
+
+
+class DayFigures(Record):
+    """A day's control frames in a few figures, by one version of the student, for `drift.py`.
+    Slots in which no control frame was taken are not among `slots`."""
+
+    date: date
+    student: str
+    slots: tuple[SlotFigures, ...]
+
+
 class IngestRecord(Record):
     """What went by, and which frames were kept on disk.
 
@@ -87,7 +110,8 @@ class IngestRecord(Record):
     frame may be survivor and random at once, never control and anything else. `control_is` says in
     words how the control slice was set aside, `control_blocks` which stretch of time each of its
     frames comes from. `gate` is None where every frame was scored, `feed` where a
-    recording was watched and not a live camera.
+    recording was watched and not a live camera. `figures` are the incumbent's (None in nights older
+    than them).
     """
 
     frames_seen: int
@@ -105,6 +129,7 @@ class IngestRecord(Record):
     costs: tuple[Cost, ...]
     gate: GateRecord | None = None
     feed: FeedRecord | None = None
+    figures: DayFigures | None = None
 
 
 class Disagreement(Record):
@@ -204,7 +229,8 @@ class Accuracy(Record):
 
 
 class JudgeRecord(Record):
-    """What the night was worth, measured on the control slice."""
+    """What the night was worth, measured on the control slice. `figures` are the candidate's, of
+    the same frames as the incumbent's in the `IngestRecord`: they link the two students."""
 
     before: Accuracy
     after: Accuracy
@@ -214,6 +240,7 @@ class JudgeRecord(Record):
     promoted: bool
     reason: str
     costs: tuple[Cost, ...]
+    figures: DayFigures | None = None
 
 
 class PromotionRecord(Record):

@@ -7,7 +7,7 @@ it calls.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,10 +17,12 @@ from typing import Literal
 import numpy as np
 
 from culling_pipeline.arms import TrainJob, run_training
+from culling_pipeline.day_figures import day_figures
 from culling_pipeline.frames import load_images
 from culling_pipeline.ingest import ingest
 from culling_pipeline.judge import judge
 from culling_pipeline.labels import as_labels, detect, load_detections, save_detections
+from culling_pipeline.lineage import lineage
 from culling_pipeline.parallel import PooledDetector, Workers, batched_images
 from culling_pipeline.plan import NightParts, NightPlan
 from culling_pipeline.precision import disagreement
@@ -28,6 +30,7 @@ from culling_pipeline.records import (
     ArmsRecord,
     Cost,
     CullRecord,
+    DayFigures,
     IngestRecord,
     JudgeRecord,
     LabelRecord,
@@ -76,6 +79,8 @@ class Stages:
         pool = self._student(self.parts.incumbent)
         stored = self.parts.stored_day
         record, found = self._watched(pool) if stored is None else self._collected(pool, stored)
+        figures = self._figures(record, found, student=self.parts.incumbent.name)
+        record = record.model_copy(update={"figures": figures})
         self.parts.work.mkdir(parents=True, exist_ok=True, mode=0o700)
         save_detections(self.parts.work / STUDENT_FILE, found)
         return record
@@ -107,6 +112,19 @@ class Stages:
                 folder=self.parts.frames,
                 until=datetime.now(UTC),
             )
+
+    def _figures(
+        self, day: IngestRecord, found: Mapping[int, Detections], *, student: str
+    ) -> DayFigures:
+        """What a student's detections make of the control slice (`drift.py`)."""
+        return day_figures(
+            frames_of(day, day.control),
+            found,
+            day=self.plan.date,
+            student=student,
+            n_classes=len(self.plan.classes.names),
+            confidence=self.plan.ingest.confidence,
+        )
 
     def _student(self, path: Path) -> PooledDetector:
         """A student at work in all processes; what it finds in the ignore zones does not count."""
@@ -270,7 +288,7 @@ class Stages:
                 found[arm] = detect(pool, frames, self.parts.frames, advance)
                 stage = "judging" if arm == "culled" else "judging: random frames"
                 costs.append(self._cost(stage, pool.images, pool.seconds))
-        return judge(
+        verdict = judge(
             truths=[labels[i] for i in day.control],
             before=[before[i] for i in day.control],
             after=[found["culled"][i] for i in day.control],
@@ -280,24 +298,33 @@ class Stages:
             plan=self.plan.judging,
             costs=tuple(costs),
         )
+        figures = self._figures(day, found["culled"], student=self.plan.run_id)
+        return verdict.model_copy(update={"figures": figures})
 
-    def promote(self, verdict: JudgeRecord, size: ResolutionRecord) -> PromotionRecord:
-        """Keep the candidate as a version; put it to work if it measured better."""
-        plan, registry = self.plan, self.parts.registry
-        if registry.incumbent(plan.camera) != plan.run_id:  # else: killed just after promotion
-            candidate = load_detector(self._candidate("culled"))
-            meta = meta_of(
-                candidate,
-                parent=self.parts.incumbent.name,
-                full_size=list(plan.full_size),
-                scale=size.scale,
-                map50=verdict.after.map50,
-                code_version=plan.code_version,
-            )
-            registry.add(plan.camera, plan.run_id, candidate.model.state_dict(), meta)
-            if verdict.promoted:
-                registry.promote(plan.camera, plan.run_id)
-        return PromotionRecord(version=plan.run_id, promoted=verdict.promoted)
+    def promote(
+        self,
+        day: IngestRecord,
+        label: LabelRecord,
+        cull: CullRecord,
+        size: ResolutionRecord,
+        arms: ArmsRecord,
+        verdict: JudgeRecord,
+    ) -> PromotionRecord:
+        """Keep the candidate as a version; put it to work if it measured better, unless another
+        model has been put to work by hand since the night began."""
+        plan, registry, parent = self.plan, self.parts.registry, self.parts.incumbent.name
+        if registry.incumbent(plan.camera) == plan.run_id:  # killed just after promotion
+            return PromotionRecord(version=plan.run_id, promoted=True)
+        candidate = load_detector(self._candidate("culled"))
+        origin = lineage(
+            plan, parent, day=day, label=label, cull=cull, size=size, arms=arms, verdict=verdict
+        )
+        meta = meta_of(candidate, **origin)
+        registry.add(plan.camera, plan.run_id, candidate.model.state_dict(), meta)
+        promoted = verdict.promoted and registry.promote(
+            plan.camera, plan.run_id, instead_of=parent
+        )
+        return PromotionRecord(version=plan.run_id, promoted=promoted)
 
     # -- small things --------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from culling_pipeline.control import SHORT_S
+from culling_pipeline.course import Course
 from culling_pipeline.day import Day, IngestPlan
 from culling_pipeline.frames import frame_name, write_image
 from culling_pipeline.ingest import with_own_detections
@@ -34,7 +35,9 @@ from culling_pipeline.story import (
     DayClock,
     Event,
     Story,
+    as_event,
     as_line,
+    detections_of,
     first_shape,
     tell,
 )
@@ -50,12 +53,12 @@ class DayInUseError(Exception):
 class StoredDay:
     """A day that is being written. Close it, or leave its `with` block; it can be opened again."""
 
-    def __init__(self, folder: Path, plan: IngestPlan, *, n_classes: int, clock: DayClock) -> None:
+    def __init__(self, folder: Path, plan: IngestPlan, *, clock: DayClock) -> None:
         self.folder, self.clock = folder, clock
         (folder / FRAMES).mkdir(parents=True, exist_ok=True, mode=0o700)
         self._file = _locked(folder / DAYBOOK)
         try:
-            story = tell(folder, plan, n_classes=n_classes, duration_s=clock.duration_s)
+            story = tell(folder, plan, duration_s=clock.duration_s)
             self.day, self._early = story.day, story.is_short
             self._first, self.last = story.first, story.last
             self._file.truncate(story.end)
@@ -106,8 +109,9 @@ class StoredDay:
         stored = admitted.stored or self._early
         if stored:
             write_image(self.folder / FRAMES, frame_name(admitted.frame_id), frame.image)
-        whole = stored or self.day.plan.confidence.standardise
-        self._append(as_line(seen, with_detections=whole) | {"s": round(seconds, 6)})
+        asked_for = stored or self.day.plan.confidence.standardise
+        line = as_line(seen, detections if asked_for else None)
+        self._append(line | {"s": round(seconds, 6)})
         if not self._early:
             self.day.unlink(admitted.freed)
         return stored
@@ -122,11 +126,11 @@ class StoredDay:
 
     def note(self, event: Event, at: datetime, **more: Any) -> None:
         """Write down something that happened to the camera or to this machine."""
-        self._append({"event": event, "at": at.isoformat(), **more})
+        self._append(as_event(event, at, **more))
 
     def give_up(self, frame_ids: list[int], at: datetime) -> None:
         """Delete these stored frames to make room."""
-        gone = [i for i in frame_ids if self.day.forget(i) is not None]
+        gone = [i for i in frame_ids if self.day.forget(i)]
         if gone:
             self.note("gone", at, ids=gone)
             self.day.unlink(gone)
@@ -151,8 +155,8 @@ def _locked(path: Path) -> IO[bytes]:
 def _tidy(folder: Path, day: Day, *, everything: bool = False) -> None:
     """Make the pictures and the story fit each other; with `everything`, all frames of the story
     may stay."""
-    wanted = {frame.path: i for i, frame in day.frames.items()}
-    welcome = {frame_name(i) for i in range(len(day.losses))} if everything else set(wanted)
+    wanted = {frame_name(i): i for i in day.frames}
+    welcome = {frame_name(i) for i in range(day.count)} if everything else set(wanted)
     there = {entry.name for entry in os.scandir(folder) if entry.stat().st_size > 0}
     for name in {entry.name for entry in os.scandir(folder)} - (welcome & there):
         (folder / name).unlink()
@@ -189,40 +193,43 @@ class DayOnDisk:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True, mode=0o700)
         try:
-            story = self._story(plan, n_classes)
+            story, course = self._story(plan, n_classes)
             day = story.day
             _link_all(day, self.folder / FRAMES, folder)
             cost = Cost(stage="student scoring", images=story.scored, seconds=story.seconds)
             feed = story.feed(self.clock, until)
-            record = day.record(strategy, cost, gate=story.gate, feed=feed)
-            others = {i for i, made_by in day.models.items() if made_by != model}
-            return with_own_detections(day, record, pool, others | day.inherited)
+            record = day.record(course, strategy, cost, gate=story.gate, feed=feed)
+            late = {i for i, seen in day.frames.items() if seen.model != model or not seen.scored}
+            found = detections_of(self.folder, day.frames)
+            return with_own_detections(record, found, pool, late, folder=folder)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
 
-    def _story(self, plan: IngestPlan, n_classes: int) -> Story:
+    def _story(self, plan: IngestPlan, n_classes: int) -> tuple[Story, Course]:
         """A day watched for less than an hour is told as what it is: a short recording, whose last
         stretch is the control slice (`control.py`)."""
-        whole = tell(self.folder, plan, n_classes=n_classes, duration_s=self.clock.duration_s)
+        course = Course(plan.confidence, n_classes)
+        whole = tell(self.folder, plan, duration_s=self.clock.duration_s, course=course)
         if whole.first is None or not whole.is_short:
-            return whole
-        return tell(
+            return whole, course
+        short = tell(
             self.folder,
             plan,
-            n_classes=n_classes,
             duration_s=whole.span_s + plan.interval_s,
             start_s=self.clock.seconds(whole.first),
         )
+        return short, course
 
 
 def _link_all(day: Day, here: Path, there: Path) -> None:
     """Link the day's pictures; those that are not there (any more) are struck off."""
-    for frame in list(day.frames.values()):
+    for frame_id in list(day.frames):
+        name = frame_name(frame_id)
         try:
-            os.link(here / frame.path, there / frame.path)
+            os.link(here / name, there / name)
         except FileNotFoundError:
-            day.forget(frame.id)
+            day.forget(frame_id)
         except OSError:  # another file system, or one without links
-            shutil.copyfile(here / frame.path, there / frame.path)
+            shutil.copyfile(here / name, there / name)
     day.folder = there

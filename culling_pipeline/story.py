@@ -7,7 +7,8 @@ seeded, so that telling gives the very day that was written.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -16,18 +17,21 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from culling_pipeline.control import SHORT_S
-from culling_pipeline.day import Day, IngestPlan, Seen
+from culling_pipeline.course import Course, Seen
+from culling_pipeline.day import Day, IngestPlan
 from culling_pipeline.records import FeedRecord, GateRecord
 from models.boxes import Detections
 
 DAYBOOK = "daybook.jsonl"
 FRAMES = "frames"
 _NONE_NOTED = Detections.empty()
+_EVENT = b'{"event":'
+"""How the line of an event begins, and no frame's."""
 
 Event = Literal["start", "stop", "state", "dropped", "paused", "gone", "gate"]
 """`start` and `stop` of the watching, the camera's new `state`, frames `dropped` by this machine
 since the last such line, frames not taken because writing is `paused`, stored frames `gone` to make
-room, what the `gate` did since the start."""
+room, what the `gate` did in the day so far."""
 
 UP = ("live", "frozen", "dark")
 """The states in which a camera gives pictures."""
@@ -110,12 +114,13 @@ def tell(
     folder: Path,
     plan: IngestPlan,
     *,
-    n_classes: int,
     duration_s: float | None,
     start_s: float = 0.0,
+    course: Course | None = None,
 ) -> Story:
-    """The story of a stored day, its times counted from `start_s`; nothing is changed on disk."""
-    story = Story(Day(plan, folder / FRAMES, n_classes, duration_s, str(folder)))
+    """The story of a stored day, its times counted from `start_s`; nothing is changed on disk.
+    What all its frames were is noted in `course`, if there is one."""
+    story = Story(Day(plan, folder / FRAMES, duration_s, str(folder)))
     for line, end in _lines(folder / DAYBOOK):
         story.end = end
         if "event" in line:
@@ -123,6 +128,8 @@ def tell(
             continue
         seen = _from_line(line, start_s=start_s)
         story.day.admit(seen)
+        if course is not None:
+            course.note(seen, _detections(line) if course.wants_detections else _NONE_NOTED)
         if story.states and story.states[-1][1] == "connecting":
             story.states.append((seen.wall_time, "live"))
         story.first = story.first or seen.wall_time
@@ -130,6 +137,22 @@ def tell(
         story.scored += seen.scored
         story.seconds += line["s"]
     return story
+
+
+def detections_of(folder: Path, frame_ids: Collection[int]) -> dict[int, Detections]:
+    """What was found in these frames of a stored day, by frame id; a frame that was not stored had
+    nothing noted, and counts as empty."""
+    wanted, found = set(frame_ids), dict[int, Detections]()
+    frame_id = -1
+    for raw in _whole_lines(folder / DAYBOOK):
+        if raw.startswith(_EVENT):
+            continue
+        frame_id += 1
+        if frame_id in wanted:
+            found[frame_id] = _detections(json.loads(raw))
+            if len(found) == len(wanted):
+                break
+    return found
 
 
 def first_shape(folder: Path) -> tuple[int, int] | None:
@@ -164,22 +187,33 @@ def _note_event(story: Story, line: Mapping[str, Any]) -> None:
 
 def _lines(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
     """Each whole line, and where it ends; at the first that is none, the rest is not believed."""
+    end = 0
+    for raw in _whole_lines(path):
+        try:
+            content = json.loads(raw)
+        except ValueError:
+            return
+        end += len(raw)
+        yield content, end
+
+
+def _whole_lines(path: Path) -> Iterator[bytes]:
     if not path.exists():
         return
-    end = 0
     with path.open("rb") as file:
         for raw in file:
             if not raw.endswith(b"\n"):
                 return
-            try:
-                content = json.loads(raw)
-            except ValueError:
-                return
-            end += len(raw)
-            yield content, end
+            yield raw
 
 
-def as_line(seen: Seen, *, with_detections: bool) -> dict[str, Any]:
+def as_event(event: Event, at: datetime, **more: Any) -> dict[str, Any]:
+    """The line of something that happened."""
+    return {"event": event, "at": at.isoformat(), **more}
+
+
+def as_line(seen: Seen, found: Detections | None) -> dict[str, Any]:
+    """The line of a frame; what was found in it is noted where it may be asked for."""
     line: dict[str, Any] = {
         "t": seen.time_s,
         "at": seen.wall_time.isoformat(),
@@ -189,8 +223,7 @@ def as_line(seen: Seen, *, with_detections: bool) -> dict[str, Any]:
     }
     if not seen.scored:
         line["inherited"] = True
-    if with_detections:
-        found = seen.detections
+    if found is not None:
         line["boxes"] = found.boxes_xyxy.tolist()
         line["scores"] = found.scores.tolist()
         line["labels"] = found.labels.tolist()
@@ -203,9 +236,8 @@ def _from_line(line: Mapping[str, Any], *, start_s: float) -> Seen:
         wall_time=datetime.fromisoformat(line["at"]),
         shape=(line["hw"][0], line["hw"][1]),
         loss=line["loss"],
-        detections=_detections(line),
         scored=not line.get("inherited", False),
-        model=line["by"],
+        model=sys.intern(line["by"]),  # one text for all frames
     )
 
 

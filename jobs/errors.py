@@ -71,7 +71,7 @@ def describe(error: BaseException, *, data_dir: Path | None = None) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "interrupted: run the same command again to go on where it stopped"
     text = str(error)
-    if not _expected(error):
+    if not is_expected(error):
         text = f"unexpected {type(error).__name__}: {text} (--debug shows where)"
     return redact(text)
 
@@ -92,7 +92,7 @@ def redact(text: str) -> str:
     return re.sub(r"(?<=://)\S*@", "***@", mask(text))
 
 
-def _expected(error: BaseException) -> bool:
+def is_expected(error: BaseException) -> bool:
     """Whether the message was written by us, for people; others need their class named."""
     ours = type(error).__module__.partition(".")[0] in OUR_PACKAGES
     return ours or isinstance(error, OSError)

@@ -5,11 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import pickle  # only to name the error that torch's restricted unpickler raises
 import secrets
 import shutil
-import struct
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +18,7 @@ from safetensors.torch import save as tensors_to_bytes
 from torch import Tensor, nn
 
 from models.boxes import WeightsError
+from models.unpickling import read_pickled
 
 TENSORS_FILE = "model.safetensors"
 META_FILE = "meta.json"
@@ -46,8 +44,8 @@ def save_checkpoint(
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         if folder.suffix == TENSORS_SUFFIX:
-            _replace_file(folder, tensors)
-            _replace_file(folder.with_suffix(".json"), text)
+            replace_file(folder, tensors)
+            replace_file(folder.with_suffix(".json"), text)
         else:
             _write_folder(folder, {TENSORS_FILE: tensors, META_FILE: text})
     except OSError as exc:
@@ -91,28 +89,12 @@ def checkpoint_files(path: Path) -> tuple[Path, Path]:
 
 
 def load_pth(path: Path) -> dict[str, Tensor]:
-    """The state dict in a .pth file, or under its key 'model' or 'state_dict', on the CPU.
+    """The state dict in a .pth or .pkl file, or under its key 'model' or 'state_dict', on the CPU.
 
-    Nothing but tensors is ever unpickled: a file with anything else raises `WeightsError`.
+    Nothing in the file is ever run (`models.unpickling`); floats of 16 bits come as float32. A
+    file that is missing, damaged or holds anything else raises `WeightsError`.
     """
-    if not path.is_file():
-        message = f"{path}: no such file: check the path of the weights"
-        raise WeightsError(message)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Detected pickle protocol")
-            content = torch.load(path, weights_only=True, map_location="cpu")
-    except pickle.UnpicklingError as exc:
-        message = (
-            f"{path}: refused, nothing was run: it is damaged or holds more than tensors; "
-            "save the state dict alone, with torch.save(model.state_dict(), …)"
-        )
-        raise WeightsError(message) from exc
-    except _NOT_A_PTH as exc:
-        reason = (str(exc).splitlines() or [type(exc).__name__])[0]
-        message = f"{path}: truncated, or not a PyTorch file ({reason}); fetch it again"
-        raise WeightsError(message) from exc
-    return _state_dict_in(content, path)
+    return _state_dict_in(read_pickled(path), path)
 
 
 def load_into(model: nn.Module, state: Mapping[str, Tensor], *, source: object) -> None:
@@ -144,6 +126,18 @@ def write_durably(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a file, or another in its place: the whole of it or nothing."""
+    part = aside(path)
+    try:
+        write_durably(part, data)
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
 def sync_folder(folder: Path) -> None:
     """Make renames within `folder` reach the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
@@ -159,11 +153,6 @@ def aside(path: Path) -> Path:
 
 
 _REMEDY = "roll back to another version or restore this one from a copy"
-_NOT_A_PTH = (
-    RuntimeError, OSError, EOFError, ValueError, KeyError, IndexError, AttributeError, TypeError,
-    AssertionError, struct.error,
-)  # fmt: skip
-"""What torch.load has been seen to raise on files that are not its own."""
 
 
 def _storable(state_dict: Mapping[str, Tensor], *, half: bool) -> dict[str, Tensor]:
@@ -200,17 +189,6 @@ def _write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
         shutil.rmtree(part, ignore_errors=True)
         raise
     sync_folder(folder.parent)
-
-
-def _replace_file(path: Path, data: bytes) -> None:
-    part = aside(path)
-    try:
-        write_durably(part, data)
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
 
 
 def _read_bytes(path: Path) -> bytes:

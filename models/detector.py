@@ -24,6 +24,7 @@ from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHe
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
 from models.boxes import Detections, ModelError
+from models.layout import LAYOUTS, lay_out
 from models.resnet import LAYERS, ResNetTrunk
 
 
@@ -35,7 +36,8 @@ class DetectorSpec:
     with FPN) or the name of a torchvision detection builder, such as
     `fasterrcnn_mobilenet_v3_large_fpn`; `width` multiplies the channels of ours. `anchor_px` are
     the anchor sides of the five FPN levels, `proposals` the regions the second stage looks at:
-    both only for ours. `height_px`, `width_px` is the size the net sees.
+    both only for ours. `height_px`, `width_px` is the size the net sees. `layout` says whose way
+    the net works (`models.layout.LAYOUTS`): converted weights need their own framework's.
     """
 
     architecture: str
@@ -45,6 +47,7 @@ class DetectorSpec:
     width: float = 1.0
     anchor_px: tuple[int, int, int, int, int] = (32, 64, 128, 256, 512)
     proposals: int = 1000
+    layout: str = "torchvision"
 
 
 SLIM_ANCHOR_PX = (8, 16, 32, 64, 128)
@@ -57,6 +60,10 @@ def build_model(spec: DetectorSpec) -> nn.Module:
         message = "a detector needs at least one class name"
         raise ModelError(message)
     ours = spec.architecture in LAYERS
+    if spec.layout not in LAYOUTS or (not ours and spec.layout != "torchvision"):
+        allowed = ", ".join(LAYOUTS) if ours else "torchvision"
+        message = f"layout {spec.layout!r} of {spec.architecture}: allowed: {allowed}"
+        raise ModelError(message)
     model: nn.Module = _build_ours(spec) if ours else _build_torchvision(spec)
     set_image_size(model, spec.height_px, spec.width_px)
     return model
@@ -72,7 +79,7 @@ def _build_ours(spec: DetectorSpec) -> nn.Module:
         out_channels=channels,
     )
     hidden = max(256, round(1024 * spec.width))
-    model: nn.Module = FasterRCNN(
+    model = FasterRCNN(
         backbone,
         rpn_anchor_generator=AnchorGenerator(
             tuple((side,) for side in spec.anchor_px), ((0.5, 1.0, 2.0),) * 5
@@ -86,7 +93,9 @@ def _build_ours(spec: DetectorSpec) -> nn.Module:
         rpn_batch_size_per_image=256 if spec.proposals >= 1000 else 128,
         box_batch_size_per_image=512 if spec.proposals >= 1000 else 128,
     )
-    return model
+    lay_out(model, LAYOUTS[spec.layout])
+    ours: nn.Module = model
+    return ours
 
 
 def _build_torchvision(spec: DetectorSpec) -> nn.Module:

@@ -40,10 +40,10 @@ from models.boxes import Detections
 from models.checkpoint import load_checkpoint, save_checkpoint
 from models.detector import SLIM_ANCHOR_PX, DetectorSpec, TorchDetector, build_model, to_tensor
 from models.losses import image_losses
-from streams.street.light import light_at
-from streams.street.render import StreetRenderer
-from streams.street.scene import Scene, make_scene
-from streams.truth import CLASS_NAMES, Truth
+from streams.synthetic.street.light import light_at
+from streams.synthetic.street.render import StreetRenderer
+from streams.synthetic.street.scene import Scene, make_scene
+from streams.synthetic.truth import CLASS_NAMES, Truth
 
 TRAIN_SEEDS = 100_000
 TEST_SEEDS = 90_000

@@ -19,19 +19,19 @@ from streams.base import (
     SourceUrlError,
     redact_url,
 )
-from streams.connection import Connection
-from streams.device import connect_device
-from streams.file import VideoFile
-from streams.folder import ImageFolder
-from streams.hls import Progress, find_playlist, hls_options, web_options
-from streams.live import LiveSource
-from streams.live_web import connect_site, connect_web
-from streams.options import LiveOptions
-from streams.packets import Recipe, open_container
-from streams.remote import RemoteVideo
-from streams.rtsp import connect_rtsp
+from streams.live.connection import Connection
+from streams.live.device import connect_device
+from streams.live.hls import Progress, find_playlist, hls_options, web_options
+from streams.live.http import connect_site, connect_web
+from streams.live.options import LiveOptions
+from streams.live.packets import Recipe, open_container
+from streams.live.rtsp import connect_rtsp
+from streams.live.source import LiveSource
+from streams.recorded.file import VideoFile
+from streams.recorded.folder import ImageFolder
+from streams.recorded.remote import RemoteVideo
 from streams.site import resolve
-from streams.synthetic import SyntheticCamera
+from streams.synthetic.source import SyntheticCamera
 from streams.web import Answer, sniff
 
 ALLOWED = (

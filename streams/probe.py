@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from streams.base import FrameSource, SourceInfo, SourceUnreadableError
 from streams.failures import TIMED_OUT, failure
-from streams.live import LiveSource
+from streams.live.options import LiveOptions
+from streams.live.source import LiveSource
 from streams.open import is_youtube, open_source
-from streams.options import LiveOptions
-from streams.recording import Recording
+from streams.recorded.recording import Recording
 
 WATCHED_S = 8.0
 """How long a live camera is watched at most; most send a keyframe every one to four seconds."""

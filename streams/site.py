@@ -19,7 +19,7 @@ from typing import Any
 
 from streams.address import Address
 from streams.failures import NO_STREAM, TIMED_OUT, failure, reason_of, reason_of_status
-from streams.options import LiveOptions
+from streams.live.options import LiveOptions
 
 logger = logging.getLogger(__name__)
 

@@ -1,7 +1,9 @@
-"""What several files of tests use: the undisturbed tiny night, a small disk, the canary's guard."""
+"""What several files of tests use: the undisturbed tiny night, a small disk, a database server, the
+canaries' guard."""
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import logging
 import os
@@ -11,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.live import skip_or_fail
+from tests.integration.servers.postgres import PASSWORD, PostgresServer, forms, programs
 from tests.integration.servers.web import CANARY
 from tests.integration.tiny import CAMERA, DoneNight, run_tiny_night, tiny_config
 
@@ -22,6 +26,17 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> DoneNight:
     given_up.mkdir(parents=True)
     (given_up / "student.npz").write_bytes(b"left by a night nobody took up again")
     return DoneNight(config, run_tiny_night(config))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    folder = programs()
+    if folder is None or importlib.util.find_spec("psycopg") is None:
+        message = "no PostgreSQL here: install the packages that .ci/run names, and the extra"
+        skip_or_fail(f"{message} `postgres`", promised="CULLING_NEEDS_POSTGRES")
+    server = PostgresServer(folder)
+    yield server
+    server.close()
 
 
 @pytest.fixture
@@ -43,7 +58,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def no_canary(
     caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> Iterator[None]:
-    """Fails the test if the cameras' password shows in any log or on either stream.
+    """Fails the test if a password, of the cameras or the database, shows in a log or on a stream.
 
     With a handler of its own: after the test, `caplog` has forgotten what was logged during it.
     """
@@ -54,4 +69,5 @@ def no_canary(
     yield
     logging.getLogger().removeHandler(handler)
     out, err = capfd.readouterr()
-    assert CANARY not in out + err + logged.getvalue()
+    said = out + err + logged.getvalue()
+    assert [word for word in (CANARY, *forms(PASSWORD)) if word in said] == []

@@ -21,10 +21,10 @@ from typing import Any
 
 from culling_pipeline.progress import NoProgress
 from culling_pipeline.records import NightRecord
-from jobs import store as store_module
-from jobs.config import load_config
-from jobs.nightly import retrain_camera
-from jobs.store import NightJournal, Store
+from jobs.config.load import load_config
+from jobs.nights.nightly import retrain_camera
+from jobs.store import store as store_module
+from jobs.store.store import NightJournal, Store
 from tests.integration.tiny import CAMERA, DAY, stages_of
 
 HALF = 100

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from streams.base import Frame, StreamError
-from streams.health import HealthLimits, State
-from streams.live import LiveSource
+from streams.live.health import HealthLimits, State
+from streams.live.options import LiveOptions
+from streams.live.source import LiveSource
 from streams.open import open_source
-from streams.options import LiveOptions
 from tests.integration.servers.clips import RATE_FPS
 from tests.integration.servers.network import CameraNetwork, missing_tools, unable
 from tests.integration.servers.web import CANARY, USER
@@ -44,7 +44,7 @@ def require_gstreamer() -> None:
     found = subprocess.run([SYSTEM_PYTHON, "-c", probe], capture_output=True, check=False)
     if found.returncode == 0:
         return
-    _skip_or_fail("no RTSP server here: install the Debian packages that .ci/run names")
+    skip_or_fail("no RTSP server here: install the Debian packages that .ci/run names")
 
 
 def require_network() -> None:
@@ -54,14 +54,15 @@ def require_network() -> None:
     """
     absent = missing_tools()
     if absent is not None:
-        _skip_or_fail(absent)
+        skip_or_fail(absent)
     reason = unable()
     if reason is not None:
         pytest.skip(reason)
 
 
-def _skip_or_fail(message: str) -> None:
-    if os.environ.get("CI") or os.environ.get("CULLING_NEEDS_RTSP"):
+def skip_or_fail(message: str, *, promised: str = "CULLING_NEEDS_RTSP") -> None:
+    """Skip a test, or fail it where what it lacks was promised by this variable or by CI."""
+    if os.environ.get("CI") or os.environ.get(promised):
         pytest.fail(message)
     pytest.skip(message)
 

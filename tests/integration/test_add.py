@@ -20,8 +20,8 @@ import cv2
 import pytest
 
 from jobs import cli
-from jobs.config import load_config
-from streams.options import LiveOptions
+from jobs.config.load import load_config
+from streams.live.options import LiveOptions
 from streams.probe import probe
 from tests.integration.live import LOGIN, RtspServer, free_port, require_gstreamer
 from tests.integration.servers import web

@@ -14,9 +14,9 @@ import av
 import pytest
 
 from culling_pipeline.arms import save_candidate
-from jobs.detectors import BUILTIN_FOLDER
 from jobs.errors import describe, exit_code
-from jobs.store import Store
+from jobs.nights.detectors import BUILTIN_FOLDER
+from jobs.store.store import Store
 from models.registry import ModelRegistry
 from models.student import load_detector
 from tests.integration.tiny import (
@@ -32,7 +32,7 @@ from tests.integration.tiny import (
 )
 from tests.unit.clips import constant_rate, write_clip
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.timeout(1200)
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from jobs import cli, demo
+from jobs import cli
+from jobs.nights import demo
 from tests.integration.tiny import SETTINGS
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.timeout(1200)
 
 KEYS = {
     "camera", "frames_seen", "survivors", "kept", "scale", "map50_before", "map50_after",

@@ -187,6 +187,17 @@ def test_two_at_once_on_one_camera_are_refused(tmp_path: Path) -> None:
     assert "another process is writing this day" in second.stderr
 
 
+def test_a_gate_goes_on_where_it_was(tmp_path: Path) -> None:
+    settings = with_settings(**QUICK, culling={"gate": {"enabled": True}})
+    folder = new_folder(tmp_path, "gated", yard=settings)
+    for more in (("--frames", "60"), ()):
+        assert here(folder, "ingest", *more).returncode == 0
+    done = [line["gate"] for line in lines(folder) if line.get("event") == "gate"]
+    assert [gate["scored"] + gate["skipped"] for gate in done] == [60, len(seen(folder))]
+    (day,) = (folder / "data" / "days" / "yard").iterdir()
+    assert (day / "gate.npz").stat().st_mode & 0o777 == 0o600
+
+
 def test_days_change_at_local_midnight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "Etc/GMT+1")  # 00:00 there is 01:00 UTC, in mid-recording
     time.tzset()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from streams.open import open_source
-from streams.remote import RemoteVideo
+from streams.recorded.remote import RemoteVideo
 from tests.integration.servers import web
 from tests.integration.servers.web import WebServer
 from tests.unit.clips import constant_rate, write_clip

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from streams.base import Frame
-from streams.health import State
+from streams.live.health import State
 from tests.integration.live import (
     LOGIN,
     QUICK,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.health import State
+from streams.live.health import State
 from streams.sampler import Sampler
 from tests.integration.live import (
     LOGIN,

@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streams import remote, site
+from streams import site
 from streams.base import ConnectionFailedError, Frame, SourceUnreadableError
-from streams.health import HealthLimits, State
+from streams.live.health import HealthLimits, State
 from streams.open import open_source
-from streams.remote import RemoteVideo
+from streams.recorded import remote
+from streams.recorded.remote import RemoteVideo
 from streams.sampler import Sampler
 from tests.integration.live import (
     LOGIN,
@@ -176,7 +177,7 @@ def test_a_killed_server_is_lost_and_found_again_with_another_size(
         shapes = [frame.image.shape for frame in take(frames, 3 + QUICK.queue_frames)]
         assert shapes[-1] == (272, 480, 3)
         again.kill()
-    states = [r for r in caplog.records if r.name == "streams.health"]
+    states = [r for r in caplog.records if r.name == "streams.live.health"]
     assert len([r for r in states if ": lost (" in r.getMessage()]) <= 2  # not one a try
 
 

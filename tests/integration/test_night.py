@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +12,18 @@ import pytest
 
 from culling_pipeline.confidence import frame_loss
 from culling_pipeline.frames import load_images
+from culling_pipeline.progress import Advance, NoProgress
 from culling_pipeline.records import NightRecord
 from culling_pipeline.resolution import relative_mse
-from jobs.store import Store
+from jobs.config.night import ModelsSettings
+from jobs.nights.nightly import retrain_camera
+from jobs.store.store import Store
 from models.detector import scaled
 from models.registry import ModelRegistry
 from models.student import load_detector
-from tests.integration.tiny import CAMERA, DoneNight, debris, run_tiny_night, tiny_config
+from tests.integration.tiny import CAMERA, DAY, DoneNight, debris, run_tiny_night, tiny_config
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.timeout(1200)
 
 
 def test_no_control_frame_is_trained_on(undisturbed: DoneNight) -> None:
@@ -99,10 +104,19 @@ def test_the_new_student_is_a_version_in_use_and_the_store_says_done(
     student = load_detector(registry.path(CAMERA, record.run_id))
     assert student.class_names == record.classes
     student.predict([np.zeros((96, 160, 3), np.uint8)])
+    meta = registry.meta(CAMERA, record.run_id)
+    assert registry.parent(CAMERA, record.run_id) == meta["parent"] == "start"
+    assert meta["frames"]["ids"] == list(record.cull.kept)
+    assert meta["settings"] == config.cameras[CAMERA].fingerprint
+    assert meta["metrics"]["after"] == record.judge.after.model_dump()
+    random = ("teacher: random frames",)
+    own = {c.stage for c in record.ledger if "random" not in c.stage}
+    assert set(meta["ledger_s"]) - own <= {*random, "judging: random frames"}
     with Store(config.data_dir) as store:
         (night,) = store.nights()
+        found = store.record(night.id)
     assert (night.state, night.attempt, night.error) == ("done", 1, None)
-    assert night.record == record
+    assert found == record
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -166,3 +180,31 @@ def _cheap_night(data_dir: Path, **changes: dict[str, object]) -> NightRecord:
 def _accuracies(record: NightRecord) -> list[object]:
     judge = record.judge
     return [judge.before, judge.after, judge.random, judge.difference_low, judge.difference_high]
+
+
+def test_what_was_put_to_work_by_hand_during_a_night_stays(tmp_path: Path) -> None:
+    config = tiny_config(tmp_path)
+    registry = ModelRegistry(config.models_root)
+    first = run_tiny_night(config)
+    changed = config.cameras[CAMERA].model_copy(update={"models": ModelsSettings(keep=1)})
+    rolled_back = False
+
+    class RollsBack(NoProgress):
+        @contextmanager
+        def stage(self, name: str, total: int | None = None) -> Iterator[Advance]:
+            nonlocal rolled_back
+            if name == "judging":
+                rolled_back = registry.promote(CAMERA, "start")
+            yield lambda _: None
+
+    with Store(config.data_dir) as store:
+        again = config.model_copy(update={"cameras": {CAMERA: changed}})
+        second = retrain_camera(again, CAMERA, store=store, progress=RollsBack(), today=lambda: DAY)
+    assert rolled_back
+    assert registry.incumbent(CAMERA) == "start"
+    assert second.version is None
+    assert not second.judge.promoted
+    assert f"culling rollback {CAMERA} {second.run_id}" in second.judge.reason
+    # and the night's end has pruned all but the newest and the one in use
+    assert registry.versions(CAMERA) == [second.run_id, "start"]
+    assert first.run_id not in registry.versions(CAMERA)

@@ -10,9 +10,9 @@ import pytest
 from benchmarks.real_footage import human_boxes
 from culling_pipeline.metrics import coco_map
 from culling_pipeline.progress import NoProgress
-from jobs.nightly import retrain_camera
-from jobs.settings import CameraConfig, Config
-from jobs.store import Store
+from jobs.config.settings import CameraConfig, Config
+from jobs.nights.nightly import retrain_camera
+from jobs.store.store import Store
 from models.registry import ModelRegistry
 from models.student import load_detector
 from streams.open import open_source
@@ -48,7 +48,6 @@ def pets_camera(data: Path) -> CameraConfig:
     )
 
 
-@pytest.mark.slow
 def test_a_night_on_the_pets_clip_makes_a_better_student(shared_data: Path, tmp_path: Path) -> None:
     camera = pets_camera(shared_data)
     config = Config(data_dir=tmp_path, workers=1, cameras={"pets": camera})

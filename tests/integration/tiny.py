@@ -16,10 +16,10 @@ import yaml
 
 from culling_pipeline.progress import NoProgress
 from culling_pipeline.records import NightRecord
-from jobs.detectors import BUILTIN_FOLDER
-from jobs.nightly import retrain_camera
-from jobs.settings import CameraConfig, Config
-from jobs.store import Store
+from jobs.config.settings import CameraConfig, Config
+from jobs.nights.detectors import BUILTIN_FOLDER
+from jobs.nights.nightly import retrain_camera
+from jobs.store.store import Store
 
 CAMERA = "yard"
 DAY = date(2026, 11, 21)
@@ -50,6 +50,12 @@ def with_settings(**changes: Any) -> dict[str, Any]:
     for key, value in changes.items():
         merged[key] = {**merged.get(key, {}), **value} if isinstance(value, dict) else value
     return merged
+
+
+SMALL = with_settings(
+    fps=0.0012, culling={"keep": 6, "survivors_ratio": 2, "control": {"frames": 10}}
+)
+"""A still smaller night, of 103 frames, for those who need many."""
 
 
 def tiny_config(data_dir: Path, *, workers: int = 1, **changes: Any) -> Config:

@@ -12,9 +12,10 @@ import pytest
 import yaml
 
 from jobs import errors
-from jobs.cli import app, schedule_app
-from jobs.config import load_config
-from jobs.settings import CameraConfig
+from jobs.cli import GROUPS
+from jobs.commands import schedule
+from jobs.config.load import load_config
+from jobs.config.settings import CameraConfig
 from models.classes import COCO_80, ClassMap
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -163,8 +164,13 @@ def test_settings_named_in_the_design_exist() -> None:
 
 
 def test_commands_named_exist_and_all_are_named() -> None:
-    groups = {"schedule": schedule_app}
-    commands = {(c.name or c.callback.__name__) for c in app.registered_commands if c.callback}
+    groups = {"schedule": schedule.app}
+    commands = {
+        (c.name or c.callback.__name__)
+        for group in GROUPS
+        for c in group.app.registered_commands
+        if c.callback
+    }
     commands |= {
         f"{group} {c.name}" for group, typer in groups.items() for c in typer.registered_commands
     }

@@ -13,19 +13,20 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from culling_pipeline.calibration import Calibration, upper_bound
+from culling_pipeline.confidence import ConfidencePlan
 from culling_pipeline.control import ControlPlan
-from culling_pipeline.day import ConfidencePlan, IngestPlan
+from culling_pipeline.day import IngestPlan
 from culling_pipeline.gate import (
     MAX_SKIPS,
-    Calibration,
     ChangeMeter,
     Decision,
     Gate,
     GatePlan,
     differ,
-    upper_bound,
 )
 from culling_pipeline.ingest import GROUP, LAG, ingest
+from culling_pipeline.lessons import GateTally
 from culling_pipeline.parallel import Images, Workers
 from culling_pipeline.progress import NoProgress
 from culling_pipeline.records import IngestRecord
@@ -196,19 +197,26 @@ def closed_gate(**changes: Any) -> Gate:
     return gate
 
 
+def decided(gate: Gate, image: Picture) -> Decision:
+    decision = gate.decide(image)
+    gate.count(decision)
+    return decision
+
+
 def test_a_gate_that_is_off_scores_everything() -> None:
     gate = Gate(GatePlan(), np.random.default_rng(0))
-    assert all(gate.decide(picture(1)).score for _ in range(50))
+    assert all(decided(gate, picture(1)).score for _ in range(50))
     gate.learn(Decision(float("inf"), score=True), one(10, 0.9), Detections.empty())
-    assert (gate.scored, gate.skipped, gate.audited, gate.recall) == (50, 0, 0, 1.0)
+    tally = gate.tally
+    assert (tally.scored, tally.skipped, tally.audited, tally.recall) == (50, 0, 0, 1.0)
 
 
 def test_only_every_so_many_th_frame_is_looked_at() -> None:
     gate = Gate(GatePlan(every=3), np.random.default_rng(0))
-    assert [gate.decide(picture(k)).score for k in range(7)] == [
+    assert [decided(gate, picture(k)).score for k in range(7)] == [
         True, False, False, True, False, False, True,
     ]  # fmt: skip
-    assert (gate.scored, gate.passed_over, gate.skipped) == (3, 4, 0)
+    assert gate.tally == GateTally(scored=3, passed_over=4)
 
 
 def test_only_what_has_not_changed_is_skipped_and_never_too_many_in_a_row() -> None:
@@ -222,11 +230,11 @@ def test_only_what_has_not_changed_is_skipped_and_never_too_many_in_a_row() -> N
 
 def test_a_share_of_the_skipped_frames_is_audited() -> None:
     gate = closed_gate(audit_share=0.2)
-    decisions = [gate.decide(picture(k)) for k in range(1000)]
+    decisions = [decided(gate, picture(k)) for k in range(1000)]
     audits = sum(d.audit for d in decisions)
     assert all(d.score for d in decisions if d.audit)
-    assert gate.audited == audits
-    assert audits / (audits + gate.skipped) == pytest.approx(0.2, abs=0.04)
+    assert gate.tally.audited == audits
+    assert audits / (audits + gate.tally.skipped) == pytest.approx(0.2, abs=0.04)
 
 
 def test_audits_stand_for_the_frames_that_were_skipped() -> None:
@@ -238,8 +246,8 @@ def test_audits_stand_for_the_frames_that_were_skipped() -> None:
         gate.learn(Decision(1.0, score=True, audit=True), there, there)
     gate.learn(Decision(1.0, score=True, audit=True), there, gone)
     gate.learn(Decision(1.0, score=True, audit=True), gone, gone)  # no object: cannot be lost
-    assert gate.misses == 1
-    assert gate.recall == pytest.approx(1 - 10 / (60 + 40))
+    assert gate.tally.misses == 1
+    assert gate.tally.recall == pytest.approx(1 - 10 / (60 + 40))
 
 
 # -- ingest ----------------------------------------------------------------------------------------

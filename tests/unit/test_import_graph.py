@@ -118,7 +118,7 @@ def test_an_offence_is_found(path: str, source: str, expected: str) -> None:
     [
         ("jobs/a.py", "import models, streams.base\nfrom culling_pipeline.night import x"),
         ("culling_pipeline/report/a.py", "from ..records import x\nfrom . import charts"),
-        ("streams/street/a.py", "from ..base import Frame\nimport numpy"),
+        ("streams/synthetic/street/a.py", "from ..base import Frame\nimport numpy"),
         ("models/a.py", "sys.stdout.write('x')\nblueprint('x')\nfrom streamsaver import models"),
         ("jobs/cli.py", "import sys\nprint('x')\nsys.exit(0)"),
     ],

@@ -11,7 +11,7 @@ import cv2
 import pytest
 
 from jobs import cli
-from jobs.config import load_config
+from jobs.config.load import load_config
 from streams.base import SourceUnreadableError
 from tests.unit.clips import constant_rate, write_clip
 
@@ -263,7 +263,7 @@ def test_a_camera_that_hangs_is_given_up(
     import threading
 
     release = threading.Event()
-    monkeypatch.setattr("jobs.probing.probe_camera", lambda *_, **__: release.wait(10))
+    monkeypatch.setattr("jobs.setup.probing.probe_camera", lambda *_, **__: release.wait(10))
     assert cli.run(["add", "yard", "rtsp://me@192.0.2.1/1", "--timeout-s", "0.2"]) == 3
     release.set()
     assert "no frame from rtsp://***@192.0.2.1/1 in 0.2 s: is the camera on" in (
@@ -291,7 +291,7 @@ def test_no_error_and_no_log_shows_the_password(
             message = f"{CAMERA} and {CANARY}"
             raise SourceUnreadableError(message) from error
 
-    monkeypatch.setattr("jobs.probing.probe_camera", fail)
+    monkeypatch.setattr("jobs.setup.probing.probe_camera", fail)
     assert cli.run(["add", "yard", CAMERA, "--debug", "--json"]) == 3
     out, err = capsys.readouterr()
     assert "Traceback" in err

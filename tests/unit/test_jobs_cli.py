@@ -16,13 +16,13 @@ import pytest
 
 from culling_pipeline.records import GateRecord
 from jobs import cli
-from jobs.check import check_streams
-from jobs.config import load_config
-from jobs.detectors import weights_path
+from jobs.commands.summary import _figures, in_one_line
+from jobs.config.load import load_config
+from jobs.config.settings import CameraConfig, Config
 from jobs.errors import NightError
-from jobs.settings import CameraConfig, Config
-from jobs.store import Store
-from jobs.summary import _figures, in_one_line
+from jobs.nights.detectors import weights_path
+from jobs.setup.check import check_streams
+from jobs.store.store import Store
 from models.boxes import WeightsError
 from streams.base import StreamError
 from tests.unit.small_night import DAY, night_record
@@ -45,12 +45,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def nightly(monkeypatch: pytest.MonkeyPatch) -> Callable[[Retrain], None]:
-    """Puts a function in the place of `jobs.nightly.retrain_camera`."""
+    """Puts a function in the place of `jobs.nights.nightly.retrain_camera`."""
 
     def put(retrain: Retrain) -> None:
-        module = types.ModuleType("jobs.nightly")
+        module = types.ModuleType("jobs.nights.nightly")
         module.retrain_camera = retrain  # type: ignore[attr-defined]
-        monkeypatch.setitem(sys.modules, "jobs.nightly", module)
+        monkeypatch.setitem(sys.modules, "jobs.nights.nightly", module)
 
     return put
 
@@ -133,8 +133,12 @@ def test_retrain_and_report(
     assert (yard["state"], yard["exit_code"], yard["report"]) == ("done", 0, str(report))
     assert cli.run(["report", "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)["cameras"]
-    assert shown["yard"]["record"]["judge"]["promoted"] is True
+    assert shown["yard"]["record"] is None  # of all cameras that would be too much
+    assert shown["yard"]["figures"]["promoted"] is True
     assert shown["door"] is None
+    assert cli.run(["report", "yard", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)["cameras"]
+    assert shown["yard"]["record"]["judge"]["promoted"] is True
     assert cli.run(["report", "yard"]) == 0
     out = capsys.readouterr().out
     assert "0.500 → 0.500" in out
@@ -176,23 +180,97 @@ def test_an_interrupted_night_ends_with_130(
         assert night.state == "interrupted"
 
 
-def test_models_lists_versions(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def versions(folder: Path) -> Path:
+    """Versions of the camera yard: start, a (in use), and its child b; the folder of them."""
     import torch
 
     from models.registry import ModelRegistry
 
     registry = ModelRegistry(folder / "culling-data" / "models")
-    for version in ("a", "b"):
-        registry.add("yard", version, {"w": torch.zeros(1)}, {})
-    registry.promote("yard", "b")
+    for day, (version, parent) in enumerate([("start", "builtin:x"), ("b", "start"), ("a", "b")]):
+        meta = {"parent": parent, "created_at": f"2026-11-2{day}T03:00:00+00:00"}
+        registry.add("yard", version, {"w": torch.zeros(1)}, meta)
+    registry.promote("yard", "a")
+    return folder / "culling-data" / "models" / "yard"
+
+
+def in_use(capsys: pytest.CaptureFixture[str]) -> str:
+    capsys.readouterr()
     assert cli.run(["models", "yard", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {
-        "camera": "yard", "versions": ["a", "b"], "incumbent": "b",
-    }  # fmt: skip
-    assert cli.run(["models", "yard"]) == 0
-    assert capsys.readouterr().out == "  a\n* b\n"
+    return str(json.loads(capsys.readouterr().out)["incumbent"])
+
+
+def test_models_lists_versions_the_oldest_first(
+    versions: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["models", "yard", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["incumbent"] == "a"
+    rows = [(v["version"], v["parent"], v["in_use"], v["error"]) for v in shown["versions"]]
+    assert rows == [
+        ("start", "builtin:x", False, None),
+        ("b", "start", False, None),
+        ("a", "b", True, None),
+    ]
     assert cli.run(["models", "door"]) == 0
     assert "no version of its own yet" in capsys.readouterr().err
+    (versions / "b" / "meta.json").write_text("{", encoding="utf-8")
+    assert cli.run(["models", "yard"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if "damaged" in line and " b " in line]
+    assert [line for line in lines if "*" in line and " a " in line]
+
+
+def test_pin_and_unpin(versions: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for option, expected in (("--pin", [True]), ("--unpin", [False])):
+        assert cli.run(["models", "yard", option, "b", "--json"]) == 0
+        shown = json.loads(capsys.readouterr().out)["versions"]
+        assert [v["pinned"] for v in shown if v["version"] == "b"] == expected
+
+
+def test_rollback_to_the_parent_then_to_one_by_name(
+    versions: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["rollback", "yard"]) == 0
+    assert in_use(capsys) == "b"
+    assert cli.run(["rollback", "yard", "--json"]) == 0
+    out = json.loads(capsys.readouterr().out)
+    assert out == {"camera": "yard", "before": "b", "incumbent": "start"}
+    assert cli.run(["rollback", "yard"]) == 2
+    assert "start has no parent to go back to; name one of: a, b, start" in capsys.readouterr().err
+    (versions / "incumbent.json").write_text("", encoding="utf-8")
+    assert cli.run(["rollback", "yard", "a"]) == 0  # also mends a damaged pointer
+    assert in_use(capsys) == "a"
+
+
+def test_rollback_to_a_damaged_version_keeps_the_one_in_use(
+    versions: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (versions / "b" / "model.safetensors").write_bytes(b"half")
+    assert cli.run(["rollback", "yard"]) == 4
+    assert "truncated or changed" in capsys.readouterr().err
+    assert in_use(capsys) == "a"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["rollback", "yard", "c"], "camera 'yard' has no version 'c'; there are: a, b, start"),
+        (["models", "yard", "--pin", "c"], "camera 'yard' has no version 'c'; there are: a, b"),
+        (["models", "yard", "--unpin", "../a"], "camera 'yard' has no version '../a'"),
+        (["rollback", "door"], "camera 'door' has no model in use yet: run `culling retrain door`"),
+        (["rollback", "yrd"], "there is no camera 'yrd'"),
+    ],
+)
+def test_versions_that_are_not_there(
+    versions: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], expected: str
+) -> None:
+    assert cli.run(arguments) == 2
+    out, err = capsys.readouterr()
+    assert (out, len(err.splitlines())) == ("", 1)
+    assert expected in err
+    assert in_use(capsys) == "a"
 
 
 def test_init_help_and_version(

@@ -11,20 +11,13 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from jobs.config import load_config, parse_overrides
+from jobs.config.live import LiveSettings
+from jobs.config.load import load_config, parse_overrides
+from jobs.config.night import ConfidenceSettings, ControlSettings, CullingSettings, TrainingSettings
+from jobs.config.settings import CameraConfig, CameraDefaults, Config
+from jobs.config.weights import DetectorIo
 from jobs.errors import ConfigError
-from jobs.init import TEMPLATE, write_config
-from jobs.live_settings import LiveSettings
-from jobs.settings import (
-    CameraConfig,
-    CameraDefaults,
-    ConfidenceSettings,
-    Config,
-    ControlSettings,
-    CullingSettings,
-    DetectorIo,
-    TrainingSettings,
-)
+from jobs.setup.init import TEMPLATE, write_config
 
 ROOT = Path(__file__).resolve().parents[2]
 YARD = "cameras: {yard: {source: yard.mp4, classes: [person]}}\n"
@@ -92,14 +85,14 @@ def test_root_file_is_the_template() -> None:
 
 
 def test_literals_and_defaults_match_the_code_they_configure() -> None:
+    from culling_pipeline.confidence import ConfidencePlan
     from culling_pipeline.control import ControlPlan
-    from culling_pipeline.day import ConfidencePlan
     from culling_pipeline.schedule import SCHEDULES, ScheduleOptions
     from culling_pipeline.strategies import STRATEGIES
     from culling_pipeline.train import TrainPlan
     from models.foreign import PRESETS, ForeignOptions
     from streams.keyframes import Sampling
-    from streams.options import LiveOptions, Transport
+    from streams.live.options import LiveOptions, Transport
 
     def choices(model: type[BaseModel], field: str) -> tuple[str, ...]:
         return get_args(model.model_fields[field].annotation)
@@ -200,6 +193,43 @@ def test_live_settings_arrive_at_the_reader(tmp_path: Path) -> None:
     assert (options.health.frozen_s, options.must_answer) == (7, False)
 
 
+@pytest.mark.parametrize(
+    ("service", "expected"),
+    [
+        ("window: 5 to 6", "service.window: got '5 to 6', must be two times of a day such as"),
+        ("window: '01:00-25:00'", "must be two times of a day such as 01:00-05:00"),
+        ("window: '01:00-01:00'", "must begin and end at different times"),
+        ("port: 99999", "service.port: got 99999, must be 65535 or less"),
+        ("notify_of: [all]", "service.notify_of[0]: got 'all', must be one of 'failed'"),
+        ("budget_minute: 3", 'service.budget_minute: unknown key. Did you mean "budget_minutes"?'),
+        ("tries: 0", "service.tries: got 0, must be 1 or more"),
+        ("notify: ['mailto://${NOBODY}']", "the environment variable NOBODY is not set"),
+    ],
+)
+def test_mistake_in_the_service(tmp_path: Path, service: str, expected: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, f"service: {{{service}}}\n{YARD}")
+    assert expected in str(caught.value)
+
+
+def test_secrets_of_the_machine_are_filled_in_and_shown_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DB_PASSWORD", "p@ss/w:rd#")
+    text = "database: 'postgresql://culling:${DB_PASSWORD}@db/culling'\n"
+    text += "service: {notify: ['mailto://me:${DB_PASSWORD}@example.org']}\n"
+    config = load(tmp_path, text + YARD)
+    assert config.database == "postgresql://culling:p%40ss%2Fw%3Ard%23@db/culling"
+    assert config.service.notify == ("mailto://me:p%40ss%2Fw%3Ard%23@example.org",)
+    assert "p@ss" not in repr(config)
+    assert "p%40ss" not in repr(config)
+
+
+def test_when_nights_are_is_no_setting_of_a_night(tmp_path: Path) -> None:
+    before = load(tmp_path, YARD).cameras["yard"].fingerprint
+    assert load(tmp_path, YARD, "schedule=04:00").cameras["yard"].fingerprint == before
+
+
 def test_fingerprint_changes_with_a_setting(tmp_path: Path) -> None:
     before = load(tmp_path, YARD).cameras["yard"].fingerprint
     assert load(tmp_path, YARD, "culling.keep=8").cameras["yard"].fingerprint != before
@@ -238,8 +268,11 @@ def test_preset_gives_options_and_keys_beside_it_beat_it() -> None:
         ("fps: fast", "yard.fps: got 'fast', must be a number"),
         ("fps: true", "yard.fps: got true, must be a number"),
         ("fsp: 1", 'yard.fsp: unknown key. Did you mean "fps"?'),
-        ("zzz: 1", "yard.zzz: unknown key. Known: fps, mask,"),
+        ("zzz: 1", "yard.zzz: unknown key. Known: fps, schedule,"),
         ("name: x", "yard.name: unknown key."),
+        ("schedule: 3 Uhr", "yard.schedule: got '3 Uhr', must be a time such as 03:00, or"),
+        ("schedule: 0 3 * * 9", "yard.schedule: got '0 3 * * 9', must be a time such as"),
+        ("time_zone: Berlin", "yard.time_zone: got 'Berlin', must be a time zone such as"),
         ("training: {epocs: 1}", 'yard.training.epocs: unknown key. Did you mean "epochs"?'),
         ("training: {epochs: 2.5}", "yard.training.epochs: got 2.5, must be a whole number"),
         ("training: {epochs: true}", "yard.training.epochs: got true, must be a whole number"),

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from jobs.config import parse_config
-from jobs.config_edit import insert_camera, read_text, replace_file, template_text
+from jobs.config.edit import insert_camera, read_text, replace_file, template_text
+from jobs.config.load import parse_config
 from jobs.errors import ConfigError
 
 DOOR = {"source": "rtsp://me:${DOOR_PASSWORD}@cam/1", "classes": ["person", "car"]}
@@ -162,7 +162,7 @@ def test_a_file_that_cannot_be_written_stays_whole(
     def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("jobs.config_edit.os.fsync", full)
+    monkeypatch.setattr("jobs.config.edit.os.fsync", full)
     with pytest.raises(OSError, match="No space left"):
         replace_file(path, "new")
     assert path.read_text(encoding="utf-8") == "old"

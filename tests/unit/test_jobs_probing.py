@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from jobs.check import check_streams
-from jobs.probing import advice, found_in_words, found_to_dict
-from jobs.settings import CameraConfig
+from jobs.config.settings import CameraConfig
+from jobs.setup.check import check_streams
+from jobs.setup.probing import advice, found_in_words, found_to_dict
 from streams.base import ConnectionFailedError, SourceInfo
 from streams.probe import Probe
 

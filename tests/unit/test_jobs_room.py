@@ -12,11 +12,12 @@ import pytest
 
 from culling_pipeline.stored_day import StoredDay
 from culling_pipeline.story import DAYBOOK, DayClock
-from jobs.days import date_of_night, stored_day, watched_days
-from jobs.plans import ingest_plan
-from jobs.room import AFTER_HIT_S, GB, Floor, Room, thin
-from jobs.settings import CameraConfig, Config
-from jobs.store import Store
+from jobs.config.settings import CameraConfig, Config
+from jobs.ingest import room
+from jobs.ingest.room import AFTER_HIT_S, GB, Floor, Room, thin
+from jobs.nights.days import date_of_night, stored_day, watched_days
+from jobs.nights.plans import ingest_plan
+from jobs.store.store import Store
 from models.boxes import Detections
 from streams.base import Frame
 from tests.unit.example_night import example_night
@@ -52,7 +53,7 @@ def found(score: float) -> Detections:
 def open_day(config: Config, day: date) -> StoredDay:
     camera = config.cameras["yard"]
     folder = config.day_dir("yard", day)
-    return StoredDay(folder, ingest_plan(camera), n_classes=1, clock=DayClock.on(day))
+    return StoredDay(folder, ingest_plan(camera), clock=DayClock.on(day))
 
 
 def watched(config: Config, day: date, count: int = 150) -> None:
@@ -117,7 +118,7 @@ def test_of_a_day_that_waits_the_easiest_go_and_the_control_slice_last(tmp_path:
     watched(config, YESTERDAY)
     with open_day(config, YESTERDAY) as stored:
         control = stored.day.control_ids
-        easy = {i: f.confidence_loss for i, f in stored.day.frames.items() if i not in control}
+        easy = {i: f.loss for i, f in stored.day.frames.items() if i not in control}
         assert control
         thin(stored, stored.bytes / 4, control=False)
         left = set(stored.day.frames)
@@ -141,6 +142,65 @@ def test_a_day_being_written_is_thinned_by_its_writer(tmp_path: Path, store: Sto
         Room(config, store, Floor(tmp_path, 0)).make({"yard": stored})
         assert stored.bytes <= 0.0003 * GB < before
         assert pictures(config, TODAY) == len(stored.day.frames)
+
+
+def test_a_round_measures_the_disk_once(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = configuration(tmp_path, disk_budget_gb=0.0006)
+    for back in range(2, 6):
+        watched(config, TODAY - timedelta(days=back), 40)
+        if back > 2:
+            finish_night(store, TODAY - timedelta(days=back))
+    measured, real = [], room._stats
+    monkeypatch.setattr(room, "_stats", lambda root: measured.append(root) or real(root))
+    kinds = [tmp_path / "days" / "yard", tmp_path / "frames" / "yard"]
+    Room(config, store, Floor(tmp_path, 0)).make({})
+    left = watched_days(config, "yard")
+    assert left == [TODAY - timedelta(days=back) for back in (3, 2)]  # no more than had to go
+    assert measured[:2] == kinds
+    assert measured[2:] == [config.day_dir("yard", TODAY - timedelta(days=b)) for b in (5, 4)]
+
+
+def test_pictures_that_a_night_uses_free_nothing_and_stay(tmp_path: Path, store: Store) -> None:
+    config = configuration(tmp_path, disk_budget_gb=1e-9)
+    watched(config, YESTERDAY, 40)
+    night = store.open_night("yard", YESTERDAY)
+    frames = config.frames_dir("yard", night.run_id)
+    frames.mkdir(parents=True)
+    for path in sorted((config.day_dir("yard", YESTERDAY) / "frames").iterdir())[:15]:
+        (frames / path.name).hardlink_to(path)
+    Room(config, store, Floor(tmp_path, 0)).make({})
+    assert pictures(config, YESTERDAY) == len(list(frames.iterdir())) == 15
+
+
+def test_below_the_floor_frames_go_though_the_budget_is_kept(tmp_path: Path, store: Store) -> None:
+    config = configuration(tmp_path)
+    watched(config, YESTERDAY, 20)
+    floor = Floor(tmp_path, 1000, free=lambda _: 200)
+    assert floor.lacking == 1000  # so that there is a fifth to spare
+    Room(config, store, floor).make({})
+    assert 0 < pictures(config, YESTERDAY) < 20
+
+
+def test_today_does_not_go_as_a_whole_though_it_had_a_night(tmp_path: Path, store: Store) -> None:
+    config = configuration(tmp_path, disk_budget_gb=1e-9)
+    watched(config, TODAY, 20)
+    finish_night(store, TODAY)
+    Room(config, store, Floor(tmp_path, 0)).make({})
+    assert watched_days(config, "yard") == [TODAY]
+    assert pictures(config, TODAY) == 0
+
+
+def test_days_of_a_camera_that_is_configured_no_more_go_first(tmp_path: Path, store: Store) -> None:
+    config = configuration(tmp_path)
+    watched(config, YESTERDAY, 20)
+    (tmp_path / "days" / "yard").rename(tmp_path / "days" / "gone")
+    watched(config, LONG_AGO, 20)
+    floor = Floor(tmp_path, 1000, free=lambda _: 200)
+    Room(config, store, floor).make({})
+    assert watched_days(config, "gone") == []
+    assert pictures(config, LONG_AGO) == 20
 
 
 def test_the_floor_closes_and_opens_with_one_line_each(

@@ -10,8 +10,8 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from jobs.detectors import weights_path
-from jobs.scoring import BATCH, MAX_WAIT_S, Scorer, Student, Students
+from jobs.ingest.scoring import BATCH, MAX_WAIT_S, Scorer, Student, Students
+from jobs.nights.detectors import weights_path
 from models.boxes import Detections
 from models.detector import TorchDetector
 from models.registry import ModelRegistry

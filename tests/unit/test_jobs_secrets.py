@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from jobs.config import load_config
+from jobs.config.load import load_config
+from jobs.config.secrets import fill_in, take_out, with_reference, without_secrets
+from jobs.config.settings import CameraConfig
 from jobs.errors import ConfigError, redact
-from jobs.secrets import fill_in, take_out, with_reference, without_secrets
-from jobs.settings import CameraConfig
 from streams.address import Address
 from streams.base import redact_url
 from streams.secret_words import keep_secret, mask
@@ -269,7 +269,7 @@ def test_addresses_of_two_cameras_are_told(other: str) -> None:
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux's /proc")
 def test_the_list_of_processes_does_not_show_it() -> None:
     code = (
-        "import sys, jobs.secrets as s; from pathlib import Path\n"
+        "import sys, jobs.config.secrets as s; from pathlib import Path\n"
         "s.hide_in_process_list(sys.argv[1])\n"
         "print(sys.argv[1]); print(Path('/proc/self/cmdline').read_bytes())\n"
     )

@@ -1,9 +1,11 @@
-"""The store: which night is resumed, which is refused, and that nothing written is lost."""
+"""The store: which night is resumed, which is refused, and that nothing written is lost.
+
+`tests/integration/test_store_postgres.py` runs the same with PostgreSQL.
+"""
 
 from __future__ import annotations
 
 import os
-import sqlite3
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -12,9 +14,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from jobs.errors import NightError, disk_full_cause
-from jobs.store import NightJournal, Store, StoreError, metadata
+from jobs.errors import NightError
+from jobs.store.database import MIGRATIONS, REVISION, Database, StoreError
+from jobs.store.figures import Figures, Past
+from jobs.store.store import NightJournal
+from jobs.store.tables import dues_table, metadata, nights_table, records_table
 from tests.unit.small_night import DAY, START, night_record
+from tests.unit.stores import Where, edit
 
 
 class Clock:
@@ -33,18 +39,16 @@ def dead_pid() -> int:
     return child.pid
 
 
-def edit(store: Store, **values: object) -> None:
-    with sqlite3.connect(store.path) as connection:
-        for column, value in values.items():
-            connection.execute(f"UPDATE nights SET {column} = ?", (value,))
-    connection.close()
+@pytest.fixture
+def where(tmp_path: Path) -> Where:
+    return Where(tmp_path)
 
 
 # -- nights ----------------------------------------------------------------------------------------
 
 
-def test_a_done_night_is_followed_by_a_new_one_with_the_next_run_id(tmp_path: Path) -> None:
-    with Store(tmp_path) as store:
+def test_a_done_night_is_followed_by_a_new_one_with_the_next_run_id(where: Where) -> None:
+    with where.open() as store:
         ids = []
         for _ in range(3):
             night = store.open_night("yard", DAY)
@@ -56,26 +60,26 @@ def test_a_done_night_is_followed_by_a_new_one_with_the_next_run_id(tmp_path: Pa
 
 
 @pytest.mark.parametrize("how", ["killed", "interrupted", "failed"])
-def test_an_unfinished_night_is_resumed_with_its_stages(tmp_path: Path, how: str) -> None:
-    with Store(tmp_path) as store:
+def test_an_unfinished_night_is_resumed_with_its_stages(where: Where, how: str) -> None:
+    with where.open() as store:
         night = store.open_night("yard", DAY)
         store.save_stage(night.id, "ingest", {"frames": 3})
         if how == "killed":
-            edit(store, pid=dead_pid())
+            edit(store, nights_table, pid=dead_pid())
         elif how == "interrupted":
             store.interrupt_night(night.id)
         else:
             store.fail_night(night.id, "no labels")
-    with Store(tmp_path) as store:
+    with where.open() as store:
         again = store.open_night("yard", DAY + timedelta(days=1))  # past midnight, the same night
         assert (again.id, again.run_id, again.attempt) == (night.id, night.run_id, 2)
         assert (again.state, again.error, again.started_at) == ("running", None, night.started_at)
         assert NightJournal(store, again).load("ingest") == {"frames": 3}
 
 
-def test_a_night_is_not_resumed_when_old_or_fresh_or_under_other_settings(tmp_path: Path) -> None:
+def test_a_night_is_not_resumed_when_old_or_fresh_or_under_other_settings(where: Where) -> None:
     clock = Clock()
-    with Store(tmp_path, now=clock) as store:
+    with where.open(now=clock) as store:
         first = store.open_night("yard", DAY, settings="a")
         store.interrupt_night(first.id)
         other = store.open_night("yard", DAY, settings="b")
@@ -83,7 +87,7 @@ def test_a_night_is_not_resumed_when_old_or_fresh_or_under_other_settings(tmp_pa
         store.interrupt_night(other.id)
         fresh = store.open_night("yard", DAY, settings="b", fresh=True)
         assert fresh.run_id == "2026-11-21.3"
-        edit(store, pid=dead_pid())
+        edit(store, nights_table, pid=dead_pid())
         clock.now += timedelta(hours=24)
         late = store.open_night("yard", DAY + timedelta(days=1), settings="b")
         assert late.run_id == "2026-11-22"
@@ -92,8 +96,8 @@ def test_a_night_is_not_resumed_when_old_or_fresh_or_under_other_settings(tmp_pa
         assert given_up.error == "its process died, and a new night was begun"
 
 
-def test_a_living_process_is_not_disturbed(tmp_path: Path) -> None:
-    with Store(tmp_path) as store, Store(tmp_path) as second:
+def test_a_living_process_is_not_disturbed(where: Where) -> None:
+    with where.open() as store, where.open() as second:
         night = store.open_night("yard", DAY)
         pattern = rf"camera 'yard': night 2026-11-21 is being run by process {os.getpid()} since"
         for fresh in (False, True):
@@ -102,37 +106,39 @@ def test_a_living_process_is_not_disturbed(tmp_path: Path) -> None:
         assert store.night(night.id).attempt == 1
 
 
-def test_another_process_with_the_same_pid_is_not_taken_for_it(tmp_path: Path) -> None:
-    with Store(tmp_path) as store:
+def test_another_process_with_the_same_pid_is_not_taken_for_it(where: Where) -> None:
+    with where.open() as store:
         night = store.open_night("yard", DAY)
-        edit(store, process="another boot:1")
+        edit(store, nights_table, process="another boot:1")
         assert store.open_night("yard", DAY).id == night.id
 
 
-def test_record_and_error_survive(tmp_path: Path) -> None:
+def test_record_and_error_survive(where: Where) -> None:
     record = night_record()
-    with Store(tmp_path) as store:
+    with where.open() as store:
         assert store.latest_night("yard") is None
         first = store.open_night("yard", DAY)
         store.finish_night(first.id, record)
         second = store.open_night("yard", DAY)
         store.fail_night(second.id, "the teacher is gone")
-    with Store(tmp_path) as store:
+    with where.open() as store:
         latest = store.latest_night("yard")
         assert latest is not None
         assert (latest.run_id, latest.state) == ("2026-11-21.2", "failed")
-        assert (latest.error, latest.record) == ("the teacher is gone", None)
+        assert (latest.error, latest.figures) == ("the teacher is gone", None)
+        assert store.record(latest.id) is None
         done = store.latest_night("yard", state="done")
         assert done is not None
-        assert done.record == record
+        assert store.record(done.id) == record
+        assert done.figures == Figures.of(record)
         assert done.finished_at is not None
         assert done.finished_at.tzinfo is UTC
         assert [night.run_id for night in store.nights()] == ["2026-11-21.2", "2026-11-21"]
         with pytest.raises(StoreError, match="there is no night 99"):
             store.night(99)
-        edit(store, record='{"camera": 1}')
+        edit(store, records_table, record=b"\0")
         with pytest.raises(StoreError, match="was recorded by another release"):
-            store.night(first.id)
+            store.record(first.id)
 
 
 @pytest.mark.parametrize(
@@ -144,13 +150,13 @@ def test_record_and_error_survive(tmp_path: Path) -> None:
     ],
 )
 def test_running_night_notes_how_it_ended(
-    tmp_path: Path, error: BaseException, state: str, text: str
+    where: Where, error: BaseException, state: str, text: str
 ) -> None:
     def stop(journal: NightJournal) -> None:
         journal.save("ingest", {"a": 1})
         raise error
 
-    with Store(tmp_path) as store:
+    with where.open() as store:
         with pytest.raises(type(error)), store.running_night("yard", DAY) as journal:
             stop(journal)
         night = store.night(journal.night.id)
@@ -164,8 +170,8 @@ def test_running_night_notes_how_it_ended(
 # -- stages ----------------------------------------------------------------------------------------
 
 
-def test_a_stage_saved_twice_keeps_the_last(tmp_path: Path) -> None:
-    with Store(tmp_path) as store:
+def test_a_stage_saved_twice_keeps_the_last(where: Where) -> None:
+    with where.open() as store:
         journal = NightJournal(store, store.open_night("yard", DAY))
         assert journal.load("cull") is None
         journal.save("cull", {"kept": [1]})
@@ -173,53 +179,44 @@ def test_a_stage_saved_twice_keeps_the_last(tmp_path: Path) -> None:
         assert journal.load("cull") == {"kept": [1, 2], "name": "×"}
 
 
-def test_a_stage_outlives_a_killed_process(tmp_path: Path) -> None:
+def test_a_stage_outlives_a_killed_process(where: Where) -> None:
     code = (
         "import os, pathlib, datetime\n"
-        "from jobs.store import Store\n"
-        f"store = Store(pathlib.Path({str(tmp_path)!r}))\n"
+        "from jobs.store.store import Store\n"
+        f"store = Store(pathlib.Path({str(where.data_dir)!r}), os.environ.get('WHERE'))\n"
         "night = store.open_night('yard', datetime.date(2026, 11, 21))\n"
         "store.save_stage(night.id, 'ingest', {'a': 1})\n"
         "os.kill(os.getpid(), 9)\n"
     )
     root = Path(__file__).resolve().parents[2]
-    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == -9
-    with Store(tmp_path) as store:
+    env = os.environ | ({} if where.url is None else {"WHERE": where.url})
+    child = subprocess.run([sys.executable, "-c", code], cwd=root, env=env, check=False)
+    assert child.returncode == -9
+    with where.open() as store:
         night = store.open_night("yard", DAY)
         assert night.attempt == 2
         assert store.stage_result(night.id, "ingest") == {"a": 1}
 
 
-def test_a_stage_needs_its_night(tmp_path: Path) -> None:
-    with Store(tmp_path) as store, pytest.raises(StoreError, match="FOREIGN KEY"):
+def test_a_stage_needs_its_night(where: Where) -> None:
+    with where.open() as store, pytest.raises(StoreError, match=r"(?i)foreign key"):
         store.save_stage(7, "ingest", {})
 
 
 # -- the database ----------------------------------------------------------------------------------
 
 
-def test_settings_of_the_database(tmp_path: Path) -> None:
-    with Store(tmp_path / "new") as store, store._engine.connect() as connection:
-        pragmas = {
-            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
-            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
-        }
-    assert pragmas == {
-        "journal_mode": "wal",
-        "synchronous": 2,
-        "foreign_keys": 1,
-        "busy_timeout": 30_000,
-    }
-    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
-
-
-def test_upgraded_schema_equals_the_metadata(tmp_path: Path) -> None:
+def test_upgraded_schema_equals_the_metadata(where: Where) -> None:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
-    fresh = sa.create_engine(f"sqlite:///{tmp_path}/fresh.db")
+    fresh = where.another("fresh").engine()
     metadata.create_all(fresh)
-    with Store(tmp_path) as store, store._engine.connect() as upgraded, fresh.connect() as made:
+    with (
+        where.open() as store,
+        store.database.engine.connect() as upgraded,
+        fresh.connect() as made,
+    ):
         context = MigrationContext.configure(upgraded, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
         for table in metadata.tables:  # what Alembic does not compare
@@ -232,31 +229,101 @@ def test_upgraded_schema_equals_the_metadata(tmp_path: Path) -> None:
     fresh.dispose()
 
 
-def test_a_schema_from_the_future_is_refused(tmp_path: Path) -> None:
-    with Store(tmp_path) as store:
-        path = store.path
-    with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
-    connection.close()
+def test_a_schema_from_the_future_is_refused(where: Where) -> None:
+    with where.open() as store, store.database.engine.begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(StoreError, match="a newer culling wrote it"):
-        Store(tmp_path)
+        where.open()
 
 
-def test_a_damaged_database_is_named(tmp_path: Path) -> None:
-    (tmp_path / "culling.db").write_bytes(b"this is no database" * 100)
-    with pytest.raises(StoreError, match=r"culling\.db: file is not a database"):
-        Store(tmp_path)
-
-
-def test_a_full_disk_is_recognised(tmp_path: Path) -> None:
-    with Store(tmp_path) as store:
+def test_reading_waits_for_no_writer(where: Where) -> None:
+    with where.open() as store, where.open() as other:
         night = store.open_night("yard", DAY)
+        with store.database.transaction(nights_table) as connection:
+            connection.execute(sa.update(nights_table).values(attempt=7))
+            assert other.night(night.id).attempt == 1
+        assert other.night(night.id).attempt == 7
 
-        @sa.event.listens_for(store._engine, "begin")
-        def _limit(connection: sa.Connection) -> None:
-            pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
-            connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
 
-        with pytest.raises(StoreError, match="full") as caught:
-            store.save_stage(night.id, "ingest", {"x": "y" * 100_000})
-        assert disk_full_cause(caught.value) is not None
+def test_an_open_store_is_not_migrated_again(where: Where, monkeypatch: pytest.MonkeyPatch) -> None:
+    where.open().close()
+    monkeypatch.setattr(Database, "_upgrade", lambda *_: pytest.fail("it is up to date"))
+    where.open().close()
+
+
+def test_the_newest_migration_is_the_one_that_is_asked_for() -> None:
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    assert ScriptDirectory.from_config(config).get_current_head() == REVISION
+
+
+@pytest.mark.parametrize("error", ["a name \udcff in a folder", "a NUL \0 in a line"])
+def test_any_error_can_be_noted(where: Where, error: str) -> None:
+    with where.open() as store:
+        night = store.open_night("yard", DAY)
+        store.fail_night(night.id, error)
+        noted = store.night(night.id).error
+        assert noted in (r"a name \udcff in a folder", r"a NUL \0 in a line")
+        store.dues.ask("yard", START)
+        (due,) = store.dues.all()
+        store.dues.fail(due.id, error, night_id=night.id)
+        assert store.dues.all()[0].error == noted
+
+
+def test_nobody_renews_the_lease_of_another(where: Where) -> None:
+    with where.open() as store:
+        store.dues.ask("yard", START)
+        (due,) = store.dues.waiting()
+        assert store.dues.claim(due.id)
+        edit(store, dues_table, host="another", lease_until=START.replace(tzinfo=None))
+        store.dues.renew([due.id])
+        with store.database.reading() as connection:
+            lease = connection.execute(sa.select(dues_table.c.lease_until)).scalar_one()
+        assert lease == START.replace(tzinfo=None)
+
+
+def test_histories_are_the_last_done_nights_of_each_camera(where: Where) -> None:
+    with where.open() as store:
+        for camera, count in (("door", 1), ("yard", 4)):
+            for k in range(count):
+                night = store.open_night(camera, DAY, fresh=True)
+                accuracy = night_record().judge.after.model_copy(update={"map50": 0.5 + k / 10})
+                judge = night_record().judge.model_copy(update={"after": accuracy})
+                record = night_record(camera, night.run_id).model_copy(update={"judge": judge})
+                store.finish_night(night.id, record)
+        store.fail_night(store.open_night("yard", DAY).id, "no labels")
+        store.fail_night(store.open_night("shed", DAY).id, "no labels")
+        found = store.histories(nights=2)
+        assert [past.map50_after for past in found["yard"]] == [0.8, 0.7]
+        assert found["door"] == [Past(0.5, 0.5, True, None, 0.0)]
+        assert set(found) == {"door", "yard"}
+        assert {c: n.state for c, n in store.latest_nights().items()} == {
+            "door": "done", "yard": "failed", "shed": "failed"
+        }  # fmt: skip
+
+
+def test_left_out_counts_what_was_dropped_since_the_last_that_ran(where: Where) -> None:
+    with where.open() as store:
+        for camera, states in (("a", "drdd"), ("b", "ddd"), ("c", "ddr"), ("d", "f"), ("e", "df")):
+            for k, state in enumerate(states):
+                store.dues.ask(camera, START + timedelta(days=k))
+                due = store.dues.all(camera)[-1]
+                if state == "r":
+                    store.dues.finish(due.id, night_id=None)
+                elif state == "f":
+                    store.dues.fail(due.id, "no labels", night_id=None)
+            store.dues.ask(camera, START + timedelta(days=9))
+        assert store.dues.left_out() == {"a": 2, "b": 3}
+
+
+def test_a_night_made_by_others_is_told_of_once(where: Where) -> None:
+    with where.open() as store:
+        store.dues.ask("yard", START)
+        for _ in range(2):
+            night = store.open_night("yard", DAY)
+            store.finish_night(night.id, night_record("yard", night.run_id))
+        assert [due.camera for due in store.dues.made_by_others()] == ["yard"]
+        assert store.dues.made_by_others() == []

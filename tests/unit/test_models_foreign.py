@@ -418,6 +418,7 @@ def recall_and_precision(
     return hits / true, hits / max(found, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "preset", "min_score"),
     # The Open Model Zoo's pair scores low: at 0.5 it finds 0.56 and 0.63 of the people, all right,

@@ -20,8 +20,8 @@ from models.detector import (
 )
 from models.losses import image_losses
 from models.student import load_detector
-from streams.street.render import StreetRenderer
-from streams.street.scene import make_scene
+from streams.synthetic.street.render import StreetRenderer
+from streams.synthetic.street.scene import make_scene
 
 CLASSES = ("person", "car", "bicycle")
 

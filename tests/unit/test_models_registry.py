@@ -117,7 +117,8 @@ def test_debris_is_no_version_and_is_cleared(registry: ModelRegistry) -> None:
     (camera / "stray").mkdir()
     assert registry.versions("gate") == ["1", "2"]
     assert len(registry.clear_debris("gate")) == 2
-    assert sorted(p.name for p in camera.iterdir()) == ["1", "2", "incumbent.json", "stray"]
+    left = sorted(p.name for p in camera.iterdir())
+    assert left == [".lock", "1", "2", "incumbent.json", "stray"]
     assert registry.incumbent("gate") == "1"
 
 

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import tracemalloc
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from culling_pipeline.confidence import ConfidencePlan, standardised_losses
 from culling_pipeline.control import ControlPlan
-from culling_pipeline.day import ConfidencePlan, IngestPlan
+from culling_pipeline.day import DAY_S, Day, IngestPlan
 from culling_pipeline.gate import GatePlan
 from culling_pipeline.parallel import Workers
 from culling_pipeline.records import IngestRecord
+from culling_pipeline.selection import parts_of_day
 from culling_pipeline.stored_day import DayInUseError, DayOnDisk, StoredDay
 from culling_pipeline.story import DAYBOOK, FRAMES, DayClock, tell
 from culling_pipeline.strategies import STRATEGIES
@@ -52,8 +59,13 @@ def frames(start_s: float, count: int, step_s: float = 60.0) -> Iterator[tuple[F
         yield Frame(image, 0.0, at(moment), "yard"), found(float(rng.uniform(0.3, 0.99)))
 
 
+def given_at(moment: datetime) -> Detections:
+    """What the student found at this time."""
+    return next(frames(CLOCK.seconds(moment), 1))[1]
+
+
 def open_day(folder: Path, plan: IngestPlan = PLAN) -> StoredDay:
-    return StoredDay(folder, plan, n_classes=1, clock=CLOCK)
+    return StoredDay(folder, plan, clock=CLOCK)
 
 
 def watch(day: StoredDay, start_s: float, count: int, **more: float) -> None:
@@ -65,9 +77,13 @@ def pictures(folder: Path) -> set[str]:
     return {path.name for path in (folder / FRAMES).iterdir()}
 
 
+def stored(day: StoredDay) -> set[str]:
+    return {f"{i:06d}.jpg" for i in day.day.frames}
+
+
 def facts(day: StoredDay) -> object:
     known = day.day
-    return known.losses, known.walls, known.frames, sorted(known.control_ids), known.models
+    return known.count, known.frames, sorted(known.control_ids)
 
 
 def test_a_day_closed_and_opened_again_is_the_day_it_was(tmp_path: Path) -> None:
@@ -80,11 +96,7 @@ def test_a_day_closed_and_opened_again_is_the_day_it_was(tmp_path: Path) -> None
             other = facts(day)
     assert one == other
     assert pictures(tmp_path / "whole") == pictures(tmp_path / "parts")
-    assert pictures(tmp_path / "parts") == {f.path for f in day.day.frames.values()}
-    kept = whole.day.found[max(whole.day.found)]
-    again = tell(tmp_path / "whole", PLAN, n_classes=1, duration_s=CLOCK.duration_s).day
-    assert np.array_equal(again.found[max(again.found)].boxes_xyxy, kept.boxes_xyxy)
-    assert np.array_equal(again.found[max(again.found)].scores, kept.scores)
+    assert pictures(tmp_path / "parts") == stored(day)
 
 
 @pytest.mark.parametrize("cut", [1, 30, 200, 999])
@@ -98,11 +110,11 @@ def test_a_day_cut_off_in_the_middle_of_a_write_is_whole(tmp_path: Path, cut: in
     (tmp_path / FRAMES / "000001.jpg.tmp").write_bytes(b"half")
     lines = content[:-cut].count(b"\n")
     with open_day(tmp_path) as again:
-        assert len(again.day.losses) == lines
-        assert pictures(tmp_path) == {f.path for f in again.day.frames.values()}
+        assert again.day.count == lines
+        assert pictures(tmp_path) == stored(again)
         watch(again, lines * 60, 5)
     with open_day(tmp_path) as third:
-        assert len(third.day.losses) == lines + 5
+        assert third.day.count == lines + 5
 
 
 def test_a_picture_that_power_loss_left_empty_counts_as_not_stored(tmp_path: Path) -> None:
@@ -112,7 +124,7 @@ def test_a_picture_that_power_loss_left_empty_counts_as_not_stored(tmp_path: Pat
     (tmp_path / FRAMES / f"{lost:06d}.jpg").write_bytes(b"")
     with open_day(tmp_path) as again:
         assert lost not in again.day.frames
-        assert len(again.day.losses) == 120
+        assert again.day.count == 120
 
 
 def test_two_processes_cannot_write_one_day(tmp_path: Path) -> None:
@@ -137,8 +149,8 @@ def test_a_full_disk_leaves_the_day_as_it_was(
         with open_day(tmp_path) as day, pytest.raises(OSError, match="No space"):
             watch(day, 90 * 60, 40)
     with open_day(tmp_path) as again:
-        assert pictures(tmp_path) == {f.path for f in again.day.frames.values()}
-        assert len(again.day.losses) >= 90
+        assert pictures(tmp_path) == stored(again)
+        assert again.day.count >= 90
         assert before & pictures(tmp_path)
 
 
@@ -147,7 +159,7 @@ def test_all_of_the_first_hour_is_there_and_not_much_of_the_second(tmp_path: Pat
         watch(day, 0, 59)
         assert len(pictures(tmp_path)) == 59
         watch(day, 59 * 60, 60)
-        assert pictures(tmp_path) == {f.path for f in day.day.frames.values()}
+        assert pictures(tmp_path) == stored(day)
         assert len(pictures(tmp_path)) < 40
 
 
@@ -159,6 +171,39 @@ def test_frames_given_up_stay_away(tmp_path: Path) -> None:
         assert not {f"{i:06d}.jpg" for i in gone} & pictures(tmp_path)
     with open_day(tmp_path) as again:
         assert not set(gone) & set(again.day.frames)
+
+
+def told_bytes(folder: Path, count: int) -> int:
+    """What a day of so many frames, told again, holds in memory."""
+    folder.mkdir()
+    losses = np.random.default_rng(1).random(count)
+    lines = [
+        {"t": k, "at": at(k).isoformat(), "hw": [480, 640], "loss": losses[k], "by": "v1", "s": 0}
+        for k in range(count)
+    ]
+    (folder / DAYBOOK).write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    gc.collect()
+    tracemalloc.start()
+    try:
+        story = tell(folder, PLAN, duration_s=CLOCK.duration_s)
+        return tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+        assert story.day.count == count
+
+
+def test_what_a_day_holds_in_memory_does_not_grow_with_its_frames(tmp_path: Path) -> None:
+    few, many = told_bytes(tmp_path / "few", 500), told_bytes(tmp_path / "many", 2500)
+    assert many - few < 2000 * 4  # bytes: not even the L_conf of every frame
+
+
+@given(st.floats(-1e5, 2e5), st.integers(1, 30), st.sampled_from([None, 600.0, 90_000.0]))
+def test_a_frames_part_of_the_day_is_that_of_the_candidates(
+    time_s: float, parts: int, duration_s: float | None
+) -> None:
+    day = Day(replace(PLAN, parts=parts), Path(), duration_s, "yard")
+    expected = parts_of_day(np.array([time_s]), start_s=0.0, end_s=duration_s or DAY_S, parts=parts)
+    assert day._part_of(time_s) == expected[0]
 
 
 def collect(folder: Path, into: Path, *, model: str = "v1", until: datetime) -> IngestRecord:
@@ -181,6 +226,10 @@ def collect(folder: Path, into: Path, *, model: str = "v1", until: datetime) -> 
             until=until,
         )
     assert set(own) == {f.id for f in record.frames}
+    for frame in record.frames:  # what was found in it that day, or by the student asked now
+        noted = found(0.5) if model != "v1" else given_at(frame.wall_time)
+        assert own[frame.id].scores.tolist() == noted.scores.tolist()
+        assert own[frame.id].boxes_xyxy.tolist() == noted.boxes_xyxy.tolist()
     assert Unasked.asked == (0 if model == "v1" else len(record.frames))
     return record
 
@@ -207,6 +256,72 @@ def test_frames_another_student_scored_are_scored_again(tmp_path: Path) -> None:
     collect(tmp_path / "day", tmp_path / "night", model="v2", until=at(86_400))
 
 
+def asked_of(folder: Path, into: Path, plan: IngestPlan = PLAN) -> tuple[int, IngestRecord]:
+    """How many frames are scored again when the day is collected, and its record."""
+
+    class Counting:
+        class_names = ("person",)
+        asked = 0
+
+        def predict(self, images: list[np.ndarray]) -> list[Detections]:
+            Counting.asked += len(images)
+            return [found(0.5) for _ in images]
+
+    with Workers(1) as workers:
+        record, _ = DayOnDisk(folder, CLOCK).collect(
+            workers.detector(Counting),
+            STRATEGIES["strata"],
+            plan=plan,
+            n_classes=1,
+            model="v1",
+            folder=into,
+            until=at(86_400),
+        )
+    return Counting.asked, record
+
+
+def test_frames_that_were_not_scored_are_scored_when_the_day_is_collected(tmp_path: Path) -> None:
+    with open_day(tmp_path / "day") as day:
+        for k, (frame, detections) in enumerate(frames(0, 400)):
+            day.take(frame, detections, scored=k % 4 == 0, model="v1")
+    asked, record = asked_of(tmp_path / "day", tmp_path / "night")
+    assert asked == sum(f.id % 4 > 0 for f in record.frames) > 0
+    assert [c.images for c in record.costs] == [100, asked]
+
+
+def test_a_picture_that_is_not_there_is_not_chosen(tmp_path: Path) -> None:
+    with open_day(tmp_path / "day") as day:
+        watch(day, 0, 1440)
+    _, whole = asked_of(tmp_path / "day", tmp_path / "one")
+    missing = whole.frames[0]
+    (tmp_path / "day" / FRAMES / missing.path).unlink()
+    _, rest = asked_of(tmp_path / "day", tmp_path / "other")
+    assert missing.id not in {f.id for f in rest.frames}
+    assert {p.name for p in (tmp_path / "other").iterdir()} == {f.path for f in rest.frames}
+
+
+def test_losses_are_standardised_over_all_frames_of_a_watched_day(tmp_path: Path) -> None:
+    plan = replace(PLAN, confidence=ConfidencePlan(standardise=True))
+    with open_day(tmp_path / "day", plan) as day:
+        watch(day, 0, 1440)
+    _, record = asked_of(tmp_path / "day", tmp_path / "night", plan)
+    expected = standardised_losses([given for _, given in frames(0, 1440)], 1)
+    assert [f.confidence_loss for f in record.frames] == [expected[f.id] for f in record.frames]
+    assert sum(record.histogram_counts) == 1440
+    assert record.histogram_edges[0] == expected.min() < -1
+
+
+def test_frames_of_another_size_count_and_are_not_stored(tmp_path: Path) -> None:
+    with open_day(tmp_path) as day:
+        watch(day, 0, 70)
+        image = np.zeros((24, 16, 3), np.uint8)
+        for k in range(70, 80):
+            day.take(Frame(image, 0.0, at(60 * k), "yard"), found(0.32), scored=True, model="v1")
+        assert day.day.count == 80
+        assert max(day.day.frames) < 70
+        assert day.day.shape == (12, 16)
+
+
 def test_ten_minutes_are_a_short_recording_with_a_control_slice(tmp_path: Path) -> None:
     with open_day(tmp_path / "day") as day:
         watch(day, 50_000, 60, step_s=6.0)
@@ -220,18 +335,29 @@ def test_ten_minutes_are_a_short_recording_with_a_control_slice(tmp_path: Path) 
     assert min(last) >= 0.79 * 600
 
 
+def test_the_last_frame_of_a_short_recording_lies_in_its_last_stretch(tmp_path: Path) -> None:
+    plan = replace(PLAN, control=ControlPlan(frames=48))
+    with open_day(tmp_path / "day", plan) as day:
+        watch(day, 50_000, 59)
+    _, record = asked_of(tmp_path / "day", tmp_path / "night", plan)
+    assert record.control[-1] == 58
+    assert record.control_blocks[-1] == 21  # 58 of 59 minutes, in 24 stretches of the last fifth
+
+
 def test_the_story_accounts_for_the_whole_day(tmp_path: Path) -> None:
     with open_day(tmp_path) as day:
         day.note("start", at(3600))
         watch(day, 3600, 60)
         day.note("state", at(7200), state="lost", why="timed out")
         day.note("dropped", at(7500), count=3)
+        day.note("paused", at(7600), count=2)
+        day.note("paused", at(7700), count=4)
         day.note("state", at(9000), state="live", why="pictures come")
         watch(day, 9000, 10)
         day.note("stop", at(10_000))
-    story = tell(tmp_path, PLAN, n_classes=1, duration_s=CLOCK.duration_s)
+    story = tell(tmp_path, PLAN, duration_s=CLOCK.duration_s)
     feed = story.feed(CLOCK, at(20_000))
-    assert (feed.down_s, feed.dropped, feed.paused) == (1800, 3, 0)
+    assert (feed.down_s, feed.dropped, feed.paused) == (1800, 3, 6)
     assert feed.unwatched_s == 3600 + 10_000
 
 
@@ -243,7 +369,7 @@ def test_a_killed_watch_counts_as_unwatched_from_its_last_frame(tmp_path: Path) 
         day.note("start", at(5000))
         watch(day, 5000, 10)
         day.note("stop", at(6000))
-    story = tell(tmp_path, PLAN, n_classes=1, duration_s=CLOCK.duration_s)
+    story = tell(tmp_path, PLAN, duration_s=CLOCK.duration_s)
     assert story.feed(CLOCK, at(6000)).unwatched_s == pytest.approx(5000 - 540)
 
 

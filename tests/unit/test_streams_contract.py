@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from streams.base import Frame, FrameSource
-from streams.file import VideoFile
-from streams.folder import ImageFolder
 from streams.open import open_source
+from streams.recorded.file import VideoFile
+from streams.recorded.folder import ImageFolder
 from streams.sampler import Sampler
-from streams.synthetic import SyntheticCamera
+from streams.synthetic.source import SyntheticCamera
 from tests.unit.clips import constant_rate, numbered_image, write_clip
 
 OpenSource = Callable[[], FrameSource]

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from streams import recording
 from streams.base import SourceNotFoundError, SourceUnreadableError, StreamError
-from streams.file import VideoFile
+from streams.recorded import recording
+from streams.recorded.file import VideoFile
 from streams.sampler import Sampler
 from tests.unit.clips import (
     HEIGHT_PX,

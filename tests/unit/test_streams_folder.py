@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.base import SourceNotFoundError, SourceUnreadableError, StreamError
-from streams.folder import ImageFolder, natural_key
+from streams.recorded.folder import ImageFolder, natural_key
 from streams.sampler import Sampler
 from tests.unit.clips import numbered_image, read_number
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from streams.clock import FakeClock, SystemClock
-from streams.health import GLANCE_PX, Health, HealthLimits, State
+from streams.live.clock import FakeClock, SystemClock
+from streams.live.health import GLANCE_PX, Health, HealthLimits, State
 
 LIMITS = HealthLimits(stalled_s=5, frozen_s=60, nearly_frozen_s=600, dark_s=10, look_s=1)
 SHAPE = (GLANCE_PX[1], GLANCE_PX[0])
@@ -132,7 +132,7 @@ def test_black_is_dark_but_a_night_with_a_lamp_is_not(camera: Camera) -> None:
 def test_one_log_line_for_each_change_and_none_for_each_try(
     camera: Camera, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="streams.live.health")  # the commands turn it down
     camera.show(None)
     for _ in range(100):
         camera.clock.advance(60)

@@ -14,17 +14,17 @@ import cv2
 import numpy as np
 import pytest
 
-from streams.backoff import Backoff
 from streams.base import ConnectionFailedError, StreamError
-from streams.connection import Arrival, Demand, JpegPicture, StreamFacts
-from streams.device import DeviceConnection
 from streams.failures import REFUSED, WRONG_PASSWORD, failure
-from streams.health import GLANCE_PX, HealthLimits, State
 from streams.keyframes import KeyframeGate
-from streams.live import LiveSource
-from streams.options import LiveOptions
+from streams.live.backoff import Backoff
+from streams.live.connection import Arrival, Demand, JpegPicture, StreamFacts
+from streams.live.device import DeviceConnection
+from streams.live.health import GLANCE_PX, HealthLimits, State
+from streams.live.options import LiveOptions
+from streams.live.source import LiveSource
+from streams.live.timeline import LAG_S, WINDOW_S, Timeline
 from streams.sampler import Sampler
-from streams.timeline import LAG_S, WINDOW_S, Timeline
 from tests.unit.clips import numbered_image
 
 QUICK = LiveOptions(

@@ -17,11 +17,11 @@ from streams.base import (
     redact_url,
 )
 from streams.failures import failure
-from streams.file import VideoFile
-from streams.folder import ImageFolder
+from streams.live.options import LiveOptions
 from streams.open import open_source
-from streams.options import LiveOptions
-from streams.synthetic import SyntheticCamera
+from streams.recorded.file import VideoFile
+from streams.recorded.folder import ImageFolder
+from streams.synthetic.source import SyntheticCamera
 from tests.unit.clips import constant_rate, numbered_image, write_clip
 
 

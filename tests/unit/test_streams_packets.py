@@ -10,8 +10,8 @@ import pytest
 
 from streams.address import Address
 from streams.base import ConnectionFailedError
-from streams.connection import Arrival, Demand
-from streams.packets import PacketConnection, Recipe
+from streams.live.connection import Arrival, Demand
+from streams.live.packets import PacketConnection, Recipe
 from tests.unit.clips import constant_rate, read_number, write_clip
 
 GROUP = 25

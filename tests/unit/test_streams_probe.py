@@ -11,10 +11,10 @@ import pytest
 
 from streams import probe as module
 from streams.base import ConnectionFailedError, SourceNotFoundError
-from streams.connection import Arrival, Demand, JpegPicture, StreamFacts
-from streams.live import LiveSource
+from streams.live.connection import Arrival, Demand, JpegPicture, StreamFacts
+from streams.live.options import LiveOptions
+from streams.live.source import LiveSource
 from streams.open import is_youtube
-from streams.options import LiveOptions
 from streams.probe import _rate_fps, probe
 from tests.unit.clips import constant_rate, numbered_image, read_number, write_clip
 

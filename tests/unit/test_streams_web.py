@@ -15,8 +15,8 @@ from streams import site
 from streams.address import Address
 from streams.base import ConnectionFailedError
 from streams.failures import ADVICE, LASTING, failure, guarded, reason_of
-from streams.hls import choose_variant, parse_variants, web_options
-from streams.mjpeg import Parts, PartTooLongError
+from streams.live.hls import choose_variant, parse_variants, web_options
+from streams.live.mjpeg import Parts, PartTooLongError
 from streams.site import expires_in_s, find_runtimes, missing_runtime_advice
 
 CANARY = "c4n4ry-0f-the-t3sts"
@@ -157,7 +157,7 @@ def test_a_part_with_a_length_does_not_wait_for_the_next() -> None:
 
 
 def test_a_part_without_end_is_no_mjpeg(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streams.mjpeg.LONGEST_PART_BYTES", 1000)
+    monkeypatch.setattr("streams.live.mjpeg.LONGEST_PART_BYTES", 1000)
     cutter = Parts("frame")
     assert cutter.feed(b"no boundary in here" * 1000) == []  # forgotten as it comes
     with pytest.raises(PartTooLongError, match="no end of a part in"):

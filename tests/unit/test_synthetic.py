@@ -7,11 +7,11 @@ import pytest
 
 from streams.base import SourceUrlError
 from streams.sampler import Sampler
-from streams.street.light import light_at
-from streams.street.render import StreetRenderer
-from streams.street.scene import make_scene
-from streams.street.traffic import actors_at, busyness
-from streams.synthetic import SyntheticCamera
+from streams.synthetic.source import SyntheticCamera
+from streams.synthetic.street.light import light_at
+from streams.synthetic.street.render import StreetRenderer
+from streams.synthetic.street.scene import make_scene
+from streams.synthetic.street.traffic import actors_at, busyness
 
 URL = "synthetic://street?seed=7&hours=24"
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from streams.base import SourceUrlError
-from streams.court.players import GAME_S, ROUND_S, Player, players_at, round_at
-from streams.court.render import CourtRenderer, lamp_colour
-from streams.court.scene import Court, make_court
-from streams.synthetic import SyntheticCamera
-from streams.truth import CLASS_NAMES
+from streams.synthetic.court.players import GAME_S, ROUND_S, Player, players_at, round_at
+from streams.synthetic.court.render import CourtRenderer, lamp_colour
+from streams.synthetic.court.scene import Court, make_court
+from streams.synthetic.source import SyntheticCamera
+from streams.synthetic.truth import CLASS_NAMES
 
 AFTERNOON = 15 * 3600.0
 SEEDS = (3, 5, 9)

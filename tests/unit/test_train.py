@@ -10,8 +10,8 @@ from culling_pipeline.schedule import ScheduleOptions
 from culling_pipeline.train import Sample, TrainingError, TrainPlan, fine_tune, learning_rate
 from models.boxes import Detections
 from models.detector import TorchDetector, build_model
-from streams.street.render import StreetRenderer
-from streams.street.scene import make_scene
+from streams.synthetic.street.render import StreetRenderer
+from streams.synthetic.street.scene import make_scene
 from tests.unit.test_models_losses import spec
 
 

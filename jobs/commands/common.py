@@ -1,0 +1,44 @@
+"""What the commands share: their common options, the configuration, JSON on stdout."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from jobs.errors import UsageError
+
+if TYPE_CHECKING:
+    from jobs.config.settings import Config
+
+
+ConfigPath = Annotated[Path, typer.Option("--config", help="The configuration file.")]
+Overrides = Annotated[
+    list[str], typer.Option("--set", metavar="KEY=VALUE", help="Beats the file; repeatable.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+DEFAULT_CONFIG = Path("config.yaml")
+
+
+def load(path: Path, overrides: Sequence[str]) -> Config:
+    from jobs.config.load import load_config, parse_overrides
+
+    return load_config(path, overrides=parse_overrides(overrides))
+
+
+def chosen(config: Config, names: Sequence[str], *, all_cameras: bool) -> list[str]:
+    for name in names:
+        if name not in config.cameras:
+            message = f"there is no camera {name!r}; known: {', '.join(config.cameras)}"
+            raise UsageError(message)
+    if all_cameras == bool(names):
+        message = "name cameras or give --all, and not both"
+        raise UsageError(message)
+    return list(config.cameras) if all_cameras else list(dict.fromkeys(names))
+
+
+def print_json(content: dict[str, Any]) -> None:
+    typer.echo(json.dumps(content, ensure_ascii=False))

@@ -1,0 +1,39 @@
+"""The log on stderr: for people, or one JSON object a line; never with a password in it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import UTC, datetime
+
+from jobs.errors import redact
+
+
+class TextFormatter(logging.Formatter):
+    """Cuts passwords out of whole entries, tracebacks and all."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record))
+
+
+class JsonFormatter(logging.Formatter):
+    """`time` (UTC), `level`, `logger`, `message`, and a traceback as `error` if there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        entry = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": redact(record.getMessage()),
+        }
+        if record.exc_info:
+            entry["error"] = redact(self.formatException(record.exc_info))
+        return json.dumps(entry, ensure_ascii=False)
+
+
+def log_to_stderr(*, as_json: bool = False, times: bool = False) -> None:
+    """From now on warnings and worse go to stderr; `times` puts the time before each line."""
+    handler = logging.StreamHandler()
+    shape = "%(asctime)s culling: %(message)s" if times else "culling: %(message)s"
+    handler.setFormatter(JsonFormatter() if as_json else TextFormatter(shape))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)

@@ -1,0 +1,128 @@
+"""`culling models` and `rollback`: a camera's model versions, and which is in use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from jobs.commands.common import (
+    DEFAULT_CONFIG,
+    AsJson,
+    ConfigPath,
+    Overrides,
+    chosen,
+    load,
+    print_json,
+)
+from jobs.errors import UsageError
+
+if TYPE_CHECKING:
+    from models.registry import ModelRegistry
+
+app = typer.Typer()
+
+
+@app.command()
+def models(
+    camera: str,
+    pin: Annotated[
+        str | None, typer.Option("--pin", metavar="VERSION", help="Never remove this one.")
+    ] = None,
+    unpin: Annotated[
+        str | None, typer.Option("--unpin", metavar="VERSION", help="Remove it in its turn.")
+    ] = None,
+    config: ConfigPath = DEFAULT_CONFIG,
+    overrides: Overrides = [],  # noqa: B006
+    as_json: AsJson = False,
+) -> None:
+    """The camera's model versions, where each comes from and how it measured; * is in use."""
+    from jobs.commands.versions import version_rows, versions_table
+
+    registry = _registry(camera, config, overrides)
+    if pin is not None:
+        _known(registry, camera, pin)
+        registry.pin(camera, pin)
+    if unpin is not None:
+        _known(registry, camera, unpin)
+        registry.unpin(camera, unpin)
+    rows = version_rows(registry, camera)
+    if as_json:
+        incumbent = registry.incumbent(camera)
+        print_json({"camera": camera, "incumbent": incumbent, "versions": rows})
+    elif rows:
+        Console().print(versions_table(rows))
+    else:
+        typer.echo(f"camera {camera!r} has no version of its own yet", err=True)
+
+
+@app.command()
+def rollback(
+    camera: str,
+    version: Annotated[
+        str | None, typer.Argument(help="The version to use; else the parent of the one in use.")
+    ] = None,
+    config: ConfigPath = DEFAULT_CONFIG,
+    overrides: Overrides = [],  # noqa: B006
+    as_json: AsJson = False,
+) -> None:
+    """Put another version of the camera's model to work: an older one, or any that you name."""
+    registry = _registry(camera, config, overrides)
+    if version is None:
+        before = registry.incumbent(camera)
+        version = _parent(registry, camera, before)
+        done = registry.promote(camera, version, instead_of=before)
+        if not done:
+            message = f"camera {camera!r}: a night put another model to work just now: look again"
+            raise UsageError(message)
+    else:
+        _known(registry, camera, version)
+        before = _incumbent_or_none(registry, camera)
+        registry.promote(camera, version)
+    if as_json:
+        print_json({"camera": camera, "before": before, "incumbent": version})
+    else:
+        typer.echo(f"camera {camera!r}: {version} is in use (before: {before})", err=True)
+
+
+def _registry(camera: str, config: Any, overrides: list[str]) -> ModelRegistry:
+    from models.registry import ModelRegistry
+
+    loaded = load(config, overrides)
+    chosen(loaded, [camera], all_cameras=False)
+    return ModelRegistry(loaded.models_root)
+
+
+def _incumbent_or_none(registry: ModelRegistry, camera: str) -> str | None:
+    """A damaged pointer must not stand in the way of mending it."""
+    from models.boxes import WeightsError
+
+    try:
+        return registry.incumbent(camera)
+    except WeightsError:
+        return None
+
+
+def _parent(registry: ModelRegistry, camera: str, incumbent: str | None) -> str:
+    versions = registry.versions(camera)
+    if incumbent is None:
+        message = f"camera {camera!r} has no model in use yet: run `culling retrain {camera}`"
+        raise UsageError(message)
+    parent = registry.parent(camera, incumbent)
+    if parent in versions:
+        assert parent is not None
+        return parent
+    message = (
+        f"camera {camera!r}: {incumbent} has no parent to go back to; name one of: "
+        f"{', '.join(versions)}"
+    )
+    raise UsageError(message)
+
+
+def _known(registry: ModelRegistry, camera: str, version: str) -> None:
+    versions = registry.versions(camera)
+    if version not in versions:
+        known = ", ".join(versions) or "none"
+        message = f"camera {camera!r} has no version {version!r}; there are: {known}"
+        raise UsageError(message)

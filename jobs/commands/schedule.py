@@ -1,0 +1,55 @@
+"""`culling schedule show`: a training schedule, looked at without training."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from jobs.commands.common import AsJson, print_json
+from jobs.errors import UsageError
+
+app = typer.Typer(help="Look at training schedules without training.")
+
+
+@app.callback()
+def _schedule() -> None:
+    """Keeps `show` a command of its own."""
+
+
+@app.command("show")
+def schedule_show(
+    name: Annotated[str, typer.Argument(help="standard, curriculum, clip, dap or clip-dap.")],
+    samples: Annotated[int, typer.Option(help="Images in the training set.")],
+    epochs: Annotated[int, typer.Option(help="Epochs.")],
+    warm_up: Annotated[int | None, typer.Option(help="DaP W, epochs.")] = None,
+    interval: Annotated[int | None, typer.Option(help="DaP I, epochs.")] = None,
+    keep: Annotated[float | None, typer.Option(help="DaP p, share kept.")] = None,
+    pick: Annotated[list[int] | None, typer.Option(help="DaP R, an epoch; repeatable.")] = None,
+    active: Annotated[int | None, typer.Option(help="DaP α, epochs.")] = None,
+    start: Annotated[float | None, typer.Option(help="CLIP g₀, share.")] = None,
+    pace_power: Annotated[int | None, typer.Option(help="CLIP p, 1 or 2.")] = None,
+    pace_end: Annotated[float | None, typer.Option(help="CLIP a, share of epochs.")] = None,
+    prune_ratio: Annotated[float | None, typer.Option(help="CLIP ε, share.")] = None,
+    epsilon_mode: Annotated[
+        Literal["fixed", "increasing", "decreasing"] | None, typer.Option()
+    ] = None,
+    prune: Annotated[Literal["easiest", "hardest"] | None, typer.Option()] = None,
+    as_json: AsJson = False,
+) -> None:
+    """What a schedule would train on, epoch by epoch, and its share of computation."""
+    from culling_pipeline.schedule import ScheduleOptions, show
+
+    given = {key: value for key, value in locals().items() if key in ScheduleOptions.__slots__}
+    given["pick"] = tuple(sorted(pick)) if pick else None
+    try:
+        options = ScheduleOptions(**{k: v for k, v in given.items() if v is not None})
+        course = show(name, samples=samples, epochs=epochs, options=options)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    if as_json:
+        print_json({"computation": course.computation, "per_epoch": list(course.per_epoch)})
+        return
+    for epoch, images in enumerate(course.per_epoch, start=1):
+        typer.echo(f"{epoch:5d} {images:9d} {'█' * round(40 * images / samples)}")
+    typer.echo(f"computation: {course.computation:.1%} of standard training")

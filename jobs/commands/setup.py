@@ -1,0 +1,125 @@
+"""`culling init`, `add`, `check` and `demo`: the first five minutes."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from jobs.commands.common import (
+    DEFAULT_CONFIG,
+    AsJson,
+    ConfigPath,
+    Overrides,
+    load,
+    print_json,
+)
+from jobs.errors import EXIT_DONE, UsageError
+
+app = typer.Typer()
+
+
+@app.command()
+def init(
+    config: Annotated[Path, typer.Option("--config", help="Where to.")] = DEFAULT_CONFIG,
+) -> None:
+    """Write a commented config.yaml that names every key."""
+    from jobs.setup.init import write_config
+
+    write_config(config)
+    typer.echo(f"wrote {config}: name your cameras in it, then run `culling check`", err=True)
+
+
+@app.command()
+def add(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of a-z, 0-9, _, -.")],
+    url: Annotated[
+        str,
+        typer.Argument(metavar="URL", help="rtsp://…, http(s)://…, a file, a folder, device:0."),
+    ],
+    classes: Annotated[
+        str | None, typer.Option(help="What to find, such as person,car.", show_default=False)
+    ] = None,
+    password_file: Annotated[
+        Path | None, typer.Option(help="Holds the password, or is to.", show_default=False)
+    ] = None,
+    probe: Annotated[bool, typer.Option("--probe/--no-probe", help="Look at it first.")] = True,
+    force: Annotated[bool, typer.Option("--force", help="Even if its source is there.")] = False,
+    config: ConfigPath = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+    timeout_s: Annotated[float, typer.Option(min=0.1, help="Patience with the camera.")] = 30.0,
+) -> None:
+    """Look at a camera, show what it sees, and add it to the configuration."""
+    from jobs.setup.add import Request, add_camera
+
+    _leave_health_to_the_answer()
+    given = None if classes is None else tuple(filter(None, map(str.strip, classes.split(","))))
+    if given == ():
+        message = "--classes: name what to find, such as person,car"
+        raise UsageError(message)
+    added = add_camera(
+        Request(
+            name=name,
+            url=url,
+            config=config,
+            classes=given,
+            password_file=password_file,
+            look=probe,
+            force=force,
+            timeout_s=timeout_s,
+        )
+    )
+    if as_json:
+        print_json(added.to_dict() | {"exit_code": EXIT_DONE})
+    else:
+        typer.echo("\n".join(added.lines()))
+    for note in added.notes():
+        typer.echo(f"culling: {note}", err=True)
+
+
+@app.command()
+def check(
+    config: ConfigPath = DEFAULT_CONFIG,
+    overrides: Overrides = [],  # noqa: B006
+    as_json: AsJson = False,
+    timeout_s: Annotated[float, typer.Option(min=0.1, help="Patience with a stream.")] = 30.0,
+) -> None:
+    """Validate the configuration, open every stream and model, say what is wrong."""
+    from jobs.commands.summary import findings_table
+    from jobs.setup.check import check_config, worst_exit_code
+
+    _leave_health_to_the_answer()
+    findings = check_config(load(config, overrides), timeout_s=timeout_s)
+    code = worst_exit_code(findings)
+    if as_json:
+        print_json({"findings": [found.to_dict() for found in findings], "exit_code": code})
+    else:
+        Console().print(findings_table(findings))
+    raise typer.Exit(code)
+
+
+@app.command()
+def demo(
+    data_dir: Annotated[Path, typer.Option(help="Where its night goes.")] = Path("demo-data"),
+    as_json: AsJson = False,
+) -> None:
+    """A whole night on a synthetic camera: offline, minutes on two cores."""
+    from jobs.commands.progress import open_progress
+    from jobs.commands.summary import in_one_line, record_table
+    from jobs.nights.demo import demo_to_dict, run_demo
+
+    config, record = run_demo(data_dir, progress=open_progress())
+    if as_json:
+        print_json(demo_to_dict(config, record))
+    else:
+        Console().print(record_table(config, record))
+        typer.echo(in_one_line(config, record))
+
+
+def _leave_health_to_the_answer() -> None:
+    """A camera that is off is told of in the answer; a line in the log would say it twice."""
+    if not logging.getLogger("streams").isEnabledFor(logging.DEBUG):
+        logging.getLogger("streams.live.health").setLevel(logging.ERROR)

@@ -1,0 +1,153 @@
+"""A night in a few words: as JSON for programs, as a table for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from culling_pipeline.records import NightRecord
+from culling_pipeline.report.page import feed_words, gate_words, headline
+from jobs.config.settings import Config
+from jobs.errors import describe
+from jobs.store.figures import Figures
+from jobs.store.store import Night
+
+if TYPE_CHECKING:
+    from jobs.ingest.service import IngestService
+    from jobs.setup.check import Finding
+
+
+def report_path(config: Config, camera: str, run_id: str) -> Path:
+    """Where the night's report lies, there or not."""
+    return config.report_dir(camera, run_id) / "index.html"
+
+
+def night_to_dict(config: Config, night: Night, record: NightRecord | None) -> dict[str, Any]:
+    """The night with its whole record; `report` is None where there is none."""
+    path = report_path(config, night.camera, night.run_id)
+    return {
+        "run_id": night.run_id,
+        "state": night.state,
+        "error": night.error,
+        "report": str(path) if path.is_file() else None,
+        "figures": None if night.figures is None else night.figures.model_dump(mode="json"),
+        "record": None if record is None else record.model_dump(mode="json"),
+    }
+
+
+def in_one_line(config: Config, record: NightRecord) -> str:
+    """What the night was worth, for a person, and where its report lies."""
+    path = report_path(config, record.camera, record.run_id)
+    return f"{record.camera}: {headline(record.judge)}. Open {path} for the report."
+
+
+def nights_table(config: Config, nights: Mapping[str, Night | None]) -> Table:
+    """One row a camera, and a line where the terminal has 80 columns."""
+    table = Table()
+    for heading in ("camera", "night", "state", "kept", "AP50 before → after", "random", "model"):
+        table.add_column(heading, overflow="fold")
+    for camera, night in nights.items():
+        if night is None:
+            table.add_row(camera, "none yet")
+        elif night.figures is None:
+            table.add_row(camera, night.run_id, night.state, "", escape(night.error or ""))
+        else:
+            table.add_row(camera, night.run_id, night.state, *_in_a_row(night.figures))
+    return table
+
+
+def _in_a_row(figures: Figures) -> tuple[str, ...]:
+    random = figures.map50_random
+    return (
+        f"{figures.kept:,}",
+        f"{figures.map50_before:.3f} → {figures.map50_after:.3f}",
+        "–" if random is None else f"{random:.3f}",
+        "new" if figures.promoted else "old",
+    )
+
+
+def night_table(config: Config, night: Night, record: NightRecord | None) -> Table:
+    """One night's figures, one a row."""
+    table = Table("", night.camera)
+    table.add_row("night", night.run_id)
+    table.add_row("state", night.state)
+    if night.error is not None:
+        table.add_row("error", escape(night.error))
+    cells = {} if record is None else _figures(record)
+    path = report_path(config, night.camera, night.run_id)
+    for name, value in (cells | ({"report": str(path)} if path.is_file() else {})).items():
+        table.add_row(name, escape(value))
+    return table
+
+
+def record_table(config: Config, record: NightRecord) -> Table:
+    """One night's figures, one a row."""
+    table = Table("", record.camera)
+    path = report_path(config, record.camera, record.run_id)
+    for name, value in (_figures(record) | {"report": str(path)}).items():
+        table.add_row(name, escape(value))
+    return table
+
+
+def findings_table(findings: Sequence[Finding]) -> Table:
+    """What `culling check` found, one row a thing."""
+    table = Table("camera", "part", "", "what was found")
+    for finding in findings:
+        mark = "wrong" if finding.exit_code else "ok"
+        table.add_row(finding.camera, finding.part, mark, escape(finding.detail))
+    return table
+
+
+def _figures(record: NightRecord) -> dict[str, str]:
+    judge, random = record.judge, record.judge.random
+    gate, feed = gate_words(record.ingest.gate), feed_words(record.ingest.feed)
+    cells = {
+        "frames seen": f"{record.ingest.frames_seen:,}",
+        **({"change gate": gate} if gate else {}),
+        **({"watched": feed} if feed else {}),
+        "survivors": f"{len(record.ingest.survivors):,}",
+        "kept": f"{len(record.cull.kept):,}",
+        "scale": f"{record.resolution.scale:.2f}",
+        "computation": f"{record.train.computation:.0%} of standard training",
+        "AP50 before → after": f"{judge.before.map50:.3f} → {judge.after.map50:.3f}",
+    }
+    if random is not None:
+        after = judge.after.map50
+        cells["culled vs random"] = f"{after:.3f} vs {random.map50:.3f} at the same cost"
+    cells["in use"] = ("the new model: " if judge.promoted else "the old model: ") + judge.reason
+    cells["time"] = f"{record.night_s:,.0f} s"
+    return cells
+
+
+def feeds_to_dict(service: IngestService) -> dict[str, dict[str, Any]]:
+    """What each camera has given since `culling ingest` was started, for JSON."""
+    return {name: _feed(service, name) for name in service.feeds}
+
+
+def feeds_table(service: IngestService) -> Table:
+    """The same for people."""
+    table = Table(title="watched")
+    for heading in ("camera", "state", "frames", "scored", "dropped", "not stored"):
+        table.add_column(heading)
+    for name, found in feeds_to_dict(service).items():
+        counts = (found["frames_seen"], found["scored"], found["dropped"], found["paused"])
+        table.add_row(name, found["state"], *map(str, counts))
+    return table
+
+
+def _feed(service: IngestService, name: str) -> dict[str, Any]:
+    tally, watcher = service.feeds[name].tally, service.watchers[name]
+    condition = watcher.condition
+    state = "could not be read" if watcher.error else "read to its end"
+    return {
+        "state": state if condition is None else condition.state,
+        "error": None if watcher.error is None else describe(watcher.error),
+        "frames_seen": tally.seen,
+        "scored": tally.scored,
+        "dropped": tally.dropped,
+        "paused": tally.paused,
+    }

@@ -1,0 +1,109 @@
+"""`culling plan`: tonight's nights in their order, what they cost, and what many cameras need."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from jobs.config.service import clock_times
+from jobs.config.settings import Config
+from jobs.service.budget import Budget
+from jobs.service.forecast import forecast
+from jobs.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One camera's night: expected gain in mAP50 (None before a first night), seconds of detector
+    work, and whether it fits into the budget."""
+
+    camera: str
+    gain: float | None
+    cost_s: float
+    fits: bool
+    why: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Tonight:
+    """All lines in order; `typical_s` is what a night costs, `window_s` how long nights may be
+    begun, `workers` how many processes share the work of one."""
+
+    lines: tuple[Line, ...]
+    typical_s: float
+    window_s: float
+    workers: int
+    measured: bool
+
+
+def tonight(config: Config, store: Store) -> Tonight:
+    """What would be run if all cameras were due."""
+    settings = config.service
+    names = [name for name, camera in config.cameras.items() if camera.schedule is not None]
+    plan = forecast(store, names, starve_nights=settings.starve_nights)
+    minutes = settings.budget_minutes
+    budget, spent_s, lines = Budget(None if minutes is None else 60 * minutes), 0.0, []
+    for p in plan.order:
+        fits = budget.allows(p.cost_s, spent_s=spent_s)
+        spent_s += p.cost_s if fits else 0.0
+        lines.append(Line(p.camera, None if p.is_new else p.gain, p.cost_s, fits, p.why))
+    return Tonight(
+        tuple(lines),
+        plan.typical_s,
+        _window_s(settings.window),
+        config.workers,
+        measured=bool(plan.costs),
+    )
+
+
+def needs_of(found: Tonight, cameras: int, *, faster: float = 1.0) -> dict[str, float]:
+    """What so many cameras would need in a night: `device_hours`, and `devices` to do it in the
+    window (a device is one core, or something `faster` times as fast)."""
+    device_s = cameras * found.typical_s / faster
+    return {
+        "cameras": cameras,
+        "device_hours": device_s / 3600,
+        "window_hours": found.window_s / 3600,
+        "devices": math.ceil(device_s / found.window_s),
+    }
+
+
+def needs_in_words(needs: dict[str, float], found: Tonight, *, faster: float) -> str:
+    """The same as a sentence."""
+    device = "cores like this machine's" if faster == 1 else f"devices {faster:g} times as fast"
+    told = "measured" if found.measured else "guessed: no night has been run yet"
+    return (
+        f"{needs['cameras']:,.0f} cameras need {needs['device_hours']:,.1f} device-hours a night "
+        f"({found.typical_s:,.0f} core-seconds each, {told}): {needs['devices']:,.0f} {device} "
+        f"for {needs['window_hours']:g} hours"
+    )
+
+
+def tonight_table(found: Tonight) -> Table:
+    """One row a camera."""
+    table = Table("", "camera", "expected gain", "cost", "tonight", "why")
+    for place, line in enumerate(found.lines, start=1):
+        table.add_row(
+            str(place),
+            line.camera,
+            "not known yet" if line.gain is None else f"{100 * line.gain:+.1f} points",
+            f"{line.cost_s / 60:,.0f} min",
+            "yes" if line.fits else "no: beyond the budget",
+            escape(line.why),
+        )
+    return table
+
+
+def _window_s(window: str | None) -> float:
+    if window is None:
+        return 86_400.0
+    first, last = clock_times(window)
+    return 60.0 * ((last - first) % 1440)

@@ -1,0 +1,73 @@
+"""`culling ingest`: cameras watched until told otherwise."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from jobs.commands.common import (
+    DEFAULT_CONFIG,
+    AsJson,
+    ConfigPath,
+    Overrides,
+    chosen,
+    load,
+    print_json,
+)
+from jobs.errors import EXIT_DONE, UsageError, exit_code
+
+app = typer.Typer()
+
+
+@app.command()
+def ingest(
+    cameras: Annotated[list[str], typer.Argument(metavar="[CAMERA]...")] = [],  # noqa: B006
+    duration: Annotated[
+        str | None, typer.Option("--for", metavar="TIME", help="Stop after 90s, 10m, 8h or 2d.")
+    ] = None,
+    frames: Annotated[
+        int | None, typer.Option(min=1, help="Stop after so many frames of each camera.")
+    ] = None,
+    config: ConfigPath = DEFAULT_CONFIG,
+    overrides: Overrides = [],  # noqa: B006
+    as_json: AsJson = False,
+) -> None:
+    """Watch cameras (all, or these), score their frames, keep what a night may need. Ctrl-C ends
+    it, and nothing is lost; `culling retrain` then trains on what was watched."""
+    from jobs.commands.summary import feeds_table, feeds_to_dict
+    from jobs.ingest.service import IngestService
+    from jobs.store.store import open_store
+
+    loaded = load(config, overrides)
+    names = chosen(loaded, cameras, all_cameras=not cameras)
+    logging.getLogger("streams").setLevel(logging.INFO)
+    logging.getLogger("jobs").setLevel(logging.INFO)
+    with open_store(loaded) as store:
+        service = IngestService(
+            loaded,
+            [loaded.cameras[name] for name in names],
+            store,
+            for_s=None if duration is None else _seconds(duration),
+            frames=frames,
+        )
+        try:
+            service.run()
+        finally:
+            if as_json:
+                print_json({"cameras": feeds_to_dict(service)})
+            else:
+                Console().print(feeds_table(service))
+    errors = [watcher.error for watcher in service.watchers.values() if watcher.error]
+    raise typer.Exit(max((exit_code(error) for error in errors), default=EXIT_DONE))
+
+
+def _seconds(text: str) -> float:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text)
+    if found is None or float(found[1]) == 0:
+        message = f"--for {text}: must be a time such as 90s, 10m, 8h or 2d"
+        raise UsageError(message)
+    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}[found[2]]

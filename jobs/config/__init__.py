@@ -1,0 +1,1 @@
+"""The configuration: every key, every default, read, checked and edited."""

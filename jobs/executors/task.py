@@ -1,0 +1,70 @@
+"""One camera's night in whichever process it was sent to."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from culling_pipeline.progress import Advance
+from jobs.commands.logs import log_to_stderr
+from jobs.config.load import load_config
+from jobs.errors import UsageError, describe, exit_code, is_expected
+from jobs.executors.base import Outcome, Task
+from jobs.nights.nightly import retrain_camera
+from jobs.store.store import BusyError, open_store
+
+logger = logging.getLogger(__name__)
+
+
+class LogProgress:
+    """A line in the log when a stage ends."""
+
+    def __init__(self, camera: str) -> None:
+        self._camera = camera
+
+    @contextmanager
+    def stage(self, name: str, total: int | None = None) -> Iterator[Advance]:
+        """Time one stage."""
+        began_s = time.monotonic()
+        yield lambda _: None
+        logger.info("%s: %s: %.0f s", self._camera, name, time.monotonic() - began_s)
+
+    def note(self, text: str) -> None:
+        """One line."""
+        logger.info("%s: %s", self._camera, text)
+
+
+def log_nights(*, as_json: bool = False) -> None:
+    """The log of a process that runs nights: as the service's own, on stderr, without passwords."""
+    log_to_stderr(as_json=as_json, times=True)
+    logging.getLogger("jobs").setLevel(logging.INFO)
+
+
+def run_task(task: Task) -> Outcome:
+    """The night, done or failed; an interruption passes through."""
+    night = None
+    try:
+        config = load_config(task.config, overrides=task.overrides)
+        if task.camera not in config.cameras:
+            message = f"{task.config}: camera {task.camera!r} is no longer in it"
+            raise UsageError(message)
+        with open_store(config) as store:
+            try:
+                retrain_camera(config, task.camera, store=store, progress=LogProgress(task.camera))
+            finally:
+                night = store.latest_night(task.camera)
+    except Exception as error:  # the boundary: the service goes on
+        if not is_expected(error):
+            logger.warning("%s: its night failed", task.camera, exc_info=error)
+        ours = night is not None and night.pid == os.getpid()
+        return Outcome(
+            task.due_id,
+            night_id=night.id if night is not None and ours else None,
+            error=describe(error),
+            exit_code=exit_code(error),
+            busy=isinstance(error, BusyError),
+        )
+    return Outcome(task.due_id, night_id=None if night is None else night.id)

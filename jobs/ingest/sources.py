@@ -1,0 +1,15 @@
+"""A configured camera's frames, with what nobody is to see blackened."""
+
+from __future__ import annotations
+
+from jobs.config.settings import CameraConfig
+from streams.base import FrameSource
+from streams.live.options import LiveOptions
+from streams.mask import MaskedSource
+from streams.open import open_source
+
+
+def open_camera(camera: CameraConfig, *, live: LiveOptions | None = None) -> FrameSource:
+    """The camera's source; a live one only for those who say how (`live`)."""
+    source = open_source(camera.source, camera=camera.name, live=live)
+    return MaskedSource(source, camera.mask) if camera.mask else source

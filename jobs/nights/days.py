@@ -1,0 +1,46 @@
+"""Which of a camera's watched days a night is about, and where they lie.
+
+`culling ingest` writes a folder a day; a night takes the latest day that is over and has had no
+night yet, else today as far as it goes. Days missed before that stay until their room is needed.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+from culling_pipeline.stored_day import DayOnDisk
+from culling_pipeline.story import DAYBOOK, DayClock
+from jobs.config.settings import Config
+from jobs.store.store import Store
+
+
+def watched_days(config: Config, camera: str) -> list[date]:
+    """The days of which this camera has a daybook, the oldest first."""
+    found = []
+    for folder in (config.data_dir / "days" / camera).glob("*"):
+        if (folder / DAYBOOK).is_file():
+            try:
+                found.append(date.fromisoformat(folder.name))
+            except ValueError:
+                continue
+    return sorted(found)
+
+
+def stored_day(config: Config, camera: str, day: date) -> DayOnDisk | None:
+    """This day, if it was watched."""
+    folder = config.day_dir(camera, day)
+    return DayOnDisk(folder, DayClock.on(day)) if (folder / DAYBOOK).is_file() else None
+
+
+def date_of_night(
+    config: Config, camera: str, store: Store, *, now: datetime | None = None
+) -> date:
+    """The day that a night begun now is about."""
+    now = now or datetime.now(UTC)
+    days = watched_days(config, camera)
+    if not days:
+        return now.astimezone(UTC).date()
+    today = now.astimezone().date()
+    done = {night.night_date for night in store.nights(camera, state="done")}
+    waiting = [day for day in days if day < today and day not in done]
+    return waiting[-1] if waiting else days[-1]

@@ -1,0 +1,53 @@
+"""`culling demo`: a whole night on a synthetic camera, offline, in minutes on two cores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from culling_pipeline.progress import Progress
+from culling_pipeline.records import NightRecord
+from jobs.commands.summary import report_path
+from jobs.config.settings import CameraConfig, Config
+from jobs.nights.nightly import retrain_camera
+from jobs.store.store import open_store
+
+CAMERA = "demo"
+SOURCE = "synthetic://street?seed=7&hours=24"
+SETTINGS: dict[str, Any] = {
+    "name": CAMERA,
+    "source": SOURCE,
+    "fps": 1 / 23,
+    "classes": ["person", "car", "bicycle"],
+    "culling": {"keep": 96, "control": {"frames": 200}},
+    "training": {"epochs": 12},
+}
+"""One frame every 23 seconds: a whole day, dusk and night in 3,757 frames."""
+
+
+def run_demo(data_dir: Path, *, progress: Progress) -> tuple[Config, NightRecord]:
+    """The demo's night, under `data_dir`; it begins anew each time unless one was cut off."""
+    camera = CameraConfig.model_validate(SETTINGS)
+    config = Config(data_dir=data_dir.absolute(), cameras={CAMERA: camera})
+    with open_store(config) as store:
+        record = retrain_camera(config, CAMERA, store=store, progress=progress)
+    return config, record
+
+
+def demo_to_dict(config: Config, record: NightRecord) -> dict[str, Any]:
+    """The night's figures as one flat object."""
+    judge = record.judge
+    return {
+        "camera": record.camera,
+        "frames_seen": record.ingest.frames_seen,
+        "survivors": len(record.ingest.survivors),
+        "kept": len(record.cull.kept),
+        "scale": record.resolution.scale,
+        "map50_before": judge.before.map50,
+        "map50_after": judge.after.map50,
+        "map50_random": None if judge.random is None else judge.random.map50,
+        "promoted": judge.promoted,
+        "report": str(report_path(config, record.camera, record.run_id)),
+        "ledger": {c.stage: {"images": c.images, "seconds": c.seconds} for c in record.ledger},
+        "cost_ratio": record.cost_ratio,
+    }

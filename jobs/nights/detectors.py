@@ -1,0 +1,206 @@
+"""From the configuration's `student` and `teacher` to detectors that work."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import models
+from culling_pipeline.progress import Progress
+from jobs.config.settings import CameraConfig
+from jobs.config.weights import PTH_SUFFIXES, StudentSettings, TeacherSettings
+from models.base import Detector
+from models.boxes import WeightsError
+from models.checkpoint import load_into, load_meta, load_pth
+from models.classes import ClassMap
+from models.detector import DetectorSpec, TorchDetector, build_model
+from models.foreign import ForeignDetector, ForeignOptions
+from models.pretrained.catalogue import PREFIX, PublishedWeights, published
+from models.pretrained.download import cached, fetch
+from models.pretrained.open import open_published
+from models.registry import ModelRegistry
+from models.student import fit_to_camera, load_detector, meta_of, spec_from_meta
+
+logger = logging.getLogger(__name__)
+
+BUILTIN_FOLDER = Path(models.__path__[0]) / "weights"
+START = "start"
+"""The version a camera begins with: the configured student, with the camera's classes and size."""
+
+
+def weights_path(weights: str) -> Path:
+    """Where weights lie: those of `builtin:NAME` in the package, of `pretrained:NAME` in the cache
+    (perhaps not yet), others where they say."""
+    if weights.startswith(PREFIX):
+        entry = published(weights)
+        assert entry is not None
+        return cached(entry)
+    kind, colon, name = weights.partition("builtin:")
+    if kind or not colon:
+        return Path(weights)
+    path = BUILTIN_FOLDER / f"{name}.safetensors"
+    if not path.is_file():
+        known = sorted(f"builtin:{file.stem}" for file in BUILTIN_FOLDER.glob("*.safetensors"))
+        message = f"{weights}: there is no such built-in model; known: {', '.join(known) or 'none'}"
+        raise WeightsError(message)
+    return path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenDetector:
+    """Opens one configured detector; can be sent to another process, which then opens its own."""
+
+    path: Path
+    device: str
+    size: tuple[int, int] | None
+    """Height and width to work at, in pixels; None leaves what the weights were saved for."""
+    spec: DetectorSpec | None = None
+    """For a `.pth`, which does not say what it is."""
+    options: ForeignOptions | None = None
+    """For an OpenVINO IR or an ONNX file."""
+    published: PublishedWeights | None = None
+    """For published weights, which are downloaded if they are not there."""
+
+    def __call__(self) -> Detector:
+        if self.options is not None:
+            return ForeignDetector(self.path, self.options)
+        return self.torch_detector()
+
+    def torch_detector(self) -> TorchDetector:
+        """The same, where only a torch model will do."""
+        if self.published is not None:
+            detector = open_published(self.published, self._fetched(), device=self.device)
+            return detector if self.size is None else detector.at_size(*self.size)
+        if self.spec is None:
+            detector = load_detector(self.path, device=self.device)
+            return detector if self.size is None else detector.at_size(*self.size)
+        spec = self.spec
+        if self.size is not None:
+            spec = replace(spec, height_px=self.size[0], width_px=self.size[1])
+        model = build_model(spec)
+        load_into(model, load_pth(self.path), source=self.path)
+        return TorchDetector(model, spec, device=self.device)
+
+    def _fetched(self) -> Path:
+        if self.published is None or self.path.is_file() or self.path != cached(self.published):
+            return self.path
+        logger.info("downloading pretrained:%s from %s", self.published.name, self.published.url)
+        return fetch(self.published)
+
+
+def configured_detector(
+    settings: StudentSettings | TeacherSettings, *, device: str, size: tuple[int, int] | None = None
+) -> OpenDetector:
+    """How to open the student or the teacher of the configuration."""
+    path = weights_path(settings.weights)
+    if settings.published is not None:
+        return OpenDetector(path=path, device=device, size=size, published=settings.published)
+    options = None
+    if isinstance(settings, TeacherSettings) and settings.is_foreign and settings.io is not None:
+        options = settings.io.to_options()
+    spec = None
+    if settings.suffix in PTH_SUFFIXES:
+        spec = DetectorSpec(
+            architecture=settings.architecture,
+            class_names=settings.class_names,
+            height_px=800,
+            width_px=1333,
+            width=settings.width,
+        )
+    return OpenDetector(path=path, device=device, size=size, spec=spec, options=options)
+
+
+def described(settings: StudentSettings | TeacherSettings) -> str:
+    """The configured detector in a few words: its weights, and the net they say they are of."""
+    if settings.published is not None:
+        return f"pretrained:{settings.published.name} ({settings.published.described()})"
+    path = weights_path(settings.weights)
+    shown = settings.weights if settings.weights.startswith("builtin:") else path.name
+    if isinstance(settings, TeacherSettings) and settings.is_foreign:
+        return shown
+    architecture, width = settings.architecture, settings.width
+    if settings.suffix not in PTH_SUFFIXES:
+        spec = spec_from_meta(load_meta(path), source=path)
+        architecture, width = spec.architecture, spec.width
+    return f"{shown} ({architecture}, width {width:g})"
+
+
+def bring_weights(settings: StudentSettings | TeacherSettings, progress: Progress) -> None:
+    """Download published weights that are not here yet, and say what they are; else nothing."""
+    entry = settings.published
+    if entry is None or not settings.weights.startswith(PREFIX) or cached(entry).is_file():
+        return
+    progress.note(f"{settings.weights}: {entry.described()}; from {entry.url}")
+    with progress.stage(f"downloading {entry.name} (MB)", round(entry.size_mb)) as advance:
+        told = 0
+
+        def tell(here: int, total: int | None) -> None:
+            nonlocal told
+            advance(here // 10**6 - told)
+            told = here // 10**6
+
+        fetch(entry, advance=tell)
+
+
+def weights_in_words(settings: StudentSettings | TeacherSettings) -> str:
+    """What a configuration's weights are, for `culling check`: published ones are not downloaded
+    for that."""
+    entry = settings.published
+    if entry is None:
+        return settings.weights
+    path = weights_path(settings.weights)
+    here = f"here: {path}" if path.is_file() else "not downloaded yet, which the first night does"
+    return f"{settings.weights}: {entry.described()}, {here}"
+
+
+def full_size(height_px: int, width_px: int, *, max_side_px: int) -> tuple[int, int]:
+    """Height and width the student works at on this camera before optResolution: the frame's
+    own, or smaller where its longer side is above `max_side_px`."""
+    shrink = min(1.0, max_side_px / max(height_px, width_px))
+    return round(height_px * shrink), round(width_px * shrink)
+
+
+def ensure_incumbent(
+    registry: ModelRegistry,
+    camera: CameraConfig,
+    *,
+    size: tuple[int, int],
+    device: str,
+    on_start: Callable[[str], None] = lambda _: None,
+) -> Path:
+    """The folder of the student in use; on a camera's first night, or after its classes have
+    changed, the configured student is brought into the camera's classes and size first."""
+    version = registry.incumbent(camera.name)
+    classes = ClassMap.from_config(camera.classes)
+    if version is not None:
+        current = load_detector(registry.path(camera.name, version), device=device)
+        if current.class_names == classes.names:
+            return registry.path(camera.name, version)
+        on_start(f"the classes are now {', '.join(classes.names)}: starting from {version}'s")
+        start = fit_to_camera(current, classes, height_px=size[0], width_px=size[1])
+    else:
+        opener = configured_detector(camera.student, device=device)
+        start = fit_to_camera(opener.torch_detector(), classes, height_px=size[0], width_px=size[1])
+    name = _free_start(registry.versions(camera.name))
+    meta = meta_of(
+        start,
+        parent=version or camera.student.weights,
+        created_at=datetime.now(UTC).isoformat(),
+        settings=camera.fingerprint,
+        full_size=list(size),
+        scale=1.0,
+    )
+    registry.add(camera.name, name, start.model.state_dict(), meta)
+    registry.promote(camera.name, name)
+    return registry.path(camera.name, name)
+
+
+def _free_start(taken: list[str]) -> str:
+    """A name for a version that no night has made; pruning leaves gaps, so they are not counted."""
+    number, name = 1, START
+    while name in taken:
+        number, name = number + 1, f"{START}-{number}"
+    return name

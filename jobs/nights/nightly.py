@@ -1,0 +1,176 @@
+"""A camera's night, put together: configuration → objects → `culling_pipeline.night`."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import torch
+
+from culling_pipeline.day import EmptyDayError
+from culling_pipeline.night import exhibits, run_night
+from culling_pipeline.parallel import BuildDetector
+from culling_pipeline.plan import NightParts
+from culling_pipeline.progress import Progress
+from culling_pipeline.records import NightRecord
+from culling_pipeline.report import render_report
+from culling_pipeline.stored_day import DayOnDisk
+from culling_pipeline.train import TrainingError
+from jobs.config.settings import CameraConfig, Config
+from jobs.errors import NightError
+from jobs.ingest.sources import open_camera
+from jobs.nights.days import date_of_night, stored_day
+from jobs.nights.detectors import bring_weights, configured_detector, ensure_incumbent, full_size
+from jobs.nights.plans import night_plan, pick_device
+from jobs.store.store import NightJournal, Store
+from models.boxes import ModelError
+from models.classes import ClassMap
+from models.registry import ModelRegistry
+
+logger = logging.getLogger(__name__)
+
+
+def retrain_camera(
+    config: Config,
+    name: str,
+    *,
+    store: Store,
+    progress: Progress,
+    fresh: bool = False,
+    today: Callable[[], date] | None = None,
+) -> NightRecord:
+    """One night for one camera: begun, or taken up again where it was cut off. It is the night of
+    the day that `culling ingest` watched, if there is one (`days.py`), else of the recording.
+
+    Raises what its parts raise; the error is noted in the store and the incumbent stays.
+    """
+    camera = config.cameras[name]
+    torch.set_num_threads(1)
+    night_date = today() if today else date_of_night(config, name, store)
+    with store.running_night(name, night_date, settings=camera.fingerprint, fresh=fresh) as journal:
+        work = config.work_dir(name, journal.night.run_id)
+        _clear_other_nights(work)
+        try:
+            record = _run(config, camera, journal, progress)
+        except (EmptyDayError, TrainingError) as error:
+            message = f"camera {name!r}: {error}"
+            raise NightError(message) from error
+        store.finish_night(journal.night.id, record)
+    shutil.rmtree(work)  # not before: a night killed in between could not write its report again
+    _prune(config, camera)
+    return record
+
+
+def _prune(config: Config, camera: CameraConfig) -> None:
+    """Old versions go; the night is done, whatever comes of it."""
+    try:
+        removed = ModelRegistry(config.models_root).prune(camera.name, keep=camera.models.keep)
+    except (ModelError, OSError) as error:
+        logger.warning("camera %s: old models stay: %s", camera.name, error)
+        return
+    if removed:
+        logger.info("camera %s: old models removed: %s", camera.name, ", ".join(removed))
+
+
+def _clear_other_nights(work: Path) -> None:
+    """Remove what given-up nights of this camera left of their work; nobody can use it."""
+    for folder in work.parent.glob("*"):
+        if folder.is_dir() and folder != work:
+            shutil.rmtree(folder)
+
+
+def _run(
+    config: Config, camera: CameraConfig, journal: NightJournal, progress: Progress
+) -> NightRecord:
+    night = journal.night
+    day = stored_day(config, camera.name, night.night_date)
+    source, height_px, width_px = _look_at(camera, day)
+    device = pick_device(config.device)
+    size = full_size(height_px, width_px, max_side_px=camera.student.max_side_px)
+    registry = ModelRegistry(config.models_root)
+    registry.clear_debris(camera.name)
+    if registry.incumbent(camera.name) is None:
+        bring_weights(camera.student, progress)
+    bring_weights(camera.teacher, progress)
+    plan = night_plan(config, camera, night, source=source, size=size)
+    build_teacher = configured_detector(
+        camera.teacher,
+        device=device,
+        size=full_size(height_px, width_px, max_side_px=camera.teacher.max_side_px),
+    )
+    if journal.load("label") is None:
+        _check_teacher(camera, build_teacher)
+    parts = NightParts(
+        open_source=lambda: open_camera(camera),
+        stored_day=day,
+        incumbent=_incumbent_of_night(journal, registry, camera, size, device, progress),
+        build_teacher=build_teacher,
+        registry=registry,
+        frames=config.frames_dir(camera.name, night.run_id),
+        work=config.work_dir(camera.name, night.run_id),
+        journal=journal,
+        progress=progress,
+    )
+    record = run_night(plan, parts)
+    write_report(config, record, parts, student_min_score=camera.student.min_score)
+    return record
+
+
+def _check_teacher(camera: CameraConfig, build_teacher: BuildDetector) -> None:
+    """Open the teacher once before the day is watched: it is not asked before the day is over,
+    too late to learn that its weights are damaged or that it does not know a class."""
+    names = build_teacher().class_names
+    try:
+        ClassMap.from_config(camera.classes).check(names)
+    except ModelError as error:
+        message = f"camera {camera.name!r}: teacher {camera.teacher.weights}: {error}"
+        raise ModelError(message) from error
+
+
+def _incumbent_of_night(
+    journal: NightJournal,
+    registry: ModelRegistry,
+    camera: CameraConfig,
+    size: tuple[int, int],
+    device: str,
+    progress: Progress,
+) -> Path:
+    """The student this night began with: a resumed night must not go on from another one."""
+    stored = journal.load("start")
+    if stored is not None:
+        return registry.path(camera.name, stored["incumbent"])
+    folder = ensure_incumbent(registry, camera, size=size, device=device, on_start=progress.note)
+    journal.save("start", {"incumbent": folder.name})
+    return folder
+
+
+def write_report(
+    config: Config, record: NightRecord, parts: NightParts, *, student_min_score: float
+) -> Path:
+    """The night's page, complete or not at all."""
+    folder = config.report_dir(record.camera, record.run_id)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    page = render_report(record, exhibits(record, parts, student_min_score=student_min_score))
+    aside = folder / "index.html.tmp"
+    try:
+        aside.write_text(page, encoding="utf-8")
+        return aside.replace(folder / "index.html")
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise
+
+
+def _look_at(camera: CameraConfig, day: DayOnDisk | None) -> tuple[str, int, int]:
+    """The source as it may be shown, and its pictures' height and width in pixels."""
+    if day is None:
+        with open_camera(camera) as source:
+            info = source.info
+        return info.location, info.height_px, info.width_px
+    shape = day.shape
+    if shape is None:
+        message = f"camera {camera.name!r}: {day.folder} holds no frame yet"
+        raise NightError(message)
+    return camera.source_shown, *shape

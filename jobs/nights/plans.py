@@ -1,0 +1,97 @@
+"""From a camera's settings to the plans that the science takes."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+import torch
+
+from culling_pipeline.confidence import ConfidencePlan
+from culling_pipeline.control import ControlPlan
+from culling_pipeline.day import IngestPlan
+from culling_pipeline.gate import GatePlan
+from culling_pipeline.judge import JudgePlan
+from culling_pipeline.plan import NightPlan
+from culling_pipeline.strategies import STRATEGIES
+from jobs.config.settings import CameraConfig, CameraDefaults, Config
+from jobs.errors import UsageError
+from jobs.nights.detectors import described
+from jobs.store.store import Night
+from models.classes import ClassMap
+from models.zones import Zones
+
+
+def ingest_plan(camera: CameraDefaults) -> IngestPlan:
+    """What is taken from a day."""
+    culling = camera.culling
+    uses_teacher = STRATEGIES[culling.strategy].uses_teacher
+    return IngestPlan(
+        interval_s=1 / camera.fps,
+        survivors=culling.survivors if uses_teacher else culling.keep,
+        random=culling.keep,
+        parts=culling.parts,
+        control=ControlPlan(**culling.control.model_dump()),
+        confidence=ConfidencePlan(**culling.confidence.model_dump()),
+        gate=GatePlan(**culling.gate.model_dump(), min_score=camera.student.min_score),
+        seed=camera.training.seed,
+    )
+
+
+def night_plan(
+    config: Config,
+    camera: CameraConfig,
+    night: Night,
+    *,
+    source: str,
+    size: tuple[int, int],
+) -> NightPlan:
+    """The camera's settings as the science takes them."""
+    culling, training, judging = camera.culling, camera.training, camera.judging
+    return NightPlan(
+        camera=camera.name,
+        source=source,
+        date=night.night_date,
+        run_id=night.run_id,
+        classes=ClassMap.from_config(camera.classes),
+        strategy_name=culling.strategy,
+        strategy=STRATEGIES[culling.strategy],
+        ingest=ingest_plan(camera),
+        keep=culling.keep,
+        student_min_score=camera.student.min_score,
+        teacher_min_score=camera.teacher.min_score,
+        teacher_min_side=camera.teacher.min_side_share,
+        find_resolution=camera.resolution.enabled,
+        resolution_threshold=camera.resolution.threshold,
+        min_scale=camera.resolution.min_scale,
+        training=training.to_plan(),
+        judging=JudgePlan(
+            compare_random=judging.compare_random and culling.strategy != "random",
+            min_gain=judging.min_gain,
+            seed=training.seed,
+        ),
+        full_size=size,
+        zones=Zones(camera.ignore_zones),
+        workers=1 if pick_device(config.device) == "cuda" else config.workers,
+        device=pick_device(config.device),
+        student_name=described(camera.student),
+        teacher_name=described(camera.teacher),
+        code_version=code_version(),
+        settings=camera.fingerprint,
+    )
+
+
+def pick_device(wanted: str) -> str:
+    """`auto` takes a GPU where there is one; asking for one that is not there is an error."""
+    has_cuda = torch.cuda.is_available()
+    if wanted == "cuda" and not has_cuda:
+        message = "device: cuda is asked for, but torch finds no GPU: use auto or cpu"
+        raise UsageError(message)
+    return "cuda" if has_cuda and wanted != "cpu" else "cpu"
+
+
+def code_version() -> str:
+    """The installed version of this program."""
+    try:
+        return version("culling-pipeline")
+    except PackageNotFoundError:
+        return "unknown"

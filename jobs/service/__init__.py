@@ -1,0 +1,1 @@
+"""`culling run`: all cameras watched, their nights run when they are due, people told."""

@@ -1,0 +1,45 @@
+"""What tonight would look like: which cameras first, at what cost. `culling plan` shows it, the
+service goes by it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from jobs.service.order import HISTORY, Prospect, in_order, prospect
+from jobs.store.store import Store
+
+UNKNOWN_S = 600.0
+"""Detector seconds of a night where no camera has had one yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """The cameras in tonight's order, and what a night costs where it is not known."""
+
+    order: tuple[Prospect, ...]
+    typical_s: float
+    costs: dict[str, float]
+
+    def cost_of(self, camera: str) -> float:
+        """Detector seconds that a night of this camera takes."""
+        return self.costs.get(camera, self.typical_s)
+
+
+def forecast(store: Store, cameras: Sequence[str], *, starve_nights: int) -> Forecast:
+    """From what the store knows of all cameras, the order of these."""
+    histories = store.histories(nights=HISTORY)
+    costs = {camera: nights[0].device_s for camera, nights in histories.items()}
+    typical_s = median(costs.values()) if costs else UNKNOWN_S
+    left_out = store.dues.left_out()
+    prospects = {
+        camera: prospect(
+            camera,
+            histories.get(camera, ()),
+            left_out=left_out.get(camera, 0),
+            typical_s=typical_s,
+        )
+        for camera in cameras
+    }
+    return Forecast(tuple(in_order(prospects, starve_nights=starve_nights)), typical_s, costs)

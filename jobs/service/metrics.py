@@ -1,0 +1,87 @@
+"""Figures for Prometheus, read from the store and from `ingest` when they are asked for."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from jobs.ingest.service import IngestService
+from jobs.store.store import Store
+
+
+class CullingCollector(Collector):
+    """All figures of one service; labels are camera names and fixed words."""
+
+    def __init__(
+        self, store: Store, data_dir: Path, ingest: Callable[[], IngestService | None]
+    ) -> None:
+        self._store, self._data_dir, self._ingest = store, data_dir, ingest
+
+    def collect(self) -> Iterator[Metric]:
+        """The figures now."""
+        yield from self._of_nights()
+        yield from self._of_dues()
+        service = self._ingest()
+        if service is not None:
+            yield from self._of_cameras(service)
+        free = shutil.disk_usage(self._data_dir).free
+        yield GaugeMetricFamily("culling_disk_free_bytes", "Free space in data_dir.", value=free)
+
+    def _of_nights(self) -> Iterator[Metric]:
+        map50 = GaugeMetricFamily(
+            "culling_student_map50", "mAP50 of the student in use, last night.", labels=["camera"]
+        )
+        promoted = GaugeMetricFamily(
+            "culling_night_promoted", "1 if the last night promoted.", labels=["camera"]
+        )
+        cost = GaugeMetricFamily(
+            "culling_night_device_seconds", "Detector seconds, last night.", labels=["camera"]
+        )
+        ended = GaugeMetricFamily(
+            "culling_night_finished_timestamp_seconds", "End of the last night.", labels=["camera"]
+        )
+        for camera, night in self._store.latest_nights().items():
+            if night.finished_at is not None:
+                ended.add_metric([camera], night.finished_at.timestamp())
+            if night.figures is not None:
+                f = night.figures
+                map50.add_metric([camera], f.map50_after if f.promoted else f.map50_before)
+                promoted.add_metric([camera], float(f.promoted))
+                cost.add_metric([camera], f.device_s)
+        yield from (map50, promoted, cost, ended)
+
+    def _of_dues(self) -> Iterator[Metric]:
+        states = GaugeMetricFamily(
+            "culling_nights", "Nights asked for, by state.", labels=["state"]
+        )
+        for state, count in self._store.dues.counts().items():
+            states.add_metric([state], count)
+        yield states
+
+    def _of_cameras(self, service: IngestService) -> Iterator[Metric]:
+        frames = CounterMetricFamily(
+            "culling_frames", "Frames by what became of them.", labels=["camera", "what"]
+        )
+        up = GaugeMetricFamily(
+            "culling_camera_up", "1 if the camera is live.", labels=["camera", "state"]
+        )
+        for name, feed in service.feeds.items():
+            tally = feed.tally
+            for what in ("seen", "scored", "dropped", "paused"):
+                frames.add_metric([name, what], getattr(tally, what))
+            condition = service.watchers[name].condition
+            if condition is not None:
+                up.add_metric([name, condition.state], float(condition.state == "live"))
+        yield from (frames, up)
+
+
+def registry(collector: CullingCollector) -> CollectorRegistry:
+    """What the page `/metrics` shows."""
+    made = CollectorRegistry(auto_describe=False)
+    made.register(collector)
+    return made

@@ -1,0 +1,82 @@
+"""Which cameras go first when not all nights fit: those that gain most, none starved."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from jobs.store.figures import Figures, Past
+
+HISTORY = 14
+"""Nights that are looked at."""
+NEW = 1.0
+"""What a camera without a night is expected to gain: more than any other."""
+SURPRISE = 0.2
+"""mAP50 that a day is expected to bring on which L_conf is e times what it was, or an e-th …"""
+PATIENCE = 0.005
+"""… and each night since the last promotion. Both from `benchmarks.budget`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """What a camera's night is expected to be worth and to cost: `gain` in mAP50, `cost_s` in
+    seconds of detector work. `why` is for people."""
+
+    camera: str
+    gain: float
+    cost_s: float
+    left_out: int
+    why: str
+    is_new: bool = False
+
+
+def prospect(
+    camera: str,
+    history: Sequence[Figures | Past],
+    *,
+    today_loss: float | None = None,
+    left_out: int = 0,
+    typical_s: float = 0.0,
+) -> Prospect:
+    """From a camera's last nights, the latest first, and today's mean L_conf where it is known.
+
+    Three things speak for a night: the student in use measures below its best, L_conf is another
+    than on the day before (more or less: an evening with few people has less, and teaches much),
+    and the last promotion is long ago. That the last nights gained much speaks against the next,
+    as measured, and so is left out.
+    """
+    if not history:
+        return Prospect(camera, NEW, typical_s, left_out, "its first night", is_new=True)
+    in_use = [f.map50_after if f.promoted else f.map50_before for f in history]
+    below = max(in_use) - in_use[0]
+    change = _log_ratio(today_loss, history[0].mean_loss)
+    promoted = [k for k, f in enumerate(history) if f.promoted]
+    since = promoted[0] if promoted else len(history)
+    gain = below + SURPRISE * abs(change) + PATIENCE * since
+    why = f"{100 * below:.1f} points below its best, {_since(since, promoted)}"
+    if today_loss is not None:
+        why += f", L_conf {math.expm1(change):+.0%}"
+    return Prospect(camera, gain, history[0].device_s, left_out, why)
+
+
+def _log_ratio(today: float | None, before: float | None) -> float:
+    return math.log(today / before) if today and before else 0.0
+
+
+def in_order(prospects: Mapping[str, Prospect], *, starve_nights: int) -> list[Prospect]:
+    """Those left out for too long first, the longest first; then by gain for each second."""
+
+    def key(p: Prospect) -> tuple[bool, float, float, str]:
+        starved = p.left_out >= starve_nights
+        return (not starved, -p.left_out if starved else 0, -_worth(p), p.camera)
+
+    return sorted(prospects.values(), key=key)
+
+
+def _worth(p: Prospect) -> float:
+    return p.gain / p.cost_s if p.cost_s else p.gain
+
+
+def _since(since: int, promoted: Sequence[int]) -> str:
+    return f"{since} nights since the last promotion" if promoted else "never promoted"

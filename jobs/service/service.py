@@ -1,0 +1,122 @@
+"""`culling run`: watch all live cameras, run the nights when they are due, serve the reports.
+
+ingest ── a thread ──► days on disk ─┐
+loop ──► nights (schedule, order, executor) ──► reports ──► pages, notices, metrics
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+
+from jobs.config.settings import CameraConfig, Config
+from jobs.errors import describe
+from jobs.executors.base import Executor
+from jobs.ingest.service import IngestService
+from jobs.service.metrics import CullingCollector, registry
+from jobs.service.nights import Nights, Origin
+from jobs.service.notify import Tell
+from jobs.service.pages import Pages
+from jobs.store.store import Store
+
+logger = logging.getLogger(__name__)
+
+TICK_S = 1.0
+INGEST_AGAIN_S = 60.0
+"""After an error that nobody expected, ingest begins again."""
+STOP_S = 30.0
+GONE_FOR = timedelta(minutes=10)
+"""People are told of a camera that has not been live for so long."""
+
+
+class Service:
+    """Runs until `stop` or an interruption; killed at any moment, the next one goes on."""
+
+    def __init__(
+        self,
+        config: Config,
+        origin: Origin,
+        store: Store,
+        executor: Executor,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._config, self._store, self._now = config, store, now
+        self._cameras = [c for c in config.cameras.values() if is_watched(c)]
+        self._ingest: IngestService | None = None
+        self._stopping = threading.Event()
+        self._ends = False
+        self._tell = Tell(config.service, store.notices)
+        self._nights = Nights(config, origin, store, executor, self._tell, now=now)
+        figures = registry(CullingCollector(store, config.data_dir, lambda: self._ingest))
+        has_port = config.service.port is not None
+        self.pages = Pages(config, store, figures) if has_port else None
+
+    def run(self) -> None:
+        """Until somebody stops it; what runs is put back then, to be taken up by the next."""
+        with ExitStack() as at_the_end:
+            at_the_end.callback(self._tell.close)
+            if self.pages is not None:
+                self.pages.start()
+                at_the_end.callback(self.pages.close)
+                logger.info("reports and metrics: %s", self.pages.address)
+            at_the_end.callback(self._nights.stop)
+            if self._cameras:
+                watching = threading.Thread(target=self._watch, name="ingest", daemon=True)
+                watching.start()
+                at_the_end.callback(watching.join, STOP_S)
+                at_the_end.callback(self._stop_watching)
+            while not (self._ends or self._stopping.wait(TICK_S)):
+                self._nights.tick()
+                self._ask_after_cameras()
+
+    def stop(self) -> None:
+        """End `run` soon, from another thread."""
+        self._stopping.set()
+
+    def end(self) -> None:
+        """The same as a signal's handler, from which an `Event` must not be set: the loop might
+        hold its lock."""
+        self._ends = True
+
+    # -- cameras -------------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._ingest = IngestService(self._config, self._cameras, self._store)
+                self._ingest.run()
+            except Exception as error:  # a thread's border: the nights go on
+                logger.warning("ingest: %s; begun again in %.0f s", describe(error), INGEST_AGAIN_S)
+                logger.debug("ingest", exc_info=error)
+            self._stopping.wait(INGEST_AGAIN_S)
+
+    def _stop_watching(self) -> None:
+        self._stopping.set()
+        if self._ingest is not None:
+            self._ingest.stop()
+
+    def _ask_after_cameras(self) -> None:
+        ingest = self._ingest
+        if ingest is None:
+            return
+        for name, watcher in ingest.watchers.items():
+            condition = watcher.condition
+            if condition is None:
+                continue
+            if condition.state == "live":
+                self._tell.is_over("lost", name)
+            elif self._now() - condition.since >= GONE_FOR:
+                title = f"{name}: the camera is {condition.state}"
+                since = f"since {condition.since.astimezone():%Y-%m-%d %H:%M}"
+                self._tell("lost", name, title, f"{since}: {condition.reason}")
+
+
+def is_watched(camera: CameraConfig) -> bool:
+    """Whether the service watches it all day; a file, a folder or the synthetic street is read by
+    its night."""
+    scheme = camera.source.partition(":")[0] if ":" in camera.source else ""
+    return len(scheme) > 1 and scheme not in ("synthetic", "file")

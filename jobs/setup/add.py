@@ -1,0 +1,267 @@
+"""`culling add`: looks at a camera and writes it into config.yaml, its password left out."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jobs.config.edit import insert_camera, read_text, replace_file, template_text
+from jobs.config.load import ADDRESS, parse_config, parse_raw
+from jobs.config.secrets import Taken, fill_in, take_out, with_reference, without_secrets
+from jobs.config.settings import CAMERA_NAME, CameraConfig, Config
+from jobs.errors import ConfigError, UsageError
+from jobs.setup.probing import advice, figures, found_to_dict, probe_within
+from streams.base import redact_url
+from streams.secret_words import mask
+
+if TYPE_CHECKING:
+    from streams.probe import Probe
+
+CLASSES = ("person", "car", "bicycle")
+"""What the detectors that come with the package know."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What was asked for on the command line."""
+
+    name: str
+    url: str = field(repr=False)
+    config: Path
+    classes: tuple[str, ...] | None = None
+    password_file: Path | None = None
+    look: bool = True
+    force: bool = False
+    timeout_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Added:
+    """What came of it. `source` is as written, without a secret; `variables` are those the
+    operator still has to set."""
+
+    camera: CameraConfig
+    source: str
+    config: Path
+    found: Probe | None
+    snapshot: Path | None
+    variables: tuple[str, ...]
+    advice: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, object]:
+        """As JSON."""
+        return {
+            "camera": self.camera.name,
+            "source": mask(self.source),
+            "classes": list(self.camera.class_names),
+            "config": str(self.config),
+            "found": None if self.found is None else found_to_dict(self.found),
+            "snapshot": None if self.snapshot is None else str(self.snapshot),
+            "variables": list(self.variables),
+            "advice": list(self.advice),
+        }
+
+    def lines(self) -> list[str]:
+        """For a person."""
+        shown = {} if self.found is None else figures(self.found)
+        if self.snapshot is not None:
+            shown["snapshot"] = str(self.snapshot)
+        shown |= {"source": mask(self.source), "classes": ", ".join(self.camera.class_names)}
+        width = max(map(len, shown)) + 2
+        lines = [f"{self.camera.name}: added to {self.config}"]
+        lines += [f"  {name:{width}}{value}" for name, value in shown.items()]
+        return lines
+
+    def notes(self) -> list[str]:
+        """What to do next, or better."""
+        said = list(self.advice)
+        if self.snapshot is not None:
+            said.append(
+                "the snapshot shows what the camera sees; only you can read it: delete it once "
+                "you have looked"
+            )
+        if self.variables:
+            said.append(
+                f"the password is not in {self.config}: set {' and '.join(self.variables)} to it "
+                f"before you go on, such as by `read -rs {self.variables[0]}; export "
+                f"{self.variables[0]}` (a service: EnvironmentFile= in its unit); --password-file "
+                "PATH keeps it in a file instead"
+            )
+        return said
+
+
+def add_camera(request: Request) -> Added:
+    """Look at the camera and write it down; config.yaml comes last, if all went well."""
+    if not CAMERA_NAME.fullmatch(request.name):
+        message = f"{request.name!r}: a camera's name must be of a-z, 0-9, _ and - only"
+        raise UsageError(message)
+    taken, source = _take_secrets(request)
+    _, config = _planned(request, source)
+    camera = config.cameras[request.name]
+    found = _look(camera, taken, request) if request.look else None
+    _write_password_file(request.password_file, taken)
+    snapshot = None if found is None else _write_snapshot(config.data_dir, camera, found)
+    text, _ = _planned(request, source)  # again: the file may have changed meanwhile
+    replace_file(request.config, text)
+    unset = (name for name, value in taken.variables.items() if os.environ.get(name) != value)
+    return Added(
+        camera=camera,
+        source=source,
+        config=request.config,
+        found=found,
+        snapshot=snapshot,
+        variables=() if request.password_file else tuple(unset),
+        advice=tuple(advice(camera, found)),
+    )
+
+
+# -- the secrets -----------------------------------------------------------------------------------
+
+
+def _take_secrets(request: Request) -> tuple[Taken, str]:
+    """The address to look at, with its secrets beside it; and the one to write down."""
+    folder = request.config.absolute().parent
+    used = frozenset(re.findall(r"\$\{(\w+)\}", read_text(request.config) or ""))
+    try:
+        taken = take_out(_as_in_config(request.url, folder), request.name, used=used)
+        if request.password_file is None:
+            return taken, taken.source
+        return _refer_to_file(taken, _path_in_config(request.password_file, folder), folder)
+    except ValueError as error:
+        text = f"{redact_url(request.url)}: {error}"
+    raise UsageError(text)  # outside of the handler: nothing is chained
+
+
+def _refer_to_file(taken: Taken, path: str, folder: Path) -> tuple[Taken, str]:
+    reference = f"file:{path}"
+    if len(taken.variables) > 1:
+        message = "it has several secrets: write ${file:PATH} in the place of each yourself"
+        raise ValueError(message)
+    if taken.variables:
+        (name,) = taken.variables
+        return taken, taken.source.replace(f"${{{name}}}", f"${{{reference}}}")
+    taken = Taken(with_reference(taken.source, reference))
+    fill_in(taken.source, folder)  # the file must be there
+    return taken, taken.source
+
+
+def _write_password_file(path: Path | None, taken: Taken) -> None:
+    """Write down the address's password; a file that is there must hold it already."""
+    if path is None or not taken.variables:
+        return
+    (password,) = taken.variables.values()
+    path = path.expanduser()
+    try:
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(f"{password}\n")
+    except FileExistsError:
+        if path.read_text(encoding="utf-8").splitlines()[:1] != [password]:
+            message = f"{path}: holds something else than the address's password: name a new file"
+            raise UsageError(message) from None
+    except OSError as error:
+        message = f"{path}: cannot be written ({error.strerror})"
+        raise UsageError(message) from error
+
+
+# -- the configuration -----------------------------------------------------------------------------
+
+
+def _planned(request: Request, source: str) -> tuple[str, Config]:
+    """The configuration as it is going to be, as text and read; whatever is wrong with it is said
+    now. Other cameras' passwords need not be there."""
+    text = read_text(request.config)
+    if text is None or text == template_text():
+        text, raw = template_text(), {}
+    else:
+        raw = parse_raw(text, request.config)
+    _refuse_duplicate(raw.get("cameras"), request, source)
+    settings: dict[str, Any] = {"source": source}
+    defaults = raw.get("defaults")
+    inherited = isinstance(defaults, Mapping) and defaults.get("classes")
+    if request.classes or not inherited:
+        settings["classes"] = list(request.classes or CLASSES)
+    text = insert_camera(text, request.name, settings)
+    return text, parse_config(text, request.config, as_written=True)
+
+
+def _refuse_duplicate(cameras: object, request: Request, source: str) -> None:
+    known = cameras if isinstance(cameras, Mapping) else {}
+    if request.name in known:
+        message = (
+            f"there is a camera {request.name!r} in {request.config} already: give another name, "
+            "or change its source there"
+        )
+        raise UsageError(message)
+    folder = request.config.absolute().parent
+    for name, camera in known.items():
+        other = camera.get("source") if isinstance(camera, Mapping) else None
+        if not request.force and isinstance(other, str) and _same(other, source, folder):
+            message = (
+                f"camera {name!r} in {request.config} has this source already "
+                f"({redact_url(source)}): --force adds it all the same"
+            )
+            raise UsageError(message)
+
+
+def _same(one: str, other: str, folder: Path) -> bool:
+    keys = {
+        os.path.normpath(folder / Path(source).expanduser())
+        if _is_path(source)
+        else without_secrets(source)
+        for source in (one, other)
+    }
+    return len(keys) == 1
+
+
+def _is_path(source: str) -> bool:
+    return not (ADDRESS.match(source) or source.startswith("${"))
+
+
+def _as_in_config(url: str, folder: Path) -> str:
+    """A path that starts where we are, as one that starts at the config's folder."""
+    return _path_in_config(Path(url), folder) if _is_path(url) else url
+
+
+def _path_in_config(path: Path, folder: Path) -> str:
+    whole = Path(os.path.abspath(path.expanduser()))
+    return str(whole.relative_to(folder) if whole.is_relative_to(folder) else whole)
+
+
+# -- the look --------------------------------------------------------------------------------------
+
+
+def _look(camera: CameraConfig, taken: Taken, request: Request) -> Probe:
+    folder = request.config.absolute().parent
+    try:
+        source = camera.source if _is_path(taken.source) else taken.source
+        filled = fill_in(source, folder, also=taken.variables)
+    except ValueError as error:
+        message = f"{redact_url(request.url)}: {error} (--no-probe adds the camera unseen)"
+        raise UsageError(message) from None
+    return probe_within(camera.model_copy(update={"source": filled}), request.timeout_s)
+
+
+def _write_snapshot(data_dir: Path, camera: CameraConfig, found: Probe) -> Path:
+    """The picture as `data_dir/snapshots/NAME.jpg`, readable by its owner only, and black where a
+    mask says so (one of the file's `defaults:`)."""
+    from culling_pipeline.frames import as_jpeg
+    from streams.mask import covered
+
+    path = data_dir / "snapshots" / f"{camera.name}.jpg"
+    image = found.image.copy()
+    image[covered(camera.mask, *image.shape[:2])] = 0
+    data = as_jpeg(image)
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.parent.mkdir(exist_ok=True, mode=0o700)
+        path.unlink(missing_ok=True)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(data)
+    except OSError as error:
+        message = f"{path}: the snapshot cannot be written ({error.strerror}): see data_dir"
+        raise ConfigError(message) from error
+    return path

@@ -1,0 +1,129 @@
+"""What a camera's source is, found out by a first look, in words and as JSON."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from typing import TYPE_CHECKING
+
+from jobs.config.settings import CameraConfig
+from jobs.errors import redact
+from streams.base import SourceUnreadableError
+from streams.keyframes import TOLERANCE
+
+if TYPE_CHECKING:
+    from streams.probe import Probe
+
+WATCHED_SHARE = 3.0
+"""A live camera is watched for at most the time limit divided by this; the rest is for opening."""
+
+
+def probe_camera(camera: CameraConfig, *, watched_s: float | None = None) -> Probe:
+    """Open the camera's source and look; a live one is watched for `watched_s` at most."""
+    from streams.probe import WATCHED_S, probe
+
+    return probe(
+        camera.source,
+        camera=camera.name,
+        options=camera.live.to_options(must_answer=True),
+        watched_s=min(WATCHED_S, watched_s or WATCHED_S),
+    )
+
+
+def probe_within(camera: CameraConfig, timeout_s: float) -> Probe:
+    """As `probe_camera`, but after the time limit the camera is left behind in its thread."""
+    answers: queue.Queue[Probe | Exception] = queue.Queue()
+
+    def look() -> None:
+        try:
+            answers.put(probe_camera(camera, watched_s=timeout_s / WATCHED_SHARE))
+        except Exception as error:  # raised again below, by whoever waits
+            answers.put(error)
+
+    threading.Thread(target=look, daemon=True).start()
+    try:
+        answer = answers.get(timeout=timeout_s)
+    except queue.Empty:
+        answer = SourceUnreadableError(too_late(camera, timeout_s))
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def too_late(camera: CameraConfig, timeout_s: float) -> str:
+    """What to say of a camera that has not answered in time."""
+    return (
+        f"camera {camera.name!r}: no frame from {camera.source_shown} in {timeout_s:g} s: is the "
+        "camera on, and can this machine reach it?"
+    )
+
+
+def found_to_dict(found: Probe) -> dict[str, object]:
+    """As JSON; what is not known is null."""
+    info = found.info
+    return {
+        "kind": info.kind,
+        "live": found.is_live,
+        "width_px": info.width_px,
+        "height_px": info.height_px,
+        "rate_fps": _rounded(info.rate_fps),
+        "codec": info.codec,
+        "keyframe_interval_s": _rounded(info.keyframe_interval_s),
+        "duration_s": _rounded(info.duration_s),
+    }
+
+
+def found_in_words(found: Probe) -> str:
+    """Kind, size, rate, codec and keyframe interval, as far as they are known."""
+    return ", ".join(figures(found).values())
+
+
+def figures(found: Probe) -> dict[str, str]:
+    """What there is to say, by its name."""
+    info = found.info
+    rate_fps, interval_s = _rounded(info.rate_fps), _rounded(info.keyframe_interval_s)
+    said = {
+        "kind": f"{info.kind} (live)" if found.is_live else info.kind,
+        "size": f"{info.width_px}×{info.height_px}",
+        "rate": f"{rate_fps:g} pictures/s" if rate_fps else "",
+        "codec": info.codec or "",
+        "keyframes": f"a keyframe every {interval_s:g} s" if interval_s else "",
+        "length": f"{info.duration_s:,.0f} s long" if info.duration_s else "",
+    }
+    return {name: words for name, words in said.items() if words}
+
+
+def advice(camera: CameraConfig, found: Probe | None) -> list[str]:
+    """What could be better with this source; `found` is None if it could not be opened."""
+    from streams.open import is_youtube
+
+    is_site = is_youtube(camera.source) if found is None else found.is_site
+    said = [_missing_runtime()] if is_site else []
+    if found is not None and found.is_live:
+        said.append(_rare_keyframes(camera, found.info.keyframe_interval_s))
+    return [redact(text) for text in said if text]
+
+
+def _missing_runtime() -> str | None:
+    from streams.site import missing_runtime_advice
+
+    return missing_runtime_advice()
+
+
+def _rare_keyframes(camera: CameraConfig, interval_s: float | None) -> str | None:
+    wanted_s = camera.sample_interval_s
+    if interval_s is None or interval_s <= (1 + TOLERANCE) * wanted_s:
+        return None
+    if camera.live.sampling == "exact":
+        return None
+    if camera.live.sampling == "keyframes":
+        return f"with sampling: keyframes there is but one frame every {interval_s:.2g} s"
+    return (
+        f"keyframes come more seldom than frames are sampled (every {wanted_s:g} s), so every "
+        "picture has to be decoded: set the keyframe (I-frame, GOP) interval in the camera's own "
+        f"settings to {wanted_s:g} s, and reading it costs about a tenth"
+    )
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)

@@ -1,0 +1,1 @@
+"""Cameras: read in threads of their own, reconnected for ever, never stale."""

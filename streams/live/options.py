@@ -1,0 +1,56 @@
+"""What can be set for a live source, with every default."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, fields
+from typing import Literal, get_args
+
+from streams.keyframes import Sampling
+from streams.live.health import HealthLimits
+
+Transport = Literal["tcp", "udp"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveOptions:
+    """Settings of a live source; times in seconds.
+
+    `must_answer`: opening waits for the first picture and raises if there is none; without it
+    the source is there at once, and a camera that is off is tried for ever. Pauses between tries
+    begin anew once a connection has held for `settled_s`; one that brings data but no picture
+    for `barren_s` is given up. `queue_frames` is
+    how many frames may wait for the consumer before the oldest is dropped. `poll_s` is how often
+    a snapshot address is asked where the consumer's sampler does not say. `height_px` limits
+    what is asked of sites that offer several sizes.
+    """
+
+    sampling: Sampling = "auto"
+    transport: Transport = "tcp"
+    must_answer: bool = True
+    open_timeout_s: float = 10.0
+    read_timeout_s: float = 10.0
+    first_pause_s: float = 1.0
+    longest_pause_s: float = 60.0
+    settled_s: float = 10.0
+    barren_s: float = 30.0
+    queue_frames: int = 4
+    poll_s: float = 1.0
+    height_px: int = 720
+    health: HealthLimits = field(default_factory=HealthLimits)
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("sampling", Sampling), ("transport", Transport)):
+            self._require(name, getattr(self, name) in get_args(allowed), str(get_args(allowed)))
+        for name in (f.name for f in fields(self) if f.name.endswith("_s")):
+            value = getattr(self, name)
+            self._require(name, math.isfinite(value) and value > 0, "a finite number > 0")
+        for name in ("queue_frames", "height_px"):
+            self._require(name, getattr(self, name) >= 1, "a whole number ≥ 1")
+        ordered = self.first_pause_s <= self.longest_pause_s
+        self._require("longest_pause_s", ordered, f"at least first_pause_s ({self.first_pause_s})")
+
+    def _require(self, name: str, holds: bool, allowed: str) -> None:
+        if not holds:
+            message = f"live source: {name}: got {getattr(self, name)!r}, allowed: {allowed}"
+            raise ValueError(message)

@@ -1,0 +1,1 @@
+"""What has a beginning and an end: files, folders, recordings on the web."""

@@ -1,0 +1,169 @@
+"""`culling run` as a user has it: a night outlives its service, its own process and SIGTERM."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+
+from jobs.store.dues import Due
+from jobs.store.store import Night, Store
+from tests.integration.tiny import CAMERA, SMALL, command, debris, environment, stages_of
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+
+LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} culling: \S")
+
+
+@dataclass(frozen=True)
+class Running:
+    """A service at work, and what it writes on stderr."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def family(self) -> list[psutil.Process]:
+        return list(psutil.Process(self.process.pid).children(recursive=True))
+
+    def nights(self) -> list[psutil.Process]:
+        """The nights' own processes: Python's tracker of resources is the other child."""
+        children = psutil.Process(self.process.pid).children()
+        return [c for c in children if "spawn_main" in " ".join(c.cmdline())]
+
+    def wait_until(self, is_so: Callable[[], bool]) -> None:
+        deadline_s = time.monotonic() + 600
+        while not is_so():
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline_s, self.log.read_text()
+            time.sleep(0.05)
+
+    def end(self, number: int) -> int:
+        """Send a signal to the service alone; its exit code. Nothing of it is left."""
+        family = self.family()
+        self.process.send_signal(number)
+        code = self.process.wait(60)
+        assert psutil.wait_procs(family, timeout=10)[1] == []
+        return code
+
+    def get(self, path: str) -> str:
+        address = re.search(r"http://127\.0\.0\.1:\d+/", self.log.read_text())
+        assert address is not None
+        with urllib.request.urlopen(address[0] + path, timeout=30) as answer:
+            return str(answer.read().decode())
+
+
+@contextmanager
+def running(folder: Path, *arguments: str) -> Iterator[Running]:
+    """`culling run`, its stderr in a file; killed at the end if it is still there."""
+    log = folder / f"log-{len(list(folder.glob('log-*')))}"
+    with log.open("wb") as stderr:
+        process = subprocess.Popen(
+            command("run", *arguments), cwd=folder, env=environment(), stderr=stderr
+        )
+    try:
+        yield Running(process, log)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def in_store(folder: Path) -> tuple[Night, Due]:
+    """The one night, and what had asked for it."""
+    with Store(folder / "data") as store:
+        (night,), (due,) = store.nights(), store.dues.all()
+    return night, due
+
+
+def test_a_night_outlives_its_service_its_process_and_sigterm(tmp_path: Path) -> None:
+    # Given a camera whose night has been due since a second ago
+    data = tmp_path / "data"
+    content = {
+        "device": "cpu", "data_dir": "data", "workers": 1, "cameras": {CAMERA: SMALL},
+        "defaults": {"schedule": None}, "service": {"port": 0, "retry_after_s": 0.1},
+    }  # fmt: skip
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    with Store(data) as store:
+        store.dues.ask(CAMERA, datetime.now(UTC) - timedelta(seconds=1))
+
+    # When its service is killed by force in the middle of the day, with two workers
+    with running(tmp_path, "--set", "workers=2") as service:
+        service.wait_until(lambda: len(list(data.rglob("*.jpg"))) >= 5)
+        assert len(service.nights()[0].children()) >= 2
+        assert service.end(signal.SIGKILL) == -signal.SIGKILL
+    # Then no process is left (`end`), and the next service takes the night up
+    night, due = in_store(tmp_path)
+    assert (night.state, due.state) == ("running", "running")
+    assert set(stages_of(data)) == {"start"}
+    with running(tmp_path) as service:
+        service.wait_until(lambda: "ingest" in stages_of(data))
+
+        # When that is asked to end, it does so without an error, and the night has noted it
+        assert service.end(signal.SIGTERM) == 0
+    assert "died; its night is taken up" in service.log.read_text()
+    night, due = in_store(tmp_path)
+    assert (night.state, night.attempt) == ("interrupted", 2)
+    assert (due.state, due.attempt, due.error) == ("queued", 1, "interrupted")
+
+    # When the night's own process is killed, the service tries again
+    before = stages_of(data)
+    with running(tmp_path) as service:
+        service.wait_until(lambda: in_store(tmp_path)[1].state == "running")
+        service.wait_until(lambda: len(service.nights()) == 1)
+        service.nights()[0].kill()
+        service.wait_until(lambda: in_store(tmp_path)[1].state == "done")
+        night, due = in_store(tmp_path)
+        index, metrics = service.get(""), service.get("metrics")
+        page = service.get(f"reports/{CAMERA}/{night.run_id}/index.html")
+        assert service.end(signal.SIGTERM) == 0
+    log = service.log.read_text()
+    assert "its process ended without an answer (signal 9); tried again in 0 s" in log
+
+    # Then it is done once, from where it was, and is on the port
+    assert (night.state, night.attempt, due.night_id, due.attempt) == ("done", 3, night.id, 3)
+    assert {name: stages_of(data)[name] for name in before} == before
+    assert debris(data) == []
+    assert f'<a href="/reports/{CAMERA}/{night.run_id}/index.html">' in index
+    assert 'culling_nights{state="done"} 1.0' in metrics
+    assert "<svg" in page
+    logs = "".join((tmp_path / name).read_text() for name in ("log-1", "log-2"))
+    assert all(LINE.match(line) for line in logs.splitlines()), logs
+    assert len(re.findall(r"yard: judging: \d+ s", logs)) == 1
+    assert in_store(tmp_path) == (night, due)
+
+
+def test_ctrl_c_ends_the_service_with_130_while_it_starts_a_night(tmp_path: Path) -> None:
+    content = {"cameras": {CAMERA: SMALL}, "service": {"port": None}}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    with Store(tmp_path / "culling-data") as store:
+        store.dues.ask(CAMERA, datetime.now(UTC) - timedelta(seconds=1))
+    log = tmp_path / "log"
+    with log.open("wb") as stderr:
+        process = subprocess.Popen(
+            command("run"), cwd=tmp_path, env=environment(), stderr=stderr, start_new_session=True
+        )
+    try:
+        Running(process, log).wait_until(lambda: "its night begins" in log.read_text())
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        assert process.wait(60) == 130
+    finally:
+        process.kill()
+        process.wait()
+    said = log.read_text().splitlines()
+    assert said[-1] == "culling: interrupted: run the same command again to go on where it stopped"
+    assert "Traceback" not in log.read_text()
+    with Store(tmp_path / "culling-data") as store:
+        (due,) = store.dues.all()
+    assert (due.state, due.attempt) == ("queued", 0)
