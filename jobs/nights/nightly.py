@@ -11,12 +11,14 @@ from pathlib import Path
 import torch
 
 from culling_pipeline.day import EmptyDayError
+from culling_pipeline.labels import load_detections, save_detections
 from culling_pipeline.night import exhibits, run_night
 from culling_pipeline.parallel import BuildDetector
 from culling_pipeline.plan import NightParts
 from culling_pipeline.progress import Progress
 from culling_pipeline.records import NightRecord
 from culling_pipeline.report import render_report
+from culling_pipeline.stages import TEACHER_FILE
 from culling_pipeline.stored_day import DayOnDisk
 from culling_pipeline.train import TrainingError
 from jobs.config.settings import CameraConfig, Config
@@ -115,8 +117,14 @@ def _run(
         progress=progress,
     )
     record = run_night(plan, parts)
+    _keep_labels(parts)
     write_report(config, record, parts, student_min_score=camera.student.min_score)
     return record
+
+
+def _keep_labels(parts: NightParts) -> None:
+    """The teacher's labels stay with the frames they are of; the rest of the work goes."""
+    save_detections(parts.frames / TEACHER_FILE, load_detections(parts.work / TEACHER_FILE))
 
 
 def _check_teacher(camera: CameraConfig, build_teacher: BuildDetector) -> None:

@@ -12,9 +12,11 @@ import pytest
 
 from culling_pipeline.confidence import frame_loss
 from culling_pipeline.frames import load_images
+from culling_pipeline.labels import load_detections
 from culling_pipeline.progress import Advance, NoProgress
 from culling_pipeline.records import NightRecord
 from culling_pipeline.resolution import relative_mse
+from culling_pipeline.stages import TEACHER_FILE
 from jobs.config.night import ModelsSettings
 from jobs.nights.nightly import retrain_camera
 from jobs.store.store import Store
@@ -84,7 +86,11 @@ def test_the_ledger_has_every_stage_and_every_image(undisturbed: DoneNight) -> N
 def test_what_a_night_leaves_on_disk(undisturbed: DoneNight) -> None:
     config, record = undisturbed.config, undisturbed.record
     frames = config.frames_dir(CAMERA, record.run_id)
-    assert {p.name for p in frames.iterdir()} == {f.path for f in record.ingest.frames}
+    files = {f.path for f in record.ingest.frames}
+    assert {p.name for p in frames.iterdir()} == files | {TEACHER_FILE}
+    labels = load_detections(frames / TEACHER_FILE)
+    assert {frame.id for frame in record.ingest.frames} == set(labels)
+    assert sum(map(len, labels.values())) == record.label.objects
     assert debris(config.data_dir) == []
     page = (config.report_dir(CAMERA, record.run_id) / "index.html").read_text(encoding="utf-8")
     assert CAMERA in page

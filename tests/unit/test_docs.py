@@ -118,7 +118,7 @@ def test_each_example_is_a_whole_configuration(text: str, tmp_path: Path) -> Non
         teacher = camera.teacher
         names = teacher.class_names or BUILTIN
         if teacher.io is not None:
-            names = PRESETS[teacher.io.preset or ""]
+            names = teacher.io.class_names or PRESETS[teacher.io.preset or ""]
         ClassMap.from_config(camera.classes).check(names)
 
 

@@ -1,0 +1,62 @@
+"""`culling export`: a camera's student as a file for other programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from jobs.commands.common import (
+    DEFAULT_CONFIG,
+    AsJson,
+    ConfigPath,
+    Overrides,
+    chosen,
+    load,
+    print_json,
+)
+
+app = typer.Typer()
+
+
+@app.command()
+def export(
+    camera: str,
+    format_: Annotated[
+        Literal["onnx", "torchscript", "openvino"], typer.Option("--format", help="Which kind.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Where to; else CAMERA-VERSION here.", show_default=False),
+    ] = None,
+    version: Annotated[
+        str | None, typer.Option(help="Another version than the one in use.", show_default=False)
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    config: ConfigPath = DEFAULT_CONFIG,
+    overrides: Overrides = [],  # noqa: B006
+    as_json: AsJson = False,
+) -> None:
+    """The camera's model as ONNX, TorchScript or OpenVINO IR, checked on the control slice."""
+    from jobs.commands.progress import open_progress
+    from jobs.out.export import export_camera
+    from jobs.store.store import open_store
+
+    loaded = load(config, overrides)
+    chosen(loaded, [camera], all_cameras=False)
+    with open_store(loaded) as store:
+        exported = export_camera(
+            loaded,
+            camera,
+            store=store,
+            progress=open_progress(),
+            format_=format_,
+            output=output,
+            version=version,
+            force=force,
+        )
+    if as_json:
+        print_json(exported.to_dict())
+    else:
+        typer.echo(exported.in_words, err=True)

@@ -1,0 +1,99 @@
+"""A video with boxes drawn on it, complete or not there."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models.boxes import Detections
+from models.checkpoint import aside
+from models.detector import resize
+
+MILLISECOND = Fraction(1, 1000)
+COLOURS = ((230, 60, 50), (40, 130, 230), (40, 170, 70), (240, 160, 20), (150, 70, 200))
+"""RGB, one a class, over again after the last."""
+
+
+def draw(
+    image: NDArray[np.uint8], found: Detections, class_names: tuple[str, ...]
+) -> NDArray[np.uint8]:
+    """A copy of the H×W×3 uint8 RGB image with each box, its class and its score."""
+    canvas = image.copy()
+    thick = max(1, round(image.shape[1] / 640))
+    scale = max(0.35, image.shape[1] / 1600)
+    for box, score, label in zip(found.boxes_xyxy, found.scores, found.labels, strict=True):
+        colour = COLOURS[int(label) % len(COLOURS)]
+        x1, y1, x2, y2 = (round(float(edge)) for edge in box)
+        cv2.rectangle(canvas, (x1, y1), (x2, y2), colour, thick)
+        text = f"{class_names[label]} {score:.2f}"
+        (wide, high), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thick)
+        top = y1 - high - below if y1 > high + below else y1
+        bottom = top + high + below
+        cv2.rectangle(canvas, (x1, top), (x1 + wide, bottom), colour, cv2.FILLED)
+        white = (255, 255, 255)
+        place = (x1, bottom - below // 2)
+        cv2.putText(canvas, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, white, thick)
+    return canvas
+
+
+class VideoWriter:
+    """Writes frames at their own times as H.264. Leaving its block puts the file in its place;
+    leaving it by an error, but for Ctrl-C, leaves nothing."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._aside = aside(path)
+        self._container: Any = None
+        self._stream: Any = None
+        self._size = (0, 0)
+        self._began_s = 0.0
+        self._last = -1
+
+    def add(self, image: NDArray[np.uint8], time_s: float) -> None:
+        """The next frame, H×W×3 uint8 RGB; one of another size is brought to the first one's."""
+        if self._container is None:
+            self._open(image, time_s)
+        image = resize(image, *self._size)
+        even = np.pad(image, ((0, image.shape[0] % 2), (0, image.shape[1] % 2), (0, 0)), "edge")
+        frame = av.VideoFrame.from_ndarray(even, format="rgb24")
+        self._last = max(self._last + 1, round((time_s - self._began_s) * 1000))
+        frame.pts, frame.time_base = self._last, MILLISECOND
+        self._container.mux(self._stream.encode(frame))
+
+    def _open(self, image: NDArray[np.uint8], time_s: float) -> None:
+        height, width = self._size = image.shape[:2]
+        self._began_s = time_s
+        self._container = av.open(str(self._aside.absolute()), "w", format="mp4")
+        self._stream = self._container.add_stream("libx264", rate=25)
+        self._stream.width, self._stream.height = width + width % 2, height + height % 2
+        self._stream.pix_fmt = "yuv420p"
+        self._stream.options = {"preset": "veryfast", "crf": "20"}
+        self._stream.codec_context.time_base = MILLISECOND
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._container is None:
+            return
+        try:
+            keep = kind is None or issubclass(kind, KeyboardInterrupt)
+            if keep:
+                self._container.mux(self._stream.encode(None))
+            self._container.close()
+            if keep:
+                self._aside.replace(self._path)
+        finally:
+            self._aside.unlink(missing_ok=True)

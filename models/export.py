@@ -1,0 +1,213 @@
+"""A student as a file that runs elsewhere: ONNX, OpenVINO IR or TorchScript, with its own words.
+
+Whatever the format, one image goes in, 3×height×width float32 RGB of 0…255 at the student's size,
+and `ROWS` rows come out, best first: boxes N×4 float32 (x1 y1 x2 y2 in input pixels), scores N
+float32, labels N int64, an index into `class_names`. Rows without an object have score 0 and label
+−1: their number is fixed because OpenVINO makes one row of leftovers out of none.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from models.boxes import ModelError
+from models.detector import TorchDetector, set_image_size
+
+Format = Literal["onnx", "torchscript", "openvino"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+SUFFIXES: dict[str, str] = {"onnx": ".onnx", "torchscript": ".pt", "openvino": ".xml"}
+ROWS = 100
+"""torchvision's detectors say no more of an image."""
+
+INPUT = "image"
+OUTPUTS = ("boxes", "scores", "labels")
+SECTION = "culling"
+"""Under this word OpenVINO's rt_info and TorchScript's extra files hold the description."""
+
+SCRIPT_ABOUT = f"{SECTION}.json"
+OPSET = 17
+_NEEDS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "onnx": (("onnx",), ("onnxruntime", "openvino")),
+    "torchscript": (),
+    "openvino": (("onnx",), ("openvino",)),
+}
+"""Packages of which one each is needed, to write the file and to try it."""
+
+
+class ExportError(ModelError):
+    """A model could not be exported, or the file does not say what the model says."""
+
+
+def require_packages(format_: str) -> None:
+    """Raise `ExportError` if what a format needs is not installed."""
+    for choices in _NEEDS[format_]:
+        if not any(find_spec(name) for name in choices):
+            message = (
+                f"export as {format_} needs {' or '.join(choices)}, which is not installed: "
+                f"pip install 'culling-pipeline[{format_}]'"
+            )
+            raise ExportError(message)
+
+
+def export_files(path: Path, format_: str) -> tuple[Path, ...]:
+    """What an export to `path` consists of; an OpenVINO IR has its weights beside it."""
+    return (path, path.with_suffix(".bin")) if format_ == "openvino" else (path,)
+
+
+def export_detector(
+    detector: TorchDetector, path: Path, format_: str, about: Mapping[str, Any]
+) -> None:
+    """Write the detector at its size to `path`; `about` goes inside, each value as JSON.
+
+    A net that cannot be traced raises `ExportError`, and so does a missing package.
+    """
+    require_packages(format_)
+    net = _Exportable(detector.model.cpu().eval())
+    spec = detector.spec
+    set_image_size(net.model, spec.height_px, spec.width_px)
+    image = torch.rand(3, spec.height_px, spec.width_px) * 255
+    words = {name: json.dumps(value, ensure_ascii=False) for name, value in about.items()}
+    try:
+        with quietly(), torch.no_grad():
+            if format_ == "torchscript":
+                _write_script(net, image, path, words)
+            elif format_ == "onnx":
+                _write_onnx(net, image, path, words)
+            else:
+                _write_openvino(net, image, path, words)
+    except (RuntimeError, TypeError, ValueError) as exc:
+        line = next((line for line in str(exc).splitlines() if line.strip()), type(exc).__name__)
+        message = f"{spec.architecture} could not be exported as {format_}: {line}"
+        raise ExportError(message) from exc
+
+
+def read_about(path: Path) -> dict[str, Any]:
+    """What `export_detector` wrote into a file; `ExportError` for a file that is none of ours."""
+    format_ = next((name for name, suffix in SUFFIXES.items() if suffix == path.suffix), "")
+    try:
+        words = {"onnx": _onnx_words, "openvino": _openvino_words, "torchscript": _script_words}[
+            format_
+        ](path)
+        about = {name: json.loads(word) for name, word in words.items()}
+    except (KeyError, RuntimeError, ValueError, OSError, _decode_error()) as exc:
+        message = f"{path}: not a model that `culling export` has written"
+        raise ExportError(message) from exc
+    if "class_names" not in about:
+        message = f"{path}: it says nothing of its classes: `culling export` has not written it"
+        raise ExportError(message)
+    return about
+
+
+class _Exportable(nn.Module):
+    """A torchvision detector with one image in and three arrays of `ROWS` rows out."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """`image` is 3×H×W float32 in 0…255; gives boxes, scores and labels from 0."""
+        found = self.model([image / 255.0])
+        found = found[1][0] if isinstance(found, tuple) else found[0]  # a scripted one gives both
+        boxes, scores, labels = found["boxes"], found["scores"], found["labels"] - 1
+        here = torch.arange(ROWS, device=image.device) < torch.zeros_like(scores).add(1).sum()
+        boxes = torch.cat([boxes, boxes.new_zeros(ROWS, 4)])[:ROWS]
+        scores = torch.cat([scores, scores.new_zeros(ROWS)])[:ROWS]
+        labels = torch.cat([labels, labels.new_full((ROWS,), -1)])[:ROWS]
+        return (
+            torch.where(here[:, None], boxes, torch.zeros_like(boxes)),
+            torch.where(here, scores, torch.zeros_like(scores)),
+            torch.where(here, labels, torch.full_like(labels, -1)),
+        )
+
+
+# --- the three formats ---------------------------------------------------------------------------
+
+
+def _write_script(net: nn.Module, image: Tensor, path: Path, words: dict[str, str]) -> None:
+    traced = torch.jit.trace(net, (image,), check_trace=False)  # type: ignore[no-untyped-call]
+    extra = {SCRIPT_ABOUT: json.dumps(words, ensure_ascii=False)}
+    torch.jit.save(traced, path, _extra_files=extra)
+
+
+def _script_words(path: Path) -> dict[str, str]:
+    extra = {SCRIPT_ABOUT: ""}
+    with quietly():
+        torch.jit.load(path, _extra_files=extra)  # type: ignore[no-untyped-call]
+    words: dict[str, str] = json.loads(extra[SCRIPT_ABOUT])
+    return words
+
+
+def _write_onnx(net: nn.Module, image: Tensor, path: Path, words: dict[str, str]) -> None:
+    onnx = import_module("onnx")
+    torch.onnx.export(
+        net,
+        (image,),
+        str(path),
+        dynamo=False,
+        opset_version=OPSET,
+        input_names=[INPUT],
+        output_names=list(OUTPUTS),
+    )
+    model = onnx.load(path)
+    onnx.helper.set_model_props(model, words)
+    onnx.save(model, path)
+
+
+def _onnx_words(path: Path) -> dict[str, str]:
+    onnx = import_module("onnx")
+    return {prop.key: prop.value for prop in onnx.load(path).metadata_props}
+
+
+def _write_openvino(net: nn.Module, image: Tensor, path: Path, words: dict[str, str]) -> None:
+    openvino = import_module("openvino")
+    with TemporaryDirectory() as folder:
+        between = Path(folder) / "between.onnx"
+        _write_onnx(net, image, between, {})
+        model = openvino.Core().read_model(between)  # convert_model takes ten times as long
+    for name, word in words.items():
+        model.set_rt_info(word, [SECTION, name])
+    openvino.save_model(model, path, compress_to_fp16=False)
+
+
+def _openvino_words(path: Path) -> dict[str, str]:
+    openvino = import_module("openvino")
+    info = openvino.Core().read_model(path).get_rt_info([SECTION])
+    return {name: str(word) for name, word in info.value.items()}
+
+
+def _decode_error() -> type[Exception]:
+    """What protobuf raises for a file that is no ONNX; nothing where there is no protobuf."""
+    try:
+        error: type[Exception] = import_module("google.protobuf.message").DecodeError
+    except ImportError:
+        return ModelError
+    return error
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Tracing warns of torch's and torchvision's own lines, which nobody here can change."""
+    loud = [logging.getLogger(name) for name in ("torch.onnx", "openvino")]
+    levels = [logger.level for logger in loud]
+    for logger in loud:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loud, levels, strict=True):
+            logger.setLevel(level)
