@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from culling_pipeline.corrections import CorrectedFrame, samples_of
 from culling_pipeline.frames import load_image
 from culling_pipeline.labels import load_detections
 from culling_pipeline.records import Cost, EpochPoint, StoredFrame, TrainRecord
@@ -36,16 +37,22 @@ class TrainJob:
     plan: TrainPlan
     device: str
     zones: Zones = NO_ZONES
+    corrected: tuple[CorrectedFrame, ...] = ()
+    corrections: Path = Path()
 
 
 def run_training(
     job: TrainJob, on_epoch: Callable[[EpochPoint], None] | None = None
 ) -> TrainRecord:
-    """Train a copy of the incumbent on the job's frames and write it to `job.out`."""
+    """Train a copy of the incumbent on the job's frames, those corrected by hand among them, and
+    write it to `job.out`."""
     labels = load_detections(job.labels)
     ignored = job.zones.map() if job.zones else None
     samples = [Sample(load_image(job.folder, f), labels[f.id], ignored) for f in job.frames]
     detector = load_detector(job.start, device=job.device).at_size(*job.size)
+    samples += samples_of(
+        job.corrections, job.corrected, detector.class_names, zones=job.zones, ignored=ignored
+    )
     course = fine_tune(detector, samples, job.plan, on_epoch=on_epoch)
     save_candidate(job.out, detector)
     stage = "training" if job.arm == "culled" else "training: random frames"
@@ -54,6 +61,7 @@ def run_training(
         arm=job.arm,
         schedule=job.plan.schedule,
         images=len(samples),
+        corrected=len(job.corrected),
         epochs=course.epochs,
         computation=course.computation,
         seed=job.plan.seed,

@@ -42,6 +42,7 @@ def lineage(
             "count": len(cull.kept),
             "ids": list(cull.kept),
             "sha256": _fingerprint(day, cull),
+            "corrected": arms.culled.corrected,
         },
         "settings": plan.settings,
         "student": plan.student_name,

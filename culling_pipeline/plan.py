@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any, Protocol
 
+from culling_pipeline.corrections import Corrections
 from culling_pipeline.day import IngestPlan
 from culling_pipeline.judge import JudgePlan
 from culling_pipeline.parallel import BuildDetector
@@ -57,6 +58,8 @@ class NightPlan:
     training: TrainPlan
     judging: JudgePlan
     full_size: tuple[int, int]
+    corrected_frames: int = 64
+    """So many frames with corrected labels are trained on beside the kept set, at most."""
     zones: Zones = NO_ZONES
     workers: int = 1
     device: str = "cpu"
@@ -84,3 +87,4 @@ class NightParts:
     journal: Journal
     progress: Progress
     stored_day: DayOnDisk | None = None
+    corrections: Corrections = field(default_factory=Corrections)

@@ -150,10 +150,12 @@ class Disagreement(Record):
 
 
 class LabelRecord(Record):
-    """The teacher's work. The boxes themselves lie in the night's folder as `labels.npz`."""
+    """The teacher's work. The boxes themselves lie in the night's folder as `teacher.npz`.
+    `corrected` counts the frames whose labels people had corrected before, which stand."""
 
     labelled: int
     objects: int
+    corrected: int = 0
     costs: tuple[Cost, ...]
 
 
@@ -198,11 +200,13 @@ class EpochPoint(Record):
 
 
 class TrainRecord(Record):
-    """One training run. `computation` is images trained on, as a share of standard training's."""
+    """One training run. `computation` is images trained on, as a share of standard training's; of
+    the `images`, `corrected` are earlier frames whose labels people have corrected."""
 
     arm: Literal["culled", "random"]
     schedule: str
     images: int
+    corrected: int = 0
     epochs: tuple[EpochPoint, ...]
     computation: float
     seed: int

@@ -159,9 +159,17 @@ class Stages:
                 )
                 images, seconds = pool.images - before[0], pool.seconds - before[1]
                 costs.append(self._cost(stage, images, seconds))
+        corrected = self.parts.corrections.labels_of(
+            frames_of(day, list(labels)), self.plan.classes.names, self.plan.zones
+        )
+        labels |= corrected
         save_detections(self.parts.work / TEACHER_FILE, labels)
-        objects = sum(len(d) for d in labels.values())
-        return LabelRecord(labelled=len(labels), objects=objects, costs=tuple(costs))
+        return LabelRecord(
+            labelled=len(labels),
+            objects=sum(len(d) for d in labels.values()),
+            corrected=len(corrected),
+            costs=tuple(costs),
+        )
 
     # -- what to keep, at which size -----------------------------------------------------------
 
@@ -240,12 +248,10 @@ class Stages:
         plan = self.plan
         random: Future[TrainRecord] | None = None
         if self._compares(day):
-            job = self._job("random", frames_of(day, self._random_frames(day)), size)
+            job = self._job("random", day, self._random_frames(day), size)
             random = self.workers.beside(run_training, job)
         with self.parts.progress.stage("retraining the student", plan.training.epochs) as advance:
-            culled = run_training(
-                self._job("culled", frames_of(day, cull.kept), size), lambda _: advance(1)
-            )
+            culled = run_training(self._job("culled", day, cull.kept, size), lambda _: advance(1))
         if random is None:
             return ArmsRecord(culled=culled, random=None)
         with self.parts.progress.stage("the same on random frames", None):
@@ -254,9 +260,18 @@ class Stages:
     def _job(
         self,
         arm: Literal["culled", "random"],
-        frames: Sequence[StoredFrame],
+        day: IngestRecord,
+        ids: Sequence[int],
         size: ResolutionRecord,
     ) -> TrainJob:
+        plan, corrections, frames = self.plan, self.parts.corrections, frames_of(day, ids)
+        corrected = corrections.to_train_on(
+            plan.classes.names,
+            beside=frames,
+            control=frames_of(day, day.control),
+            gap_s=plan.ingest.control.block_s,
+            most=plan.corrected_frames,
+        )
         return TrainJob(
             arm=arm,
             start=self.parts.incumbent,
@@ -268,6 +283,8 @@ class Stages:
             plan=self.plan.training,
             device=self.plan.device,
             zones=self.plan.zones,
+            corrected=corrected,
+            corrections=corrections.folder,
         )
 
     def _candidate(self, arm: str) -> Path:

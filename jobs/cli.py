@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from jobs.commands import detect, export, models, nights, schedule, service, setup, watch
+from jobs.commands import dataset, detect, export, models, nights, schedule, service, setup, watch
 from jobs.commands.common import print_json
 from jobs.commands.logs import log_to_stderr
 from jobs.commands.signals import on_sigterm, terminate
@@ -36,6 +36,7 @@ app = typer.Typer(
 for group in GROUPS:
     app.add_typer(group.app)
 app.add_typer(schedule.app, name="schedule")
+app.add_typer(dataset.app, name="dataset")
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ import re
 import shutil
 from pathlib import Path
 
+from culling_pipeline.coco import DatasetError
 from models.boxes import ModelError
 from streams.base import StreamError
 from streams.secret_words import mask
@@ -40,6 +41,7 @@ class NightError(Exception):
 EXIT_CODES: dict[type[BaseException], int] = {
     ConfigError: EXIT_USAGE,
     UsageError: EXIT_USAGE,
+    DatasetError: EXIT_USAGE,
     StreamError: EXIT_STREAM,
     ModelError: EXIT_MODEL,
     NightError: EXIT_NIGHT,

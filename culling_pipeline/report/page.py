@@ -89,6 +89,7 @@ def render_report(night: NightRecord, exhibits: Sequence[Exhibit]) -> str:
         cost_words=_cost_words(night),
         gate_words=gate_words(night.ingest.gate),
         feed_words=feed_words(night.ingest.feed),
+        corrected_words=corrected_words(night),
         key_figures=_key_figures(night),
     )
 
@@ -257,6 +258,23 @@ def feed_words(feed: FeedRecord | None) -> str:
         if frames
     ]
     return f"Missing of this day: {', '.join(said)}." if said else "The whole day was watched."
+
+
+def corrected_words(night: NightRecord) -> str:
+    """What labels corrected by hand did in this night, in one line; empty where there were none."""
+    said = []
+    if night.train.corrected:
+        said.append(
+            f"{words.count(night.train.corrected, 'image')} of these come from earlier nights, "
+            "with labels corrected by hand"
+        )
+    if night.label.corrected:
+        said.append(
+            f"of this night's own frames {words.count(night.label.corrected)} had been corrected "
+            "before, which outranks the teacher"
+        )
+    text = "; ".join(said)
+    return f"{text[0].upper()}{text[1:]}." if text else ""
 
 
 def gate_words(gate: GateRecord | None) -> str:

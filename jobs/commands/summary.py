@@ -105,12 +105,14 @@ def findings_table(findings: Sequence[Finding]) -> Table:
 def _figures(record: NightRecord) -> dict[str, str]:
     judge, random = record.judge, record.judge.random
     gate, feed = gate_words(record.ingest.gate), feed_words(record.ingest.feed)
+    corrected = record.train.corrected + record.label.corrected
     cells = {
         "frames seen": f"{record.ingest.frames_seen:,}",
         **({"change gate": gate} if gate else {}),
         **({"watched": feed} if feed else {}),
         "survivors": f"{len(record.ingest.survivors):,}",
         "kept": f"{len(record.cull.kept):,}",
+        **({"corrected by hand": f"{corrected:,}"} if corrected else {}),
         "scale": f"{record.resolution.scale:.2f}",
         "computation": f"{record.train.computation:.0%} of standard training",
         "AP50 before → after": f"{judge.before.map50:.3f} → {judge.after.map50:.3f}",

@@ -87,6 +87,7 @@ class TrainingSettings(Section):
 
     schedule: Literal["standard", "curriculum", "clip", "dap", "clip-dap"] = "clip-dap"
     epochs: Count = 12
+    corrected_frames: Annotated[Whole, Field(ge=0)] = 64
     batch_size: Count = 8
     learning_rate: Positive = 0.0005
     learning_rate_steps: tuple[Count, ...] | None = None

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from culling_pipeline.corrections import load_corrections
 from culling_pipeline.day import EmptyDayError
 from culling_pipeline.labels import load_detections, save_detections
 from culling_pipeline.night import exhibits, run_night
@@ -108,6 +109,7 @@ def _run(
     parts = NightParts(
         open_source=lambda: open_camera(camera),
         stored_day=day,
+        corrections=load_corrections(config.corrections_dir(camera.name)),
         incumbent=_incumbent_of_night(journal, registry, camera, size, device, progress),
         build_teacher=build_teacher,
         registry=registry,

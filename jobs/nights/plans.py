@@ -70,6 +70,7 @@ def night_plan(
             seed=training.seed,
         ),
         full_size=size,
+        corrected_frames=training.corrected_frames,
         zones=Zones(camera.ignore_zones),
         workers=1 if pick_device(config.device) == "cuda" else config.workers,
         device=pick_device(config.device),

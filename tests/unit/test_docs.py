@@ -13,7 +13,7 @@ import yaml
 
 from jobs import errors
 from jobs.cli import GROUPS
-from jobs.commands import schedule
+from jobs.commands import dataset, schedule
 from jobs.config.load import load_config
 from jobs.config.settings import CameraConfig
 from models.classes import COCO_80, ClassMap
@@ -164,7 +164,7 @@ def test_settings_named_in_the_design_exist() -> None:
 
 
 def test_commands_named_exist_and_all_are_named() -> None:
-    groups = {"schedule": schedule.app}
+    groups = {"schedule": schedule.app, "dataset": dataset.app}
     commands = {
         (c.name or c.callback.__name__)
         for group in GROUPS
@@ -175,7 +175,7 @@ def test_commands_named_exist_and_all_are_named() -> None:
         f"{group} {c.name}" for group, typer in groups.items() for c in typer.registered_commands
     }
     before, _ = text_of("README.md").split(NOT_YET)
-    found = re.findall(r"(?:^|`|/)culling ((?:schedule )?[a-z]+)", before, re.M)
+    found = re.findall(r"(?:^|`|/)culling ((?:schedule |dataset )?[a-z]+)", before, re.M)
     assert set(found) | {"demo"} == commands  # the demo goes by `make demo`
 
 

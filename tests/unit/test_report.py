@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 from datetime import timedelta
@@ -14,7 +15,7 @@ import pytest
 
 from culling_pipeline.records import FeedRecord, GateRecord, NightRecord
 from culling_pipeline.report import Exhibit, charts, pictures, render_report, svg, words
-from culling_pipeline.report.page import cautions, feed_words, gate_words, headline
+from culling_pipeline.report.page import cautions, corrected_words, feed_words, gate_words, headline
 from models.boxes import Detections
 from tests.unit.example_night import (
     CLASSES,
@@ -283,6 +284,23 @@ def test_a_live_days_gaps_are_told_and_a_recordings_are_none(page: str) -> None:
     assert feed_words(whole) == "The whole day was watched."
     assert feed_words(None) == ""
     assert "Missing of this day" not in page
+
+
+def test_labels_corrected_by_hand_have_their_line(page: str) -> None:
+    night = example_night()
+    assert corrected_words(night) == ""
+    assert "by hand" not in page
+    train = night.train.model_copy(update={"corrected": 12})
+    label = night.label.model_copy(update={"corrected": 3})
+    both = example_night(train=train, label=label)
+    line = (
+        "12 images of these come from earlier nights, with labels corrected by hand; of this "
+        "night's own frames 3 had been corrected before, which outranks the teacher."
+    )
+    assert corrected_words(both) == line
+    assert html.unescape(render_report(both, [])).count(line) == 1
+    alone = corrected_words(example_night(label=label))
+    assert alone.startswith("Of this night's own frames 3 had")
 
 
 def test_the_key_figures_are_json_without_the_long_lists(page: str) -> None:
