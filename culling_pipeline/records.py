@@ -200,7 +200,7 @@ class EpochPoint(Record):
 class TrainRecord(Record):
     """One training run. `computation` is images trained on, as a share of standard training's."""
 
-    arm: Literal["culled", "random"]
+    arm: Literal["culled", "random", "first"]
     schedule: str
     images: int
     epochs: tuple[EpochPoint, ...]

@@ -49,7 +49,7 @@ def night_plan(
     """The camera's settings as the science takes them. L_conf of a student that is `untrained`
     (why, in words) means nothing: then frames are taken evenly in time, at full size."""
     strategy_name, strategy = _strategy(camera, untrained)
-    culling, training, judging = camera.culling, camera.training, camera.judging
+    culling, training = camera.culling, camera.training
     return NightPlan(
         camera=camera.name,
         source=source,
@@ -67,11 +67,7 @@ def night_plan(
         resolution_threshold=camera.resolution.threshold,
         min_scale=camera.resolution.min_scale,
         training=training.to_plan(),
-        judging=JudgePlan(
-            compare_random=judging.compare_random and culling.strategy != "random",
-            min_gain=judging.min_gain,
-            seed=training.seed,
-        ),
+        judging=night_judging(camera),
         full_size=size,
         zones=Zones(camera.ignore_zones),
         workers=1 if pick_device(config.device) == "cuda" else config.workers,
@@ -91,6 +87,16 @@ def _strategy(camera: CameraConfig, untrained: str | None) -> tuple[str, Strateg
     if untrained is None:
         return culling.strategy, STRATEGIES[culling.strategy]
     return "uniform", Uniform(at_most=culling.keep)
+
+
+def night_judging(camera: CameraConfig) -> JudgePlan:
+    """When a new student takes over."""
+    judging, strategy = camera.judging, camera.culling.strategy
+    return JudgePlan(
+        compare_random=judging.compare_random and strategy != "random",
+        min_gain=judging.min_gain,
+        seed=camera.training.seed,
+    )
 
 
 def fallback_in_words(untrained: str) -> str:
