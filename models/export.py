@@ -1,9 +1,9 @@
 """A student as a file that runs elsewhere: ONNX, OpenVINO IR or TorchScript, with its own words.
 
 Whatever the format, one image goes in, 3×height×width float32 RGB of 0…255 at the student's size,
-and `ROWS` rows come out, best first: boxes N×4 float32 (x1 y1 x2 y2 in input pixels), scores N
-float32, labels N int64, an index into `class_names`. Rows without an object have score 0 and label
-−1: their number is fixed because OpenVINO makes one row of leftovers out of none.
+and N rows come out, best first: boxes N×4 float32 (x1 y1 x2 y2 in input pixels), scores N float32,
+labels N int64, an index into `class_names`. Rows without an object have score 0 and label −1: N is
+fixed (100, for SSD 300) because OpenVINO makes one row of leftovers out of none.
 """
 
 from __future__ import annotations
@@ -28,9 +28,6 @@ from models.detector import TorchDetector, set_image_size
 Format = Literal["onnx", "torchscript", "openvino"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 SUFFIXES: dict[str, str] = {"onnx": ".onnx", "torchscript": ".pt", "openvino": ".xml"}
-ROWS = 100
-"""torchvision's detectors say no more of an image."""
-
 INPUT = "image"
 OUTPUTS = ("boxes", "scores", "labels")
 SECTION = "culling"
@@ -111,21 +108,25 @@ def read_about(path: Path) -> dict[str, Any]:
 
 
 class _Exportable(nn.Module):
-    """A torchvision detector with one image in and three arrays of `ROWS` rows out."""
+    """A torchvision detector with one image in and three arrays of as many rows out as it ever
+    finds boxes."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
+        limited: Any = getattr(model, "roi_heads", model)
+        self.rows = int(limited.detections_per_img)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """`image` is 3×H×W float32 in 0…255; gives boxes, scores and labels from 0."""
         found = self.model([image / 255.0])
         found = found[1][0] if isinstance(found, tuple) else found[0]  # a scripted one gives both
         boxes, scores, labels = found["boxes"], found["scores"], found["labels"] - 1
-        here = torch.arange(ROWS, device=image.device) < torch.zeros_like(scores).add(1).sum()
-        boxes = torch.cat([boxes, boxes.new_zeros(ROWS, 4)])[:ROWS]
-        scores = torch.cat([scores, scores.new_zeros(ROWS)])[:ROWS]
-        labels = torch.cat([labels, labels.new_full((ROWS,), -1)])[:ROWS]
+        rows = self.rows
+        here = torch.arange(rows, device=image.device) < torch.ones_like(scores).sum()
+        boxes = torch.cat([boxes, boxes.new_zeros(rows, 4)])[:rows]
+        scores = torch.cat([scores, scores.new_zeros(rows)])[:rows]
+        labels = torch.cat([labels, labels.new_full((rows,), -1)])[:rows]
         return (
             torch.where(here[:, None], boxes, torch.zeros_like(boxes)),
             torch.where(here, scores, torch.zeros_like(scores)),

@@ -73,8 +73,13 @@ class _Script:
         self.class_names = class_names
 
     def predict(self, images: Sequence[NDArray[np.uint8]]) -> list[Detections]:
-        with torch.inference_mode():
-            raw = [self._net(torch.from_numpy(i).permute(2, 0, 1).float()) for i in images]
+        try:
+            with torch.inference_mode():
+                raw = [self._net(torch.from_numpy(i).permute(2, 0, 1).float()) for i in images]
+        except RuntimeError as exc:
+            last = str(exc).strip().splitlines()[-1]
+            message = f"the TorchScript file does not run: {last}"
+            raise ExportError(message) from exc
         return [_rows(*(part.numpy() for part in parts)) for parts in raw]
 
 

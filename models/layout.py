@@ -112,7 +112,8 @@ class AlignedPooling(nn.Module):
         corners = torch.cat(boxes)
         regions = torch.cat([torch.cat(index), corners], dim=1)
         level_of = self._level_of(corners)
-        shape = (len(corners), levels[0].shape[1], POOLED_SIDE, POOLED_SIDE)
+        # `shape` and not `len`: an exported net must not remember how many regions it was shown
+        shape = (corners.shape[0], levels[0].shape[1], POOLED_SIDE, POOLED_SIDE)
         pooled = torch.zeros(shape, dtype=levels[0].dtype, device=corners.device)
         for k, level in enumerate(levels):
             at = torch.where(level_of == k)[0]

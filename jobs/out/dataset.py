@@ -113,14 +113,15 @@ def import_dataset(config: Config, name: str, file: Path, *, store: Store) -> di
         message = f"{file}: no image in it: nothing was imported"
         raise DatasetError(message)
     known: dict[str, NightRecord] = {}
-    now, frames = datetime.now(UTC), {}
+    named = {camera.class_names[label] for image in images for label in image.labels.labels}
+    frames = {}
     for image in images:
         run_id, frame_id = _which(camera, image, file)
         if run_id not in known:
             known[run_id] = _record_of(camera, run_id, image, file, store)
         frame = _frame_of(known[run_id], frame_id, image, file)
         path = _image_file(config, name, run_id, frame, file)
-        corrected = _corrected(camera, image, run_id, frame, known[run_id], now, file)
+        corrected = _corrected(camera, image, known[run_id], frame, named=named, file=file)
         frames[corrected] = path.read_bytes()
     before = load_corrections(config.corrections_dir(name))
     after = add_corrections(config.corrections_dir(name), frames)
@@ -198,12 +199,14 @@ def _image_file(config: Config, name: str, run_id: str, frame: StoredFrame, file
 def _corrected(
     camera: CameraConfig,
     image: LabelledImage,
-    run_id: str,
-    frame: StoredFrame,
     record: NightRecord,
-    now: datetime,
+    frame: StoredFrame,
+    *,
+    named: set[str],
     file: Path,
 ) -> CorrectedFrame:
+    """`named` are the classes that the file has boxes of: they were looked for, as were those of
+    the night that the frame is from."""
     day = record.ingest
     if (image.width_px, image.height_px) != (day.width_px, day.height_px):
         message = (
@@ -212,14 +215,14 @@ def _corrected(
         )
         raise DatasetError(message)
     return CorrectedFrame(
-        run_id=run_id,
+        run_id=record.run_id,
         frame_id=frame.id,
         wall_time=frame.wall_time,
-        image=image_name(camera.name, run_id, frame.id),
+        image=image_name(camera.name, record.run_id, frame.id),
         height_px=image.height_px,
         width_px=image.width_px,
-        class_names=camera.class_names,
+        class_names=tuple(sorted({*record.classes, *named})),
         boxes_xyxy=tuple(tuple(box) for box in image.labels.boxes_xyxy.tolist()),
         classes=tuple(camera.class_names[label] for label in image.labels.labels),
-        corrected_at=now,
+        corrected_at=datetime.now(UTC),
     )

@@ -18,6 +18,7 @@ import numpy as np
 import psutil
 import pytest
 
+from culling_pipeline.stages import TEACHER_FILE
 from jobs.config.load import load_config
 from jobs.store.store import Store
 from models.registry import ModelRegistry
@@ -91,7 +92,7 @@ def test_the_killed_night_ends_as_an_undisturbed_one(
     assert record.cull == undisturbed.record.cull
     assert record.judge.after == undisturbed.record.judge.after
     frames = {p.name for p in config.frames_dir(CAMERA, night.run_id).iterdir()}
-    assert frames == {f.path for f in record.ingest.frames}
+    assert frames == {f.path for f in record.ingest.frames} | {TEACHER_FILE}
     assert (config.report_dir(CAMERA, night.run_id) / "index.html").is_file()
     assert debris(config.data_dir) == []
     _require_working_incumbent(tries[0], night.run_id)

@@ -125,6 +125,22 @@ def test_a_picture_that_is_gone_is_taken_from_beside_the_file(
     assert (folder / "yard_2026-11-21_000013.jpg").read_bytes() == gone.read_bytes()
 
 
+def test_classes_that_nobody_looked_for_are_not_taken_for_absent(night: AfterNight) -> None:
+    content = exported(night)
+    text = night.path.read_text()
+    Path("config.yaml").write_text(
+        text.replace("bicycle", "bicycle, bus, dog").replace("data_dir: data", "data_dir: there")
+    )
+    Path("there").symlink_to(night.config.data_dir)
+    content["categories"].append({"id": 9, "name": "bus"})
+    content["annotations"][0]["category_id"] = 9
+    Path("back.json").write_text(json.dumps(content))
+    assert cli.run(["dataset", "import", CAMERA, "back.json"]) == 0
+    frame = load_corrections(night.config.corrections_dir(CAMERA)).frames[0]
+    assert set(frame.class_names) == {*CLASSES, "bus"}
+    assert "bus" in frame.classes
+
+
 def renamed(name: str) -> Callable[[Content], None]:
     return lambda content: content["images"][0].update(file_name=name)
 

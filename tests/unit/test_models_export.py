@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +15,9 @@ from numpy.typing import NDArray
 
 import models
 from models.boxes import Detections
-from models.detector import TorchDetector
+from models.detector import DetectorSpec, TorchDetector, build_model
 from models.export import (
     FORMATS,
-    ROWS,
     SUFFIXES,
     ExportError,
     Format,
@@ -71,12 +71,20 @@ def exported(
     return give
 
 
+class Narrow(torch.nn.Module):
+    """A net that knows one size only."""
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return image + torch.zeros(3, 5, 5)
+
+
 class Stubborn(torch.nn.Module):
     """A net that does not want to be traced."""
 
     def __init__(self, transform: Any) -> None:
         super().__init__()
         self.transform = transform
+        self.detections_per_img = 100
 
     def forward(self, images: Any) -> Any:
         message = "no\nthanks"
@@ -147,6 +155,42 @@ def test_an_exported_student_can_be_a_teacher(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("layout", ["mmdetection", "detectron2"])
+def test_nets_laid_out_as_others_do_not_remember_what_they_were_shown(
+    frames: list[NDArray[np.uint8]], layout: str, tmp_path: Path
+) -> None:
+    spec = DetectorSpec(
+        architecture="resnet18",
+        class_names=("a", "b"),
+        height_px=HEIGHT,
+        width_px=WIDTH,
+        width=0.125,
+        layout=layout,
+    )
+    net = TorchDetector(build_model(spec), spec)
+    torch.nn.init.normal_(net.model.roi_heads.box_predictor.cls_score.weight, std=0.5)
+    export_detector(net, tmp_path / "a.pt", "torchscript", about(net))
+    agreed = agreement(
+        net.predict(frames[:2]),
+        ExportedDetector(tmp_path / "a.pt").predict(frames[:2]),
+        min_score=0,
+    )
+    assert agreed.boxes > 20
+    assert agreed.unmatched == 0
+    assert agreed.max_box_px < 0.01
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning")
+def test_a_file_that_does_not_run_is_named(frames: list[NDArray[np.uint8]], tmp_path: Path) -> None:
+    net = torch.jit.trace(Narrow(), torch.zeros(3, 5, 5))
+    words = {"class_names": '["a"]', "height_px": str(HEIGHT), "width_px": str(WIDTH)}
+    extra = {"culling.json": json.dumps(words)}
+    torch.jit.save(net, tmp_path / "a.pt", _extra_files=extra)
+    with pytest.raises(ExportError, match="the TorchScript file does not run: "):
+        ExportedDetector(tmp_path / "a.pt").predict(frames[:1])
+
+
+@pytest.mark.slow
 def test_the_rows_are_fixed_and_the_rest_is_empty(
     frames: list[NDArray[np.uint8]], exported: Callable[[Format], Path]
 ) -> None:
@@ -154,7 +198,7 @@ def test_the_rows_are_fixed_and_the_rest_is_empty(
     session = runtime.InferenceSession(exported("onnx"), providers=["CPUExecutionProvider"])
     image = np.full((3, HEIGHT, WIDTH), 50, np.float32)
     boxes, scores, labels = session.run(["boxes", "scores", "labels"], {"image": image})
-    assert boxes.shape == (ROWS, 4)
+    assert boxes.shape == (100, 4)
     assert not boxes.any()
     assert not scores.any()
     assert (labels == -1).all()
