@@ -8,20 +8,25 @@ from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from culling_pipeline.day import DAY_S
 from culling_pipeline.drawn import control_count, first_of_day
 from culling_pipeline.first_student import canvas_of, on_canvas
 from culling_pipeline.report import words
+from culling_pipeline.strategies import STRATEGIES
 from culling_pipeline.train import Sample, TrainPlan, fine_tune
-from jobs.config.settings import CameraConfig
+from jobs.config.settings import CameraConfig, Config
 from jobs.ingest.sources import open_camera
 from jobs.nights.bootstrap import Bootstrap
-from jobs.nights.detectors import full_size
-from jobs.nights.plans import ingest_plan
+from jobs.nights.detectors import configured_detector, full_size
+from jobs.nights.plans import ingest_plan, night_judging, pick_device
 from models.base import Detector
 from models.boxes import Detections
+from models.classes import ClassMap
 from models.detector import TorchDetector
+from models.student import fit_to_camera
 from streams.sampler import Sampler
 
 LOOKED_AT = 3
@@ -94,6 +99,7 @@ class BootstrapCost:
 def bootstrap_cost(job: Bootstrap) -> BootstrapCost:
     """Measured on a few frames of the first camera. Raises what opening its source and the
     detectors raises."""
+    torch.set_num_threads(1)  # as in `Bootstrap.run`
     camera = job.cameras[0]
     images = few_images(job, camera)
     shape = (images[0].shape[0], images[0].shape[1])
@@ -110,6 +116,95 @@ def bootstrap_cost(job: Bootstrap) -> BootstrapCost:
         training_s_per_image=training_seconds_per_image(job.start().at_size(*canvas), samples),
         device=job.device,
         processes=job.processes,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speed:
+    """Seconds a picture takes: the student's look, the teacher's, training once."""
+
+    student_s: float
+    teacher_s: float
+    training_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NightCost:
+    """What a camera's first night costs: pictures, and seconds measured on one. `arms` students
+    are trained, one beside the other where there are `processes` for it."""
+
+    seen: int
+    labelled: int
+    trained: int
+    arms: int
+    speed: Speed
+    device: str
+    processes: int
+
+    @property
+    def total_s(self) -> float:
+        """About how long it takes."""
+        looking_s = self.seen * self.speed.student_s + self.labelled * self.speed.teacher_s
+        one_after_the_other = -(-self.arms // self.processes)
+        training_s = self.trained * self.speed.training_s * one_after_the_other
+        return looking_s / self.processes + training_s
+
+    def in_words(self) -> str:
+        """For the operator."""
+        speed, twice = self.speed, " (and as many random ones beside it)" * (self.arms > 1)
+        return (
+            f"about {words.duration(self.total_s)} ({self.device}, "
+            f"{words.count(self.processes, 'process', 'processes')}): the student looks at "
+            f"{self.seen:,} frames at {words.short_seconds(speed.student_s)} each, the teacher at "
+            f"{self.labelled:,} at {words.short_seconds(speed.teacher_s)}, training goes through "
+            f"{self.trained:,} at {words.short_seconds(speed.training_s)}{twice}"
+        )
+
+
+def speed_of(camera: CameraConfig, shape: tuple[int, int], device: str) -> Speed:
+    """Measured on noise of this height and width. Raises what opening the detectors raises."""
+    torch.set_num_threads(1)  # as in a night
+    rng = np.random.default_rng(0)
+    images = [rng.integers(256, size=(*shape, 3), dtype=np.uint8) for _ in range(2)]
+    size = full_size(*shape, max_side_px=camera.student.max_side_px)
+    known = configured_detector(camera.student, device=device).torch_detector()
+    classes = ClassMap.from_config(camera.classes)
+    student = fit_to_camera(known, classes, height_px=size[0], width_px=size[1])
+    teacher_size = full_size(*shape, max_side_px=camera.teacher.max_side_px)
+    teacher = configured_detector(camera.teacher, device=device, size=teacher_size)()
+    samples = [Sample(image, Detections.empty()) for image in images]
+    return Speed(
+        student_s=seconds_per_image(student, images),
+        teacher_s=seconds_per_image(teacher, images),
+        training_s=training_seconds_per_image(student, samples),
+    )
+
+
+def night_cost(
+    config: Config,
+    camera: CameraConfig,
+    speed: Speed,
+    *,
+    duration_s: float | None,
+    untrained: bool,
+) -> NightCost:
+    """A first night on a recording of this length (None: a live camera, a whole day of it), at
+    most: dropping and picking make training cheaper."""
+    culling = camera.culling
+    seen = max(1, round((duration_s or DAY_S) / camera.sample_interval_s))
+    compares = night_judging(camera).compare_random
+    uses_teacher = STRATEGIES[culling.strategy].uses_teacher and not untrained
+    labelled = culling.survivors if uses_teacher else culling.keep
+    labelled += culling.control.frames + culling.keep * compares
+    device = pick_device(config.device)
+    return NightCost(
+        seen=-(-seen // culling.gate.every),
+        labelled=min(labelled, seen),
+        trained=min(culling.keep, seen) * camera.training.epochs,
+        arms=2 if compares else 1,
+        speed=speed,
+        device=device,
+        processes=1 if device == "cuda" else config.workers,
     )
 
 

@@ -104,6 +104,13 @@ def test_a_copy_of_an_untrained_version_says_so_as_well(tmp_path: Path) -> None:
     assert why_untrained(camera({"weights": str(tmp_path / "copy")}).student) is None
 
 
+def test_none_in_a_file_is_not_taken_for_a_path(tmp_path: Path) -> None:
+    text = "cameras: {yard: {source: a.mp4, classes: [person], student: {weights: none}}}"
+    (tmp_path / "config.yaml").write_text(text)
+    student = load_config(tmp_path / "config.yaml").cameras["yard"].student
+    assert (student.weights, student.untrained) == ("none", RANDOM)
+
+
 def test_a_teacher_has_to_know_something(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(
         "cameras: {yard: {source: a.mp4, classes: [person], teacher: {weights: none}}}"
