@@ -20,7 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from culling_pipeline.day_figures import FigureTable, Table, as_table, figure_names
-from culling_pipeline.records import DayFigures, Record
+from culling_pipeline.records import (
+    DayFigures,
+    DriftPoint,
+    DriftRecord,
+    FigureDrift,
+    NightRecord,
+)
 
 Rows = NDArray[np.int64]
 
@@ -53,37 +59,15 @@ class DriftPlan:
         return self.threshold + self.threshold_per_figure * math.log(figures)
 
 
-class FigureDrift(Record):
-    """One figure: its mean since the day `since`, what was usual, and the CUSUM against its
-    threshold, negative for a fall. `since` is None where nothing adds up; the value then is the
-    last day's."""
-
-    name: str
-    value: float
-    usual: float
-    statistic: float
-    since: date | None
-
-
-class DriftPoint(Record):
-    """For a chart: the largest of a day's CUSUMs (None while learning), and whether it raised an
-    alarm."""
-
-    date: date
-    statistic: float | None
-    alarm: bool
-
-
-class DriftRecord(Record):
-    """The verdict on a camera's latest day. `figures` are all (none while learning), the most
-    conspicuous first; `reason` is for the operator."""
-
-    date: date
-    state: Literal["learning", "quiet", "drift"]
-    reason: str
-    threshold: float
-    figures: tuple[FigureDrift, ...]
-    course: tuple[DriftPoint, ...]
+def drift_of_night(
+    night: NightRecord, history: Sequence[DayFigures], class_names: Sequence[str]
+) -> DriftRecord | None:
+    """The verdict on the day of a night, after its camera's `history` (`watch_drift`); a view that
+    has settled begins a new one. None of a day that is made up after a later one."""
+    past = () if night.view is not None and night.view.state == "settled" else history
+    if past and past[-1].date > night.date:
+        return None
+    return watch_drift([*past, *night.day_figures], class_names)
 
 
 def watch_drift(

@@ -178,6 +178,10 @@ class Config(Section):
         """Where one night's labels and half-finished work lie."""
         return self.data_dir / "work" / camera / run_id
 
+    def views_dir(self, camera: str) -> Path:
+        """Where lies how a camera has looked on earlier days."""
+        return self.data_dir / "views" / camera
+
     def report_dir(self, camera: str, run_id: str) -> Path:
         """Where one night's report lies."""
         return self.data_dir / "reports" / camera / run_id
