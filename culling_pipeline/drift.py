@@ -101,22 +101,25 @@ def _frames(day: DayFigures) -> int:
 
 def _linked(entries: Sequence[DayFigures], plan: DriftPlan) -> tuple[list[DayFigures], Table]:
     """The days that can be compared with the last one, and by what each of their figures has to
-    be multiplied, [T,F]."""
-    days, scales = list(entries[-1:]), [_ones(day) for day in entries[-1:]]
+    be multiplied, [T,F]. Of a day that had several nights the last one's counts; each link is of
+    one night's frames."""
+    if not entries:
+        return [], np.zeros((0, 0))
+    linked, scale = entries[-1], _ones(entries[-1])
+    days, scales = [linked], [scale]
     for day in reversed(entries[:-1]):
-        after = days[-1]
-        same_day, same_student = day.date == after.date, day.student == after.student
-        if same_day and same_student:
-            continue
-        too_long_ago = (after.date - day.date).days > plan.longest_gap
-        if not (same_day or same_student) or too_long_ago or len(_ones(day)) != len(scales[-1]):
+        same_day, same_student = day.date == linked.date, day.student == linked.student
+        too_long_ago = (linked.date - day.date).days > plan.longest_gap
+        if not (same_day or same_student) or too_long_ago or len(_ones(day)) != len(scale):
             break
-        if same_day:
-            scales[-1] = scales[-1] * _link(day, after)
-            days[-1] = day
-        else:
+        if not same_day:
             days.append(day)
-            scales.append(scales[-1])
+            scales.append(scale)
+        elif not same_student:
+            scale = scale * _link(day, linked)
+            if days[-1] is linked:
+                days[-1], scales[-1] = day, scale
+        linked = day
     return days[::-1], np.array(scales[::-1])
 
 

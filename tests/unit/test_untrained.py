@@ -90,7 +90,7 @@ def test_its_page_says_what_happened_and_what_to_do() -> None:
     assert "hunter2" not in page
 
 
-def test_the_first_page_of_the_service_says_so(store: Store, tmp_path: Path) -> None:
+def test_the_pages_of_the_service_say_so(store: Store, tmp_path: Path) -> None:
     done(store, untrained_night())
     figures = registry(CullingCollector(store, tmp_path, lambda: None))
     pages = Pages(config_of(tmp_path, port=0), store, figures)
@@ -98,5 +98,9 @@ def test_the_first_page_of_the_service_says_so(store: Store, tmp_path: Path) -> 
     try:
         with urllib.request.urlopen(pages.address) as answer:
             assert f"not trained: {WHY}" in answer.read().decode()
+        with urllib.request.urlopen(f"{pages.address}metrics") as answer:
+            lines = answer.read().decode().splitlines()
     finally:
         pages.close()
+    assert 'culling_lens_moved{camera="yard"} 1.0' in lines
+    assert not any(line.startswith("culling_drift{") for line in lines)
