@@ -1,7 +1,7 @@
 """Which of a camera's watched days a night is about, and where they lie.
 
 `culling ingest` writes a folder a day; a night takes the latest day that is over and has had no
-night yet, else today as far as it goes. Days missed before that stay until their room is needed.
+night since, else today as far as it goes. Days missed before that stay until their room is needed.
 """
 
 from __future__ import annotations
