@@ -27,8 +27,8 @@ from benchmarks.drift_days import FRAMES, STREETS, day_numbers, moments, seen_da
 from benchmarks.drift_views import FIRST, view_rows
 from culling_pipeline.day import ConfidencePlan
 from culling_pipeline.day_figures import SLOTS, as_table, figure_names, slot_figures
-from culling_pipeline.drift import DriftRecord, watch_drift
-from culling_pipeline.records import DayFigures, SlotFigures
+from culling_pipeline.drift import watch_drift
+from culling_pipeline.records import DayFigures, DriftRecord, SlotFigures
 from streams.synthetic.street.light import light_at
 from streams.synthetic.street.scene import make_scene
 from streams.synthetic.truth import CLASS_NAMES

@@ -6,15 +6,12 @@ compared by the directions of its edges, which light hardly changes.
 
 from __future__ import annotations
 
-import io
-import zipfile
-import zlib
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -39,29 +36,6 @@ class Background:
     date: date
     full_width_px: int
     slots: dict[int, Picture]
-
-    def save(self, path: Path) -> None:
-        """Write it as one compressed file (.npz, some 100 kB), complete or not at all."""
-        arrays = {f"slot{slot}": picture for slot, picture in self.slots.items()}
-        facts = np.array([self.date.toordinal(), self.full_width_px])
-        packed = io.BytesIO()
-        np.savez_compressed(packed, facts=facts, **arrays)  # type: ignore[arg-type]
-        aside = path.with_name(path.name + ".tmp")
-        aside.write_bytes(packed.getvalue())
-        aside.replace(path)
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """What `save` has written; `FileNotFoundError` if it is not there, `ValueError` if it is
-        damaged."""
-        try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-                day, width_px = (int(v) for v in stored["facts"])
-                slots = {int(n[4:]): stored[n] for n in stored.files if n.startswith("slot")}
-        except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError) as error:
-            message = f"{path}: not a background, or damaged: delete it"
-            raise ValueError(message) from error
-        return cls(date.fromordinal(day), width_px, slots)
 
 
 def background_of(folder: Path, frames: Iterable[StoredFrame], *, day: date) -> Background:

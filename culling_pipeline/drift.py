@@ -20,7 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from culling_pipeline.day_figures import FigureTable, Table, as_table, figure_names
-from culling_pipeline.records import DayFigures, Record
+from culling_pipeline.records import (
+    DayFigures,
+    DriftPoint,
+    DriftRecord,
+    FigureDrift,
+    NightRecord,
+)
 
 Rows = NDArray[np.int64]
 
@@ -53,37 +59,15 @@ class DriftPlan:
         return self.threshold + self.threshold_per_figure * math.log(figures)
 
 
-class FigureDrift(Record):
-    """One figure: its mean since the day `since`, what was usual, and the CUSUM against its
-    threshold, negative for a fall. `since` is None where nothing adds up; the value then is the
-    last day's."""
-
-    name: str
-    value: float
-    usual: float
-    statistic: float
-    since: date | None
-
-
-class DriftPoint(Record):
-    """For a chart: the largest of a day's CUSUMs (None while learning), and whether it raised an
-    alarm."""
-
-    date: date
-    statistic: float | None
-    alarm: bool
-
-
-class DriftRecord(Record):
-    """The verdict on a camera's latest day. `figures` are all (none while learning), the most
-    conspicuous first; `reason` is for the operator."""
-
-    date: date
-    state: Literal["learning", "quiet", "drift"]
-    reason: str
-    threshold: float
-    figures: tuple[FigureDrift, ...]
-    course: tuple[DriftPoint, ...]
+def drift_of_night(
+    night: NightRecord, history: Sequence[DayFigures], class_names: Sequence[str]
+) -> DriftRecord | None:
+    """The verdict on the day of a night, after its camera's `history` (`watch_drift`); a view that
+    has settled begins a new one. None of a day that is made up after a later one."""
+    past = () if night.view is not None and night.view.state == "settled" else history
+    if past and past[-1].date > night.date:
+        return None
+    return watch_drift([*past, *night.day_figures], class_names)
 
 
 def watch_drift(
@@ -117,22 +101,25 @@ def _frames(day: DayFigures) -> int:
 
 def _linked(entries: Sequence[DayFigures], plan: DriftPlan) -> tuple[list[DayFigures], Table]:
     """The days that can be compared with the last one, and by what each of their figures has to
-    be multiplied, [T,F]."""
-    days, scales = list(entries[-1:]), [_ones(day) for day in entries[-1:]]
+    be multiplied, [T,F]. Of a day that had several nights the last one's counts; each link is of
+    one night's frames."""
+    if not entries:
+        return [], np.zeros((0, 0))
+    linked, scale = entries[-1], _ones(entries[-1])
+    days, scales = [linked], [scale]
     for day in reversed(entries[:-1]):
-        after = days[-1]
-        same_day, same_student = day.date == after.date, day.student == after.student
-        if same_day and same_student:
-            continue
-        too_long_ago = (after.date - day.date).days > plan.longest_gap
-        if not (same_day or same_student) or too_long_ago or len(_ones(day)) != len(scales[-1]):
+        same_day, same_student = day.date == linked.date, day.student == linked.student
+        too_long_ago = (linked.date - day.date).days > plan.longest_gap
+        if not (same_day or same_student) or too_long_ago or len(_ones(day)) != len(scale):
             break
-        if same_day:
-            scales[-1] = scales[-1] * _link(day, after)
-            days[-1] = day
-        else:
+        if not same_day:
             days.append(day)
-            scales.append(scales[-1])
+            scales.append(scale)
+        elif not same_student:
+            scale = scale * _link(day, linked)
+            if days[-1] is linked:
+                days[-1], scales[-1] = day, scale
+        linked = day
     return days[::-1], np.array(scales[::-1])
 
 

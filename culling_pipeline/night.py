@@ -1,6 +1,9 @@
 """One night of one camera, from top to bottom.
 
-    watch the day → teacher labels → precision culling → optResolution → retrain → judge → promote
+    watch the day → compare the view → teacher labels → precision culling → optResolution → retrain
+                  → judge → promote
+
+If the lens was moved or covered the night ends there: nothing is trained, the incumbent stays.
 
 Every stage (`stages.py`) goes from plain records to a plain record. Its record goes to the journal
 before the next stage begins, and a night that was killed goes on at the first stage without one.
@@ -11,14 +14,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from culling_pipeline import ledger
+from culling_pipeline.drift import drift_of_night
 from culling_pipeline.frames import load_image
 from culling_pipeline.labels import load_detections
 from culling_pipeline.parallel import Workers
 from culling_pipeline.plan import Journal, NightParts, NightPlan
 from culling_pipeline.records import (
+    AnyNight,
     ArmsRecord,
     CullRecord,
     IngestRecord,
@@ -28,25 +33,31 @@ from culling_pipeline.records import (
     PromotionRecord,
     Record,
     ResolutionRecord,
+    UntrainedNight,
+    ViewRecord,
 )
-from culling_pipeline.report import Exhibit
+from culling_pipeline.report import Exhibit, Glimpse
 from culling_pipeline.stages import STUDENT_FILE, TEACHER_FILE, Stages, frames_of
 
 EXHIBITS = 24
+GLIMPSES = 4
 
 _Stage = TypeVar("_Stage", bound=Record)
 
 
-def run_night(plan: NightPlan, parts: NightParts) -> NightRecord:
+def run_night(plan: NightPlan, parts: NightParts) -> AnyNight:
     """One camera's night. Raises what its stages raise; the incumbent then stays in use."""
     started = datetime.now(UTC)
     with Workers(plan.workers) as workers:
         return _run(Stages(plan, parts, workers), started)
 
 
-def _run(night: Stages, started: datetime) -> NightRecord:
+def _run(night: Stages, started: datetime) -> AnyNight:
     plan, journal = night.plan, night.parts.journal
     day = _once(journal, "ingest", IngestRecord, night.watch_the_day)
+    view = _once(journal, "view", ViewRecord, lambda: night.look_at_the_view(day))
+    if not view.fit_to_train:
+        return UntrainedNight(**_head(plan, started), ingest=day, view=view)
     label = _once(journal, "label", LabelRecord, lambda: night.label(day))
     cull = _once(journal, "cull", CullRecord, lambda: night.cull(day))
     size = _once(journal, "resolution", ResolutionRecord, lambda: night.find_resolution(day, cull))
@@ -58,18 +69,10 @@ def _run(night: Stages, started: datetime) -> NightRecord:
         verdict = verdict.model_copy(update={"promoted": False, "reason": _overruled(plan)})
     costs = [c for r in (day, label, size, arms.culled, verdict) for c in r.costs]
     price = ledger.price(costs, frames_seen=day.frames_seen, epochs=plan.training.epochs)
-    return NightRecord(
-        camera=plan.camera,
-        date=plan.date,
-        run_id=plan.run_id,
-        source=plan.source,
-        classes=plan.classes.names,
-        student=plan.student_name,
-        teacher=plan.teacher_name,
-        code_version=plan.code_version,
-        started_at=started,
-        finished_at=datetime.now(UTC),
+    record = NightRecord(
+        **_head(plan, started),
         ingest=day,
+        view=view,
         label=label,
         cull=cull,
         resolution=size,
@@ -82,6 +85,24 @@ def _run(night: Stages, started: datetime) -> NightRecord:
         night_s=price.night_s,
         notes=plan.notes,
     )
+    drift = drift_of_night(record, night.parts.history, plan.classes.names)
+    return record.model_copy(update={"drift": drift})
+
+
+def _head(plan: NightPlan, started: datetime) -> dict[str, Any]:
+    """What every night's record says of it, now that it ends."""
+    return {
+        "camera": plan.camera,
+        "date": plan.date,
+        "run_id": plan.run_id,
+        "source": plan.source,
+        "classes": plan.classes.names,
+        "student": plan.student_name,
+        "teacher": plan.teacher_name,
+        "code_version": plan.code_version,
+        "started_at": started,
+        "finished_at": datetime.now(UTC),
+    }
 
 
 def _overruled(plan: NightPlan) -> str:
@@ -116,3 +137,11 @@ def exhibits(record: NightRecord, parts: NightParts, *, student_min_score: float
         )
         for frame in frames_of(record.ingest, record.cull.kept[:EXHIBITS])
     ]
+
+
+def glimpses(record: UntrainedNight, parts: NightParts) -> list[Glimpse]:
+    """Some control frames from the first to the last of the day, for the report."""
+    frames = frames_of(record.ingest, record.ingest.control)
+    last, count = len(frames) - 1, min(GLIMPSES, len(frames))
+    chosen = [frames[round(k * last / max(count - 1, 1))] for k in range(count)]
+    return [Glimpse(load_image(parts.frames, frame), frame) for frame in chosen]

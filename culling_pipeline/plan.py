@@ -13,9 +13,11 @@ from culling_pipeline.day import IngestPlan
 from culling_pipeline.judge import JudgePlan
 from culling_pipeline.parallel import BuildDetector
 from culling_pipeline.progress import Progress
+from culling_pipeline.records import DayFigures
 from culling_pipeline.stored_day import DayOnDisk
 from culling_pipeline.strategies import Strategy
 from culling_pipeline.train import TrainPlan
+from culling_pipeline.views import ViewsOnDisk
 from models.classes import ClassMap
 from models.registry import ModelRegistry
 from models.zones import NO_ZONES, Zones
@@ -77,7 +79,8 @@ class NightParts:
     """What a night works with: where frames come from, the two detectors, and places on disk.
 
     With `stored_day` the frames are those of a day that was watched as it went by, and
-    `open_source` is not called.
+    `open_source` is not called. `history` is what drift is judged by: the figures of the camera's
+    earlier days, oldest first.
     """
 
     open_source: Callable[[], FrameSource]
@@ -88,5 +91,7 @@ class NightParts:
     work: Path
     journal: Journal
     progress: Progress
+    views: ViewsOnDisk
+    history: tuple[DayFigures, ...] = ()
     stored_day: DayOnDisk | None = None
     corrections: Corrections = field(default_factory=Corrections)

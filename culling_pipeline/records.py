@@ -11,6 +11,16 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+SlotState = Literal["same", "moved", "covered", "unknown"]
+ViewState = Literal["learning", "same", "moved", "covered", "settled", "unsure"]
+
+TO_DO = {
+    "moved": "turn the camera back, or leave it: after three whole days in the same place it is "
+    "trained again (masks and ignore zones have to be moved by hand)",
+    "covered": "clean or uncover it: it is trained again on the first day that looks as ever",
+}
+"""What an operator should do about a day that is not fit to train."""
+
 
 class Record(BaseModel):
     """Base of all records: frozen, and unknown fields are an error."""
@@ -101,6 +111,77 @@ class DayFigures(Record):
     date: date
     student: str
     slots: tuple[SlotFigures, ...]
+
+
+class FigureDrift(Record):
+    """One figure: its mean since the day `since`, what was usual, and the CUSUM against its
+    threshold, negative for a fall. `since` is None where nothing adds up; the value then is the
+    last day's."""
+
+    name: str
+    value: float
+    usual: float
+    statistic: float
+    since: date | None
+
+
+class DriftPoint(Record):
+    """For a chart: the largest of a day's CUSUMs (None while learning), and whether it raised an
+    alarm."""
+
+    date: date
+    statistic: float | None
+    alarm: bool
+
+
+class DriftRecord(Record):
+    """The verdict on a camera's latest day. `figures` are all (none while learning), the most
+    conspicuous first; `reason` is for the operator."""
+
+    date: date
+    state: Literal["learning", "quiet", "drift"]
+    reason: str
+    threshold: float
+    figures: tuple[FigureDrift, ...]
+    course: tuple[DriftPoint, ...]
+
+
+class SlotView(Record):
+    """One slot: `agreement` of its edges with the reference where they are (−1…1), the share of the
+    picture that is `lost`, and for a move that could be measured its pixels in the camera's
+    own picture (right and down positive), degrees (anticlockwise positive) and magnification."""
+
+    slot: int
+    state: SlotState
+    agreement: float = 0.0
+    lost: float = 0.0
+    x_px: float | None = None
+    y_px: float | None = None
+    turn_deg: float = 0.0
+    zoom: float = 1.0
+    why: str = ""
+
+
+class ViewRecord(Record):
+    """The verdict on a day's view. `since_hour` is the hour of the clock at which the camera was
+    first seen moved or covered, where that was on this day and lasted to its end."""
+
+    date: date
+    state: ViewState
+    reason: str
+    since_hour: int | None = None
+    slots: tuple[SlotView, ...] = ()
+
+    @property
+    def fit_to_train(self) -> bool:
+        """Whether a student may learn from this day."""
+        return self.state not in ("moved", "covered")
+
+    @property
+    def in_words(self) -> str:
+        """What is wrong and since when, for the operator; only of a day not fit to train."""
+        since = "the whole day" if self.since_hour is None else f"since {self.since_hour:02d}:00"
+        return f"the lens was {self.state}, {since}: {self.reason}"
 
 
 class IngestRecord(Record):
@@ -254,8 +335,9 @@ class PromotionRecord(Record):
     promoted: bool
 
 
-class NightRecord(Record):
-    """One whole night of one camera: everything the report shows."""
+class NightHead(Record):
+    """What is known of every night: whose and when it was, the day, and whether the camera still
+    looked where it did (None in nights older than that question)."""
 
     camera: str
     date: date
@@ -268,6 +350,26 @@ class NightRecord(Record):
     started_at: datetime
     finished_at: datetime
     ingest: IngestRecord
+    view: ViewRecord | None = None
+    notes: tuple[str, ...] = ()
+
+
+class UntrainedNight(NightHead):
+    """A night that ended after its day was looked at, since the lens was moved or covered: nothing
+    was labelled or trained, and the incumbent stays."""
+
+    view: ViewRecord
+
+    @property
+    def why(self) -> str:
+        """Why nothing was trained, and what to do about it."""
+        return f"{self.view.in_words}; {TO_DO[self.view.state]}"
+
+
+class NightRecord(NightHead):
+    """One whole night of one camera: everything the report shows. `drift` is the test's verdict on
+    the day (None where it could not be asked)."""
+
     label: LabelRecord
     cull: CullRecord
     resolution: ResolutionRecord
@@ -278,7 +380,14 @@ class NightRecord(Record):
     cost_ratio: float
     full_training_s: float
     night_s: float
-    notes: tuple[str, ...] = ()
+    drift: DriftRecord | None = None
+
+    @property
+    def day_figures(self) -> tuple[DayFigures, ...]:
+        """What the camera's history gains by this night: the day as the old student saw it and, if
+        there is a new one in use, as that did."""
+        new = self.judge.figures if self.version is not None else None
+        return tuple(figures for figures in (self.ingest.figures, new) if figures is not None)
 
     @property
     def ledger(self) -> tuple[Cost, ...]:
@@ -287,3 +396,6 @@ class NightRecord(Record):
         if self.random_train is not None:
             costs += self.random_train.costs
         return (*costs, *self.judge.costs)
+
+
+AnyNight = NightRecord | UntrainedNight

@@ -17,6 +17,7 @@ from typing import Literal
 import numpy as np
 
 from culling_pipeline.arms import TrainJob, run_training
+from culling_pipeline.background import background_of
 from culling_pipeline.day_figures import day_figures
 from culling_pipeline.frames import load_images
 from culling_pipeline.ingest import ingest
@@ -38,6 +39,7 @@ from culling_pipeline.records import (
     ResolutionRecord,
     StoredFrame,
     TrainRecord,
+    ViewRecord,
 )
 from culling_pipeline.resolution import opt_resolution
 from culling_pipeline.selection import Candidates
@@ -131,6 +133,14 @@ class Stages:
         return self.workers.detector(
             OpenIgnoring(OpenStudent(path, self.plan.device), self.plan.zones)
         )
+
+    def look_at_the_view(self, day: IngestRecord) -> ViewRecord:
+        """Whether the camera still looks where it did (`viewpoint.py`), by its control frames."""
+        with self.parts.progress.stage("comparing the view", None):
+            frames = frames_of(day, day.control)
+            return self.parts.views.judge(
+                background_of(self.parts.frames, frames, day=self.plan.date)
+            )
 
     def label(self, day: IngestRecord) -> LabelRecord:
         """The teacher on what survived, on the control slice, and on the random frames."""

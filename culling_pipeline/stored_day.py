@@ -25,10 +25,11 @@ from typing import IO, Any, Self
 from culling_pipeline.control import SHORT_S
 from culling_pipeline.course import Course
 from culling_pipeline.day import Day, IngestPlan
+from culling_pipeline.day_figures import figures_of_watched_day
 from culling_pipeline.frames import frame_name, write_image
 from culling_pipeline.ingest import with_own_detections
 from culling_pipeline.parallel import PooledDetector
-from culling_pipeline.records import Cost, IngestRecord
+from culling_pipeline.records import Cost, DayFigures, IngestRecord
 from culling_pipeline.story import (
     DAYBOOK,
     FRAMES,
@@ -209,6 +210,12 @@ class DayOnDisk:
     def look(self, plan: IngestPlan, n_classes: int) -> Day:
         """The day as it is up to now: its stored frames, which were drawn, which only measure."""
         return self._story(plan, n_classes)[0].day
+
+    def figures(self, plan: IngestPlan, *, n_classes: int) -> DayFigures | None:
+        """The figures of the day as it is up to now (`figures_of_watched_day`)."""
+        day = tell(self.folder, plan, duration_s=self.clock.duration_s).day
+        found = detections_of(self.folder, day.control_ids)
+        return figures_of_watched_day(day, found, on=self.clock.day, n_classes=n_classes)
 
     def _story(self, plan: IngestPlan, n_classes: int) -> tuple[Story, Course]:
         """A day watched for less than an hour is told as what it is: a short recording, whose last

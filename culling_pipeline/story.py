@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -59,6 +59,11 @@ class DayClock:
         after = day + timedelta(days=1)
         end = datetime(after.year, after.month, after.day).astimezone()
         return cls(day, midnight, end.timestamp() - midnight.timestamp())
+
+    @property
+    def end(self) -> datetime:
+        """When the next day begins."""
+        return self.midnight.astimezone(UTC) + timedelta(seconds=self.duration_s)
 
     def seconds(self, moment: datetime) -> float:
         """Seconds from midnight to this moment."""
@@ -153,6 +158,15 @@ def detections_of(folder: Path, frame_ids: Collection[int]) -> dict[int, Detecti
             if len(found) == len(wanted):
                 break
     return found
+
+
+def mean_loss(folder: Path) -> float | None:
+    """Mean L_conf of all frames of a stored day up to now; None if there is none yet."""
+    total, frames = 0.0, 0
+    for line, _ in _lines(folder / DAYBOOK):
+        if "event" not in line:
+            total, frames = total + line["loss"], frames + 1
+    return total / frames if frames else None
 
 
 def first_shape(folder: Path) -> tuple[int, int] | None:

@@ -8,8 +8,7 @@ is called `moved` or `covered` when the latest slots that could be judged agree 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import date
-from typing import Literal, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -24,12 +23,9 @@ from culling_pipeline.background import (
     best_shift,
     edges_of,
 )
-from culling_pipeline.records import Record
+from culling_pipeline.records import SlotView, ViewRecord, ViewState
 
 _Number = TypeVar("_Number", np.complex64, np.float32)
-
-SlotState = Literal["same", "moved", "covered", "unknown"]
-ViewState = Literal["learning", "same", "moved", "covered", "settled", "unsure"]
 
 REFERENCES = 7
 """Earlier days a day is compared with, at most …"""
@@ -58,38 +54,6 @@ _BLURRED = 0.6
 """Fine edges against coarse ones, of the usual: below, the picture is out of focus."""
 _NO_EDGES = 0.4
 """Mean gradient, in grey levels a pixel, below which a reference shows nothing to compare with."""
-
-
-class SlotView(Record):
-    """One slot: `agreement` of its edges with the reference where they are (−1…1), the share of the
-    picture that is `lost`, and for a move that could be measured its pixels in the camera's
-    own picture (right and down positive), degrees (anticlockwise positive) and magnification."""
-
-    slot: int
-    state: SlotState
-    agreement: float = 0.0
-    lost: float = 0.0
-    x_px: float | None = None
-    y_px: float | None = None
-    turn_deg: float = 0.0
-    zoom: float = 1.0
-    why: str = ""
-
-
-class ViewRecord(Record):
-    """The verdict on a day's view. `since_hour` is the hour of the clock at which the camera was
-    first seen moved or covered, where that was on this day and lasted to its end."""
-
-    date: date
-    state: ViewState
-    reason: str
-    since_hour: int | None = None
-    slots: tuple[SlotView, ...] = ()
-
-    @property
-    def fit_to_train(self) -> bool:
-        """Whether a student may learn from this day."""
-        return self.state not in ("moved", "covered")
 
 
 class PastDay(NamedTuple):

@@ -2,5 +2,6 @@
 
 from culling_pipeline.report.page import render_report
 from culling_pipeline.report.pictures import Exhibit
+from culling_pipeline.report.untrained import Glimpse, render_untrained
 
-__all__ = ["Exhibit", "render_report"]
+__all__ = ["Exhibit", "Glimpse", "render_report", "render_untrained"]

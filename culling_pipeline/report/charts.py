@@ -15,6 +15,7 @@ from markupsafe import Markup
 from culling_pipeline.records import (
     Accuracy,
     CoursePoint,
+    DriftRecord,
     EpochPoint,
     JudgeRecord,
     ResolutionRecord,
@@ -151,6 +152,32 @@ def _runs(seconds: Sequence[float]) -> list[range]:
     breaks = [index + 1 for index, step in enumerate(steps) if step > 2.5 * usual]
     bounds = [0, *breaks, len(seconds)]
     return [range(start, end) for start, end in pairwise(bounds)]
+
+
+def drift(record: DriftRecord | None) -> Markup:
+    """Each day's largest CUSUM against the threshold; gaps are days of learning."""
+    known = [p for p in record.course if p.statistic is not None] if record is not None else []
+    if record is None or not known:
+        return NOTHING_DRAWN
+    days, sums = [p.date.toordinal() for p in known], [p.statistic or 0.0 for p in known]
+    x = (days[0] - 0.5, days[-1] + 0.5)
+    top = 1.15 * max(*sums, record.threshold)
+    panel = svg.Panel(_LEFT, 40, _PLOT_WIDTH, 126, x, (0, top))
+    limit = panel.at(x[0], record.threshold)[1]
+    marks = dict.fromkeys((known[0].date, known[-1].date))
+    parts = [
+        panel.rows(lambda value: f"{value:g}", unit="sum of what is beyond the usual"),
+        svg.line((_LEFT, limit), (_LEFT + _PLOT_WIDTH, limit), "limit"),
+        svg.text(_LEFT + 6, limit - 6, "alarm above", class_="note"),
+        panel.columns([(day.toordinal(), f"{day:%d %b}") for day in marks], unit="day"),
+    ]
+    for point, day, value in zip(known, days, sums, strict=True):
+        hint = f"{point.date}: {value:.1f}{', alarm' if point.alarm else ''}"
+        parts.append(
+            svg.dot(panel.at(day, value), "dot", hint=hint, radius=5 if point.alarm else 2)
+        )
+    label = f"Drift from {known[0].date} to {known[-1].date}: {record.reason}"
+    return svg.chart(label, panel.bottom + 44, parts)
 
 
 def resolution(record: ResolutionRecord) -> Markup:

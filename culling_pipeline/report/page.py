@@ -36,6 +36,8 @@ _TOO_LONG_FOR_A_SUMMARY = {
     "resolution": {"points"},
     "train": {"epochs"},
     "random_train": {"epochs"},
+    "view": {"slots"},
+    "drift": {"figures", "course"},
 }
 
 _WHY_KEPT = {
@@ -46,14 +48,14 @@ _WHY_KEPT = {
 }
 """Why frames survived and why they stayed, by strategy; others as the first."""
 
-_PAGES = Environment(
+PAGES = Environment(
     loader=FileSystemLoader(Path(__file__).parent),
     autoescape=True,
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_PAGES.globals["words"] = words
+PAGES.globals["words"] = words
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ class AccuracyRow:
 def render_report(night: NightRecord, exhibits: Sequence[Exhibit]) -> str:
     """One self-contained HTML page about `night`, with `exhibits` (hardest first) as pictures."""
     judge = night.judge
-    return _PAGES.get_template("night.html").render(
+    return PAGES.get_template("night.html").render(
         night=night,
         judge=judge,
         source=redact_url(night.source),
@@ -219,6 +221,7 @@ def _charts(night: NightRecord) -> dict[str, Markup]:
         "course": charts.course(ingest.course),
         "resolution": charts.resolution(night.resolution),
         "training": charts.training(night.train.epochs),
+        "drift": charts.drift(night.drift),
         "cost": charts.cost_bars(
             [
                 ("new", "This night", night.night_s),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 from rich.table import Table
 
-from culling_pipeline.records import NightRecord
+from culling_pipeline.records import AnyNight, NightRecord, UntrainedNight
 from culling_pipeline.report.page import feed_words, gate_words, headline
 from jobs.config.settings import Config
 from jobs.errors import describe
@@ -26,13 +26,14 @@ def report_path(config: Config, camera: str, run_id: str) -> Path:
     return config.report_dir(camera, run_id) / "index.html"
 
 
-def night_to_dict(config: Config, night: Night, record: NightRecord | None) -> dict[str, Any]:
+def night_to_dict(config: Config, night: Night, record: AnyNight | None) -> dict[str, Any]:
     """The night with its whole record; `report` is None where there is none."""
     path = report_path(config, night.camera, night.run_id)
     return {
         "run_id": night.run_id,
         "state": night.state,
         "error": night.error,
+        "untrained": night.untrained,
         "report": str(path) if path.is_file() else None,
         "figures": None if night.figures is None else night.figures.model_dump(mode="json"),
         "record": None if record is None else record.model_dump(mode="json"),
@@ -54,7 +55,8 @@ def nights_table(config: Config, nights: Mapping[str, Night | None]) -> Table:
         if night is None:
             table.add_row(camera, "none yet")
         elif night.figures is None:
-            table.add_row(camera, night.run_id, night.state, "", escape(night.error or ""))
+            said = f"not trained: {night.untrained}" if night.untrained else night.error or ""
+            table.add_row(camera, night.run_id, night.state, "", escape(said))
         else:
             table.add_row(camera, night.run_id, night.state, *_in_a_row(night.figures))
     return table
@@ -70,14 +72,18 @@ def _in_a_row(figures: Figures) -> tuple[str, ...]:
     )
 
 
-def night_table(config: Config, night: Night, record: NightRecord | None) -> Table:
+def night_table(config: Config, night: Night, record: AnyNight | None) -> Table:
     """One night's figures, one a row."""
     table = Table("", night.camera)
     table.add_row("night", night.run_id)
     table.add_row("state", night.state)
     if night.error is not None:
         table.add_row("error", escape(night.error))
-    cells = {} if record is None else _figures(record)
+    cells: dict[str, str] = {}
+    if isinstance(record, UntrainedNight):
+        cells = _untrained(record)
+    elif record is not None:
+        cells = _figures(record)
     path = report_path(config, night.camera, night.run_id)
     for name, value in (cells | ({"report": str(path)} if path.is_file() else {})).items():
         table.add_row(name, escape(value))
@@ -123,8 +129,22 @@ def _figures(record: NightRecord) -> dict[str, str]:
     cells["in use"] = ("the new model: " if judge.promoted else "the old model: ") + judge.reason
     if record.notes:
         cells["note"] = " ".join(record.notes)
+    if record.view is not None:
+        cells["view"] = record.view.reason
+    if record.drift is not None:
+        cells["drift"] = record.drift.reason
     cells["time"] = f"{record.night_s:,.0f} s"
     return cells
+
+
+def _untrained(record: UntrainedNight) -> dict[str, str]:
+    feed = feed_words(record.ingest.feed)
+    return {
+        "frames seen": f"{record.ingest.frames_seen:,}",
+        **({"watched": feed} if feed else {}),
+        "not trained": record.why,
+        "in use": "the old model",
+    }
 
 
 def feeds_to_dict(service: IngestService) -> dict[str, dict[str, Any]]:

@@ -13,6 +13,7 @@ from jobs.config.service import clock_times
 from jobs.config.settings import Config
 from jobs.service.budget import Budget
 from jobs.service.forecast import forecast
+from jobs.service.today import Today
 from jobs.store.store import Store
 
 
@@ -48,7 +49,8 @@ def tonight(config: Config, store: Store) -> Tonight:
     """What would be run if all cameras were due."""
     settings = config.service
     names = [name for name, camera in config.cameras.items() if camera.schedule is not None]
-    plan = forecast(store, names, starve_nights=settings.starve_nights)
+    today = Today(config, store)
+    plan = forecast(store, names, starve_nights=settings.starve_nights, today_loss=today.mean_loss)
     minutes = settings.budget_minutes
     budget, spent_s, lines = Budget(None if minutes is None else 60 * minutes), 0.0, []
     for p in plan.order:

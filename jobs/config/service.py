@@ -11,7 +11,7 @@ from jobs.config.fields import Count, Positive, Real, Section, Text
 from jobs.config.secrets import fill_in
 from streams.secret_words import keep_secret
 
-Kind = Literal["failed", "lost", "drift", "promoted"]
+Kind = Literal["failed", "lost", "drift", "moved", "promoted"]
 
 
 class ServiceSettings(Section):
@@ -30,7 +30,7 @@ class ServiceSettings(Section):
     gpus_per_night: Annotated[Real, Field(ge=0)] = 0.0
     port: Annotated[int, Field(strict=True, ge=0, le=65535)] | None = 8756
     notify: Annotated[tuple[Text, ...], Field(repr=False)] = ()
-    notify_of: tuple[Kind, ...] = ("failed", "lost", "drift")
+    notify_of: tuple[Kind, ...] = ("failed", "lost", "drift", "moved")
     notify_again_h: Positive = 24.0
     logs: Literal["text", "json"] = "text"
 

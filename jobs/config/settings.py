@@ -182,6 +182,10 @@ class Config(Section):
         """Where the frames lie whose labels people have corrected."""
         return self.data_dir / "corrections" / camera
 
+    def views_dir(self, camera: str) -> Path:
+        """Where lies how a camera has looked on earlier days."""
+        return self.data_dir / "views" / camera
+
     def report_dir(self, camera: str, run_id: str) -> Path:
         """Where one night's report lies."""
         return self.data_dir / "reports" / camera / run_id

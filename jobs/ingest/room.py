@@ -21,7 +21,7 @@ from culling_pipeline.frames import frame_name
 from culling_pipeline.stored_day import DayInUseError, StoredDay
 from culling_pipeline.story import DayClock
 from jobs.config.settings import CameraConfig, Config
-from jobs.nights.days import watched_days
+from jobs.nights.days import days_done, watched_days
 from jobs.nights.plans import ingest_plan
 from jobs.store.store import Store
 
@@ -155,7 +155,7 @@ class Room:
     ) -> list[_Folder]:
         folders = []
         for camera in cameras:
-            done = {n.night_date for n in self._store.nights(camera, state="done")}
+            done = days_done(self._store, camera)
             busy = {open_days[camera].clock.day} if camera in open_days else set()
             known = camera in self._config.cameras
             for day in watched_days(self._config, camera):

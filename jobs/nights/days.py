@@ -1,7 +1,7 @@
 """Which of a camera's watched days a night is about, and where they lie.
 
 `culling ingest` writes a folder a day; a night takes the latest day that is over and has had no
-night yet, else today as far as it goes. Days missed before that stay until their room is needed.
+night since, else today as far as it goes. Days missed before that stay until their room is needed.
 """
 
 from __future__ import annotations
@@ -32,6 +32,13 @@ def stored_day(config: Config, camera: str, day: date) -> DayOnDisk | None:
     return DayOnDisk(folder, DayClock.on(day)) if (folder / DAYBOOK).is_file() else None
 
 
+def days_done(store: Store, camera: str) -> set[date]:
+    """The days that have had their night: one that began when they were over. An early night of a
+    day that still went on does not use it up."""
+    nights = store.nights(camera, state="done")
+    return {n.night_date for n in nights if n.started_at >= DayClock.on(n.night_date).end}
+
+
 def date_of_night(
     config: Config, camera: str, store: Store, *, now: datetime | None = None
 ) -> date:
@@ -41,6 +48,6 @@ def date_of_night(
     if not days:
         return now.astimezone(UTC).date()
     today = now.astimezone().date()
-    done = {night.night_date for night in store.nights(camera, state="done")}
+    done = days_done(store, camera)
     waiting = [day for day in days if day < today and day not in done]
     return waiting[-1] if waiting else days[-1]

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from culling_pipeline.progress import Progress
-from culling_pipeline.records import NightRecord
+from culling_pipeline.records import NightRecord, UntrainedNight
 from jobs.commands.summary import report_path
 from jobs.config.settings import CameraConfig, Config
+from jobs.errors import NightError
 from jobs.nights.nightly import retrain_camera
 from jobs.store.store import open_store
 
@@ -31,6 +32,9 @@ def run_demo(data_dir: Path, *, progress: Progress) -> tuple[Config, NightRecord
     config = Config(data_dir=data_dir.absolute(), cameras={CAMERA: camera})
     with open_store(config) as store:
         record = retrain_camera(config, CAMERA, store=store, progress=progress)
+    if isinstance(record, UntrainedNight):
+        message = f"{data_dir}: {record.why}"
+        raise NightError(message)
     return config, record
 
 

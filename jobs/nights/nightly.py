@@ -13,15 +13,16 @@ import torch
 from culling_pipeline.corrections import load_corrections
 from culling_pipeline.day import EmptyDayError
 from culling_pipeline.labels import load_detections, save_detections
-from culling_pipeline.night import exhibits, run_night
+from culling_pipeline.night import exhibits, glimpses, run_night
 from culling_pipeline.parallel import BuildDetector
 from culling_pipeline.plan import NightParts
 from culling_pipeline.progress import Progress
-from culling_pipeline.records import NightRecord
-from culling_pipeline.report import render_report
+from culling_pipeline.records import AnyNight, DayFigures, UntrainedNight
+from culling_pipeline.report import render_report, render_untrained
 from culling_pipeline.stages import TEACHER_FILE
 from culling_pipeline.stored_day import DayOnDisk
 from culling_pipeline.train import TrainingError
+from culling_pipeline.views import ViewsOnDisk
 from jobs.config.settings import CameraConfig, Config
 from jobs.errors import NightError
 from jobs.ingest.sources import open_camera
@@ -44,11 +45,12 @@ def retrain_camera(
     progress: Progress,
     fresh: bool = False,
     today: Callable[[], date] | None = None,
-) -> NightRecord:
+) -> AnyNight:
     """One night for one camera: begun, or taken up again where it was cut off. It is the night of
     the day that `culling ingest` watched, if there is one (`days.py`), else of the recording.
 
-    Raises what its parts raise; the error is noted in the store and the incumbent stays.
+    A night whose lens was moved or covered is done as well (`UntrainedNight`). Raises what its
+    parts raise; the error is noted in the store and the incumbent stays.
     """
     camera = config.cameras[name]
     torch.set_num_threads(1)
@@ -57,7 +59,8 @@ def retrain_camera(
         work = config.work_dir(name, journal.night.run_id)
         _clear_other_nights(work)
         try:
-            record = _run(config, camera, journal, progress)
+            history = store.history.of(name)
+            record = _run(config, camera, journal, progress, history)
         except (EmptyDayError, TrainingError) as error:
             message = f"camera {name!r}: {error}"
             raise NightError(message) from error
@@ -86,8 +89,12 @@ def _clear_other_nights(work: Path) -> None:
 
 
 def _run(
-    config: Config, camera: CameraConfig, journal: NightJournal, progress: Progress
-) -> NightRecord:
+    config: Config,
+    camera: CameraConfig,
+    journal: NightJournal,
+    progress: Progress,
+    history: tuple[DayFigures, ...],
+) -> AnyNight:
     night = journal.night
     day = stored_day(config, camera.name, night.night_date)
     source, height_px, width_px = _look_at(camera, day)
@@ -121,9 +128,12 @@ def _run(
         work=config.work_dir(camera.name, night.run_id),
         journal=journal,
         progress=progress,
+        views=ViewsOnDisk(config.views_dir(camera.name)),
+        history=history,
     )
     record = run_night(plan, parts)
-    _keep_labels(parts)
+    if not isinstance(record, UntrainedNight):
+        _keep_labels(parts)
     write_report(config, record, parts, student_min_score=camera.student.min_score)
     return record
 
@@ -162,12 +172,15 @@ def _incumbent_of_night(
 
 
 def write_report(
-    config: Config, record: NightRecord, parts: NightParts, *, student_min_score: float
+    config: Config, record: AnyNight, parts: NightParts, *, student_min_score: float
 ) -> Path:
     """The night's page, complete or not at all."""
     folder = config.report_dir(record.camera, record.run_id)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    page = render_report(record, exhibits(record, parts, student_min_score=student_min_score))
+    if isinstance(record, UntrainedNight):
+        page = render_untrained(record, glimpses(record, parts))
+    else:
+        page = render_report(record, exhibits(record, parts, student_min_score=student_min_score))
     aside = folder / "index.html.tmp"
     try:
         aside.write_text(page, encoding="utf-8")

@@ -158,7 +158,7 @@ def _record_of(
 ) -> NightRecord:
     night = next((n for n in store.nights(camera.name, state="done") if n.run_id == run_id), None)
     record = None if night is None else store.record(night.id)
-    if record is None:
+    if not isinstance(record, NightRecord):
         message = f"{file}: image {image.name!r}: camera {camera.name!r} has had no night {run_id}"
         raise DatasetError(message)
     return record

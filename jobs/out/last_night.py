@@ -40,10 +40,11 @@ class LastNight:
 
 
 def last_night(config: Config, camera: str, store: Store) -> LastNight:
-    """The camera's last night that is done; `UsageError` where there has been none."""
-    night = store.latest_night(camera, state="done")
+    """The camera's last night that trained a model; `UsageError` where there has been none."""
+    trained = (n for n in store.nights(camera, state="done") if n.figures is not None)
+    night = next(trained, None)
     record = None if night is None else store.record(night.id)
-    if record is None:
+    if not isinstance(record, NightRecord):
         message = f"camera {camera!r} has no night yet: run `culling retrain {camera}`"
         raise UsageError(message)
     folder = config.frames_dir(camera, record.run_id)

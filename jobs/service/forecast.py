@@ -3,7 +3,7 @@ service goes by it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -27,8 +27,15 @@ class Forecast:
         return self.costs.get(camera, self.typical_s)
 
 
-def forecast(store: Store, cameras: Sequence[str], *, starve_nights: int) -> Forecast:
-    """From what the store knows of all cameras, the order of these."""
+def forecast(
+    store: Store,
+    cameras: Sequence[str],
+    *,
+    starve_nights: int,
+    today_loss: Callable[[str], float | None] = lambda _: None,
+) -> Forecast:
+    """From what the store knows of all cameras, and from the mean L_conf of the day that a camera's
+    night would be about where that is known, the order of these."""
     histories = store.histories(nights=HISTORY)
     costs = {camera: nights[0].device_s for camera, nights in histories.items()}
     typical_s = median(costs.values()) if costs else UNKNOWN_S
@@ -37,6 +44,7 @@ def forecast(store: Store, cameras: Sequence[str], *, starve_nights: int) -> For
         camera: prospect(
             camera,
             histories.get(camera, ()),
+            today_loss=today_loss(camera) if camera in histories else None,
             left_out=left_out.get(camera, 0),
             typical_s=typical_s,
         )

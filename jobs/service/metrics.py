@@ -45,7 +45,17 @@ class CullingCollector(Collector):
         ended = GaugeMetricFamily(
             "culling_night_finished_timestamp_seconds", "End of the last night.", labels=["camera"]
         )
+        unfit = GaugeMetricFamily(
+            "culling_lens_moved",
+            "1 if the last night trained nothing, for the lens was moved or covered.",
+            labels=["camera"],
+        )
+        drift = GaugeMetricFamily(
+            "culling_drift", "1 if the last night raised an alarm of drift.", labels=["camera"]
+        )
         for camera, night in self._store.latest_nights().items():
+            if night.state == "done":
+                unfit.add_metric([camera], float(night.untrained is not None))
             if night.finished_at is not None:
                 ended.add_metric([camera], night.finished_at.timestamp())
             if night.figures is not None:
@@ -53,7 +63,8 @@ class CullingCollector(Collector):
                 map50.add_metric([camera], f.map50_after if f.promoted else f.map50_before)
                 promoted.add_metric([camera], float(f.promoted))
                 cost.add_metric([camera], f.device_s)
-        yield from (map50, promoted, cost, ended)
+                drift.add_metric([camera], float(f.drift is not None))
+        yield from (map50, promoted, cost, ended, unfit, drift)
 
     def _of_dues(self) -> Iterator[Metric]:
         states = GaugeMetricFamily(

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from culling_pipeline.story import DayClock
 from jobs.config.settings import Config
 from jobs.errors import EXIT_INTERRUPTED
 from jobs.executors.base import Executor, Outcome, Task
@@ -21,6 +22,7 @@ from jobs.service.budget import Budget, Window
 from jobs.service.forecast import Forecast, forecast
 from jobs.service.notify import Tell
 from jobs.service.schedule import WallClock, ticker, time_zone
+from jobs.service.today import Today
 from jobs.store.dues import Due
 from jobs.store.store import Night, Store
 
@@ -30,6 +32,8 @@ LOOK_AROUND = timedelta(seconds=15)
 BUSY_AGAIN = timedelta(minutes=5)
 """When a camera whose night somebody else runs is asked about again."""
 SLOWER_EACH_TIME = 4
+EARLY = "drift"
+"""Why a night before its time is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,7 @@ class Nights:
         self._window = Window(settings.window, time_zone(None))
         minutes = settings.budget_minutes
         self._budget = Budget(None if minutes is None else 60 * minutes)
+        self._today = Today(config, store, now)
         self._ticker = ticker(self._ask, self._triggers)
         for name in self._triggers:
             self._ask(name)  # what was missed while nobody ran
@@ -76,6 +81,7 @@ class Nights:
     def tick(self) -> None:
         """Call this about once a second."""
         self._ticker.tick()
+        self._look_at_today()
         for outcome in self._executor.finished():
             self._follow_up(outcome)
         if self._now() - self._looked_at >= LOOK_AROUND:
@@ -110,6 +116,27 @@ class Nights:
         if due_at is not None and self._store.dues.ask(camera, due_at):
             logger.info("%s: its night of %s is due", camera, due_at.astimezone())
 
+    def _look_at_today(self) -> None:
+        """A live camera whose day has drifted may have a night before its time, once a day."""
+        alarm = self._today.alarm()
+        if alarm is None:
+            return
+        camera, drift = alarm
+        now = self._now()
+        dues, midnight = self._store.dues, DayClock.of(now).midnight
+        if any(due.reason == EARLY and due.due_at >= midnight for due in dues.all(camera)):
+            return
+        self._drifted(camera, drift.reason)
+        if not self._config.service.early_nights or camera not in self._triggers:
+            return
+        # The hour, so that two services that both see it ask for one night.
+        if dues.ask(camera, now.replace(minute=0, second=0, microsecond=0), reason=EARLY):
+            logger.info("%s: an early night is due", camera)
+
+    def _drifted(self, camera: str, reason: str) -> None:
+        logger.warning("%s: drift: %s", camera, reason)
+        self._tell("drift", camera, f"{camera}: its days have changed", reason)
+
     # -- beginning -----------------------------------------------------------------------------
 
     def _begin_some(self) -> None:
@@ -124,7 +151,10 @@ class Nights:
         if not waiting:
             return
         plan = forecast(
-            self._store, list(waiting), starve_nights=self._config.service.starve_nights
+            self._store,
+            list(waiting),
+            starve_nights=self._config.service.starve_nights,
+            today_loss=self._today.mean_loss,
         )
         spent_s = self._spent(opened, plan)
         for prospect in plan.order:
@@ -185,11 +215,18 @@ class Nights:
             return
         night = self._store.night(outcome.night_id)
         figures = night.figures
+        if night.untrained is not None:
+            logger.warning("%s: not trained: %s", due.camera, night.untrained)
+            title = f"{due.camera}: not trained, somebody has to look at the camera"
+            self._tell("moved", due.camera, title, night.untrained, once=True)
         if figures is not None:
             words = f"mAP50 {figures.map50_before:.3f} → {figures.map50_after:.3f}"
             logger.info("%s: its night is done, %s", due.camera, words)
+            self._tell.is_over("moved", due.camera)
             if figures.promoted:
                 self._tell("promoted", due.camera, f"{due.camera}: a better student", words)
+            if figures.drift is not None:
+                self._drifted(due.camera, figures.drift)
         self._after_night(night)
 
     def _look_around(self) -> None:

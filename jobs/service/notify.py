@@ -32,9 +32,13 @@ class Tell:
         if self._apprise is not None:
             self._thread.start()
 
-    def __call__(self, kind: Kind, camera: str, title: str, body: str) -> None:
-        """Tell it, if it is wanted and news. Returns at once."""
-        if kind in self._kinds and self._notices.is_news(f"{kind}:{camera}", quiet=self._quiet):
+    def __call__(
+        self, kind: Kind, camera: str, title: str, body: str, *, once: bool = False
+    ) -> None:
+        """Tell it, if it is wanted and news; `once`: not again until it was over. Returns at
+        once."""
+        quiet = timedelta.max if once else self._quiet
+        if kind in self._kinds and self._notices.is_news(f"{kind}:{camera}", quiet=quiet):
             self._letters.put((redact(title), redact(body or title)))  # none is sent without a body
 
     def is_over(self, kind: Kind, camera: str) -> None:

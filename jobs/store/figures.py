@@ -7,7 +7,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from culling_pipeline.records import NightRecord
+from culling_pipeline.records import DriftRecord, NightRecord
 
 
 class Past(NamedTuple):
@@ -36,6 +36,8 @@ class Figures(BaseModel):
     mean_loss: float | None
     device_s: float
     seconds: dict[str, float]
+    drift: str | None = None
+    """What has drifted, on the day of an alarm."""
 
     @classmethod
     def of(cls, record: NightRecord) -> Self:
@@ -58,4 +60,9 @@ class Figures(BaseModel):
             ),
             device_s=sum(seconds.values()),
             seconds=seconds,
+            drift=_alarm(record.drift),
         )
+
+
+def _alarm(drift: DriftRecord | None) -> str | None:
+    return drift.reason if drift is not None and drift.state == "drift" else None

@@ -16,19 +16,21 @@ from pathlib import Path
 from typing import Any, Literal, Self, cast
 
 import sqlalchemy as sa
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from culling_pipeline.records import NightRecord
+from culling_pipeline.records import AnyNight, UntrainedNight
 from jobs.config.settings import Config
 from jobs.errors import NightError, describe
 from jobs.store.database import Database, StoreError, aware, plain
 from jobs.store.dues import Dues
 from jobs.store.figures import Figures, Past
+from jobs.store.history import History, add_to_history
 from jobs.store.notices import Notices
 from jobs.store.processes import LEASE, RENEW_S, held, holds, is_at_work, this_process
 from jobs.store.tables import nights_table, records_table, stages_table
 
 State = Literal["running", "done", "failed", "interrupted"]
+RECORDS: TypeAdapter[AnyNight] = TypeAdapter(AnyNight)
 
 RESUME_WITHIN = timedelta(hours=24)
 """An unfinished night older than this is given up: what its camera saw is no longer today."""
@@ -36,7 +38,8 @@ RESUME_WITHIN = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Night:
-    """One night as the store knows it; `figures` are there once it is done."""
+    """One night as the store knows it. Once it is done, it has `figures`, or `untrained` says why
+    there are none and what to do."""
 
     id: int
     camera: str
@@ -50,6 +53,7 @@ class Night:
     finished_at: datetime | None
     error: str | None
     figures: Figures | None
+    untrained: str | None
 
 
 class NightJournal:
@@ -83,6 +87,7 @@ class Store:
         self.database = Database(data_dir, url, now=now)
         self.dues = Dues(self.database)
         self.notices = Notices(self.database)
+        self.history = History(self.database)
 
     def __enter__(self) -> Self:
         return self
@@ -138,10 +143,13 @@ class Store:
                 self.interrupt_night(night.id)
             raise
 
-    def finish_night(self, night_id: int, record: NightRecord) -> None:
+    def finish_night(self, night_id: int, record: AnyNight) -> None:
         """The night is done; its record is kept, its stages' results no longer."""
         packed = zlib.compress(record.model_dump_json().encode())
-        figures = Figures.of(record).model_dump(mode="json")
+        if isinstance(record, UntrainedNight):
+            came_to: dict[str, Any] = {"untrained": record.why}
+        else:
+            came_to = {"figures": Figures.of(record).model_dump(mode="json")}
         with self.database.transaction(nights_table) as connection:
             self._own(connection, night_id)
             query = sa.delete(records_table).where(records_table.c.night_id == night_id)
@@ -150,7 +158,8 @@ class Store:
             connection.execute(
                 sa.update(stages_table).where(stages_table.c.night_id == night_id).values(result={})
             )
-            self._close_night(connection, night_id, state="done", figures=figures)
+            add_to_history(connection, record)
+            self._close_night(connection, night_id, state="done", **came_to)
 
     def fail_night(self, night_id: int, error: str) -> None:
         """The night failed, for this reason."""
@@ -205,6 +214,7 @@ class Store:
         first = (  # of the last so many; the index leads there in so many steps
             sa.select(done.c.id)
             .where(done.c.camera == cameras.c.camera, done.c.state == "done")
+            .where(done.c.figures.is_not(None))
             .order_by(done.c.id.desc())
             .offset(nights - 1)
             .limit(1)
@@ -224,7 +234,7 @@ class Store:
                 found.setdefault(camera, []).append(Past(*values))
         return found
 
-    def record(self, night_id: int) -> NightRecord | None:
+    def record(self, night_id: int) -> AnyNight | None:
         """The whole record of a done night; None of any other."""
         query = sa.select(records_table.c.record).where(records_table.c.night_id == night_id)
         with self.database.reading() as connection:
@@ -232,7 +242,7 @@ class Store:
         if packed is None:
             return None
         try:
-            return NightRecord.model_validate_json(zlib.decompress(packed))
+            return RECORDS.validate_json(zlib.decompress(packed))
         except (ValidationError, zlib.error) as error:
             night = self.night(night_id)
             message = (
@@ -355,7 +365,7 @@ class Store:
         *,
         state: State,
         error: str | None = None,
-        figures: dict[str, Any] | None = None,
+        **came_to: Any,
     ) -> None:
         row = connection.execute(
             sa.select(nights_table).where(nights_table.c.id == night_id)
@@ -365,7 +375,7 @@ class Store:
         connection.execute(
             sa.update(nights_table)
             .where(nights_table.c.id == night_id)
-            .values(state=state, error=error, figures=figures, finished_at=self.database.now())
+            .values(state=state, error=error, finished_at=self.database.now(), **came_to)
         )
 
 
@@ -430,4 +440,5 @@ def _night(row: sa.Row[Any]) -> Night:
         finished_at=aware(row.finished_at),
         error=row.error,
         figures=None if row.figures is None else Figures.model_validate(row.figures),
+        untrained=row.untrained,
     )

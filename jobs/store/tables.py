@@ -31,6 +31,8 @@ nights_table = sa.Table(
     sa.Column("lease_until", sa.DateTime, nullable=True),
     # The few figures that lists and plans need; the whole record is in `records`.
     sa.Column("figures", sa.JSON(none_as_null=True), nullable=True),
+    # Why a done night trained nothing, and what to do about it; it has no figures then.
+    sa.Column("untrained", sa.String, nullable=True),
     sa.UniqueConstraint("camera", "run_id", name="uq_nights_camera_run_id"),
     sa.CheckConstraint(
         "state IN ('running', 'done', 'failed', 'interrupted')", name="ck_nights_state"
@@ -101,4 +103,16 @@ notices_table = sa.Table(
     # What it is about; one that was told lately is not told again.
     sa.Column("key", sa.String, nullable=False, unique=True),
     sa.Column("told_at", sa.DateTime, nullable=False),
+)
+
+history_table = sa.Table(
+    "history",
+    metadata,
+    # A day on which a new student was put to work has two rows: first the old one's.
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("camera", sa.String, nullable=False),
+    sa.Column("day", sa.Date, nullable=False),
+    # `DayFigures` as JSON.
+    sa.Column("figures", sa.JSON, nullable=False),
+    sa.Index("ix_history_camera_day", "camera", "day", "id"),
 )

@@ -37,9 +37,10 @@ from tests.integration.tiny import (
 
 pytestmark = pytest.mark.timeout(1200)
 
-STAGES = ("start", "ingest", "label", "cull", "resolution", "train", "judge", "promote")
+STAGES = ("start", "ingest", "view", "label", "cull", "resolution", "train", "judge", "promote")
 POINTS = (
-    "start.before", "start.after", "ingest.half", "ingest.before", "ingest.after", "label.before",
+    "start.before", "start.after", "ingest.half", "ingest.before", "ingest.after", "view.before",
+    "view.after", "label.before",
     "label.after", "cull.before", "cull.after", "resolution.before", "resolution.after",
     "train.before", "train.after", "judge.before", "judge.after", "promote.before",
     "promote.after", "done.before",

@@ -12,7 +12,10 @@ from culling_pipeline.records import (
     LabelRecord,
     NightRecord,
     ResolutionRecord,
+    SlotView,
     TrainRecord,
+    UntrainedNight,
+    ViewRecord,
 )
 
 DAY = date(2026, 11, 21)
@@ -46,3 +49,16 @@ def night_record(camera: str = "yard", run_id: str = "2026-11-21") -> NightRecor
         ),
         version="v1", cost_ratio=0.1, full_training_s=10.0, night_s=1.0,
     )  # fmt: skip
+
+
+def untrained_night(camera: str = "yard", run_id: str = "2026-11-21") -> UntrainedNight:
+    """A night whose lens was covered from the afternoon on."""
+    usual = night_record(camera, run_id)
+    slot = SlotView(slot=7, state="covered", agreement=0.1, lost=0.6, why="60 % is hidden")
+    head = {name: getattr(usual, name) for name in UntrainedNight.model_fields if name != "view"}
+    return UntrainedNight(
+        **head,
+        view=ViewRecord(
+            date=DAY, state="covered", reason="60 % is hidden", since_hour=14, slots=(slot,)
+        ),
+    )

@@ -20,10 +20,11 @@ from culling_pipeline.day_figures import (
     figures_of_watched_day,
     slot_of,
 )
-from culling_pipeline.drift import DriftPlan, DriftRecord, watch_drift
+from culling_pipeline.drift import DriftPlan, watch_drift
 from culling_pipeline.gate import GatePlan
 from culling_pipeline.records import (
     DayFigures,
+    DriftRecord,
     IngestRecord,
     JudgeRecord,
     SlotFigures,

@@ -17,22 +17,26 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+import time_machine
 
-from benchmarks.nights import config_of
+from benchmarks.nights import Quick, config_of
+from culling_pipeline.records import AnyNight, DriftRecord
 from jobs.commands.logs import log_to_stderr
 from jobs.commands.tonight import needs_in_words, needs_of, tonight
 from jobs.config.service import ServiceSettings
 from jobs.config.settings import Config
 from jobs.errors import ConfigError
+from jobs.executors.base import Outcome, Task
 from jobs.service.budget import Budget, Window
 from jobs.service.metrics import CullingCollector, registry
+from jobs.service.nights import Nights, Origin
 from jobs.service.notify import Tell
 from jobs.service.order import PATIENCE, in_order, prospect
 from jobs.service.pages import Pages
 from jobs.store.figures import Figures
 from jobs.store.store import Store
 from streams.secret_words import keep_secret
-from tests.unit.small_night import night_record
+from tests.unit.small_night import night_record, untrained_night
 
 CANARY = "c4nary-of-notices"
 
@@ -86,6 +90,48 @@ def test_people_are_told_once_and_again_when_it_had_been_over(
     tell.close()
     titles = [sent.get(timeout=5)["title"] for _ in range(3)]
     assert titles == ["yard: its night failed", "door: its night failed", "yard: failed again"]
+    assert sent.empty()
+
+
+class Ends(Quick):
+    """Its next nights come to these records."""
+
+    def __init__(self, store: Store, *records: AnyNight) -> None:
+        super().__init__(store)
+        self.left = list(records)
+
+    def _run(self, task: Task) -> Outcome:
+        night = self._store.open_night(task.camera, date(2026, 11, 21))
+        self._store.finish_night(night.id, self.left.pop(0))
+        return Outcome(task.due_id, night_id=night.id)
+
+
+@pytest.mark.slow  # Apprise takes seconds to import
+def test_a_covered_lens_is_told_once_and_drift_on_its_day(
+    store: Store, tmp_path: Path, letters: tuple[str, queue.Queue[dict[str, Any]]]
+) -> None:
+    address, sent = letters
+    config = config_of(tmp_path).model_copy(update={"service": settings_of(notify=[address])})
+    drift = DriftRecord(
+        date=date(2026, 11, 21), state="drift", reason="twice the people", threshold=7.0,
+        figures=(), course=(),
+    )  # fmt: skip
+    well, covered = night_record(), untrained_night()
+    drifted = well.model_copy(update={"drift": drift})
+    executor = Ends(store, covered, covered, covered, drifted, well, covered)
+    with time_machine.travel(datetime(2026, 11, 21, 20, tzinfo=UTC), tick=False) as clock:
+        tell = Tell(config.service, store.notices)
+        nights = Nights(
+            config, Origin(Path(), {}), store, executor, tell, now=lambda: datetime.now(UTC)
+        )
+        while executor.left:
+            clock.shift(timedelta(hours=6))
+            nights.tick()
+    tell.close()
+    told = [sent.get(timeout=5) for _ in range(3)]
+    assert [letter["message"] for letter in told] == [covered.why, drift.reason, covered.why]
+    assert told[0]["title"] == "yard: not trained, somebody has to look at the camera"
+    assert told[1]["title"] == "yard: its days have changed"
     assert sent.empty()
 
 
@@ -157,6 +203,8 @@ def test_metrics_are_prometheus(pages: Pages) -> None:
     lines = get(pages, "/metrics").splitlines()
     assert 'culling_student_map50{camera="yard"} 0.5' in lines
     assert 'culling_night_promoted{camera="yard"} 1.0' in lines
+    assert 'culling_lens_moved{camera="yard"} 0.0' in lines
+    assert 'culling_drift{camera="yard"} 0.0' in lines
     assert 'culling_nights{state="queued"} 1.0' in lines
     assert any(line.startswith("culling_disk_free_bytes ") for line in lines)
 

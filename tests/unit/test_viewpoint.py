@@ -23,8 +23,9 @@ from culling_pipeline.background import (
     shrunk,
 )
 from culling_pipeline.frames import write_image
-from culling_pipeline.records import StoredFrame
-from culling_pipeline.viewpoint import PastDay, ViewRecord, compare, references, watch_view
+from culling_pipeline.records import StoredFrame, ViewRecord
+from culling_pipeline.viewpoint import PastDay, compare, references, watch_view
+from culling_pipeline.views import ViewsOnDisk, load_day, save_day
 from streams.synthetic.street.render import StreetRenderer
 from streams.synthetic.street.scene import make_scene
 
@@ -267,8 +268,9 @@ def test_a_missing_frame_is_named(tmp_path: Path) -> None:
 
 def test_a_background_comes_back_from_disk(tmp_path: Path) -> None:
     today = day(0)
-    today.save(tmp_path / "view.npz")
-    again = Background.load(tmp_path / "view.npz")
+    save_day(PastDay(today, "moved"), tmp_path / "view.npz")
+    again, state = load_day(tmp_path / "view.npz")
+    assert state == "moved"
     assert (again.date, again.full_width_px) == (today.date, today.full_width_px)
     assert all((again.slots[s] == today.slots[s]).all() for s in today.slots)
     assert [p.name for p in tmp_path.iterdir()] == ["view.npz"]
@@ -277,10 +279,86 @@ def test_a_background_comes_back_from_disk(tmp_path: Path) -> None:
 
 def test_half_a_file_is_no_background(tmp_path: Path) -> None:
     path = tmp_path / "view.npz"
-    day(0).save(path)
+    save_day(PastDay(day(0), "same"), path)
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(ValueError, match=r"view\.npz: not a background"):
-        Background.load(path)
+        load_day(path)
+
+
+def test_a_state_that_is_none_is_no_background(tmp_path: Path) -> None:
+    save_day(PastDay(day(0), "odd"), tmp_path / "view.npz")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"view\.npz: not a background"):
+        load_day(tmp_path / "view.npz")
+
+
+# -- days on disk ----------------------------------------------------------------------------------
+
+
+def black(picture: Picture) -> Picture:
+    return np.full_like(seen(picture), 3)
+
+
+def judged(folder: Path, *changes: Callable[[Picture], Picture], first: int = 0) -> list[str]:
+    """The states said of days in a row; asked again of the last, it says the same."""
+    said = []
+    for number, change in enumerate(changes, start=first):
+        today = day(number, change, slots=SLOTS[1:])
+        verdict = ViewsOnDisk(folder).judge(today)
+        said.append(verdict.state)
+    assert ViewsOnDisk(folder).judge(today) == verdict
+    return said
+
+
+def dates(*numbers: int) -> list[str]:
+    return [str(MONDAY + timedelta(days=number)) for number in numbers]
+
+
+def turned(picture: Picture) -> Picture:
+    return seen(picture, x=9)
+
+
+def test_a_moved_camera_settles_and_a_covered_one_never_does(tmp_path: Path) -> None:
+    usual = judged(tmp_path, *[seen] * 3)
+    assert usual == ["learning", "learning", "same"]
+    assert judged(tmp_path, *[black] * 5, first=3) == ["covered"] * 5
+    moved = judged(tmp_path, *[turned] * 5, first=8)
+    assert moved == ["moved", "moved", "moved", "settled", "same"]
+    assert judged(tmp_path, seen, first=13) == ["moved"]
+
+
+def test_only_days_that_count_stay_on_disk(tmp_path: Path) -> None:
+    for n in range(10):
+        save_day(PastDay(day(n, slots=SLOTS[1:]), "same"), tmp_path / f"{dates(n)[0]}.npz")
+    assert judged(tmp_path, black, first=10) == ["covered"]
+    names = [path.stem for path in sorted(tmp_path.iterdir())]
+    assert names == dates(*range(3, 10))
+    assert judged(tmp_path, *[turned] * 5, first=11)[-2:] == ["settled", "same"]
+    names = [path.stem for path in sorted(tmp_path.iterdir())]
+    assert names == dates(12, 13, 14, 15)
+
+
+def test_a_later_day_does_not_change_what_is_said_of_an_earlier_one(tmp_path: Path) -> None:
+    assert judged(tmp_path, seen, seen, first=1)[-1] == "learning"
+    assert judged(tmp_path, turned, first=0) == ["learning"]
+
+
+def test_a_damaged_day_is_told_of_and_dropped(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    judged(tmp_path, *[seen] * 3)
+    broken = tmp_path / f"{MONDAY}.npz"
+    broken.write_bytes(b"PK")
+    assert judged(tmp_path, seen, first=3) == ["same"]
+    assert "not a background, or damaged: delete it; it is deleted" in caplog.text
+    assert not broken.exists()
+
+
+def test_what_is_wrong_in_words() -> None:
+    record = verdict(day(3, black, changed=(6, 9), slots=(1, 4, 6, 9)))
+    assert record.fit_to_train  # two slots prove nothing
+    record = verdict(day(3, black, changed=(4, 6, 9)))
+    assert record.in_words.startswith("the lens was covered, since 08:00: the picture is blurred")
+    assert verdict(day(3, black)).in_words.startswith("the lens was covered, the whole day: ")
 
 
 def test_edges_agree_with_themselves_inverted_and_with_nothing_flat() -> None:

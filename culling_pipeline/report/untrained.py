@@ -1,0 +1,77 @@
+"""The page of a night that ended early, since the lens was moved or covered. Pure, as `page.py`."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from culling_pipeline.records import TO_DO, SlotView, StoredFrame, UntrainedNight
+from culling_pipeline.report import svg, words
+from culling_pipeline.report.page import PAGES, feed_words
+from culling_pipeline.report.pictures import encode_jpeg
+from streams.base import redact_url
+
+PICTURE_BYTES = 60_000
+"""Each picture, at most."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Glimpse:
+    """A frame to show: `image` is H×W×3 uint8 RGB."""
+
+    image: NDArray[np.uint8]
+    frame: StoredFrame
+
+
+@dataclass(frozen=True, slots=True)
+class SlotRow:
+    """One line of the table of slots."""
+
+    hours: str
+    state: str
+    agreement: str
+    lost: str
+    why: str
+
+
+def render_untrained(night: UntrainedNight, glimpses: Sequence[Glimpse]) -> str:
+    """One self-contained HTML page about `night`, with `glimpses` of its day in order of time."""
+    public = night.model_copy(update={"source": redact_url(night.source)})
+    return PAGES.get_template("untrained.html").render(
+        night=public,
+        headline=untrained_headline(night),
+        reason=night.view.reason,
+        to_do=TO_DO[night.view.state],
+        pictures=[(words.stamp(g.frame.wall_time), _drawn(g)) for g in glimpses],
+        rows=[_row(slot) for slot in night.view.slots],
+        feed_words=feed_words(night.ingest.feed),
+    )
+
+
+def untrained_headline(night: UntrainedNight) -> str:
+    """What was decided and why, in one sentence."""
+    return f"Not trained: {night.view.in_words}"
+
+
+def _row(slot: SlotView) -> SlotRow:
+    return SlotRow(
+        hours=f"{2 * slot.slot:02d}:00–{2 * slot.slot + 2:02d}:00",
+        state=slot.state,
+        agreement=words.figure(slot.agreement),
+        lost=words.percent(slot.lost),
+        why=slot.why,
+    )
+
+
+def _drawn(glimpse: Glimpse) -> Markup:
+    jpeg = encode_jpeg(glimpse.image, max_bytes=PICTURE_BYTES)
+    height, width = glimpse.image.shape[:2]
+    data = "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
+    picture = svg.tag("image", href=data, width=width, height=height)
+    label = f"What the camera saw at {words.stamp(glimpse.frame.wall_time)}"
+    return svg.tag("svg", picture, viewBox=f"0 0 {width} {height}", role="img", aria_label=label)

@@ -1,0 +1,87 @@
+"""The days that live cameras are having, read from disk without a night: how unsure the student is
+of them, and whether they have drifted."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from culling_pipeline.drift import watch_drift
+from culling_pipeline.records import DriftRecord
+from culling_pipeline.story import DayClock, mean_loss
+from jobs.config.settings import CameraConfig, Config
+from jobs.nights.days import date_of_night, stored_day
+from jobs.nights.plans import ingest_plan
+from jobs.store.store import Store
+
+logger = logging.getLogger(__name__)
+
+LOOK_AGAIN = timedelta(hours=1)
+"""How often each camera's day is read; a whole day takes seconds."""
+
+
+class Today:
+    """Cameras whose day was not watched (recordings) have nothing to say here."""
+
+    def __init__(
+        self, config: Config, store: Store, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._config, self._store, self._now = config, store, now
+        self._losses: dict[str, tuple[datetime, float | None]] = {}
+        self._turns = deque(config.cameras)
+        self._next_turn = now() + self._pause
+
+    @property
+    def _pause(self) -> timedelta:
+        """Between two cameras, so that the reading is spread over the hour."""
+        return LOOK_AGAIN / max(len(self._turns), 1)
+
+    def mean_loss(self, camera: str) -> float | None:
+        """Mean L_conf of the day that a night begun now is about, of up to an hour ago; None of a
+        recording, and where L_conf is standardised (it has no mean of its own then)."""
+        known = self._losses.get(camera)
+        if known is None or self._now() - known[0] >= LOOK_AGAIN:
+            self._losses[camera] = known = (self._now(), self._read_loss(camera))
+        return known[1]
+
+    def _read_loss(self, camera: str) -> float | None:
+        settings = self._config.cameras.get(camera)
+        if settings is None or settings.culling.confidence.standardise:
+            return None
+        day = date_of_night(self._config, camera, self._store, now=self._now())
+        stored = stored_day(self._config, camera, day)
+        return None if stored is None else mean_loss(stored.folder)
+
+    def alarm(self) -> tuple[str, DriftRecord] | None:
+        """Looks at one camera's day, when it is the turn of one: its name and the verdict, if the
+        day as it is up to now raises an alarm."""
+        now = self._now()
+        if now < self._next_turn or not self._turns:
+            return None
+        self._next_turn = now + self._pause
+        self._turns.rotate(-1)
+        camera = self._turns[-1]
+        try:
+            verdict = self._verdict(self._config.cameras[camera], now)
+        except OSError as error:  # its folder may be cleared at any moment
+            logger.info("%s: its day could not be read: %s", camera, error)
+            return None
+        return None if verdict is None else (camera, verdict)
+
+    def _verdict(self, camera: CameraConfig, now: datetime) -> DriftRecord | None:
+        today = DayClock.of(now).day
+        stored = stored_day(self._config, camera.name, today)
+        if stored is None:
+            return None
+        history = self._store.history.of(camera.name)
+        if not history or history[-1].date >= today:  # a night has judged this day
+            return None
+        names = camera.class_names
+        figures = stored.figures(ingest_plan(camera), n_classes=len(names))
+        if figures is None:
+            return None
+        found = watch_drift([*history, figures], names)
+        alarm = found is not None and found.date == today and found.state == "drift"
+        return found if alarm else None
