@@ -25,7 +25,7 @@ check: venv
 
 # Everything: the fast part, then what is slow: whole nights on synthetic and real footage, servers.
 test: check
-	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile --no-loadscope-reorder
 
 clean:
 	rm -rf $(VENV) demo-data .mypy_cache .ruff_cache .pytest_cache

@@ -1,12 +1,13 @@
-"""One training run of a night, as a job that another process can be given.
+"""One training run, as a job that another process can be given.
 
 A night has two: the candidate on the kept set (arm `culled`), and beside it the same training on
-random frames (arm `random`), which says what the choice of frames was worth.
+random frames (arm `random`), which says what the choice of frames was worth. A first student
+(`first_student.py`, arm `first`) is trained by the same code.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -22,12 +23,20 @@ from models.detector import TorchDetector
 from models.student import load_detector, meta_of
 from models.zones import NO_ZONES, Zones
 
+Arm = Literal["culled", "random", "first"]
+OnEpoch = Callable[[EpochPoint], None]
+_STAGES: dict[Arm, str] = {
+    "culled": "training",
+    "random": "training: random frames",
+    "first": "training: first student",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainJob:
     """One training run as something another process can be given."""
 
-    arm: Literal["culled", "random"]
+    arm: Arm
     start: Path
     size: tuple[int, int]
     frames: tuple[StoredFrame, ...]
@@ -41,9 +50,7 @@ class TrainJob:
     corrections: Path = Path()
 
 
-def run_training(
-    job: TrainJob, on_epoch: Callable[[EpochPoint], None] | None = None
-) -> TrainRecord:
+def run_training(job: TrainJob, on_epoch: OnEpoch | None = None) -> TrainRecord:
     """Train a copy of the incumbent on the job's frames, those corrected by hand among them, and
     write it to `job.out`."""
     labels = load_detections(job.labels)
@@ -53,18 +60,35 @@ def run_training(
     samples += samples_of(
         job.corrections, job.corrected, detector.class_names, zones=job.zones, ignored=ignored
     )
-    course = fine_tune(detector, samples, job.plan, on_epoch=on_epoch)
-    save_candidate(job.out, detector)
-    stage = "training" if job.arm == "culled" else "training: random frames"
-    cost = Cost(stage=stage, images=course.images, seconds=course.seconds, device=job.device)
+    record = train_to(job.out, detector, samples, job.plan, arm=job.arm, on_epoch=on_epoch)
+    return record.model_copy(update={"corrected": len(job.corrected)})
+
+
+def train_to(
+    out: Path,
+    detector: TorchDetector,
+    samples: Sequence[Sample],
+    plan: TrainPlan,
+    *,
+    arm: Arm,
+    on_epoch: OnEpoch | None = None,
+) -> TrainRecord:
+    """Train `detector` in place and write it to `out`."""
+    course = fine_tune(detector, samples, plan, on_epoch=on_epoch)
+    save_candidate(out, detector)
+    cost = Cost(
+        stage=_STAGES[arm],
+        images=course.images,
+        seconds=course.seconds,
+        device=detector.device.type,
+    )
     return TrainRecord(
-        arm=job.arm,
-        schedule=job.plan.schedule,
+        arm=arm,
+        schedule=plan.schedule,
         images=len(samples),
-        corrected=len(job.corrected),
         epochs=course.epochs,
         computation=course.computation,
-        seed=job.plan.seed,
+        seed=plan.seed,
         costs=(cost,),
     )
 

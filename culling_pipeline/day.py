@@ -144,6 +144,15 @@ class Day:
         """The stored frames that only measure."""
         return {i for drawn in self._control.values() for i in drawn.ids} & set(self.frames)
 
+    @property
+    def drawn_ids(self) -> set[int]:
+        """The stored frames that were drawn at random."""
+        return set(self._reservoir.drawn) & set(self.frames)
+
+    def block_of(self, frame_id: int) -> int:
+        """The stretch of time (`ControlSlice.group_of`) of a stored frame."""
+        return self._control_slice.group_of(self.frames[frame_id].time_s)
+
     def record(
         self,
         course: Course,

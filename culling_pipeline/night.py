@@ -80,6 +80,7 @@ def _run(night: Stages, started: datetime) -> NightRecord:
         cost_ratio=price.ratio,
         full_training_s=price.full_s,
         night_s=price.night_s,
+        notes=plan.notes,
     )
 
 

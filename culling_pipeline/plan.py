@@ -68,6 +68,8 @@ class NightPlan:
     code_version: str = ""
     settings: str = ""
     """Fingerprint of the camera's configuration."""
+    notes: tuple[str, ...] = ()
+    """What is unusual about this night, for its report."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -203,7 +203,7 @@ class TrainRecord(Record):
     """One training run. `computation` is images trained on, as a share of standard training's; of
     the `images`, `corrected` are earlier frames whose labels people have corrected."""
 
-    arm: Literal["culled", "random"]
+    arm: Literal["culled", "random", "first"]
     schedule: str
     images: int
     corrected: int = 0

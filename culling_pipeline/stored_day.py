@@ -206,6 +206,10 @@ class DayOnDisk:
             shutil.rmtree(folder, ignore_errors=True)
             raise
 
+    def look(self, plan: IngestPlan, n_classes: int) -> Day:
+        """The day as it is up to now: its stored frames, which were drawn, which only measure."""
+        return self._story(plan, n_classes)[0].day
+
     def _story(self, plan: IngestPlan, n_classes: int) -> tuple[Story, Course]:
         """A day watched for less than an hour is told as what it is: a short recording, whose last
         stretch is the control slice (`control.py`)."""

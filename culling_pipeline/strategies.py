@@ -191,14 +191,18 @@ class Random:
 
 @dataclass(frozen=True, slots=True)
 class Uniform:
-    """Frames evenly spaced in time, in order of time: the paper's "intermittent sampling"."""
+    """Frames evenly spaced in time, in order of time: the paper's "intermittent sampling". With
+    `at_most` the teacher sees no more frames than that, whatever the budget."""
 
     uses_teacher: bool = False
+    at_most: int | None = None
 
     def survivors(
         self, candidates: Candidates, budget: int, rng: np.random.Generator
     ) -> tuple[int, ...]:
         check_budget(budget)
+        if self.at_most is not None:
+            budget = min(budget, self.at_most)
         drawn = candidates.drawn
         rows = _evenly(candidates.times_s[drawn], candidates.ids[drawn], budget)
         return _ids(candidates.ids[drawn][rows])

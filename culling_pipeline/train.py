@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from culling_pipeline.records import EpochPoint
 from culling_pipeline.schedule import Schedule, ScheduleOptions, build_schedule
 from models.boxes import Detections
-from models.detector import TorchDetector, resize, set_image_size, to_tensor
+from models.detector import TorchDetector, resize, set_image_size
 from models.losses import image_losses
 
 MAX_GRADIENT_NORM = 5.0
@@ -74,7 +74,8 @@ def fine_tune(
 ) -> Course:
     """Train `detector` in place, at its own image size, on the samples the schedule picks.
 
-    Batch norm keeps its statistics: a night's few hundred frames are too few to measure new ones.
+    Batch norm keeps its statistics, since a night's few hundred frames are too few to measure new
+    ones; a net that has none yet (random weights) measures them.
     A loss that is not finite raises `TrainingError`.
     """
     began = time.perf_counter()
@@ -83,6 +84,7 @@ def fine_tune(
     model, size = detector.model, (detector.spec.height_px, detector.spec.width_px)
     set_image_size(model, *size)
     prepared = [_prepare(sample, *size) for sample in samples]
+    _train_mode(model, measure_norms=_lacks_statistics(model))
     schedule = build_schedule(
         plan.schedule,
         samples=len(samples),
@@ -124,7 +126,6 @@ def _one_epoch(
     chosen = schedule.indices(epoch)
     rate = learning_rate(plan, epoch)
     losses = np.zeros(len(chosen))
-    _train_mode(model)
     batches = np.array_split(rng.permutation(len(chosen)), -(-len(chosen) // plan.batch_size))
     for number, rows in enumerate(batches):
         for group in optimizer.param_groups:
@@ -163,9 +164,9 @@ def difficulty(
     device: torch.device,
     batch: int = 8,
 ) -> NDArray[np.float64]:
-    """Each sample's loss before training: CLIP's scoring function f (Algorithm 1, line 1)."""
+    """Each sample's loss before training, by a model in training mode: CLIP's scoring function f
+    (Algorithm 1, line 1)."""
     scores = []
-    _train_mode(model)
     with torch.no_grad():
         for start in range(0, len(prepared), batch):
             part = list(prepared[start : start + batch])
@@ -184,7 +185,7 @@ def _losses_of(
     with _precision(device):
         losses = image_losses(
             model,
-            [image.to(device) for image, _ in batch],
+            [image.to(device).to(torch.float32).div_(255.0) for image, _ in batch],
             [{name: value.to(device) for name, value in target.items()} for _, target in batch],
         )
     return torch.stack([value.float() for value in losses.values()]).sum(dim=0)
@@ -202,15 +203,25 @@ def _cpu_has_bfloat16() -> bool:
     return bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
 
 
-def _train_mode(model: nn.Module) -> None:
+def _train_mode(model: nn.Module, *, measure_norms: bool) -> None:
     model.train()
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.eval()
+    for norm in _norms(model):
+        norm.train(measure_norms)
+
+
+def _norms(model: nn.Module) -> list[nn.BatchNorm2d]:
+    return [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+
+
+def _lacks_statistics(model: nn.Module) -> bool:
+    """Whether batch norm has never seen a picture: its means are all 0, as a new net's are."""
+    means = [norm.running_mean for norm in _norms(model) if norm.running_mean is not None]
+    return bool(means) and not any(bool(mean.any()) for mean in means)
 
 
 def _prepare(sample: Sample, height_px: int, width_px: int) -> tuple[Tensor, dict[str, Tensor]]:
-    """The frame and its boxes at the size the student trains at; labels from 1."""
+    """The frame (3×H×W uint8: a quarter of the room that floats take) and its boxes at the size the
+    student trains at; labels from 1."""
     image = resize(sample.image, height_px, width_px)
     factor = np.array([width_px / sample.image.shape[1], height_px / sample.image.shape[0]] * 2)
     boxes = (sample.labels.boxes_xyxy * factor).astype(np.float32)
@@ -220,7 +231,7 @@ def _prepare(sample: Sample, height_px: int, width_px: int) -> tuple[Tensor, dic
     }
     if sample.ignored is not None:
         target["ignored"] = torch.from_numpy(sample.ignored)
-    return to_tensor(image), target
+    return torch.from_numpy(image).permute(2, 0, 1), target
 
 
 def _augment(

@@ -12,7 +12,18 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from jobs.commands import dataset, detect, export, models, nights, schedule, service, setup, watch
+from jobs.commands import (
+    dataset,
+    detect,
+    export,
+    first,
+    models,
+    nights,
+    schedule,
+    service,
+    setup,
+    watch,
+)
 from jobs.commands.common import print_json
 from jobs.commands.logs import log_to_stderr
 from jobs.commands.signals import on_sigterm, terminate
@@ -26,7 +37,7 @@ from jobs.errors import (
     redact,
 )
 
-GROUPS = (setup, watch, nights, service, models, detect, export)
+GROUPS = (setup, watch, first, nights, service, models, detect, export)
 
 app = typer.Typer(
     add_completion=False,

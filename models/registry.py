@@ -33,6 +33,10 @@ POINTER_FILE = "incumbent.json"
 LOCK_FILE = ".lock"
 PARENT, CREATED = "parent", "created_at"
 """Of a version's meta: the version it was trained from, and when it was made (ISO, UTC)."""
+ORIGIN_META = "origin"
+"""Of a version's or a file's meta: `bootstrap` or `coco`; nights do not say it."""
+UNTRAINED_META = "untrained"
+"""Of a version's meta: why it knows no box yet, in words; only where it does not."""
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
 
@@ -94,6 +98,11 @@ class ModelRegistry:
         """What is stored beside a version's weights."""
         self._require(camera, version)
         return load_meta(self.path(camera, version))
+
+    def untrained(self, camera: str, version: str) -> str | None:
+        """Why this version knows no box yet, in words; None where it was trained."""
+        said = self.meta(camera, version).get(UNTRAINED_META)
+        return None if said is None else str(said)
 
     # -- the switch ----------------------------------------------------------------------------
 

@@ -15,8 +15,27 @@ from models.checkpoint import load_checkpoint, load_into
 from models.classes import ClassMap
 from models.detector import DetectorSpec, TorchDetector, build_model
 
+FRESH_PROPOSALS = 300
+"""Regions that the second stage of a net made for one camera looks at."""
 _CLASS_ROWS = "roi_heads.box_predictor.cls_score"
 _BOX_ROWS = "roi_heads.box_predictor.bbox_pred"
+
+
+def fresh_spec(
+    architecture: str, class_names: tuple[str, ...], *, max_side_px: int, width: float
+) -> DetectorSpec:
+    """A net for cameras whose longer side is `max_side_px`: the smallest anchor is a fortieth of
+    that, 8 px at least (32 px at 1,280, the size COCO's nets are made for)."""
+    smallest = max(8, round(max_side_px / 40))
+    return DetectorSpec(
+        architecture=architecture,
+        class_names=class_names,
+        height_px=max_side_px,
+        width_px=max_side_px,
+        width=width,
+        anchor_px=(smallest, 2 * smallest, 4 * smallest, 8 * smallest, 16 * smallest),
+        proposals=FRESH_PROPOSALS,
+    )
 
 
 def spec_from_meta(meta: Mapping[str, Any], *, source: object) -> DetectorSpec:

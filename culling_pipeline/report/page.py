@@ -38,6 +38,14 @@ _TOO_LONG_FOR_A_SUMMARY = {
     "random_train": {"epochs"},
 }
 
+_WHY_KEPT = {
+    "strata": ("the model was least sure of them", "student and teacher disagreed most"),
+    "confidence_only": ("the model was least sure of them", "all of them"),
+    "random": ("drawn at random", "all of them"),
+    "uniform": ("evenly spaced in time", "all of them"),
+}
+"""Why frames survived and why they stayed, by strategy; others as the first."""
+
 _PAGES = Environment(
     loader=FileSystemLoader(Path(__file__).parent),
     autoescape=True,
@@ -176,10 +184,11 @@ def _row(name: str, figures: Sequence[float | None], *, digits: int) -> Accuracy
 def _funnel(night: NightRecord) -> list[Step]:
     ingest, cull = night.ingest, night.cull
     seen, survivors, kept = ingest.frames_seen, len(ingest.survivors), len(cull.kept)
+    survived, stayed = _WHY_KEPT.get(cull.strategy, _WHY_KEPT["strata"])
     stages = (
         ("seen", seen, "sampled from the camera"),
-        ("survivors", survivors, f"the model was least sure of them{_one_in(seen, survivors)}"),
-        ("kept set", kept, f"student and teacher disagreed most{_one_in(survivors, kept)}"),
+        ("survivors", survivors, f"{survived}{_one_in(seen, survivors)}"),
+        ("kept set", kept, f"{stayed}{_one_in(survivors, kept)}"),
         ("control slice", len(ingest.control), "set aside, only to measure"),
     )
     return [

@@ -121,6 +121,8 @@ def _figures(record: NightRecord) -> dict[str, str]:
         after = judge.after.map50
         cells["culled vs random"] = f"{after:.3f} vs {random.map50:.3f} at the same cost"
     cells["in use"] = ("the new model: " if judge.promoted else "the old model: ") + judge.reason
+    if record.notes:
+        cells["note"] = " ".join(record.notes)
     cells["time"] = f"{record.night_s:,.0f} s"
     return cells
 

@@ -18,6 +18,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from jobs.config.settings import CameraConfig, CameraDefaults, Config
+from jobs.config.weights import UNTRAINED
 from jobs.errors import ConfigError, redact
 
 __all__ = ["CameraConfig", "Config", "load_config", "parse_config", "parse_overrides", "parse_raw"]
@@ -243,6 +244,7 @@ class _Reader:
         sections = {
             key: section.model_copy(update={"weights": self._resolve(section.weights)})
             for key, section in (("student", camera.student), ("teacher", camera.teacher))
+            if section.weights != UNTRAINED
         }
         return camera.model_copy(update={**sections, "source": self._resolve(camera.source)})
 

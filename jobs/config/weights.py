@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from models.foreign import ForeignOptions
     from models.pretrained.catalogue import PublishedWeights
 
+UNTRAINED = "none"
+"""The student's `weights` where it is to begin from random numbers."""
 FOREIGN_SUFFIXES = (".xml", ".onnx")
 PTH_SUFFIXES = (".pth", ".pt")
 OWN_SUFFIXES = (".safetensors", "")
@@ -61,10 +63,8 @@ class WeightsSettings(Section):
         except WeightsError as exc:
             message = f"weights: {exc}"
             raise ValueError(message) from exc
-        if entry is not None and entry.is_backbone:
-            message = f"weights: {entry.name} is a backbone, which finds no boxes: name a detector"
-            raise ValueError(message)
         if entry is not None:
+            self._check_published(entry)
             return
         if self.suffix not in suffixes:
             message = (
@@ -76,17 +76,35 @@ class WeightsSettings(Section):
             message = f"class_names: missing, a {self.suffix} does not say what its labels mean"
             raise ValueError(message)
 
+    def _check_published(self, entry: PublishedWeights) -> None:
+        if entry.is_backbone:
+            message = f"weights: {entry.name} is a backbone, which finds no boxes: name a detector"
+            raise ValueError(message)
+
 
 class StudentSettings(WeightsSettings):
-    """The small detector a camera starts from."""
+    """The small detector a camera starts from. With `none` or a backbone it knows no box yet."""
 
     weights: Text = "builtin:street-student"
     architecture: Text = "resnet18"
     max_side_px: Annotated[Whole, Field(ge=64)] = 640
 
+    @property
+    def untrained(self) -> str | None:
+        """Why this student knows no box yet, in words; None where it does."""
+        if self.weights == UNTRAINED:
+            return "its weights are random numbers (student.weights: none)"
+        if self.published is not None and self.published.is_backbone:
+            return f"{self.published.name} is a backbone, which has never seen a box"
+        return None
+
+    def _check_published(self, entry: PublishedWeights) -> None:
+        """A backbone will do: the camera's nights teach it boxes."""
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        self._check_weights((*PTH_SUFFIXES, *OWN_SUFFIXES))
+        if self.weights != UNTRAINED:
+            self._check_weights((*PTH_SUFFIXES, *OWN_SUFFIXES))
         return self
 
 
@@ -148,6 +166,11 @@ class TeacherSettings(WeightsSettings):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
+        if self.weights == UNTRAINED:
+            message = (
+                "weights: got 'none', but a teacher has to know what it labels: name a detector"
+            )
+            raise ValueError(message)
         self._check_weights((*FOREIGN_SUFFIXES, *PTH_SUFFIXES, *OWN_SUFFIXES))
         if self.is_foreign and self.io is None:
             message = f"io: missing, {Path(self.weights).name} needs it to be read"

@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import torch
+
 import models
 from culling_pipeline.progress import Progress
 from jobs.config.settings import CameraConfig
-from jobs.config.weights import PTH_SUFFIXES, StudentSettings, TeacherSettings
+from jobs.config.weights import PTH_SUFFIXES, UNTRAINED, StudentSettings, TeacherSettings
 from models.base import Detector
 from models.boxes import WeightsError
 from models.checkpoint import load_into, load_meta, load_pth
@@ -20,9 +22,9 @@ from models.detector import DetectorSpec, TorchDetector, build_model
 from models.foreign import ForeignDetector, ForeignOptions
 from models.pretrained.catalogue import PREFIX, PublishedWeights, published
 from models.pretrained.download import cached, fetch
-from models.pretrained.open import open_published
-from models.registry import ModelRegistry
-from models.student import fit_to_camera, load_detector, meta_of, spec_from_meta
+from models.pretrained.open import open_published, published_state, with_backbone
+from models.registry import UNTRAINED_META, ModelRegistry
+from models.student import fit_to_camera, fresh_spec, load_detector, meta_of, spec_from_meta
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +65,10 @@ class OpenDetector:
     """For an OpenVINO IR or an ONNX file."""
     published: PublishedWeights | None = None
     """For published weights, which are downloaded if they are not there."""
+    fresh: DetectorSpec | None = None
+    """For a student that knows no box yet: random numbers, behind the trunk of `published` if it is
+    given."""
+    seed: int = 0
 
     def __call__(self) -> Detector:
         if self.options is not None:
@@ -71,6 +77,8 @@ class OpenDetector:
 
     def torch_detector(self) -> TorchDetector:
         """The same, where only a torch model will do."""
+        if self.fresh is not None:
+            return self._untrained(self.fresh)
         if self.published is not None:
             detector = open_published(self.published, self._fetched(), device=self.device)
             return detector if self.size is None else detector.at_size(*self.size)
@@ -84,6 +92,14 @@ class OpenDetector:
         load_into(model, load_pth(self.path), source=self.path)
         return TorchDetector(model, spec, device=self.device)
 
+    def _untrained(self, spec: DetectorSpec) -> TorchDetector:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            if self.published is None:
+                return TorchDetector(build_model(spec), spec, device=self.device)
+            trunk = published_state(self.published, self._fetched())
+            return with_backbone(spec, trunk, source=self.published.name)
+
     def _fetched(self) -> Path:
         if self.published is None or self.path.is_file() or self.path != cached(self.published):
             return self.path
@@ -96,6 +112,14 @@ def configured_detector(
 ) -> OpenDetector:
     """How to open the student or the teacher of the configuration."""
     path = weights_path(settings.weights)
+    if isinstance(settings, StudentSettings) and settings.untrained is not None:
+        return OpenDetector(
+            path=path,
+            device=device,
+            size=size,
+            published=settings.published,
+            fresh=_untrained_spec(settings),
+        )
     if settings.published is not None:
         return OpenDetector(path=path, device=device, size=size, published=settings.published)
     options = None
@@ -113,10 +137,24 @@ def configured_detector(
     return OpenDetector(path=path, device=device, size=size, spec=spec, options=options)
 
 
+def _untrained_spec(settings: StudentSettings) -> DetectorSpec:
+    """The net of a student that knows no box yet. It has one nameless class: a camera brings its
+    own (`fit_to_camera`)."""
+    entry = settings.published
+    return fresh_spec(
+        settings.architecture if entry is None else entry.architecture,
+        ("object",),
+        max_side_px=settings.max_side_px,
+        width=settings.width if entry is None else 1.0,
+    )
+
+
 def described(settings: StudentSettings | TeacherSettings) -> str:
     """The configured detector in a few words: its weights, and the net they say they are of."""
     if settings.published is not None:
         return f"pretrained:{settings.published.name} ({settings.published.described()})"
+    if settings.weights == UNTRAINED:
+        return f"random weights ({settings.architecture}, width {settings.width:g})"
     path = weights_path(settings.weights)
     shown = settings.weights if settings.weights.startswith("builtin:") else path.name
     if isinstance(settings, TeacherSettings) and settings.is_foreign:
@@ -180,10 +218,13 @@ def ensure_incumbent(
         if current.class_names == classes.names:
             return registry.path(camera.name, version)
         on_start(f"the classes are now {', '.join(classes.names)}: starting from {version}'s")
-        start = fit_to_camera(current, classes, height_px=size[0], width_px=size[1])
+        known, untrained = current, registry.untrained(camera.name, version)
     else:
-        opener = configured_detector(camera.student, device=device)
-        start = fit_to_camera(opener.torch_detector(), classes, height_px=size[0], width_px=size[1])
+        known = configured_detector(camera.student, device=device).torch_detector()
+        untrained = why_untrained(camera.student)
+    start = fit_to_camera(known, classes, height_px=size[0], width_px=size[1])
+    if untrained is None and all(row is None for row in classes.rows_for(known.class_names)):
+        untrained = f"it knows none of the camera's classes ({', '.join(classes.names)})"
     name = _free_start(registry.versions(camera.name))
     meta = meta_of(
         start,
@@ -192,10 +233,22 @@ def ensure_incumbent(
         settings=camera.fingerprint,
         full_size=list(size),
         scale=1.0,
+        **({} if untrained is None else {UNTRAINED_META: untrained}),
     )
     registry.add(camera.name, name, start.model.state_dict(), meta)
     registry.promote(camera.name, name)
     return registry.path(camera.name, name)
+
+
+def why_untrained(settings: StudentSettings) -> str | None:
+    """Why the configured student knows no box yet, in words; None where it does. A checkpoint of
+    ours says so itself."""
+    if settings.untrained is not None:
+        return settings.untrained
+    if settings.published is not None or settings.suffix in PTH_SUFFIXES:
+        return None
+    said = load_meta(weights_path(settings.weights)).get(UNTRAINED_META)
+    return None if said is None else str(said)
 
 
 def _free_start(taken: list[str]) -> str:

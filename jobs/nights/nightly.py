@@ -98,7 +98,6 @@ def _run(
     if registry.incumbent(camera.name) is None:
         bring_weights(camera.student, progress)
     bring_weights(camera.teacher, progress)
-    plan = night_plan(config, camera, night, source=source, size=size)
     build_teacher = configured_detector(
         camera.teacher,
         device=device,
@@ -106,11 +105,16 @@ def _run(
     )
     if journal.load("label") is None:
         _check_teacher(camera, build_teacher)
+    incumbent = _incumbent_of_night(journal, registry, camera, size, device, progress)
+    untrained = registry.untrained(camera.name, incumbent.name)
+    plan = night_plan(config, camera, night, source=source, size=size, untrained=untrained)
+    for note in plan.notes:
+        logger.warning("camera %s: %s", camera.name, note)
     parts = NightParts(
         open_source=lambda: open_camera(camera),
         stored_day=day,
         corrections=load_corrections(config.corrections_dir(camera.name)),
-        incumbent=_incumbent_of_night(journal, registry, camera, size, device, progress),
+        incumbent=incumbent,
         build_teacher=build_teacher,
         registry=registry,
         frames=config.frames_dir(camera.name, night.run_id),

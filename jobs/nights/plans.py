@@ -12,7 +12,7 @@ from culling_pipeline.day import IngestPlan
 from culling_pipeline.gate import GatePlan
 from culling_pipeline.judge import JudgePlan
 from culling_pipeline.plan import NightPlan
-from culling_pipeline.strategies import STRATEGIES
+from culling_pipeline.strategies import STRATEGIES, Strategy, Uniform
 from jobs.config.settings import CameraConfig, CameraDefaults, Config
 from jobs.errors import UsageError
 from jobs.nights.detectors import described
@@ -44,31 +44,30 @@ def night_plan(
     *,
     source: str,
     size: tuple[int, int],
+    untrained: str | None = None,
 ) -> NightPlan:
-    """The camera's settings as the science takes them."""
-    culling, training, judging = camera.culling, camera.training, camera.judging
+    """The camera's settings as the science takes them. L_conf of a student that is `untrained`
+    (why, in words) means nothing: then frames are taken evenly in time, at full size."""
+    strategy_name, strategy = _strategy(camera, untrained)
+    culling, training = camera.culling, camera.training
     return NightPlan(
         camera=camera.name,
         source=source,
         date=night.night_date,
         run_id=night.run_id,
         classes=ClassMap.from_config(camera.classes),
-        strategy_name=culling.strategy,
-        strategy=STRATEGIES[culling.strategy],
+        strategy_name=strategy_name,
+        strategy=strategy,
         ingest=ingest_plan(camera),
         keep=culling.keep,
         student_min_score=camera.student.min_score,
         teacher_min_score=camera.teacher.min_score,
         teacher_min_side=camera.teacher.min_side_share,
-        find_resolution=camera.resolution.enabled,
+        find_resolution=camera.resolution.enabled and untrained is None,
         resolution_threshold=camera.resolution.threshold,
         min_scale=camera.resolution.min_scale,
         training=training.to_plan(),
-        judging=JudgePlan(
-            compare_random=judging.compare_random and culling.strategy != "random",
-            min_gain=judging.min_gain,
-            seed=training.seed,
-        ),
+        judging=night_judging(camera),
         full_size=size,
         corrected_frames=training.corrected_frames,
         zones=Zones(camera.ignore_zones),
@@ -78,6 +77,34 @@ def night_plan(
         teacher_name=described(camera.teacher),
         code_version=code_version(),
         settings=camera.fingerprint,
+        notes=() if untrained is None else (fallback_in_words(untrained),),
+    )
+
+
+def _strategy(camera: CameraConfig, untrained: str | None) -> tuple[str, Strategy]:
+    """The night's strategy and its name. What a day keeps on disk is the configured one's in any
+    case: a live camera's day was drawn by that."""
+    culling = camera.culling
+    if untrained is None:
+        return culling.strategy, STRATEGIES[culling.strategy]
+    return "uniform", Uniform(at_most=culling.keep)
+
+
+def night_judging(camera: CameraConfig) -> JudgePlan:
+    """When a new student takes over."""
+    judging, strategy = camera.judging, camera.culling.strategy
+    return JudgePlan(
+        compare_random=judging.compare_random and strategy != "random",
+        min_gain=judging.min_gain,
+        seed=camera.training.seed,
+    )
+
+
+def fallback_in_words(untrained: str) -> str:
+    """What an untrained student means for a night, in one sentence."""
+    return (
+        "Frames were taken evenly in time and at full size, because how unsure a student is says "
+        f"nothing before it is trained: {untrained}."
     )
 
 

@@ -6,7 +6,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING
 from jobs.config.settings import CameraConfig, Config
 from jobs.config.weights import StudentSettings, TeacherSettings
 from jobs.errors import EXIT_DONE, EXIT_STREAM, describe, exit_code, redact
-from jobs.nights.detectors import configured_detector, weights_in_words
+from jobs.nights.cost import Speed, night_cost, speed_of
+from jobs.nights.detectors import (
+    configured_detector,
+    weights_in_words,
+    weights_path,
+    why_untrained,
+)
+from jobs.nights.origin import origin_in_words
+from jobs.nights.plans import pick_device
 from jobs.setup.probing import (
     WATCHED_SHARE,
     advice,
@@ -24,6 +32,7 @@ from jobs.setup.probing import (
     too_late,
 )
 from models.classes import ClassMap
+from models.registry import ModelRegistry
 
 if TYPE_CHECKING:
     from streams.probe import Probe
@@ -53,12 +62,17 @@ class Finding:
 def check_config(config: Config, *, timeout_s: float = STREAM_TIMEOUT_S) -> list[Finding]:
     """Look at every camera's stream (all at once) and then at its models, one by one."""
     streams = check_streams(list(config.cameras.values()), timeout_s=timeout_s)
+    registry, speeds = ModelRegistry(config.models_root), Speeds(config)
     findings = []
     for camera in config.cameras.values():
-        findings.append(streams[camera.name])
-        findings.append(_look(camera, "student", _check_student))
-        findings.append(_look(camera, "teacher", _check_teacher))
-    return findings
+        stream = streams[camera.name]
+        student = _look(camera, "student", partial(_check_student, registry))
+        teacher = _look(camera, "teacher", _check_teacher)
+        findings += [stream, student, teacher]
+        if worst_exit_code([stream, student, teacher]) == EXIT_DONE and stream.found is not None:
+            cost = partial(_first_night, config, registry, speeds, stream.found)
+            findings.append(_look(camera, "first night", cost))
+    return [found for found in findings if found.detail]
 
 
 def worst_exit_code(findings: Sequence[Finding]) -> int:
@@ -112,8 +126,65 @@ def _look(camera: CameraConfig, part: str, look: Callable[[CameraConfig], Probe 
     return Finding(camera=camera.name, part=part, detail=detail, found=found_to_dict(seen))
 
 
-def _check_student(camera: CameraConfig) -> str:
-    return f"{weights_in_words(camera.student)} ({len(_names(camera.student))} classes)"
+def _check_student(registry: ModelRegistry, camera: CameraConfig) -> str:
+    names = _names(camera.student)
+    known = f" ({len(names)} classes)" if camera.student.untrained is None else ""
+    words = f"{weights_in_words(camera.student)}{known}; {origin_in_words(registry, camera)}"
+    rows = ClassMap.from_config(camera.classes).rows_for(names)
+    if known and registry.incumbent(camera.name) is None and not any(r is not None for r in rows):
+        return f"{words}, but of none of this camera's classes: the first night takes frames evenly"
+    return words
+
+
+class Speeds:
+    """What detectors take on this machine, measured once for cameras that are alike."""
+
+    def __init__(self, config: Config) -> None:
+        self._device = pick_device(config.device)
+        self._known: dict[str, Speed] = {}
+
+    def of(self, camera: CameraConfig, shape: tuple[int, int]) -> Speed:
+        """Measured on pictures of this height and width."""
+        student, teacher = camera.student.model_dump_json(), camera.teacher.model_dump_json()
+        key = f"{student} {teacher} {shape} {camera.classes}"
+        if key not in self._known:
+            self._known[key] = speed_of(camera, shape, self._device)
+        return self._known[key]
+
+
+def _first_night(
+    config: Config,
+    registry: ModelRegistry,
+    speeds: Speeds,
+    stream: Mapping[str, object],
+    camera: CameraConfig,
+) -> str:
+    """What the first night will cost; nothing where nights have been."""
+    versions = [registry.meta(camera.name, v) for v in registry.versions(camera.name)]
+    if any(meta.get("run_id") for meta in versions):
+        return ""
+    missing = [s.weights for s in (camera.student, camera.teacher) if not _is_here(s)]
+    if missing:
+        return f"its cost is not known before {' and '.join(missing)} is downloaded"
+    height_px, width_px = stream["height_px"], stream["width_px"]
+    if not (isinstance(height_px, int) and isinstance(width_px, int) and height_px and width_px):
+        return "its cost is not known: the stream does not tell its size"
+    version, duration_s = registry.incumbent(camera.name), stream["duration_s"]
+    reason = why_untrained(camera.student)
+    if version is not None:
+        reason = registry.untrained(camera.name, version)
+    cost = night_cost(
+        config,
+        camera,
+        speeds.of(camera, (height_px, width_px)),
+        duration_s=float(str(duration_s)) if duration_s else None,
+        untrained=reason is not None,
+    )
+    return cost.in_words()
+
+
+def _is_here(settings: StudentSettings | TeacherSettings) -> bool:
+    return settings.published is None or weights_path(settings.weights).is_file()
 
 
 def _check_teacher(camera: CameraConfig) -> str:

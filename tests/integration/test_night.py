@@ -23,7 +23,15 @@ from jobs.store.store import Store
 from models.detector import scaled
 from models.registry import ModelRegistry
 from models.student import load_detector
-from tests.integration.tiny import CAMERA, DAY, DoneNight, debris, run_tiny_night, tiny_config
+from tests.integration.tiny import (
+    CAMERA,
+    DAY,
+    SMALL,
+    DoneNight,
+    debris,
+    run_tiny_night,
+    tiny_config,
+)
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -214,3 +222,27 @@ def test_what_was_put_to_work_by_hand_during_a_night_stays(tmp_path: Path) -> No
     # and the night's end has pruned all but the newest and the one in use
     assert registry.versions(CAMERA) == [second.run_id, "start"]
     assert first.run_id not in registry.versions(CAMERA)
+
+
+def test_an_untrained_student_s_night_is_uniform_and_its_candidate_is_trained(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    student = {"weights": "none", "width": 0.125, "max_side_px": 160}
+    changes = {**SMALL, "fps": 0.0006, "student": student, "training": {"epochs": 1}}
+    config = tiny_config(tmp_path, **changes | {"judging": {"compare_random": False}})
+    record = run_tiny_night(config)
+    times = sorted(f.time_s for f in record.ingest.frames if f.id in record.cull.kept)
+    assert record.cull.strategy == "uniform"
+    assert set(record.cull.kept) == set(record.ingest.survivors)
+    assert len(times) == 6
+    assert max(np.diff(times)) < 3 * 86_400 / 6
+    assert (record.resolution.scale, record.resolution.points) == (1.0, ())
+    (note,) = record.notes
+    assert note.endswith("its weights are random numbers (student.weights: none).")
+    assert f"camera {CAMERA}: {note}" in caplog.messages
+    page = (config.report_dir(CAMERA, record.run_id) / "index.html").read_text(encoding="utf-8")
+    assert note in page
+    assert "evenly spaced in time" in page
+    registry = ModelRegistry(config.models_root)
+    assert registry.untrained(CAMERA, record.run_id) is None
+    assert registry.untrained(CAMERA, "start") is not None

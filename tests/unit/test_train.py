@@ -49,9 +49,18 @@ def test_the_same_seed_gives_the_same_weights() -> None:
 
 def test_batch_norm_keeps_its_statistics() -> None:
     detector = student()
-    before = detector.model.backbone.body.bn1.running_mean.clone()
+    norm = detector.model.backbone.body.bn1
+    norm.running_mean.fill_(0.25)
     fine_tune(detector, samples(2), TrainPlan(schedule="standard", epochs=1))
-    assert torch.equal(before, detector.model.backbone.body.bn1.running_mean)
+    assert torch.equal(norm.running_mean, torch.full_like(norm.running_mean, 0.25))
+    assert not detector.model.training
+
+
+def test_batch_norm_without_statistics_measures_them() -> None:
+    detector = student()
+    norm = detector.model.backbone.body.bn1
+    fine_tune(detector, samples(2), TrainPlan(schedule="standard", epochs=1))
+    assert norm.running_mean.abs().max() > 1e-3
     assert not detector.model.training
 
 

@@ -1,0 +1,116 @@
+"""`culling bootstrap`: a first student, where there is none yet."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from jobs.commands.common import (
+    DEFAULT_CONFIG,
+    AsJson,
+    ConfigPath,
+    Overrides,
+    chosen,
+    load,
+    print_json,
+)
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from jobs.nights.bootstrap import Bootstrapped
+
+app = typer.Typer()
+
+
+@app.command()
+def bootstrap(
+    cameras: Annotated[list[str], typer.Argument(metavar="CAMERA...")] = [],  # noqa: B006
+    all_cameras: Annotated[bool, typer.Option("--all", help="Every camera.")] = False,
+    frames: Annotated[
+        int, typer.Option(min=2, help="To train on, of all these cameras together.")
+    ] = 400,
+    epochs: Annotated[int, typer.Option(min=1, help="How often it goes through them.")] = 24,
+    from_scratch: Annotated[
+        bool, typer.Option("--from-scratch", help="Random numbers, not an ImageNet backbone.")
+    ] = False,
+    cost_only: Annotated[
+        bool, typer.Option("--cost-only", help="Say what it would cost, and stop.")
+    ] = False,
+    config: ConfigPath = DEFAULT_CONFIG,
+    overrides: Overrides = [],  # noqa: B006
+    as_json: AsJson = False,
+) -> None:
+    """A first student for these cameras: one net, trained on frames drawn evenly from all of them
+    and labelled by the teacher. The same command goes on where it was cut off."""
+    from jobs.commands.progress import open_progress
+    from jobs.nights.bootstrap import Bootstrap, Wish
+    from jobs.nights.cost import bootstrap_cost
+
+    loaded = load(config, overrides)
+    names = chosen(loaded, cameras, all_cameras=all_cameras)
+    wish = Wish(frames=frames, epochs=epochs, from_scratch=from_scratch)
+    progress = open_progress()
+    job = Bootstrap(loaded, names, wish, progress)
+    job.bring()
+    cost = bootstrap_cost(job)
+    progress.note(cost.in_words())
+    shown: dict[str, Any] = {"cost": asdict(cost) | {"total_s": cost.total_s}}
+    if not cost_only:
+        result = job.run()
+        shown |= _as_json(result)
+        if not as_json:
+            Console().print(_table(result))
+        for line in _advice(result):
+            typer.echo(line, err=True)
+    if as_json:
+        print_json(shown)
+
+
+def _as_json(result: Bootstrapped) -> dict[str, Any]:
+    cameras = {
+        found.camera: {
+            "version": found.version,
+            "map50": found.accuracy.map50,
+            "map50_before": None if found.before is None else found.before.map50,
+            "control_frames": found.accuracy.frames,
+            "in_use": found.in_use,
+            "why": found.why,
+        }
+        for found in result.cameras
+    }
+    return {"weights": str(result.weights), "objects": result.objects, "cameras": cameras}
+
+
+def _table(result: Bootstrapped) -> Table:
+    from rich.table import Table
+
+    table = Table("camera", "version", "mAP50", "before", "in use", "why")
+    for found in result.cameras:
+        table.add_row(
+            found.camera,
+            found.version,
+            f"{found.accuracy.map50:.3f}",
+            "–" if found.before is None else f"{found.before.map50:.3f}",
+            "yes" if found.in_use else "no",
+            found.why,
+        )
+    return table
+
+
+def _advice(result: Bootstrapped) -> list[str]:
+    """What to do next."""
+    unseen = [name for name, count in result.objects.items() if count == 0]
+    said = [f"for cameras to come: student: {{weights: {result.weights}}}"]
+    if unseen:
+        said.append(f"the teacher showed it no {' and no '.join(unseen)}: it will find none yet")
+    said += [
+        f"{found.camera}: `culling rollback {found.camera} {found.version}` puts it to work all "
+        "the same"
+        for found in result.cameras
+        if not found.in_use
+    ]
+    return said

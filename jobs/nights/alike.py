@@ -1,0 +1,42 @@
+"""What cameras must have in common to be taught by one first student: net, teacher, classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jobs.config.settings import CameraConfig
+from jobs.errors import UsageError
+from models.classes import ClassMap
+
+
+def check_alike(cameras: Sequence[CameraConfig]) -> None:
+    """Raise `UsageError` unless all have the same teacher and the same net for a student."""
+    first = cameras[0]
+    for camera in cameras[1:]:
+        for key, one, other in (
+            ("teacher.weights", first.teacher.weights, camera.teacher.weights),
+            ("teacher.class_names", first.teacher.class_names, camera.teacher.class_names),
+            ("student.architecture", first.student.architecture, camera.student.architecture),
+            ("student.width", first.student.width, camera.student.width),
+            ("student.max_side_px", first.student.max_side_px, camera.student.max_side_px),
+        ):
+            if one != other:
+                message = (
+                    f"cameras {first.name!r} and {camera.name!r} cannot share a first student: "
+                    f"{key} is {one!r} for one and {other!r} for the other; make them the same, "
+                    "or bootstrap the cameras one by one"
+                )
+                raise UsageError(message)
+
+
+def shared_classes(cameras: Sequence[CameraConfig], teacher_names: Sequence[str]) -> ClassMap:
+    """What the first student is to find: the cameras' classes where all have the same, else all the
+    teacher's classes that any of them names. A class that the teacher does not know raises
+    `ModelError`."""
+    maps = [ClassMap.from_config(camera.classes) for camera in cameras]
+    for classes in maps:
+        classes.check(teacher_names)
+    if all(classes == maps[0] for classes in maps):
+        return maps[0]
+    named = {source for classes in maps for sources in classes.sources for source in sources}
+    return ClassMap.from_config([name for name in teacher_names if name in named])
