@@ -66,7 +66,8 @@ def export_files(path: Path, format_: str) -> tuple[Path, ...]:
 def export_detector(
     detector: TorchDetector, path: Path, format_: str, about: Mapping[str, Any]
 ) -> None:
-    """Write the detector at its size to `path`; `about` goes inside, each value as JSON.
+    """Write the detector at its size to `path`; `about` goes inside, each value as JSON. Its model
+    is on the CPU afterwards.
 
     A net that cannot be traced raises `ExportError`, and so does a missing package.
     """
