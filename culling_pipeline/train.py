@@ -84,7 +84,7 @@ def fine_tune(
     model, size = detector.model, (detector.spec.height_px, detector.spec.width_px)
     set_image_size(model, *size)
     prepared = [_prepare(sample, *size) for sample in samples]
-    _train_mode(model, measure_norms=_lacks_statistics(model))
+    train_mode(model, measure_norms=lacks_statistics(model))
     schedule = build_schedule(
         plan.schedule,
         samples=len(samples),
@@ -203,7 +203,7 @@ def _cpu_has_bfloat16() -> bool:
     return bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
 
 
-def _train_mode(model: nn.Module, *, measure_norms: bool) -> None:
+def train_mode(model: nn.Module, *, measure_norms: bool) -> None:
     model.train()
     for norm in _norms(model):
         norm.train(measure_norms)
@@ -213,7 +213,7 @@ def _norms(model: nn.Module) -> list[nn.BatchNorm2d]:
     return [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
 
 
-def _lacks_statistics(model: nn.Module) -> bool:
+def lacks_statistics(model: nn.Module) -> bool:
     """Whether batch norm has never seen a picture: its means are all 0, as a new net's are."""
     means = [norm.running_mean for norm in _norms(model) if norm.running_mean is not None]
     return bool(means) and not any(bool(mean.any()) for mean in means)

@@ -19,6 +19,7 @@ from jobs.commands import (
     first,
     models,
     nights,
+    pretrain,
     schedule,
     service,
     setup,
@@ -37,7 +38,7 @@ from jobs.errors import (
     redact,
 )
 
-GROUPS = (setup, watch, first, nights, service, models, detect, export)
+GROUPS = (setup, watch, first, pretrain, nights, service, models, detect, export)
 
 app = typer.Typer(
     add_completion=False,

@@ -1,0 +1,89 @@
+"""`culling pretrain`: a student that knows COCO."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from jobs.commands.common import AsJson, print_json
+
+if TYPE_CHECKING:
+    from jobs.nights.pretrain import Pretrained
+
+app = typer.Typer()
+
+
+@app.command()
+def pretrain(
+    coco: Annotated[
+        Path, typer.Option("--coco", metavar="DIR", help="Holds annotations/ and train2017/.")
+    ],
+    out: Annotated[
+        Path, typer.Option(help="A .safetensors; its .checkpoint lies beside it.")
+    ] = Path("student-coco.safetensors"),
+    architecture: Annotated[str, typer.Option(help="resnet18, resnet101, …")] = "resnet18",
+    width: Annotated[float, typer.Option(min=0.05, max=4, help="Channels, as a share.")] = 1.0,
+    from_scratch: Annotated[
+        bool, typer.Option("--from-scratch", help="Random numbers, not an ImageNet backbone.")
+    ] = False,
+    epochs: Annotated[int, typer.Option(min=1)] = 26,
+    batch: Annotated[int, typer.Option(min=1, help="Pictures a step, of each process.")] = 2,
+    learning_rate: Annotated[
+        float, typer.Option(min=1e-9, help="For 16 pictures a step; grows with them.")
+    ] = 0.02,
+    min_side: Annotated[int, typer.Option(min=32, help="Pixels of the shorter side.")] = 800,
+    max_side: Annotated[int, typer.Option(min=32, help="… and of the longer, at most.")] = 1333,
+    loaders: Annotated[int, typer.Option(min=0, help="Processes that read pictures.")] = 4,
+    save_minutes: Annotated[float, typer.Option(min=0, help="Between checkpoints.")] = 10.0,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Train a student on COCO; start it with `torchrun --nproc-per-node 8 --no-python culling
+    pretrain …` on eight GPUs. The same command goes on where it was cut off."""
+    from culling_pipeline.pretraining import PretrainPlan
+    from jobs.commands.progress import open_progress
+    from jobs.nights.pretrain import PretrainWish, run_pretraining
+
+    wish = PretrainWish(
+        coco=coco,
+        out=out,
+        architecture=architecture,
+        width=width,
+        from_scratch=from_scratch,
+        min_side_px=min_side,
+        max_side_px=max_side,
+        device=device,
+    )
+    plan = PretrainPlan(
+        epochs=epochs,
+        learning_rate=learning_rate,
+        batch_size=batch,
+        save_s=60 * save_minutes,
+        loaders=loaders,
+    )
+    result = run_pretraining(wish, plan, open_progress())
+    if result is None:
+        return
+    if as_json:
+        print_json(_as_json(result))
+    typer.echo(_in_words(result), err=True)
+
+
+def _as_json(result: Pretrained) -> dict[str, Any]:
+    accuracy = result.accuracy
+    return {
+        "weights": str(result.weights),
+        "pictures": result.pictures,
+        "val": None if accuracy is None else accuracy.model_dump(),
+    }
+
+
+def _in_words(result: Pretrained) -> str:
+    accuracy = result.accuracy
+    measured = "not measured: val2017 is not there"
+    if accuracy is not None:
+        measured = f"{100 * accuracy.map:.1f} box AP on {accuracy.frames:,} pictures of val2017"
+    setting = f"student: {{weights: {result.weights}}}"
+    return f"trained on {result.pictures:,} pictures, {measured}; {setting}"
