@@ -132,6 +132,7 @@ NIGHT = Night(
     finished_at=None,
     error=None,
     figures=None,
+    untrained=None,
 )
 
 
