@@ -36,7 +36,8 @@ from culling_pipeline.records import (
     UntrainedNight,
     ViewRecord,
 )
-from culling_pipeline.report import Exhibit, Glimpse
+from culling_pipeline.report.pictures import Exhibit
+from culling_pipeline.report.untrained import Glimpse
 from culling_pipeline.stages import STUDENT_FILE, TEACHER_FILE, Stages, frames_of
 
 EXHIBITS = 24

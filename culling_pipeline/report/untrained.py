@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from culling_pipeline.records import TO_DO, SlotView, StoredFrame, UntrainedNight
 from culling_pipeline.report import svg, words
-from culling_pipeline.report.page import PAGES, feed_words
+from culling_pipeline.report.page import PAGES
 from culling_pipeline.report.pictures import encode_jpeg
+from culling_pipeline.report.sentences import feed_words
 from streams.base import redact_url
 
 PICTURE_BYTES = 60_000

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from culling_pipeline.records import AnyNight, NightRecord, UntrainedNight
-from culling_pipeline.report.page import feed_words, gate_words, headline
+from culling_pipeline.report.sentences import feed_words, gate_words, headline
 from jobs.config.settings import Config
 from jobs.errors import describe
 from jobs.store.figures import Figures

@@ -21,8 +21,8 @@ from culling_pipeline.frames import frame_name
 from culling_pipeline.stored_day import DayInUseError, StoredDay
 from culling_pipeline.story import DayClock
 from jobs.config.settings import CameraConfig, Config
+from jobs.nights.day_plan import ingest_plan
 from jobs.nights.days import days_done, watched_days
-from jobs.nights.plans import ingest_plan
 from jobs.store.store import Store
 
 logger = logging.getLogger(__name__)

@@ -18,7 +18,8 @@ from culling_pipeline.parallel import BuildDetector
 from culling_pipeline.plan import NightParts
 from culling_pipeline.progress import Progress
 from culling_pipeline.records import AnyNight, DayFigures, UntrainedNight
-from culling_pipeline.report import render_report, render_untrained
+from culling_pipeline.report.page import render_report
+from culling_pipeline.report.untrained import render_untrained
 from culling_pipeline.stages import TEACHER_FILE
 from culling_pipeline.stored_day import DayOnDisk
 from culling_pipeline.train import TrainingError

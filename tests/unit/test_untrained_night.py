@@ -13,7 +13,7 @@ from rich.console import Console
 
 from benchmarks.nights import config_of
 from culling_pipeline.records import UntrainedNight
-from culling_pipeline.report import Glimpse, render_untrained
+from culling_pipeline.report.untrained import Glimpse, render_untrained
 from jobs.commands.summary import night_table, night_to_dict, nights_table
 from jobs.service.metrics import CullingCollector, registry
 from jobs.service.pages import Pages
