@@ -17,9 +17,9 @@ from culling_pipeline.night import exhibits, glimpses, run_night
 from culling_pipeline.parallel import BuildDetector
 from culling_pipeline.plan import NightParts
 from culling_pipeline.progress import Progress
-from culling_pipeline.records import AnyNight, DayFigures, UntrainedNight
+from culling_pipeline.records import AnyNight, DayFigures, UnusableNight
 from culling_pipeline.report.page import render_report
-from culling_pipeline.report.untrained import render_untrained
+from culling_pipeline.report.unusable import render_unusable
 from culling_pipeline.stages import TEACHER_FILE
 from culling_pipeline.stored_day import DayOnDisk
 from culling_pipeline.train import TrainingError
@@ -50,7 +50,7 @@ def retrain_camera(
     """One night for one camera: begun, or taken up again where it was cut off. It is the night of
     the day that `culling ingest` watched, if there is one (`days.py`), else of the recording.
 
-    A night whose lens was moved or covered is done as well (`UntrainedNight`). Raises what its
+    A night whose lens was moved or covered is done as well (`UnusableNight`). Raises what its
     parts raise; the error is noted in the store and the incumbent stays.
     """
     camera = config.cameras[name]
@@ -133,7 +133,7 @@ def _run(
         history=history,
     )
     record = run_night(plan, parts)
-    if not isinstance(record, UntrainedNight):
+    if not isinstance(record, UnusableNight):
         _keep_labels(parts)
     write_report(config, record, parts, student_min_score=camera.student.min_score)
     return record
@@ -178,8 +178,8 @@ def write_report(
     """The night's page, complete or not at all."""
     folder = config.report_dir(record.camera, record.run_id)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if isinstance(record, UntrainedNight):
-        page = render_untrained(record, glimpses(record, parts))
+    if isinstance(record, UnusableNight):
+        page = render_unusable(record, glimpses(record, parts))
     else:
         page = render_report(record, exhibits(record, parts, student_min_score=student_min_score))
     aside = folder / "index.html.tmp"

@@ -18,7 +18,7 @@ from typing import Any, Literal, Self, cast
 import sqlalchemy as sa
 from pydantic import TypeAdapter, ValidationError
 
-from culling_pipeline.records import AnyNight, UntrainedNight
+from culling_pipeline.records import AnyNight, UnusableNight
 from jobs.config.settings import Config
 from jobs.errors import NightError, describe
 from jobs.store.database import Database, StoreError, aware, plain
@@ -38,7 +38,7 @@ RESUME_WITHIN = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Night:
-    """One night as the store knows it. Once it is done, it has `figures`, or `untrained` says why
+    """One night as the store knows it. Once it is done, it has `figures`, or `unusable` says why
     there are none and what to do."""
 
     id: int
@@ -53,7 +53,7 @@ class Night:
     finished_at: datetime | None
     error: str | None
     figures: Figures | None
-    untrained: str | None
+    unusable: str | None
 
 
 class NightJournal:
@@ -146,8 +146,8 @@ class Store:
     def finish_night(self, night_id: int, record: AnyNight) -> None:
         """The night is done; its record is kept, its stages' results no longer."""
         packed = zlib.compress(record.model_dump_json().encode())
-        if isinstance(record, UntrainedNight):
-            came_to: dict[str, Any] = {"untrained": record.why}
+        if isinstance(record, UnusableNight):
+            came_to: dict[str, Any] = {"unusable": record.why}
         else:
             came_to = {"figures": Figures.of(record).model_dump(mode="json")}
         with self.database.transaction(nights_table) as connection:
@@ -440,5 +440,5 @@ def _night(row: sa.Row[Any]) -> Night:
         finished_at=aware(row.finished_at),
         error=row.error,
         figures=None if row.figures is None else Figures.model_validate(row.figures),
-        untrained=row.untrained,
+        unusable=row.unusable,
     )
