@@ -78,9 +78,12 @@ class StoredDay:
 
     def close(self) -> None:
         """Everything on disk; closing twice is harmless."""
-        if not self._file.closed:
+        if self._file.closed:
+            return
+        try:
             self._file.flush()
             os.fsync(self._file.fileno())
+        finally:  # on a full disk too: an open one would keep the day locked
             self._file.close()
 
     @property
