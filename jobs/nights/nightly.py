@@ -27,6 +27,7 @@ from culling_pipeline.views import ViewsOnDisk
 from jobs.config.settings import CameraConfig, Config
 from jobs.errors import NightError
 from jobs.ingest.sources import open_camera
+from jobs.nights.afterwards import tidy_up
 from jobs.nights.days import date_of_night, stored_day
 from jobs.nights.detectors import bring_weights, configured_detector, ensure_incumbent, full_size
 from jobs.nights.plans import night_plan, pick_device
@@ -67,19 +68,8 @@ def retrain_camera(
             raise NightError(message) from error
         store.finish_night(journal.night.id, record)
     shutil.rmtree(work)  # not before: a night killed in between could not write its report again
-    _prune(config, camera)
+    tidy_up(config, camera, store)
     return record
-
-
-def _prune(config: Config, camera: CameraConfig) -> None:
-    """Old versions go; the night is done, whatever comes of it."""
-    try:
-        removed = ModelRegistry(config.models_root).prune(camera.name, keep=camera.models.keep)
-    except (ModelError, OSError) as error:
-        logger.warning("camera %s: old models stay: %s", camera.name, error)
-        return
-    if removed:
-        logger.info("camera %s: old models removed: %s", camera.name, ", ".join(removed))
 
 
 def _clear_other_nights(work: Path) -> None:
