@@ -14,7 +14,7 @@ from culling_pipeline.report.sentences import feed_words, gate_words, headline
 from jobs.config.settings import Config
 from jobs.errors import describe
 from jobs.store.figures import Figures
-from jobs.store.store import Night
+from jobs.store.nights import Night
 
 if TYPE_CHECKING:
     from jobs.ingest.service import IngestService

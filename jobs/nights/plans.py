@@ -13,7 +13,7 @@ from jobs.config.settings import CameraConfig, Config
 from jobs.errors import UsageError
 from jobs.nights.day_plan import ingest_plan
 from jobs.nights.detectors import described
-from jobs.store.store import Night
+from jobs.store.nights import Night
 from models.classes import ClassMap
 from models.zones import Zones
 

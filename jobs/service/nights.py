@@ -24,7 +24,8 @@ from jobs.service.notify import Tell
 from jobs.service.schedule import WallClock, ticker, time_zone
 from jobs.service.today import Today
 from jobs.store.dues import Due
-from jobs.store.store import Night, Store
+from jobs.store.nights import Night
+from jobs.store.store import Store
 
 logger = logging.getLogger(__name__)
 

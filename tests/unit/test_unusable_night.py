@@ -17,7 +17,8 @@ from culling_pipeline.report.unusable import Glimpse, render_unusable
 from jobs.commands.summary import night_table, night_to_dict, nights_table
 from jobs.service.metrics import CullingCollector, registry
 from jobs.service.pages import Pages
-from jobs.store.store import Night, Store
+from jobs.store.nights import Night
+from jobs.store.store import Store
 from tests.unit.example_night import stored_frame
 from tests.unit.small_night import DAY, night_record, unusable_night
 from tests.unit.stores import Where
