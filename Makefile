@@ -24,8 +24,9 @@ check: venv
 	$(BIN)/python -m pytest tests/unit -m "not slow" -n auto
 
 # Everything: the fast part, then what is slow: whole nights on synthetic and real footage, servers.
+# Three workers for two cores: the tests of live cameras mostly wait.
 test: check
-	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m slow -n 3 --dist loadfile --no-loadscope-reorder
 
 clean:
 	rm -rf $(VENV) demo-data .mypy_cache .ruff_cache .pytest_cache

@@ -21,7 +21,7 @@ from culling_pipeline.labels import load_detections, save_detections
 from culling_pipeline.precision import clean_labels
 from jobs.nights.detectors import weights_path
 from models.boxes import Detections
-from models.checkpoint import load_meta
+from models.files import load_meta
 from models.student import load_detector
 from streams.synthetic.source import WORLDS
 from streams.synthetic.truth import CLASS_NAMES

@@ -39,7 +39,7 @@ from culling_pipeline.selection import Candidates, parts_of_day
 from culling_pipeline.strategies import build_strategy
 from jobs.config.night import CullingSettings
 from jobs.config.settings import CameraDefaults
-from jobs.nights.plans import ingest_plan
+from jobs.nights.day_plan import ingest_plan
 from models.base import Detector
 from models.boxes import Detections
 from models.student import load_detector

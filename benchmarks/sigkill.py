@@ -42,7 +42,8 @@ from culling_pipeline.progress import NoProgress
 from jobs.config.settings import CameraConfig, Config
 from jobs.nights.nightly import retrain_camera
 from jobs.store import store as store_module
-from jobs.store.store import Night, NightJournal, Store
+from jobs.store.nights import Night
+from jobs.store.store import NightJournal, Store
 from models.registry import ModelRegistry
 from models.student import load_detector
 from tests.integration.tiny import CAMERA, DAY, SMALL, stages_of

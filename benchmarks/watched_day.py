@@ -25,7 +25,7 @@ from culling_pipeline.stored_day import DayOnDisk, StoredDay
 from culling_pipeline.story import DAYBOOK, DayClock
 from culling_pipeline.strategies import build_strategy
 from jobs.config.settings import CameraDefaults, CullingSettings
-from jobs.nights.plans import ingest_plan
+from jobs.nights.day_plan import ingest_plan
 from models.boxes import Detections
 from streams.base import Frame
 

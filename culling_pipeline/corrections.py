@@ -21,7 +21,7 @@ from culling_pipeline.coco import DatasetError
 from culling_pipeline.records import Record, StoredFrame
 from culling_pipeline.train import Sample
 from models.boxes import Detections
-from models.checkpoint import replace_file
+from models.files import replace_file
 from models.zones import NO_ZONES, Zones
 
 LABELS_FILE = "labels.json"

@@ -33,10 +33,11 @@ from culling_pipeline.records import (
     PromotionRecord,
     Record,
     ResolutionRecord,
-    UntrainedNight,
+    UnusableNight,
     ViewRecord,
 )
-from culling_pipeline.report import Exhibit, Glimpse
+from culling_pipeline.report.pictures import Exhibit
+from culling_pipeline.report.unusable import Glimpse
 from culling_pipeline.stages import STUDENT_FILE, TEACHER_FILE, Stages, frames_of
 
 EXHIBITS = 24
@@ -57,7 +58,7 @@ def _run(night: Stages, started: datetime) -> AnyNight:
     day = _once(journal, "ingest", IngestRecord, night.watch_the_day)
     view = _once(journal, "view", ViewRecord, lambda: night.look_at_the_view(day))
     if not view.fit_to_train:
-        return UntrainedNight(**_head(plan, started), ingest=day, view=view)
+        return UnusableNight(**_head(plan, started), ingest=day, view=view)
     label = _once(journal, "label", LabelRecord, lambda: night.label(day))
     cull = _once(journal, "cull", CullRecord, lambda: night.cull(day))
     size = _once(journal, "resolution", ResolutionRecord, lambda: night.find_resolution(day, cull))
@@ -139,7 +140,7 @@ def exhibits(record: NightRecord, parts: NightParts, *, student_min_score: float
     ]
 
 
-def glimpses(record: UntrainedNight, parts: NightParts) -> list[Glimpse]:
+def glimpses(record: UnusableNight, parts: NightParts) -> list[Glimpse]:
     """Some control frames from the first to the last of the day, for the report."""
     frames = frames_of(record.ingest, record.ingest.control)
     last, count = len(frames) - 1, min(GLIMPSES, len(frames))

@@ -27,8 +27,8 @@ from culling_pipeline.coco_split import Labelled
 from culling_pipeline.progress import Progress
 from culling_pipeline.train import TrainingError, lacks_statistics, train_mode
 from models.boxes import WeightsError
-from models.checkpoint import aside, sync_folder
 from models.detector import to_tensor
+from models.files import aside, sync_folder
 
 PICTURES_OF_RATE = 16
 """The rate is for so many pictures a step, and grows with them (Goyal et al., 2017)."""

@@ -354,7 +354,7 @@ class NightHead(Record):
     notes: tuple[str, ...] = ()
 
 
-class UntrainedNight(NightHead):
+class UnusableNight(NightHead):
     """A night that ended after its day was looked at, since the lens was moved or covered: nothing
     was labelled or trained, and the incumbent stays."""
 
@@ -398,4 +398,4 @@ class NightRecord(NightHead):
         return (*costs, *self.judge.costs)
 
 
-AnyNight = NightRecord | UntrainedNight
+AnyNight = NightRecord | UnusableNight

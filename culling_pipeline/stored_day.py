@@ -20,15 +20,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
 from culling_pipeline.control import SHORT_S
 from culling_pipeline.course import Course
 from culling_pipeline.day import Day, IngestPlan
 from culling_pipeline.day_figures import figures_of_watched_day
 from culling_pipeline.frames import frame_name, write_image
-from culling_pipeline.ingest import with_own_detections
-from culling_pipeline.parallel import PooledDetector
 from culling_pipeline.records import Cost, DayFigures, IngestRecord
 from culling_pipeline.story import (
     DAYBOOK,
@@ -45,6 +43,9 @@ from culling_pipeline.story import (
 from culling_pipeline.strategies import Strategy
 from models.boxes import Detections
 from streams.base import Frame
+
+if TYPE_CHECKING:
+    from culling_pipeline.parallel import PooledDetector
 
 
 class DayInUseError(Exception):
@@ -77,9 +78,12 @@ class StoredDay:
 
     def close(self) -> None:
         """Everything on disk; closing twice is harmless."""
-        if not self._file.closed:
+        if self._file.closed:
+            return
+        try:
             self._file.flush()
             os.fsync(self._file.fileno())
+        finally:  # on a full disk too: an open one would keep the day locked
             self._file.close()
 
     @property
@@ -191,6 +195,8 @@ class DayOnDisk:
         """What `ingest` gives of a recording, of the day as it is up to now: it may go on being
         written. Pictures are linked into `folder`, not copied. Frames that another student than
         version `model` scored, or none, are scored by `pool`."""
+        from culling_pipeline.ingest import with_own_detections  # brings torch, which `look` spares
+
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True, mode=0o700)
         try:

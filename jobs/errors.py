@@ -6,11 +6,9 @@ from __future__ import annotations
 import errno
 import re
 import shutil
+from functools import cache
 from pathlib import Path
 
-from culling_pipeline.coco import DatasetError
-from models.boxes import ModelError
-from streams.base import StreamError
 from streams.secret_words import mask
 
 EXIT_DONE = 0
@@ -38,28 +36,36 @@ class NightError(Exception):
     """A night failed; the old model stays in use."""
 
 
-EXIT_CODES: dict[type[BaseException], int] = {
-    ConfigError: EXIT_USAGE,
-    UsageError: EXIT_USAGE,
-    DatasetError: EXIT_USAGE,
-    StreamError: EXIT_STREAM,
-    ModelError: EXIT_MODEL,
-    NightError: EXIT_NIGHT,
-    OSError: EXIT_NIGHT,
-    KeyboardInterrupt: EXIT_INTERRUPTED,
-    Exception: EXIT_NIGHT,
-}
-"""The most specific class that matches decides; `Exception` is what nobody expected."""
+@cache
+def exit_codes() -> dict[type[BaseException], int]:
+    """The most specific class that matches decides; `Exception` is what nobody expected."""
+    # Only a command that fails has to load these, and numpy with them.
+    from culling_pipeline.coco import DatasetError
+    from models.boxes import ModelError
+    from streams.base import StreamError
+
+    return {
+        ConfigError: EXIT_USAGE,
+        UsageError: EXIT_USAGE,
+        DatasetError: EXIT_USAGE,
+        StreamError: EXIT_STREAM,
+        ModelError: EXIT_MODEL,
+        NightError: EXIT_NIGHT,
+        OSError: EXIT_NIGHT,
+        KeyboardInterrupt: EXIT_INTERRUPTED,
+        Exception: EXIT_NIGHT,
+    }
 
 
 def exit_code(error: BaseException) -> int:
-    """The exit code for an error, by the nearest of its base classes in `EXIT_CODES`.
+    """The exit code for an error, by the nearest of its base classes in `exit_codes`.
 
     A full disk ends a night whoever noticed it, be it the writer of a model.
     """
     if disk_full_cause(error) is not None:
         return EXIT_NIGHT
-    return next((EXIT_CODES[base] for base in type(error).__mro__ if base in EXIT_CODES), 1)
+    codes = exit_codes()
+    return next((codes[base] for base in type(error).__mro__ if base in codes), 1)
 
 
 def describe(error: BaseException, *, data_dir: Path | None = None) -> str:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import secrets
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,11 +15,19 @@ from safetensors.torch import save as tensors_to_bytes
 from torch import Tensor, nn
 
 from models.boxes import WeightsError
+from models.files import (
+    META_FILE,
+    REMEDY,
+    TENSORS_FILE,
+    TENSORS_SUFFIX,
+    checkpoint_files,
+    read_bytes,
+    read_meta,
+    replace_file,
+    write_folder,
+)
 from models.unpickling import read_pickled
 
-TENSORS_FILE = "model.safetensors"
-META_FILE = "meta.json"
-TENSORS_SUFFIX = ".safetensors"
 SHOWN = 3
 """Number of mismatched tensors that an error message names of each kind."""
 
@@ -47,7 +52,7 @@ def save_checkpoint(
             replace_file(folder, tensors)
             replace_file(folder.with_suffix(".json"), text)
         else:
-            _write_folder(folder, {TENSORS_FILE: tensors, META_FILE: text})
+            write_folder(folder, {TENSORS_FILE: tensors, META_FILE: text})
     except OSError as exc:
         message = f"{folder}: could not be written ({exc}): check the disk's space and rights"
         raise WeightsError(message) from exc
@@ -59,33 +64,21 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Anything missing or damaged raises `WeightsError`.
     """
     tensors_path, meta_path = checkpoint_files(path)
-    meta = _read_meta(meta_path)
-    data = _read_bytes(tensors_path)
+    meta = read_meta(meta_path)
+    data = read_bytes(tensors_path)
     found = hashlib.sha256(data).hexdigest()
     if meta.get("sha256") != found:
         message = (
             f"{tensors_path}: truncated or changed since it was saved: SHA-256 is {found[:12]}…, "
-            f"{meta_path.name} says {str(meta.get('sha256'))[:12]}…; {_REMEDY}"
+            f"{meta_path.name} says {str(meta.get('sha256'))[:12]}…; {REMEDY}"
         )
         raise WeightsError(message)
     try:
         tensors = tensors_from_bytes(data)
     except (SafetensorError, ValueError, KeyError) as exc:
-        message = f"{tensors_path}: not a safetensors file ({exc}); {_REMEDY}"
+        message = f"{tensors_path}: not a safetensors file ({exc}); {REMEDY}"
         raise WeightsError(message) from exc
     return {name: _full(tensor) for name, tensor in tensors.items()}, meta
-
-
-def load_meta(path: Path) -> dict[str, Any]:
-    """The meta alone, of a folder or a NAME.safetensors."""
-    return _read_meta(checkpoint_files(path)[1])
-
-
-def checkpoint_files(path: Path) -> tuple[Path, Path]:
-    """Where the tensors and the meta of a checkpoint lie: a folder's, or NAME.safetensors' own."""
-    if path.suffix == TENSORS_SUFFIX:
-        return path, path.with_suffix(".json")
-    return path / TENSORS_FILE, path / META_FILE
 
 
 def load_pth(path: Path) -> dict[str, Tensor]:
@@ -118,43 +111,6 @@ def load_into(model: nn.Module, state: Mapping[str, Tensor], *, source: object) 
     model.load_state_dict(dict(state), strict=True)
 
 
-def write_durably(path: Path, data: bytes) -> None:
-    """Write and reach the disk before returning."""
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Write a file, or another in its place: the whole of it or nothing."""
-    part = aside(path)
-    try:
-        write_durably(part, data)
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames within `folder` reach the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def aside(path: Path) -> Path:
-    """A fresh name beside `path` for what is not complete yet: .NAME.XXXXXXXX.tmp."""
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-
-
-_REMEDY = "roll back to another version or restore this one from a copy"
-
-
 def _storable(state_dict: Mapping[str, Tensor], *, half: bool) -> dict[str, Tensor]:
     stored = {}
     for name, tensor in state_dict.items():
@@ -175,43 +131,6 @@ def _meta_text(meta: Mapping[str, Any], tensors: bytes) -> bytes:
     except (TypeError, ValueError) as exc:
         message = f"meta cannot be written as JSON ({exc}): use plain numbers, strings and lists"
         raise WeightsError(message) from exc
-
-
-def _write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
-    part = aside(folder)
-    part.mkdir()
-    try:
-        for name, data in files.items():
-            write_durably(part / name, data)
-        sync_folder(part)
-        part.rename(folder)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
-    sync_folder(folder.parent)
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError as exc:
-        message = f"{path}: no such file; {_REMEDY}"
-        raise WeightsError(message) from exc
-    except OSError as exc:
-        message = f"{path}: could not be read ({exc.strerror}); check the path and its rights"
-        raise WeightsError(message) from exc
-
-
-def _read_meta(path: Path) -> dict[str, Any]:
-    try:
-        meta = json.loads(_read_bytes(path))
-    except ValueError as exc:
-        message = f"{path}: not JSON ({exc}); {_REMEDY}"
-        raise WeightsError(message) from exc
-    if not isinstance(meta, dict):
-        message = f"{path}: must be a JSON object, found {type(meta).__name__}; {_REMEDY}"
-        raise WeightsError(message)
-    return meta
 
 
 def _full(tensor: Tensor) -> Tensor:

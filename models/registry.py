@@ -14,20 +14,13 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from models.boxes import WeightsError
-from models.checkpoint import (
-    aside,
-    checkpoint_files,
-    load_checkpoint,
-    load_meta,
-    replace_file,
-    save_checkpoint,
-    sync_folder,
-)
+from models.files import aside, checkpoint_files, load_meta, replace_file, sync_folder
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 POINTER_FILE = "incumbent.json"
 LOCK_FILE = ".lock"
@@ -63,6 +56,10 @@ class ModelRegistry:
                     message = f"{camera}: version {version} is in use and cannot be replaced"
                     raise WeightsError(message)
                 _remove(folder)
+            from models.checkpoint import (
+                save_checkpoint,
+            )  # brings torch; lists of versions spare it
+
             save_checkpoint(folder, state_dict, meta)
         return folder
 
@@ -115,6 +112,8 @@ class ModelRegistry:
         with self._locked(camera):
             if instead_of is not None and self.incumbent(camera) != instead_of:
                 return False
+            from models.checkpoint import load_checkpoint
+
             load_checkpoint(self.path(camera, version))
             pointer = self._camera(camera) / POINTER_FILE
             _write(pointer, (json.dumps({"version": version}) + "\n").encode())

@@ -18,11 +18,22 @@ torch.set_num_threads(1)
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 
 
+LONGEST_FIRST = (
+    *("test_service.py", "test_sigkill.py", "test_ingest.py", "test_night.py"),
+    *("test_bad_input.py", "test_pretrain.py", "test_store_shared.py", "test_real_footage.py"),
+    *("test_live_web.py", "test_live_rtsp.py", "test_live_network.py", "test_demo.py"),
+)
+"""The slow files that take half a minute and more: each goes to one worker as a whole, and one that
+came last would let the others stand idle."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whole nights, servers and programs are slow, each of them."""
     for item in items:
         if "integration" in item.path.parts:
             item.add_marker(pytest.mark.slow)
+    rank = {name: place for place, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
 
 
 @pytest.fixture(autouse=True)

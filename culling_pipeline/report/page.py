@@ -14,15 +14,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from culling_pipeline.records import (
-    Accuracy,
     Cost,
-    FeedRecord,
-    GateRecord,
     JudgeRecord,
     NightRecord,
 )
 from culling_pipeline.report import charts, words
 from culling_pipeline.report.pictures import Exhibit, draw_pictures
+from culling_pipeline.report.sentences import feed_words, gate_words, headline, is_measured
 from streams.base import redact_url
 
 SMALL_CONTROL_FRAMES = 100
@@ -89,7 +87,7 @@ def render_report(night: NightRecord, exhibits: Sequence[Exhibit]) -> str:
         headline=headline(judge),
         digits=_decimals(judge),
         cautions=cautions(judge),
-        measured=_is_measured(judge.before) and _is_measured(judge.after),
+        measured=is_measured(judge.before) and is_measured(judge.after),
         accuracy_rows=_accuracy_rows(night),
         funnel=_funnel(night),
         charts=_charts(night),
@@ -102,17 +100,6 @@ def render_report(night: NightRecord, exhibits: Sequence[Exhibit]) -> str:
         corrected_words=corrected_words(night),
         key_figures=_key_figures(night),
     )
-
-
-def headline(judge: JudgeRecord) -> str:
-    """What was decided, in one sentence."""
-    if not (_is_measured(judge.before) and _is_measured(judge.after)):
-        decision = "New model in use" if judge.promoted else "Kept the old model"
-        return f"{decision}: its accuracy could not be measured"
-    old, new = words.pair(judge.before.map50, judge.after.map50)
-    if judge.promoted:
-        return f"New model in use: {old} → {new} on frames it never trained on"
-    return f"Kept the old model: it scores {old}, the new one {new} on frames neither trained on"
 
 
 def cautions(judge: JudgeRecord) -> list[str]:
@@ -143,10 +130,6 @@ def cautions(judge: JudgeRecord) -> list[str]:
             "frames does not pay off on this camera."
         )
     return said
-
-
-def _is_measured(accuracy: Accuracy) -> bool:
-    return accuracy.objects > 0 and math.isfinite(accuracy.map50)
 
 
 def _decimals(judge: JudgeRecord) -> int:
@@ -249,29 +232,6 @@ def _cost_words(night: NightRecord) -> str:
     )
 
 
-def feed_words(feed: FeedRecord | None) -> str:
-    """What of a live camera's day was not seen, in one line; empty for a recording."""
-    if feed is None:
-        return ""
-    said = [
-        f"{words.duration(seconds)} {what}"
-        for seconds, what in (
-            (feed.down_s, "without a picture from the camera"),
-            (feed.unwatched_s, "in which `culling ingest` was not running"),
-        )
-        if seconds >= 1
-    ]
-    said += [
-        f"{words.count(frames, 'frame')} {why}"
-        for frames, why in (
-            (feed.dropped, "dropped because this machine was behind"),
-            (feed.paused, "not stored because the disk was full"),
-        )
-        if frames
-    ]
-    return f"Missing of this day: {', '.join(said)}." if said else "The whole day was watched."
-
-
 def corrected_words(night: NightRecord) -> str:
     """What labels corrected by hand did in this night, in one line; empty where there were none."""
     said = []
@@ -287,33 +247,6 @@ def corrected_words(night: NightRecord) -> str:
         )
     text = "; ".join(said)
     return f"{text[0].upper()}{text[1:]}." if text else ""
-
-
-def gate_words(gate: GateRecord | None) -> str:
-    """What the student was not asked and what that may have lost, in one line; empty where it was
-    asked about every frame."""
-    if gate is None:
-        return ""
-    seen = gate.scored + gate.skipped
-    between = ""
-    if gate.passed_over:
-        total = seen + gate.passed_over
-        between = (
-            f"The student was to look at {words.count(seen)} of {words.count(total, 'frame')}."
-        )
-    if not (gate.skipped or gate.audited):
-        return between
-    return f"{between} {_skipped_words(gate)}".strip()
-
-
-def _skipped_words(gate: GateRecord) -> str:
-    seen = gate.scored + gate.skipped
-    return (
-        f"{words.count(gate.skipped, 'frame')} of {words.count(seen)} were not scored, because "
-        f"nothing had changed; {words.count(gate.audited)} such frames were scored all the same, "
-        f"and {words.count(gate.misses)} of them would have lost an object: about "
-        f"{words.figure(100 * gate.recall, 1)} % of the frames with an object keep it."
-    )
 
 
 def _key_figures(night: NightRecord) -> str:

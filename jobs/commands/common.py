@@ -12,6 +12,8 @@ import typer
 from jobs.errors import UsageError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from jobs.config.settings import Config
 
 
@@ -38,6 +40,13 @@ def chosen(config: Config, names: Sequence[str], *, all_cameras: bool) -> list[s
         message = "name cameras or give --all, and not both"
         raise UsageError(message)
     return list(config.cameras) if all_cameras else list(dict.fromkeys(names))
+
+
+def print_table(table: Table) -> None:
+    """On stdout, as wide as the terminal."""
+    from rich.console import Console
+
+    Console().print(table)
 
 
 def print_json(content: dict[str, Any]) -> None:

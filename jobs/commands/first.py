@@ -6,7 +6,6 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from jobs.commands.common import (
     DEFAULT_CONFIG,
@@ -16,6 +15,7 @@ from jobs.commands.common import (
     chosen,
     load,
     print_json,
+    print_table,
 )
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def bootstrap(
         result = job.run()
         shown |= _as_json(result)
         if not as_json:
-            Console().print(_table(result))
+            print_table(_table(result))
         for line in _advice(result):
             typer.echo(line, err=True)
     if as_json:

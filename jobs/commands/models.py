@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from jobs.commands.common import (
     DEFAULT_CONFIG,
@@ -15,6 +14,7 @@ from jobs.commands.common import (
     chosen,
     load,
     print_json,
+    print_table,
 )
 from jobs.errors import UsageError
 
@@ -52,7 +52,7 @@ def models(
         incumbent = registry.incumbent(camera)
         print_json({"camera": camera, "incumbent": incumbent, "versions": rows})
     elif rows:
-        Console().print(versions_table(rows))
+        print_table(versions_table(rows))
     else:
         typer.echo(f"camera {camera!r} has no version of its own yet", err=True)
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from jobs.commands.common import (
     DEFAULT_CONFIG,
@@ -17,6 +16,7 @@ from jobs.commands.common import (
     chosen,
     load,
     print_json,
+    print_table,
 )
 from jobs.errors import EXIT_DONE, UsageError, describe, exit_code
 
@@ -58,7 +58,7 @@ def retrain(
     if as_json:
         print_json({"cameras": results})
     else:
-        Console().print(shown)
+        print_table(shown)
     raise typer.Exit(max(result["exit_code"] for result in results.values()))
 
 
@@ -107,7 +107,7 @@ def report(
         }
         print_json({"cameras": shown})
     else:
-        Console().print(table)
+        print_table(table)
 
 
 def _shown(config: Config, names: Sequence[str], store: Store) -> Table:

@@ -8,11 +8,17 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from jobs.commands.common import DEFAULT_CONFIG, AsJson, ConfigPath, Overrides, load, print_json
+from jobs.commands.common import (
+    DEFAULT_CONFIG,
+    AsJson,
+    ConfigPath,
+    Overrides,
+    load,
+    print_json,
+    print_table,
+)
 from jobs.commands.signals import TerminatedError, on_sigterm
-from jobs.config.load import parse_overrides
 
 app = typer.Typer()
 
@@ -27,6 +33,7 @@ def run(config: ConfigPath = DEFAULT_CONFIG, overrides: Overrides = []) -> None:
 
 def _serve(config: Path, overrides: list[str]) -> None:
     from jobs.commands.logs import log_to_stderr
+    from jobs.config.load import parse_overrides
     from jobs.executors.choose import configured_executor
     from jobs.service.nights import Origin
     from jobs.service.service import Service
@@ -66,6 +73,6 @@ def plan(
     if as_json:
         print_json({"nights": [line.to_dict() for line in found.lines], "needs": needs})
         return
-    Console().print(tonight_table(found))
+    print_table(tonight_table(found))
     if needs is not None:
         typer.echo(needs_in_words(needs, found, faster=gpu))

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from jobs.commands.common import (
     DEFAULT_CONFIG,
@@ -16,6 +15,7 @@ from jobs.commands.common import (
     Overrides,
     load,
     print_json,
+    print_table,
 )
 from jobs.errors import EXIT_DONE, UsageError
 
@@ -97,7 +97,7 @@ def check(
     if as_json:
         print_json({"findings": [found.to_dict() for found in findings], "exit_code": code})
     else:
-        Console().print(findings_table(findings))
+        print_table(findings_table(findings))
     raise typer.Exit(code)
 
 
@@ -115,7 +115,7 @@ def demo(
     if as_json:
         print_json(demo_to_dict(config, record))
     else:
-        Console().print(record_table(config, record))
+        print_table(record_table(config, record))
         typer.echo(in_one_line(config, record))
 
 

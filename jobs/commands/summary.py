@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 from rich.table import Table
 
-from culling_pipeline.records import AnyNight, NightRecord, UntrainedNight
-from culling_pipeline.report.page import feed_words, gate_words, headline
+from culling_pipeline.records import AnyNight, NightRecord, UnusableNight
+from culling_pipeline.report.sentences import feed_words, gate_words, headline
 from jobs.config.settings import Config
 from jobs.errors import describe
 from jobs.store.figures import Figures
-from jobs.store.store import Night
+from jobs.store.nights import Night
 
 if TYPE_CHECKING:
     from jobs.ingest.service import IngestService
@@ -33,7 +33,7 @@ def night_to_dict(config: Config, night: Night, record: AnyNight | None) -> dict
         "run_id": night.run_id,
         "state": night.state,
         "error": night.error,
-        "untrained": night.untrained,
+        "unusable": night.unusable,
         "report": str(path) if path.is_file() else None,
         "figures": None if night.figures is None else night.figures.model_dump(mode="json"),
         "record": None if record is None else record.model_dump(mode="json"),
@@ -55,7 +55,7 @@ def nights_table(config: Config, nights: Mapping[str, Night | None]) -> Table:
         if night is None:
             table.add_row(camera, "none yet")
         elif night.figures is None:
-            said = f"not trained: {night.untrained}" if night.untrained else night.error or ""
+            said = f"not trained: {night.unusable}" if night.unusable else night.error or ""
             table.add_row(camera, night.run_id, night.state, "", escape(said))
         else:
             table.add_row(camera, night.run_id, night.state, *_in_a_row(night.figures))
@@ -80,8 +80,8 @@ def night_table(config: Config, night: Night, record: AnyNight | None) -> Table:
     if night.error is not None:
         table.add_row("error", escape(night.error))
     cells: dict[str, str] = {}
-    if isinstance(record, UntrainedNight):
-        cells = _untrained(record)
+    if isinstance(record, UnusableNight):
+        cells = _unusable(record)
     elif record is not None:
         cells = _figures(record)
     path = report_path(config, night.camera, night.run_id)
@@ -137,7 +137,7 @@ def _figures(record: NightRecord) -> dict[str, str]:
     return cells
 
 
-def _untrained(record: UntrainedNight) -> dict[str, str]:
+def _unusable(record: UnusableNight) -> dict[str, str]:
     feed = feed_words(record.ingest.feed)
     return {
         "frames seen": f"{record.ingest.frames_seen:,}",

@@ -7,7 +7,6 @@ import re
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from jobs.commands.common import (
     DEFAULT_CONFIG,
@@ -17,6 +16,7 @@ from jobs.commands.common import (
     chosen,
     load,
     print_json,
+    print_table,
 )
 from jobs.errors import EXIT_DONE, UsageError, exit_code
 
@@ -60,7 +60,7 @@ def ingest(
             if as_json:
                 print_json({"cameras": feeds_to_dict(service)})
             else:
-                Console().print(feeds_table(service))
+                print_table(feeds_table(service))
     errors = [watcher.error for watcher in service.watchers.values() if watcher.error]
     raise typer.Exit(max((exit_code(error) for error in errors), default=EXIT_DONE))
 

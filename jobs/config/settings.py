@@ -52,6 +52,12 @@ class DiskSettings(Section):
     min_free_gb: Annotated[Real, Field(ge=0)] = 1.0
 
 
+class ReportsSettings(Section):
+    """How long reports stay on disk; null: for ever."""
+
+    keep_days: Count | None = 365
+
+
 class CameraDefaults(Section):
     """Everything a camera can override."""
 
@@ -149,6 +155,7 @@ class Config(Section):
     workers: Annotated[Count, BeforeValidator(_cpu_count)] = "auto"  # type: ignore[assignment]
     device: Literal["auto", "cpu", "cuda"] = "auto"
     disk: DiskSettings = DiskSettings()
+    reports: ReportsSettings = ReportsSettings()
     database: Annotated[Text | None, Field(repr=False)] = None
     service: ServiceSettings = ServiceSettings()
     cameras: dict[str, CameraConfig] = Field(default_factory=dict)

@@ -17,8 +17,9 @@ from jobs.ingest.gating import LAG_FRAMES, Gating
 from jobs.ingest.room import Floor
 from jobs.ingest.scoring import Scored, Student, Students
 from jobs.ingest.watching import Condition
+from jobs.nights.day_plan import ingest_plan
 from jobs.nights.detectors import ensure_incumbent, full_size
-from jobs.nights.plans import ingest_plan, pick_device
+from jobs.nights.plans import pick_device
 from models.boxes import Detections
 from models.registry import ModelRegistry
 from models.zones import Zones

@@ -21,8 +21,8 @@ from culling_pipeline.frames import frame_name
 from culling_pipeline.stored_day import DayInUseError, StoredDay
 from culling_pipeline.story import DayClock
 from jobs.config.settings import CameraConfig, Config
+from jobs.nights.day_plan import ingest_plan
 from jobs.nights.days import days_done, watched_days
-from jobs.nights.plans import ingest_plan
 from jobs.store.store import Store
 
 logger = logging.getLogger(__name__)
@@ -95,10 +95,13 @@ class _Folder:
 
 class Room:
     """Keeps frames within their budgets. `open_days` are the days being written by this process,
-    by camera."""
+    by camera. With `finished_only`, days that wait for their night are left to who writes them."""
 
-    def __init__(self, config: Config, store: Store, floor: Floor) -> None:
+    def __init__(
+        self, config: Config, store: Store, floor: Floor, *, finished_only: bool = False
+    ) -> None:
         self._config, self._store, self._floor = config, store, floor
+        self._finished_only = finished_only
 
     def make(self, open_days: Mapping[str, StoredDay]) -> None:
         """Delete what is over a budget, or needed for the floor. Everything is measured once."""
@@ -131,7 +134,7 @@ class Room:
             shutil.rmtree(folder.path, ignore_errors=True)
             if freed >= wanted:
                 return freed
-        for control in (False, True):
+        for control in () if self._finished_only else (False, True):
             for day, name in self._waiting_days(cameras):
                 freed += self._thin(name, day, wanted - freed, open_days, control=control)
                 if freed >= wanted:

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.boxes import Detections
-from models.checkpoint import META_FILE, load_meta
 from models.detector import TorchDetector
+from models.files import META_FILE, load_meta
 from models.student import load_detector
 
 BATCH = 8

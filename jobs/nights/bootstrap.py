@@ -38,6 +38,7 @@ from jobs.config.weights import UNTRAINED, StudentSettings
 from jobs.errors import NightError, UsageError
 from jobs.ingest.sources import open_camera
 from jobs.nights.alike import check_alike, shared_classes
+from jobs.nights.day_plan import ingest_plan
 from jobs.nights.days import stored_day, watched_days
 from jobs.nights.detectors import (
     OpenDetector,
@@ -46,7 +47,7 @@ from jobs.nights.detectors import (
     described,
     full_size,
 )
-from jobs.nights.plans import code_version, ingest_plan, night_judging, pick_device
+from jobs.nights.plans import code_version, night_judging, pick_device
 from models.boxes import Detections
 from models.checkpoint import load_checkpoint, save_checkpoint
 from models.classes import ClassMap

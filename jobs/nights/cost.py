@@ -20,8 +20,9 @@ from culling_pipeline.train import Sample, TrainPlan, fine_tune
 from jobs.config.settings import CameraConfig, Config
 from jobs.ingest.sources import open_camera
 from jobs.nights.bootstrap import Bootstrap
+from jobs.nights.day_plan import ingest_plan
 from jobs.nights.detectors import configured_detector, full_size
-from jobs.nights.plans import ingest_plan, night_judging, pick_device
+from jobs.nights.plans import night_judging, pick_device
 from models.base import Detector
 from models.boxes import Detections
 from models.classes import ClassMap

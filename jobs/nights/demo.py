@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from culling_pipeline.progress import Progress
-from culling_pipeline.records import NightRecord, UntrainedNight
+from culling_pipeline.records import NightRecord, UnusableNight
 from jobs.commands.summary import report_path
 from jobs.config.settings import CameraConfig, Config
 from jobs.errors import NightError
@@ -32,7 +32,7 @@ def run_demo(data_dir: Path, *, progress: Progress) -> tuple[Config, NightRecord
     config = Config(data_dir=data_dir.absolute(), cameras={CAMERA: camera})
     with open_store(config) as store:
         record = retrain_camera(config, CAMERA, store=store, progress=progress)
-    if isinstance(record, UntrainedNight):
+    if isinstance(record, UnusableNight):
         message = f"{data_dir}: {record.why}"
         raise NightError(message)
     return config, record

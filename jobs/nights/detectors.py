@@ -16,9 +16,10 @@ from jobs.config.settings import CameraConfig
 from jobs.config.weights import PTH_SUFFIXES, UNTRAINED, StudentSettings, TeacherSettings
 from models.base import Detector
 from models.boxes import WeightsError
-from models.checkpoint import load_into, load_meta, load_pth
+from models.checkpoint import load_into, load_pth
 from models.classes import ClassMap
 from models.detector import DetectorSpec, TorchDetector, build_model
+from models.files import load_meta
 from models.foreign import ForeignDetector, ForeignOptions
 from models.pretrained.catalogue import PREFIX, PublishedWeights, published
 from models.pretrained.download import cached, fetch

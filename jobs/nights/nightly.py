@@ -17,8 +17,9 @@ from culling_pipeline.night import exhibits, glimpses, run_night
 from culling_pipeline.parallel import BuildDetector
 from culling_pipeline.plan import NightParts
 from culling_pipeline.progress import Progress
-from culling_pipeline.records import AnyNight, DayFigures, UntrainedNight
-from culling_pipeline.report import render_report, render_untrained
+from culling_pipeline.records import AnyNight, DayFigures, UnusableNight
+from culling_pipeline.report.page import render_report
+from culling_pipeline.report.unusable import render_unusable
 from culling_pipeline.stages import TEACHER_FILE
 from culling_pipeline.stored_day import DayOnDisk
 from culling_pipeline.train import TrainingError
@@ -26,6 +27,7 @@ from culling_pipeline.views import ViewsOnDisk
 from jobs.config.settings import CameraConfig, Config
 from jobs.errors import NightError
 from jobs.ingest.sources import open_camera
+from jobs.nights.afterwards import tidy_up
 from jobs.nights.days import date_of_night, stored_day
 from jobs.nights.detectors import bring_weights, configured_detector, ensure_incumbent, full_size
 from jobs.nights.plans import night_plan, pick_device
@@ -49,7 +51,7 @@ def retrain_camera(
     """One night for one camera: begun, or taken up again where it was cut off. It is the night of
     the day that `culling ingest` watched, if there is one (`days.py`), else of the recording.
 
-    A night whose lens was moved or covered is done as well (`UntrainedNight`). Raises what its
+    A night whose lens was moved or covered is done as well (`UnusableNight`). Raises what its
     parts raise; the error is noted in the store and the incumbent stays.
     """
     camera = config.cameras[name]
@@ -66,19 +68,8 @@ def retrain_camera(
             raise NightError(message) from error
         store.finish_night(journal.night.id, record)
     shutil.rmtree(work)  # not before: a night killed in between could not write its report again
-    _prune(config, camera)
+    tidy_up(config, camera, store)
     return record
-
-
-def _prune(config: Config, camera: CameraConfig) -> None:
-    """Old versions go; the night is done, whatever comes of it."""
-    try:
-        removed = ModelRegistry(config.models_root).prune(camera.name, keep=camera.models.keep)
-    except (ModelError, OSError) as error:
-        logger.warning("camera %s: old models stay: %s", camera.name, error)
-        return
-    if removed:
-        logger.info("camera %s: old models removed: %s", camera.name, ", ".join(removed))
 
 
 def _clear_other_nights(work: Path) -> None:
@@ -132,7 +123,7 @@ def _run(
         history=history,
     )
     record = run_night(plan, parts)
-    if not isinstance(record, UntrainedNight):
+    if not isinstance(record, UnusableNight):
         _keep_labels(parts)
     write_report(config, record, parts, student_min_score=camera.student.min_score)
     return record
@@ -177,8 +168,8 @@ def write_report(
     """The night's page, complete or not at all."""
     folder = config.report_dir(record.camera, record.run_id)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if isinstance(record, UntrainedNight):
-        page = render_untrained(record, glimpses(record, parts))
+    if isinstance(record, UnusableNight):
+        page = render_unusable(record, glimpses(record, parts))
     else:
         page = render_report(record, exhibits(record, parts, student_min_score=student_min_score))
     aside = folder / "index.html.tmp"

@@ -10,7 +10,7 @@ from jobs.config.settings import CameraConfig
 from jobs.config.weights import PTH_SUFFIXES, StudentSettings
 from jobs.nights.bootstrap import ORIGIN as BOOTSTRAP
 from jobs.nights.detectors import weights_path, why_untrained
-from models.checkpoint import load_meta
+from models.files import load_meta
 from models.registry import ORIGIN_META, PARENT, ModelRegistry
 
 COCO = "coco"

@@ -6,35 +6,16 @@ from importlib.metadata import PackageNotFoundError, version
 
 import torch
 
-from culling_pipeline.confidence import ConfidencePlan
-from culling_pipeline.control import ControlPlan
-from culling_pipeline.day import IngestPlan
-from culling_pipeline.gate import GatePlan
 from culling_pipeline.judge import JudgePlan
 from culling_pipeline.plan import NightPlan
 from culling_pipeline.strategies import STRATEGIES, Strategy, Uniform
-from jobs.config.settings import CameraConfig, CameraDefaults, Config
+from jobs.config.settings import CameraConfig, Config
 from jobs.errors import UsageError
+from jobs.nights.day_plan import ingest_plan
 from jobs.nights.detectors import described
-from jobs.store.store import Night
+from jobs.store.nights import Night
 from models.classes import ClassMap
 from models.zones import Zones
-
-
-def ingest_plan(camera: CameraDefaults) -> IngestPlan:
-    """What is taken from a day."""
-    culling = camera.culling
-    uses_teacher = STRATEGIES[culling.strategy].uses_teacher
-    return IngestPlan(
-        interval_s=1 / camera.fps,
-        survivors=culling.survivors if uses_teacher else culling.keep,
-        random=culling.keep,
-        parts=culling.parts,
-        control=ControlPlan(**culling.control.model_dump()),
-        confidence=ConfidencePlan(**culling.confidence.model_dump()),
-        gate=GatePlan(**culling.gate.model_dump(), min_score=camera.student.min_score),
-        seed=camera.training.seed,
-    )
 
 
 def night_plan(

@@ -24,7 +24,7 @@ from jobs.errors import UsageError
 from jobs.nights.plans import code_version
 from jobs.out.last_night import last_night, require_frames
 from jobs.store.store import Store
-from models.checkpoint import replace_file
+from models.files import replace_file
 from models.zones import NO_ZONES
 
 ANNOTATIONS, IMAGES = "annotations.json", "images"

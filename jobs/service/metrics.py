@@ -55,7 +55,7 @@ class CullingCollector(Collector):
         )
         for camera, night in self._store.latest_nights().items():
             if night.state == "done":
-                unfit.add_metric([camera], float(night.untrained is not None))
+                unfit.add_metric([camera], float(night.unusable is not None))
             if night.finished_at is not None:
                 ended.add_metric([camera], night.finished_at.timestamp())
             if night.figures is not None:

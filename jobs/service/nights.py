@@ -24,7 +24,8 @@ from jobs.service.notify import Tell
 from jobs.service.schedule import WallClock, ticker, time_zone
 from jobs.service.today import Today
 from jobs.store.dues import Due
-from jobs.store.store import Night, Store
+from jobs.store.nights import Night
+from jobs.store.store import Store
 
 logger = logging.getLogger(__name__)
 
@@ -215,10 +216,10 @@ class Nights:
             return
         night = self._store.night(outcome.night_id)
         figures = night.figures
-        if night.untrained is not None:
-            logger.warning("%s: not trained: %s", due.camera, night.untrained)
+        if night.unusable is not None:
+            logger.warning("%s: not trained: %s", due.camera, night.unusable)
             title = f"{due.camera}: not trained, somebody has to look at the camera"
-            self._tell("moved", due.camera, title, night.untrained, once=True)
+            self._tell("moved", due.camera, title, night.unusable, once=True)
         if figures is not None:
             words = f"mAP50 {figures.map50_before:.3f} → {figures.map50_after:.3f}"
             logger.info("%s: its night is done, %s", due.camera, words)

@@ -16,6 +16,7 @@ from jobs.config.settings import CameraConfig, Config
 from jobs.errors import describe
 from jobs.executors.base import Executor
 from jobs.ingest.service import IngestService
+from jobs.nights.afterwards import remove_old_reports
 from jobs.service.metrics import CullingCollector, registry
 from jobs.service.nights import Nights, Origin
 from jobs.service.notify import Tell
@@ -28,6 +29,8 @@ TICK_S = 1.0
 INGEST_AGAIN_S = 60.0
 """After an error that nobody expected, ingest begins again."""
 STOP_S = 30.0
+TIDY_EVERY = timedelta(days=1)
+"""Nights remove their own camera's old reports; so often those of cameras without one go too."""
 GONE_FOR = timedelta(minutes=10)
 """People are told of a camera that has not been live for so long."""
 
@@ -49,6 +52,7 @@ class Service:
         self._ingest: IngestService | None = None
         self._stopping = threading.Event()
         self._ends = False
+        self._tidy_at = now()
         self._tell = Tell(config.service, store.notices)
         self._nights = Nights(config, origin, store, executor, self._tell, now=now)
         figures = registry(CullingCollector(store, config.data_dir, lambda: self._ingest))
@@ -72,6 +76,7 @@ class Service:
             while not (self._ends or self._stopping.wait(TICK_S)):
                 self._nights.tick()
                 self._ask_after_cameras()
+                self._tidy_up()
 
     def stop(self) -> None:
         """End `run` soon, from another thread."""
@@ -81,6 +86,11 @@ class Service:
         """The same as a signal's handler, from which an `Event` must not be set: the loop might
         hold its lock."""
         self._ends = True
+
+    def _tidy_up(self) -> None:
+        if self._now() >= self._tidy_at:
+            self._tidy_at = self._now() + TIDY_EVERY
+            remove_old_reports(self._config, now=self._now())
 
     # -- cameras -------------------------------------------------------------------------------
 

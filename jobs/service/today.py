@@ -12,8 +12,8 @@ from culling_pipeline.drift import watch_drift
 from culling_pipeline.records import DriftRecord
 from culling_pipeline.story import DayClock, mean_loss
 from jobs.config.settings import CameraConfig, Config
+from jobs.nights.day_plan import ingest_plan
 from jobs.nights.days import date_of_night, stored_day
-from jobs.nights.plans import ingest_plan
 from jobs.store.store import Store
 
 logger = logging.getLogger(__name__)

@@ -8,52 +8,28 @@ from __future__ import annotations
 
 import threading
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal, Self, cast
+from typing import Any, Self
 
 import sqlalchemy as sa
-from pydantic import TypeAdapter, ValidationError
 
-from culling_pipeline.records import AnyNight, UntrainedNight
+from culling_pipeline.records import AnyNight, UnusableNight
 from jobs.config.settings import Config
 from jobs.errors import NightError, describe
-from jobs.store.database import Database, StoreError, aware, plain
+from jobs.store.database import Database, StoreError, plain
 from jobs.store.dues import Dues
-from jobs.store.figures import Figures, Past
+from jobs.store.figures import Figures
 from jobs.store.history import History, add_to_history
+from jobs.store.nights import Night, NightsInStore, State, night_of
 from jobs.store.notices import Notices
 from jobs.store.processes import LEASE, RENEW_S, held, holds, is_at_work, this_process
 from jobs.store.tables import nights_table, records_table, stages_table
 
-State = Literal["running", "done", "failed", "interrupted"]
-RECORDS: TypeAdapter[AnyNight] = TypeAdapter(AnyNight)
-
 RESUME_WITHIN = timedelta(hours=24)
 """An unfinished night older than this is given up: what its camera saw is no longer today."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Night:
-    """One night as the store knows it. Once it is done, it has `figures`, or `untrained` says why
-    there are none and what to do."""
-
-    id: int
-    camera: str
-    run_id: str
-    night_date: date
-    state: State
-    attempt: int
-    pid: int
-    host: str
-    started_at: datetime
-    finished_at: datetime | None
-    error: str | None
-    figures: Figures | None
-    untrained: str | None
 
 
 class NightJournal:
@@ -72,7 +48,7 @@ class NightJournal:
         self._store.save_stage(self.night.id, stage, result)
 
 
-class Store:
+class Store(NightsInStore):
     """All that is remembered between two runs of the program; made or brought up to date when it
     is opened. `url` is PostgreSQL's address; None keeps everything in `data_dir`."""
 
@@ -146,8 +122,8 @@ class Store:
     def finish_night(self, night_id: int, record: AnyNight) -> None:
         """The night is done; its record is kept, its stages' results no longer."""
         packed = zlib.compress(record.model_dump_json().encode())
-        if isinstance(record, UntrainedNight):
-            came_to: dict[str, Any] = {"untrained": record.why}
+        if isinstance(record, UnusableNight):
+            came_to: dict[str, Any] = {"unusable": record.why}
         else:
             came_to = {"figures": Figures.of(record).model_dump(mode="json")}
         with self.database.transaction(nights_table) as connection:
@@ -171,96 +147,7 @@ class Store:
         with self.database.transaction(nights_table) as connection:
             self._close_night(connection, night_id, state="interrupted", error="interrupted")
 
-    def night(self, night_id: int) -> Night:
-        """One night by its id."""
-        with self.database.reading() as connection:
-            query = sa.select(nights_table).where(nights_table.c.id == night_id)
-            row = connection.execute(query).one_or_none()
-        if row is None:
-            message = f"{self.database.shown}: there is no night {night_id}"
-            raise StoreError(message)
-        return _night(row)
-
-    def nights(
-        self, camera: str | None = None, *, state: State | None = None, limit: int | None = None
-    ) -> list[Night]:
-        """All nights, or one camera's, or those in one state, or so many; the latest first."""
-        query = sa.select(nights_table).order_by(nights_table.c.id.desc()).limit(limit)
-        if camera is not None:
-            query = query.where(nights_table.c.camera == camera)
-        if state is not None:
-            query = query.where(nights_table.c.state == state)
-        with self.database.reading() as connection:
-            return [_night(row) for row in connection.execute(query)]
-
-    def latest_night(self, camera: str, *, state: State | None = None) -> Night | None:
-        """The camera's latest night (in this state), or None."""
-        return next(iter(self.nights(camera, state=state, limit=1)), None)
-
-    def latest_nights(self, cameras: Iterable[str] | None = None) -> dict[str, Night]:
-        """Each camera's latest night, in one query."""
-        names = sa.select(nights_table.c.camera).distinct().subquery()
-        other = nights_table.alias()
-        last = sa.select(sa.func.max(other.c.id)).where(other.c.camera == names.c.camera)
-        query = sa.select(nights_table).join(names, nights_table.c.id == last.scalar_subquery())
-        with self.database.reading() as connection:
-            found = {row.camera: _night(row) for row in connection.execute(query)}
-        return found if cameras is None else {c: found[c] for c in cameras if c in found}
-
-    def histories(self, *, nights: int) -> dict[str, list[Past]]:
-        """What plans need of each camera's last done nights, the latest first, in one query."""
-        cameras = sa.select(nights_table.c.camera).distinct().subquery()
-        done = nights_table.alias()
-        first = (  # of the last so many; the index leads there in so many steps
-            sa.select(done.c.id)
-            .where(done.c.camera == cameras.c.camera, done.c.state == "done")
-            .where(done.c.figures.is_not(None))
-            .order_by(done.c.id.desc())
-            .offset(nights - 1)
-            .limit(1)
-            .scalar_subquery()
-        )
-        figures = [column.label(name) for name, column in PAST.items()]
-        query = (
-            sa.select(nights_table.c.camera, *figures)
-            .join(cameras, cameras.c.camera == nights_table.c.camera)
-            .where(nights_table.c.state == "done", nights_table.c.figures.is_not(None))
-            .where(nights_table.c.id >= sa.func.coalesce(first, 0))
-            .order_by(nights_table.c.camera, nights_table.c.id.desc())
-        )
-        found: dict[str, list[Past]] = {}
-        with self.database.reading() as connection:
-            for camera, *values in connection.execute(query):
-                found.setdefault(camera, []).append(Past(*values))
-        return found
-
-    def record(self, night_id: int) -> AnyNight | None:
-        """The whole record of a done night; None of any other."""
-        query = sa.select(records_table.c.record).where(records_table.c.night_id == night_id)
-        with self.database.reading() as connection:
-            packed = connection.execute(query).scalar_one_or_none()
-        if packed is None:
-            return None
-        try:
-            return RECORDS.validate_json(zlib.decompress(packed))
-        except (ValidationError, zlib.error) as error:
-            night = self.night(night_id)
-            message = (
-                f"camera {night.camera!r}: night {night.run_id} was recorded by another release"
-            )
-            raise StoreError(message) from error
-
     # -- stages --------------------------------------------------------------------------------
-
-    def stage_result(self, night_id: int, name: str) -> dict[str, Any] | None:
-        """What a stage of this night left behind, or None."""
-        with self.database.reading() as connection:
-            result = connection.execute(
-                sa.select(stages_table.c.result).where(
-                    stages_table.c.night_id == night_id, stages_table.c.name == name
-                )
-            ).scalar_one_or_none()
-        return cast("dict[str, Any] | None", result)
 
     def save_stage(self, night_id: int, name: str, result: dict[str, Any]) -> None:
         """Keep what a stage left behind, in place of what it left before. Raises `NightError`
@@ -295,7 +182,7 @@ class Store:
             **this_process(),
         }
         query = sa.insert(nights_table).values(values).returning(nights_table)
-        return _night(connection.execute(query).one())
+        return night_of(connection.execute(query).one())
 
     def _resume(self, connection: sa.Connection, last: sa.Row[Any]) -> Night:
         query = (
@@ -311,7 +198,7 @@ class Store:
             )
             .returning(nights_table)
         )
-        return _night(connection.execute(query).one())
+        return night_of(connection.execute(query).one())
 
     def _give_up(self, connection: sa.Connection, last: sa.Row[Any]) -> None:
         if last.state == "running":
@@ -398,17 +285,6 @@ def _refuse(row: sa.Row[Any]) -> None:
     raise BusyError(message)
 
 
-_FIGURES = nights_table.c.figures
-PAST: dict[str, sa.ColumnElement[Any]] = {
-    "map50_before": _FIGURES["map50_before"].as_float(),
-    "map50_after": _FIGURES["map50_after"].as_float(),
-    "promoted": _FIGURES["promoted"].as_boolean(),
-    "mean_loss": _FIGURES["mean_loss"].as_float(),
-    "device_s": _FIGURES["device_s"].as_float(),
-}
-"""The fields of `Past`, taken out by the database: four times as fast as whole `Figures`."""
-
-
 class BusyError(NightError):
     """Another process runs a night of this camera."""
 
@@ -424,21 +300,3 @@ def _free_run_id(connection: sa.Connection, camera: str, night_date: date) -> st
         number += 1
         run_id = f"{day}.{number}"
     return run_id
-
-
-def _night(row: sa.Row[Any]) -> Night:
-    return Night(
-        id=row.id,
-        camera=row.camera,
-        run_id=row.run_id,
-        night_date=row.night_date,
-        state=row.state,
-        attempt=row.attempt,
-        pid=row.pid,
-        host=row.host,
-        started_at=row.started_at.replace(tzinfo=UTC),
-        finished_at=aware(row.finished_at),
-        error=row.error,
-        figures=None if row.figures is None else Figures.model_validate(row.figures),
-        untrained=row.untrained,
-    )

@@ -32,7 +32,7 @@ nights_table = sa.Table(
     # The few figures that lists and plans need; the whole record is in `records`.
     sa.Column("figures", sa.JSON(none_as_null=True), nullable=True),
     # Why a done night trained nothing, and what to do about it; it has no figures then.
-    sa.Column("untrained", sa.String, nullable=True),
+    sa.Column("unusable", sa.String, nullable=True),
     sa.UniqueConstraint("camera", "run_id", name="uq_nights_camera_run_id"),
     sa.CheckConstraint(
         "state IN ('running', 'done', 'failed', 'interrupted')", name="ck_nights_state"

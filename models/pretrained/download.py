@@ -18,7 +18,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from models.boxes import WeightsError
-from models.checkpoint import sync_folder
+from models.files import sync_folder
 from models.pretrained.catalogue import PublishedWeights
 
 CACHE_VARIABLE = "CULLING_CACHE"

@@ -22,6 +22,7 @@ from models.student import load_detector
 from tests.integration.tiny import (
     CAMERA,
     SETTINGS,
+    SMALL,
     culling,
     debris,
     make_room,
@@ -168,7 +169,7 @@ def test_a_config_error_names_key_value_and_rule(
 def test_a_full_disk_is_named_and_with_room_the_night_goes_on(
     small_disk: Path, tmp_path: Path
 ) -> None:
-    config = write_config(tmp_path, yard=SETTINGS)
+    config = write_config(tmp_path, yard=SMALL)
 
     # Given a disk too small for the model that the camera begins with
     said = full_disk_line(config, tmp_path)

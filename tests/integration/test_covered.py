@@ -10,7 +10,7 @@ import pytest
 
 from culling_pipeline.background import Background, median, shrunk
 from culling_pipeline.progress import NoProgress
-from culling_pipeline.records import UntrainedNight
+from culling_pipeline.records import UnusableNight
 from culling_pipeline.viewpoint import PastDay
 from culling_pipeline.views import save_day
 from jobs.config.load import load_config
@@ -85,9 +85,9 @@ def test_a_covered_lens_ends_the_night_wherever_it_is_cut_off(
     with Store(config.data_dir) as store:
         (night,) = store.nights()
         record = store.record(night.id)
-        assert isinstance(record, UntrainedNight)
+        assert isinstance(record, UnusableNight)
         assert (night.state, night.attempt, night.error) == ("done", len(POINTS) + 1, None)
-        assert (night.figures, night.untrained) == (None, record.why)
+        assert (night.figures, night.unusable) == (None, record.why)
         assert record.why.startswith("the lens was covered, the whole day: the picture is blurred")
         assert "clean or uncover it" in record.why
         registry = ModelRegistry(config.models_root)
@@ -103,5 +103,5 @@ def test_a_covered_lens_ends_the_night_wherever_it_is_cut_off(
         again = retrain_camera(
             config, CAMERA, store=store, progress=NoProgress(), today=lambda: DAY
         )
-        assert isinstance(again, UntrainedNight)
+        assert isinstance(again, UnusableNight)
         assert again.view == record.view

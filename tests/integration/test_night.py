@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -196,10 +197,13 @@ def _accuracies(record: NightRecord) -> list[object]:
     return [judge.before, judge.after, judge.random, judge.difference_low, judge.difference_high]
 
 
-def test_what_was_put_to_work_by_hand_during_a_night_stays(tmp_path: Path) -> None:
-    config = tiny_config(tmp_path)
+def test_what_was_put_to_work_by_hand_during_a_night_stays(
+    undisturbed: DoneNight, tmp_path: Path
+) -> None:
+    shutil.copytree(undisturbed.config.data_dir, tmp_path / "data")
+    config = tiny_config(tmp_path / "data")
     registry = ModelRegistry(config.models_root)
-    first = run_tiny_night(config)
+    first = undisturbed.record
     changed = config.cameras[CAMERA].model_copy(update={"models": ModelsSettings(keep=1)})
     rolled_back = False
 

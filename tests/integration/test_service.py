@@ -19,7 +19,8 @@ import pytest
 import yaml
 
 from jobs.store.dues import Due
-from jobs.store.store import Night, Store
+from jobs.store.nights import Night
+from jobs.store.store import Store
 from tests.integration.tiny import CAMERA, SMALL, command, debris, environment, stages_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
@@ -157,7 +158,7 @@ def test_ctrl_c_ends_the_service_with_130_while_it_starts_a_night(tmp_path: Path
     try:
         Running(process, log).wait_until(lambda: "its night begins" in log.read_text())
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-        assert process.wait(60) == 130
+        assert process.wait(240) == 130
     finally:
         process.kill()
         process.wait()

@@ -30,7 +30,8 @@ from culling_pipeline.records import (
     StoredFrame,
     TrainRecord,
 )
-from culling_pipeline.report import Exhibit, render_report
+from culling_pipeline.report.page import render_report
+from culling_pipeline.report.pictures import Exhibit
 from models.boxes import Detections
 
 CLASSES = ("person", "car", "bicycle")

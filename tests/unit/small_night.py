@@ -14,7 +14,7 @@ from culling_pipeline.records import (
     ResolutionRecord,
     SlotView,
     TrainRecord,
-    UntrainedNight,
+    UnusableNight,
     ViewRecord,
 )
 
@@ -51,12 +51,12 @@ def night_record(camera: str = "yard", run_id: str = "2026-11-21") -> NightRecor
     )  # fmt: skip
 
 
-def untrained_night(camera: str = "yard", run_id: str = "2026-11-21") -> UntrainedNight:
+def unusable_night(camera: str = "yard", run_id: str = "2026-11-21") -> UnusableNight:
     """A night whose lens was covered from the afternoon on."""
     usual = night_record(camera, run_id)
     slot = SlotView(slot=7, state="covered", agreement=0.1, lost=0.6, why="60 % is hidden")
-    head = {name: getattr(usual, name) for name in UntrainedNight.model_fields if name != "view"}
-    return UntrainedNight(
+    head = {name: getattr(usual, name) for name in UnusableNight.model_fields if name != "view"}
+    return UnusableNight(
         **head,
         view=ViewRecord(
             date=DAY, state="covered", reason="60 % is hidden", since_hour=14, slots=(slot,)

@@ -14,7 +14,7 @@ from culling_pipeline.story import DAYBOOK
 from jobs.config.settings import CameraConfig, Config
 from jobs.ingest import gating
 from jobs.ingest.gating import LAG_FRAMES, Gating
-from jobs.nights.plans import ingest_plan
+from jobs.nights.day_plan import ingest_plan
 from models.boxes import Detections
 from streams.base import Frame
 

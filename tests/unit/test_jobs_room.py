@@ -15,8 +15,8 @@ from culling_pipeline.story import DAYBOOK, DayClock
 from jobs.config.settings import CameraConfig, Config
 from jobs.ingest import room
 from jobs.ingest.room import AFTER_HIT_S, GB, Floor, Room, thin
+from jobs.nights.day_plan import ingest_plan
 from jobs.nights.days import date_of_night, stored_day, watched_days
-from jobs.nights.plans import ingest_plan
 from jobs.store.store import Store
 from models.boxes import Detections
 from streams.base import Frame

@@ -16,7 +16,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models import checkpoint
+from models import files
 from models.boxes import WeightsError
 from models.checkpoint import load_checkpoint, load_into, load_pth, save_checkpoint
 
@@ -290,6 +290,6 @@ def test_load_into_lists_what_does_not_fit_and_changes_nothing() -> None:
 
 
 def test_names_aside_are_fresh_and_hidden(tmp_path: Path) -> None:
-    names = {checkpoint.aside(tmp_path / "v1").name for _ in range(20)}
+    names = {files.aside(tmp_path / "v1").name for _ in range(20)}
     assert len(names) == 20
     assert all(name.startswith(".v1.") and name.endswith(".tmp") for name in names)

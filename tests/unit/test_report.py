@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 
 from culling_pipeline.records import FeedRecord, GateRecord, NightRecord
-from culling_pipeline.report import Exhibit, charts, pictures, render_report, svg, words
-from culling_pipeline.report.page import cautions, corrected_words, feed_words, gate_words, headline
+from culling_pipeline.report import charts, pictures, svg, words
+from culling_pipeline.report.page import cautions, corrected_words, render_report
+from culling_pipeline.report.pictures import Exhibit
+from culling_pipeline.report.sentences import feed_words, gate_words, headline
 from models.boxes import Detections
 from tests.unit.example_night import (
     CLASSES,

@@ -114,7 +114,8 @@ def test_a_failing_night_is_tried_again_with_longer_pauses_and_given_up(
     executor = Quick(store)
     executor.fails["yard"] = Outcome(0, error="no labels", exit_code=EXIT_NIGHT)
     nights = service_of(config_of(tmp_path, tries=3, retry_after_s=60.0), store, executor)
-    pass_time(nights, clock, 7, step_s=10)
+    pass_time(nights, clock, 4.75)  # until a quarter of an hour before it is due
+    pass_time(nights, clock, 0.5, step_s=10)
     began = [when for _, when in executor.begun]
     pauses = [(b - a).total_seconds() for a, b in pairwise(began)]
     assert pauses == [70.0, 250.0]  # the wait, and a tick to notice

@@ -27,8 +27,8 @@ from culling_pipeline.stored_day import DayOnDisk
 from culling_pipeline.story import DayClock
 from jobs.commands.tonight import tonight
 from jobs.config.settings import Config
+from jobs.nights.day_plan import ingest_plan
 from jobs.nights.days import date_of_night
-from jobs.nights.plans import ingest_plan
 from jobs.service.forecast import forecast
 from jobs.service.today import Today
 from jobs.store.history import REACH

@@ -36,7 +36,7 @@ from jobs.service.pages import Pages
 from jobs.store.figures import Figures
 from jobs.store.store import Store
 from streams.secret_words import keep_secret
-from tests.unit.small_night import night_record, untrained_night
+from tests.unit.small_night import night_record, unusable_night
 
 CANARY = "c4nary-of-notices"
 
@@ -116,7 +116,7 @@ def test_a_covered_lens_is_told_once_and_drift_on_its_day(
         date=date(2026, 11, 21), state="drift", reason="twice the people", threshold=7.0,
         figures=(), course=(),
     )  # fmt: skip
-    well, covered = night_record(), untrained_night()
+    well, covered = night_record(), unusable_night()
     drifted = well.model_copy(update={"drift": drift})
     executor = Ends(store, covered, covered, covered, drifted, well, covered)
     with time_machine.travel(datetime(2026, 11, 21, 20, tzinfo=UTC), tick=False) as clock:

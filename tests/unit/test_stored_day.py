@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 import json
+import resource
 import tracemalloc
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -59,6 +61,17 @@ def frames(start_s: float, count: int, step_s: float = 60.0) -> Iterator[tuple[F
         yield Frame(image, 0.0, at(moment), "yard"), found(float(rng.uniform(0.3, 0.99)))
 
 
+@contextmanager
+def no_room_beyond(size_bytes: int) -> Iterator[None]:
+    """Files of this process cannot grow beyond this."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
 def given_at(moment: datetime) -> Detections:
     """What the student found at this time."""
     return next(frames(CLOCK.seconds(moment), 1))[1]
@@ -97,6 +110,20 @@ def test_a_day_closed_and_opened_again_is_the_day_it_was(tmp_path: Path) -> None
     assert one == other
     assert pictures(tmp_path / "whole") == pictures(tmp_path / "parts")
     assert pictures(tmp_path / "parts") == stored(day)
+
+
+def test_a_day_whose_last_line_finds_no_room_is_free_for_the_next_all_the_same(
+    tmp_path: Path,
+) -> None:
+    day = open_day(tmp_path)
+    watch(day, 0, 5)
+    with no_room_beyond((tmp_path / DAYBOOK).stat().st_size):
+        with pytest.raises(OSError, match="too large"):
+            day.note("stop", at(300))
+        with pytest.raises(OSError, match="too large"):
+            day.close()
+    with open_day(tmp_path) as again:
+        assert again.day.count == 5
 
 
 @pytest.mark.parametrize("cut", [1, 30, 200, 999])

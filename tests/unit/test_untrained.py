@@ -17,7 +17,7 @@ from jobs.config.settings import CameraConfig, Config
 from jobs.errors import ConfigError
 from jobs.nights.detectors import configured_detector, described, ensure_incumbent, why_untrained
 from jobs.nights.plans import night_plan
-from jobs.store.store import Night
+from jobs.store.nights import Night
 from models.checkpoint import save_checkpoint
 from models.pretrained import catalogue
 from models.pretrained.catalogue import published
@@ -132,7 +132,7 @@ NIGHT = Night(
     finished_at=None,
     error=None,
     figures=None,
-    untrained=None,
+    unusable=None,
 )
 
 

@@ -13,7 +13,7 @@ depends_on = None
 
 def upgrade() -> None:
     """Make the table of daily figures; the nights' new column begins empty."""
-    op.add_column("nights", sa.Column("untrained", sa.String, nullable=True))
+    op.add_column("nights", sa.Column("unusable", sa.String, nullable=True))
     op.create_table(
         "history",
         sa.Column("id", sa.Integer, primary_key=True),

@@ -12,14 +12,15 @@ import pytest
 from rich.console import Console
 
 from benchmarks.nights import config_of
-from culling_pipeline.records import UntrainedNight
-from culling_pipeline.report import Glimpse, render_untrained
+from culling_pipeline.records import UnusableNight
+from culling_pipeline.report.unusable import Glimpse, render_unusable
 from jobs.commands.summary import night_table, night_to_dict, nights_table
 from jobs.service.metrics import CullingCollector, registry
 from jobs.service.pages import Pages
-from jobs.store.store import Night, Store
+from jobs.store.nights import Night
+from jobs.store.store import Store
 from tests.unit.example_night import stored_frame
-from tests.unit.small_night import DAY, night_record, untrained_night
+from tests.unit.small_night import DAY, night_record, unusable_night
 from tests.unit.stores import Where
 from tests.unit.test_report import read
 
@@ -40,16 +41,16 @@ def store(where: Where) -> Iterator[Store]:
         yield store
 
 
-def done(store: Store, record: UntrainedNight) -> Night:
+def done(store: Store, record: UnusableNight) -> Night:
     night = store.open_night(record.camera, DAY)
     store.finish_night(night.id, record)
     return store.night(night.id)
 
 
 def test_it_is_done_and_says_why_and_is_no_history(store: Store) -> None:
-    night = done(store, untrained_night())
-    assert (night.state, night.error, night.figures, night.untrained) == ("done", None, None, WHY)
-    assert store.record(night.id) == untrained_night()
+    night = done(store, unusable_night())
+    assert (night.state, night.error, night.figures, night.unusable) == ("done", None, None, WHY)
+    assert store.record(night.id) == unusable_night()
     assert store.histories(nights=14) == {}
     assert store.history.of("yard") == ()
     assert store.open_night("yard", DAY).run_id == f"{DAY}.2"  # not taken up again
@@ -59,28 +60,28 @@ def test_many_of_them_do_not_hide_the_nights_before(store: Store) -> None:
     first = store.open_night("yard", DAY)
     store.finish_night(first.id, night_record())
     for _ in range(3):
-        done(store, untrained_night())
+        done(store, unusable_night())
     (past,) = store.histories(nights=2)["yard"]
     assert past.map50_after == 0.5
 
 
 def test_it_is_told_in_tables_and_json(store: Store, tmp_path: Path) -> None:
-    night, config = done(store, untrained_night()), config_of(tmp_path)
+    night, config = done(store, unusable_night()), config_of(tmp_path)
     console = Console(width=300)
     with console.capture() as shown:
         console.print(nights_table(config, {"yard": night}))
-        console.print(night_table(config, night, untrained_night()))
+        console.print(night_table(config, night, unusable_night()))
     assert shown.get().count("the lens was covered, since 14:00") == 2
-    told = night_to_dict(config, night, untrained_night())
-    assert (told["error"], told["untrained"]) == (None, WHY)
+    told = night_to_dict(config, night, unusable_night())
+    assert (told["error"], told["unusable"]) == (None, WHY)
     assert json.loads(json.dumps(told))["record"]["view"]["since_hour"] == 14
 
 
 def test_its_page_says_what_happened_and_what_to_do() -> None:
-    night = untrained_night().model_copy(update={"source": "rtsp://operator:hunter2@10.0.0.1/"})
+    night = unusable_night().model_copy(update={"source": "rtsp://operator:hunter2@10.0.0.1/"})
     glimpse = Glimpse(np.zeros((96, 160, 3), np.uint8), stored_frame(0, loss=0.0))
-    page = render_untrained(night, [glimpse])
-    assert page == render_untrained(night, [glimpse])
+    page = render_unusable(night, [glimpse])
+    assert page == render_unusable(night, [glimpse])
     found = read(page)
     assert "Not trained: the lens was covered, since 14:00: 60 % is hidden" in found.text
     assert "What to do: clean or uncover it" in found.text
@@ -91,7 +92,7 @@ def test_its_page_says_what_happened_and_what_to_do() -> None:
 
 
 def test_the_pages_of_the_service_say_so(store: Store, tmp_path: Path) -> None:
-    done(store, untrained_night())
+    done(store, unusable_night())
     figures = registry(CullingCollector(store, tmp_path, lambda: None))
     pages = Pages(config_of(tmp_path, port=0), store, figures)
     pages.start()

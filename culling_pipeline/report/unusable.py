@@ -10,10 +10,11 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from culling_pipeline.records import TO_DO, SlotView, StoredFrame, UntrainedNight
+from culling_pipeline.records import TO_DO, SlotView, StoredFrame, UnusableNight
 from culling_pipeline.report import svg, words
-from culling_pipeline.report.page import PAGES, feed_words
+from culling_pipeline.report.page import PAGES
 from culling_pipeline.report.pictures import encode_jpeg
+from culling_pipeline.report.sentences import feed_words
 from streams.base import redact_url
 
 PICTURE_BYTES = 60_000
@@ -39,12 +40,12 @@ class SlotRow:
     why: str
 
 
-def render_untrained(night: UntrainedNight, glimpses: Sequence[Glimpse]) -> str:
+def render_unusable(night: UnusableNight, glimpses: Sequence[Glimpse]) -> str:
     """One self-contained HTML page about `night`, with `glimpses` of its day in order of time."""
     public = night.model_copy(update={"source": redact_url(night.source)})
-    return PAGES.get_template("untrained.html").render(
+    return PAGES.get_template("unusable.html").render(
         night=public,
-        headline=untrained_headline(night),
+        headline=unusable_headline(night),
         reason=night.view.reason,
         to_do=TO_DO[night.view.state],
         pictures=[(words.stamp(g.frame.wall_time), _drawn(g)) for g in glimpses],
@@ -53,7 +54,7 @@ def render_untrained(night: UntrainedNight, glimpses: Sequence[Glimpse]) -> str:
     )
 
 
-def untrained_headline(night: UntrainedNight) -> str:
+def unusable_headline(night: UnusableNight) -> str:
     """What was decided and why, in one sentence."""
     return f"Not trained: {night.view.in_words}"
 
