@@ -47,7 +47,7 @@ def save_checkpoint(
             replace_file(folder, tensors)
             replace_file(folder.with_suffix(".json"), text)
         else:
-            _write_folder(folder, {TENSORS_FILE: tensors, META_FILE: text})
+            write_folder(folder, {TENSORS_FILE: tensors, META_FILE: text})
     except OSError as exc:
         message = f"{folder}: could not be written ({exc}): check the disk's space and rights"
         raise WeightsError(message) from exc
@@ -177,7 +177,8 @@ def _meta_text(meta: Mapping[str, Any], tensors: bytes) -> bytes:
         raise WeightsError(message) from exc
 
 
-def _write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write a new folder: the whole of it or nothing."""
     part = aside(folder)
     part.mkdir()
     try:
