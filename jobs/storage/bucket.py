@@ -70,6 +70,10 @@ class Bucket:
         except MissingError:
             return None
 
+    def has(self, key: str) -> bool:
+        """Whether there is such an object."""
+        return bool(self._try(lambda: self._fs.exists(self._path(key))))
+
     def write(self, objects: Mapping[str, bytes]) -> None:
         """Each object complete or not at all; they are there when this returns."""
         if self._is_disk:
@@ -88,6 +92,8 @@ class Bucket:
             for path in paths:
                 with suppress(MissingError):
                     self._try(partial(self._fs.rm_file, path))
+                if self._is_disk:
+                    self._drop_empty(path)
 
     def keys(self, folder: str) -> dict[str, datetime | None]:
         """All objects below a folder, and when each was written."""
@@ -119,6 +125,14 @@ class Bucket:
         self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
         self._fs.pipe_file(aside, data)
         os.replace(aside, path)
+
+    def _drop_empty(self, path: str) -> None:
+        """A bucket has no empty folders; a disk is to have none either."""
+        folder = path.rpartition("/")[0]
+        with suppress(OSError):
+            while folder != self._root:
+                os.rmdir(folder)
+                folder = folder.rpartition("/")[0]
 
     def _try(self, operation: Callable[[], _Result]) -> _Result:
         """Again after a pause, each twice as long, until patience is at its end."""

@@ -19,7 +19,7 @@ from pathlib import Path
 from culling_pipeline.story import DAYBOOK
 from jobs.config.settings import Config
 from jobs.storage.bucket import Bucket, MissingError
-from jobs.storage.shelf import Manifest, Shelf, files_below
+from jobs.storage.shelf import MANIFEST, Manifest, Shelf, files_below
 from models.checkpoint import replace_file
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,11 @@ class StoredDays:
 
     def dates(self, camera: str) -> set[date]:
         """The days that some machine has sent."""
-        return {day for day, _ in self._folders(camera)}
+        return {
+            day
+            for day, watcher in self._folders(camera)
+            if self._bucket.has(f"{self._shelf(camera, day, watcher).place}/{MANIFEST}")
+        }
 
     def send(self, camera: str, day: date) -> bool:
         """Send this machine's day as it is up to now, if there is news; whether there was. It may

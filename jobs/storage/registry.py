@@ -198,6 +198,8 @@ class SharedRegistry(ModelRegistry):
             message = f"{camera}: no version {version}, here or in the store; there are: {known}"
             raise WeightsError(message)
         self.install(camera, version, stored.files(version, name))
+        if version in self._known[camera].pinned:
+            super().pin(camera, version)
 
     def _point(self, camera: str, version: str) -> None:
         pointer = self._versions_of(camera).point_at(version)
