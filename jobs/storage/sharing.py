@@ -131,17 +131,19 @@ class Shared(Sharing):
             bring_frames(self._config, self._bucket, camera, run_id)
 
 
-def open_sharing(config: Config, *, patience_s: float = COMMAND_PATIENCE_S) -> Sharing:
+def open_sharing(config: Config) -> Sharing:
     """What the configuration says; raises `ConfigError` where an extra is missing or the address
     cannot be used."""
     if config.storage.url is None:
         return Sharing()
-    return Shared(config, open_bucket(config.storage, patience_s))
+    return Shared(config, open_bucket(config.storage, COMMAND_PATIENCE_S))
 
 
 def sharing_of_nights(config: Config) -> Sharing:
     """The same, with the patience of a night."""
-    return open_sharing(config, patience_s=NIGHT_PATIENCE_S)
+    if config.storage.url is None:
+        return Sharing()
+    return Shared(config, open_bucket(config.storage, NIGHT_PATIENCE_S))
 
 
 def open_registry(

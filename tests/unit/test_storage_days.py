@@ -18,6 +18,7 @@ from jobs.config.storage import StorageSettings
 from jobs.ingest.room import Floor, Room
 from jobs.nights.days import date_of_night, watched_days
 from jobs.storage import courier as courier_module
+from jobs.storage import sharing as sharing_module
 from jobs.storage.bucket import StorageError, open_bucket
 from jobs.storage.courier import Courier, give_away
 from jobs.storage.days import BROUGHT, KEEP_DAYS, StoredDays, today
@@ -55,6 +56,11 @@ def content(folder: Path) -> dict[str, bytes]:
         for p in folder.rglob("*")
         if p.is_file() and not p.name.startswith(".")
     }
+
+
+@pytest.fixture(autouse=True)
+def _no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sharing_module, "COMMAND_PATIENCE_S", 0.0)
 
 
 @pytest.fixture
@@ -282,7 +288,7 @@ def test_a_store_is_tried_and_left_as_it_was(a: Config, tmp_path: Path) -> None:
     assert [p for p in (tmp_path / "bucket").rglob("*") if p.is_file()] == []
     (tmp_path / "bucket").rmdir()
     (tmp_path / "bucket").write_text("no folder")
-    with pytest.raises(StorageError, match="^storage: .* cannot be reached"):
+    with pytest.raises(StorageError, match=r"^storage: .* cannot be reached"):
         try_storage(a)
 
 
