@@ -92,13 +92,14 @@ class SharedNight(NightSharing):
         key = report_key(self._camera, self._run)
         self._bucket.write({key: report.read_bytes()})
         frames = self._config.frames_dir(self._camera, self._run)
-        self._shelf.send(files_below(frames), name=DONE, about={"run_id": record.run_id})
+        about = {"trained": not isinstance(record, UntrainedNight)}
+        self._shelf.send(files_below(frames), name=DONE, about=about)
 
     def over(self, record: AnyNight) -> None:
-        """The night is done, whatever comes of it: its work goes, and earlier nights' frames once
-        this one has trained."""
+        """The night is done, whatever comes of it: its work goes, and earlier nights' frames; but
+        where it has not trained, those of the last one that has stay."""
         try:
-            self._clear(keep_earlier=isinstance(record, UntrainedNight))
+            self._clear(keep_trained=isinstance(record, UntrainedNight))
             clock = DayClock.on(self._night.night_date)
             if self._night.started_at >= clock.end:
                 self._days.let_go(self._camera, self._night.night_date)
@@ -126,14 +127,17 @@ class SharedNight(NightSharing):
             }
             self._shelf.bring(manifest, folders, exactly=True)
 
-    def _clear(self, *, keep_earlier: bool) -> None:
+    def _clear(self, *, keep_trained: bool) -> None:
         keys = list(self._bucket.keys(self._place))
         done = [key for key in keys if key.endswith(f"/{DONE}")]
         wanted = set()
         for key in done:
             place = key.rpartition("/")[0]
             manifest = Shelf(self._bucket, place).manifest(DONE)
-            if manifest is not None and (keep_earlier or place == self._shelf.place):
+            if manifest is None:
+                continue
+            trained = bool(manifest.about.get("trained"))
+            if place == self._shelf.place or (keep_trained and trained):
                 wanted |= {key, *(f"{place}/{file}" for file in manifest.keys)}
         old = [key for key in keys if key not in wanted]
         self._bucket.delete([key for key in old if key.endswith(".json")])

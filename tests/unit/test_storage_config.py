@@ -9,6 +9,10 @@ import pytest
 from jobs.config.load import load_config, parse_overrides
 from jobs.config.settings import Config
 from jobs.errors import ConfigError, redact
+from jobs.executors.local import LocalExecutor
+from jobs.service.nights import Origin
+from jobs.service.service import Service
+from jobs.store.store import Store
 
 CANARY = "c4n4ry-0f-the-st0re"
 YARD = "cameras: {yard: {source: yard.mp4, classes: [person]}}\n"
@@ -75,3 +79,18 @@ def test_a_key_that_is_written_out_is_refused_and_not_repeated(tmp_path: Path) -
     with pytest.raises(ConfigError, match=r"must be \$\{NAME\}, an environment v") as caught:
         load(tmp_path, text)
     assert CANARY not in str(caught.value)
+
+
+@pytest.mark.parametrize(("watch", "cameras"), [(True, ["live"]), (False, [])])
+def test_a_machine_may_leave_watching_to_another(
+    tmp_path: Path, watch: bool, cameras: list[str]
+) -> None:
+    settings = {"watch": watch, "port": None}
+    camera = {"name": "live", "source": "rtsp://127.0.0.1/1", "classes": ["person"]}
+    config = Config.model_validate(
+        {"data_dir": tmp_path / "data", "service": settings, "cameras": {"live": camera}}
+    )
+    with Store(config.data_dir) as store:
+        origin = Origin(tmp_path / "config.yaml", {})
+        service = Service(config, origin, store, LocalExecutor(1))
+        assert [camera.name for camera in service._cameras] == cameras
