@@ -41,7 +41,7 @@ class S3Server:
         address = self.endpoint + path
         plain = {"Content-Type": "text/plain"}
         request = urllib.request.Request(address, data=body, method=method, headers=plain)
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return bytes(answer.read())
 
     def require_keys(self, *, yes: bool) -> None:
