@@ -228,6 +228,16 @@ def test_pruned_for_all_but_not_what_is_pinned_in_use_or_its_parent(a: Machine, 
     assert not any("model" in key.rpartition("/")[2] for key in a.line.keys(f"models/{CAMERA}/2"))
 
 
+def test_a_removed_version_that_is_made_anew_is_back(a: Machine, b: Machine) -> None:
+    a.make("3", 3, parent="2")
+    a.promote(CAMERA, "3")
+    assert a.prune(CAMERA, keep=1) == ["1"]
+    a.make("1", 9)
+    b.refresh(CAMERA)
+    assert b.all_versions(CAMERA) == ["1", "2", "3"]
+    assert f"models/{CAMERA}/1/removed" not in a.line.keys("models")
+
+
 def test_that_a_version_was_removed_is_forgotten_in_the_end(a: Machine) -> None:
     a.make("3", 3, parent="2")
     a.promote(CAMERA, "3")
