@@ -111,6 +111,15 @@ def load_corrections(folder: Path) -> Corrections:
         raise DatasetError(message) from exc
 
 
+def corrected_frames(labels: bytes) -> tuple[CorrectedFrame, ...]:
+    """What a `labels.json` from elsewhere says; `DatasetError` if it is damaged."""
+    try:
+        return _FILE.validate_json(labels)
+    except ValidationError as exc:
+        message = f"{LABELS_FILE}: damaged: it is none that a machine of this release has written"
+        raise DatasetError(message) from exc
+
+
 def add_corrections(folder: Path, frames: Mapping[CorrectedFrame, bytes]) -> Corrections:
     """Keep these frames with their JPEG files, in place of earlier corrections of the same ones.
 

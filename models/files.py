@@ -66,6 +66,7 @@ def aside(path: Path) -> Path:
 
 
 def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write a new folder: the whole of it or nothing."""
     part = aside(folder)
     part.mkdir()
     try:

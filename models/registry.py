@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.boxes import WeightsError
-from models.files import aside, checkpoint_files, load_meta, replace_file, sync_folder
+from models.files import aside, checkpoint_files, load_meta, replace_file, sync_folder, write_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -63,6 +63,31 @@ class ModelRegistry:
             save_checkpoint(folder, state_dict, meta)
         return folder
 
+    def install(self, camera: str, version: str, files: Mapping[str, bytes]) -> Path:
+        """Put the files of a version made elsewhere in its place, at once, whatever was there."""
+        folder = self.path(camera, version)
+        with self._locked(camera):
+            part = aside(folder)
+            write_folder(part, files)
+            if folder.exists():
+                old = aside(folder)
+                folder.rename(old)
+                part.rename(folder)
+                shutil.rmtree(old)
+            else:
+                part.rename(folder)
+            sync_folder(folder.parent)
+        return folder
+
+    def remove(self, camera: str, version: str) -> bool:
+        """Remove a version; not the one in use, and nothing where it is not there."""
+        folder = self.path(camera, version)
+        with self._locked(camera):
+            if not folder.is_dir() or version == self.incumbent(camera):
+                return False
+            _remove(folder)
+        return True
+
     def versions(self, camera: str) -> list[str]:
         """The complete versions, sorted by name; none for a camera without a model."""
         folder = self._camera(camera)
@@ -73,6 +98,16 @@ class ModelRegistry:
             if _NAME.fullmatch(path.name) and all(file.is_file() for file in checkpoint_files(path))
         ]
         return sorted(complete)
+
+    def all_versions(self, camera: str) -> list[str]:
+        """Also those that other machines have; here there are none."""
+        return self.versions(camera)
+
+    def refresh(self, camera: str) -> None:
+        """Take over what other machines have put to work; here there are none."""
+
+    def bring(self, camera: str, version: str) -> None:
+        """Have a version of `all_versions` on this disk."""
 
     def incumbent(self, camera: str) -> str | None:
         """The version in use; None before the first promotion."""

@@ -40,7 +40,8 @@ def models(
     """The camera's model versions, where each comes from and how it measured; * is in use."""
     from jobs.commands.versions import version_rows, versions_table
 
-    registry = _registry(camera, config, overrides)
+    changes = pin is not None or unpin is not None
+    registry = _registry(camera, config, overrides, may_lag=not changes)
     if pin is not None:
         _known(registry, camera, pin)
         registry.pin(camera, pin)
@@ -68,7 +69,7 @@ def rollback(
     as_json: AsJson = False,
 ) -> None:
     """Put another version of the camera's model to work: an older one, or any that you name."""
-    registry = _registry(camera, config, overrides)
+    registry = _registry(camera, config, overrides, may_lag=False)
     if version is None:
         before = registry.incumbent(camera)
         version = _parent(registry, camera, before)
@@ -86,12 +87,12 @@ def rollback(
         typer.echo(f"camera {camera!r}: {version} is in use (before: {before})", err=True)
 
 
-def _registry(camera: str, config: Any, overrides: list[str]) -> ModelRegistry:
-    from models.registry import ModelRegistry
+def _registry(camera: str, config: Any, overrides: list[str], *, may_lag: bool) -> ModelRegistry:
+    from jobs.storage.sharing import open_registry
 
     loaded = load(config, overrides)
     chosen(loaded, [camera], all_cameras=False)
-    return ModelRegistry(loaded.models_root)
+    return open_registry(loaded, [camera], may_lag=may_lag)
 
 
 def _incumbent_or_none(registry: ModelRegistry, camera: str) -> str | None:
@@ -105,7 +106,7 @@ def _incumbent_or_none(registry: ModelRegistry, camera: str) -> str | None:
 
 
 def _parent(registry: ModelRegistry, camera: str, incumbent: str | None) -> str:
-    versions = registry.versions(camera)
+    versions = registry.all_versions(camera)
     if incumbent is None:
         message = f"camera {camera!r} has no model in use yet: run `culling retrain {camera}`"
         raise UsageError(message)
@@ -121,7 +122,7 @@ def _parent(registry: ModelRegistry, camera: str, incumbent: str | None) -> str:
 
 
 def _known(registry: ModelRegistry, camera: str, version: str) -> None:
-    versions = registry.versions(camera)
+    versions = registry.all_versions(camera)
     if version not in versions:
         known = ", ".join(versions) or "none"
         message = f"camera {camera!r} has no version {version!r}; there are: {known}"

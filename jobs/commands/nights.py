@@ -89,12 +89,17 @@ def report(
 ) -> None:
     """The latest night: its report's path and a summary; with a camera, all its figures."""
     from jobs.commands.summary import night_to_dict
+    from jobs.storage.sharing import open_sharing
     from jobs.store.store import open_store
 
     loaded = load(config, overrides)
     names = chosen(loaded, [camera] if camera else [], all_cameras=camera is None)
+    sharing = open_sharing(loaded)
     with open_store(loaded) as store:
         nights = store.latest_nights(names)
+        for night in nights.values():
+            if night.state == "done":
+                sharing.bring_report(night.camera, night.run_id)
         record = store.record(nights[camera].id) if camera in nights else None
         table = _shown(loaded, names, store)
     if camera and camera not in nights:

@@ -31,7 +31,7 @@ def version_rows(registry: ModelRegistry, camera: str) -> list[dict[str, Any]]:
     """One object a version, the oldest first; one whose meta is damaged says so in `error`."""
     incumbent, pinned = registry.incumbent(camera), registry.pinned(camera)
     rows = []
-    for version in registry.versions(camera):
+    for version in registry.all_versions(camera):
         try:
             meta, error = registry.meta(camera, version), None
         except WeightsError as exc:

@@ -192,7 +192,7 @@ class _Reader:
         return machine.model_copy(update={"data_dir": data_dir, "cameras": cameras})
 
     def _read_machine(self, raw: dict[str, Any]) -> Config | None:
-        given = {key: raw[key] for key in MACHINE_KEYS if key in raw} | self._machine
+        given = _merge({key: raw[key] for key in MACHINE_KEYS if key in raw}, self._machine)
         try:
             return Config.model_validate(given, context=self._context)
         except ValidationError as error:

@@ -17,6 +17,7 @@ Kind = Literal["failed", "lost", "drift", "moved", "promoted"]
 class ServiceSettings(Section):
     """When and where nights run, and who hears of them."""
 
+    watch: Annotated[bool, Field(strict=True)] = True
     window: Text | None = None
     budget_minutes: Positive | None = None
     starve_nights: Count = 7

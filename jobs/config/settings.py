@@ -33,6 +33,7 @@ from jobs.config.night import (
 )
 from jobs.config.secrets import fill_in
 from jobs.config.service import ServiceSettings
+from jobs.config.storage import StorageSettings
 from jobs.config.weights import StudentSettings, TeacherSettings
 from streams.base import redact_url
 
@@ -43,6 +44,13 @@ def _cpu_count(value: object) -> object:
     if value != "auto":
         return value
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def _url_alone(value: object) -> object:
+    """`storage: s3://bucket/folder` is short for its `url`."""
+    if value is None:
+        return StorageSettings()
+    return {"url": value} if isinstance(value, str) else value
 
 
 class DiskSettings(Section):
@@ -157,6 +165,7 @@ class Config(Section):
     disk: DiskSettings = DiskSettings()
     reports: ReportsSettings = ReportsSettings()
     database: Annotated[Text | None, Field(repr=False)] = None
+    storage: Annotated[StorageSettings, BeforeValidator(_url_alone)] = StorageSettings()
     service: ServiceSettings = ServiceSettings()
     cameras: dict[str, CameraConfig] = Field(default_factory=dict)
 

@@ -24,6 +24,7 @@ from jobs.ingest.room import GB, Floor, Room
 from jobs.ingest.scoring import Scorer, Students
 from jobs.ingest.watching import Inbox, Watcher
 from jobs.nights.plans import pick_device
+from jobs.storage.courier import Courier
 from jobs.store.store import Store
 from streams.base import Frame
 
@@ -57,6 +58,7 @@ class IngestService:
         self._inbox: Inbox = queue.Queue(maxsize=max(8, 2 * len(cameras)))
         self.feeds = {c.name: Feed(config, c, self._students, self._floor) for c in cameras}
         self.watchers = {c.name: Watcher(c, self._inbox, limit=frames) for c in cameras}
+        self._courier = Courier(config, [c.name for c in cameras], store)
         self._due_s: dict[str, float] = {}
         self._stopped_at = datetime.now(UTC)
         self._stop = threading.Event()
@@ -68,7 +70,9 @@ class IngestService:
     def run(self) -> None:
         """Everything seen is on disk when this returns, also by Ctrl-C."""
         torch.set_num_threads(1)
+        self._courier.start()
         with ExitStack() as at_the_end:
+            at_the_end.callback(self._courier.close)
             at_the_end.callback(self._close_days)
             at_the_end.callback(self._settle_all)
             at_the_end.callback(self._stop_watchers)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from jobs.config.settings import CameraConfig, Config
 from jobs.ingest.room import GB, Floor, Room
+from jobs.storage.bucket import StorageError
 from jobs.store.store import Store
 from models.boxes import ModelError
 from models.registry import ModelRegistry
@@ -18,13 +19,13 @@ logger = logging.getLogger(__name__)
 PAGE = "index.html"
 
 
-def tidy_up(config: Config, camera: CameraConfig, store: Store) -> None:
+def tidy_up(config: Config, camera: CameraConfig, store: Store, registry: ModelRegistry) -> None:
     """The night is done, whatever comes of it."""
     try:
-        removed = ModelRegistry(config.models_root).prune(camera.name, keep=camera.models.keep)
+        removed = registry.prune(camera.name, keep=camera.models.keep)
         if removed:
             logger.info("camera %s: old models removed: %s", camera.name, ", ".join(removed))
-    except (ModelError, OSError) as error:
+    except (ModelError, StorageError, OSError) as error:
         logger.warning("camera %s: old models stay: %s", camera.name, error)
     remove_old_reports(config, [camera.name])
     try:

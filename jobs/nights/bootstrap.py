@@ -48,11 +48,12 @@ from jobs.nights.detectors import (
     full_size,
 )
 from jobs.nights.plans import code_version, night_judging, pick_device
+from jobs.storage.sharing import open_registry
 from models.boxes import Detections
 from models.checkpoint import load_checkpoint, save_checkpoint
 from models.classes import ClassMap
 from models.detector import TorchDetector
-from models.registry import ORIGIN_META, ModelRegistry
+from models.registry import ORIGIN_META
 from models.student import fit_to_camera, load_detector, meta_of
 from models.zones import OpenIgnoring, Zones
 
@@ -102,7 +103,7 @@ class Bootstrap:
         self.cameras = [config.cameras[name] for name in names]
         check_alike(self.cameras)
         self.device = pick_device(config.device)
-        self.registry = ModelRegistry(config.models_root)
+        self.registry = open_registry(config, names, may_lag=False)
         self.folder = config.data_dir / "bootstrap" / self._key()
 
     def _key(self) -> str:
@@ -194,7 +195,7 @@ class Bootstrap:
         """The version's name, the same when the command goes on where it was cut off."""
         path = self.folder / _PLAN
         if not path.is_file():
-            taken = {v for c in self.cameras for v in self.registry.versions(c.name)}
+            taken = {v for c in self.cameras for v in self.registry.all_versions(c.name)}
             taken |= {file.stem for file in self.folder.parent.glob("*.safetensors")}
             first = name = f"{ORIGIN}-{datetime.now(UTC).date()}"
             number = 1

@@ -6,6 +6,7 @@ night since, else today as far as it goes. Days missed before that stay until th
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, date, datetime
 
 from culling_pipeline.stored_day import DayOnDisk
@@ -40,11 +41,16 @@ def days_done(store: Store, camera: str) -> set[date]:
 
 
 def date_of_night(
-    config: Config, camera: str, store: Store, *, now: datetime | None = None
+    config: Config,
+    camera: str,
+    store: Store,
+    *,
+    now: datetime | None = None,
+    elsewhere: Collection[date] = (),
 ) -> date:
-    """The day that a night begun now is about."""
+    """The day that a night begun now is about; `elsewhere` are days that other machines have."""
     now = now or datetime.now(UTC)
-    days = watched_days(config, camera)
+    days = sorted({*watched_days(config, camera), *elsewhere})
     if not days:
         return now.astimezone(UTC).date()
     today = now.astimezone().date()

@@ -226,7 +226,7 @@ def ensure_incumbent(
     start = fit_to_camera(known, classes, height_px=size[0], width_px=size[1])
     if untrained is None and all(row is None for row in classes.rows_for(known.class_names)):
         untrained = f"it knows none of the camera's classes ({', '.join(classes.names)})"
-    name = _free_start(registry.versions(camera.name))
+    name = _free_start(registry.all_versions(camera.name))
     meta = meta_of(
         start,
         parent=version or camera.student.weights,

@@ -15,7 +15,7 @@ from culling_pipeline.day import EmptyDayError
 from culling_pipeline.labels import load_detections, save_detections
 from culling_pipeline.night import exhibits, glimpses, run_night
 from culling_pipeline.parallel import BuildDetector
-from culling_pipeline.plan import NightParts
+from culling_pipeline.plan import Journal, NightParts
 from culling_pipeline.progress import Progress
 from culling_pipeline.records import AnyNight, DayFigures, UnusableNight
 from culling_pipeline.report.page import render_report
@@ -31,7 +31,9 @@ from jobs.nights.afterwards import tidy_up
 from jobs.nights.days import date_of_night, stored_day
 from jobs.nights.detectors import bring_weights, configured_detector, ensure_incumbent, full_size
 from jobs.nights.plans import night_plan, pick_device
-from jobs.store.store import NightJournal, Store
+from jobs.storage.sharing import sharing_of_nights
+from jobs.store.nights import Night
+from jobs.store.store import Store
 from models.boxes import ModelError
 from models.classes import ClassMap
 from models.registry import ModelRegistry
@@ -56,19 +58,27 @@ def retrain_camera(
     """
     camera = config.cameras[name]
     torch.set_num_threads(1)
-    night_date = today() if today else date_of_night(config, name, store)
+    sharing = sharing_of_nights(config)
+    elsewhere = sharing.days_elsewhere(name)
+    night_date = today() if today else date_of_night(config, name, store, elsewhere=elsewhere)
     with store.running_night(name, night_date, settings=camera.fingerprint, fresh=fresh) as journal:
         work = config.work_dir(name, journal.night.run_id)
         _clear_other_nights(work)
+        registry, shared = sharing.registry(config), sharing.night(journal)
         try:
+            shared.begin()
             history = store.history.of(name)
-            record = _run(config, camera, journal, progress, history)
+            record = _run(
+                config, camera, journal.night, registry, shared.journal, progress, history
+            )
+            shared.keep(record)
         except (EmptyDayError, TrainingError) as error:
             message = f"camera {name!r}: {error}"
             raise NightError(message) from error
         store.finish_night(journal.night.id, record)
     shutil.rmtree(work)  # not before: a night killed in between could not write its report again
-    tidy_up(config, camera, store)
+    shared.over(record)
+    tidy_up(config, camera, store, registry)
     return record
 
 
@@ -82,17 +92,18 @@ def _clear_other_nights(work: Path) -> None:
 def _run(
     config: Config,
     camera: CameraConfig,
-    journal: NightJournal,
+    night: Night,
+    registry: ModelRegistry,
+    journal: Journal,
     progress: Progress,
     history: tuple[DayFigures, ...],
 ) -> AnyNight:
-    night = journal.night
     day = stored_day(config, camera.name, night.night_date)
     source, height_px, width_px = _look_at(camera, day)
     device = pick_device(config.device)
     size = full_size(height_px, width_px, max_side_px=camera.student.max_side_px)
-    registry = ModelRegistry(config.models_root)
     registry.clear_debris(camera.name)
+    registry.refresh(camera.name)
     if registry.incumbent(camera.name) is None:
         bring_weights(camera.student, progress)
     bring_weights(camera.teacher, progress)
@@ -146,7 +157,7 @@ def _check_teacher(camera: CameraConfig, build_teacher: BuildDetector) -> None:
 
 
 def _incumbent_of_night(
-    journal: NightJournal,
+    journal: Journal,
     registry: ModelRegistry,
     camera: CameraConfig,
     size: tuple[int, int],
@@ -156,6 +167,7 @@ def _incumbent_of_night(
     """The student this night began with: a resumed night must not go on from another one."""
     stored = journal.load("start")
     if stored is not None:
+        registry.bring(camera.name, stored["incumbent"])
         return registry.path(camera.name, stored["incumbent"])
     folder = ensure_incumbent(registry, camera, size=size, device=device, on_start=progress.note)
     journal.save("start", {"incumbent": folder.name})

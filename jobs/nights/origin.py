@@ -32,7 +32,7 @@ def origin_in_words(registry: ModelRegistry, camera: CameraConfig) -> str:
     while (parent := registry.parent(camera.name, first)) is not None:
         if registry.meta(camera.name, first).get(ORIGIN_META) is not None:
             break
-        if parent not in registry.versions(camera.name):
+        if parent not in registry.all_versions(camera.name):
             return f"{version} is in use, after at least {count(nights + 1, 'night')}"
         first, nights = parent, nights + 1
     meta = registry.meta(camera.name, first)

@@ -23,6 +23,7 @@ from jobs.config.settings import CameraConfig, Config
 from jobs.errors import UsageError
 from jobs.nights.plans import code_version
 from jobs.out.last_night import last_night, require_frames
+from jobs.storage.sharing import open_sharing
 from jobs.store.store import Store
 from models.files import replace_file
 from models.zones import NO_ZONES
@@ -53,6 +54,7 @@ def export_dataset(config: Config, name: str, output: Path, *, store: Store) -> 
             f"release that ran it: run `culling retrain {name}`"
         )
         raise UsageError(message)
+    open_sharing(config).corrections(name)
     corrections = load_corrections(config.corrections_dir(name))
     corrected = corrections.labels_of(frames, record.classes, NO_ZONES)
     images = [
@@ -107,7 +109,8 @@ def _check_folder(output: Path) -> None:
 def import_dataset(config: Config, name: str, file: Path, *, store: Store) -> dict[str, object]:
     """Keep the labels of a COCO file as corrections of the frames it names. All images in it count
     as looked at, those without a box as empty. What was taken, as JSON."""
-    camera = config.cameras[name]
+    camera, sharing = config.cameras[name], open_sharing(config)
+    sharing.corrections(name)
     images = read_coco(file, camera.class_names)
     if not images:
         message = f"{file}: no image in it: nothing was imported"
@@ -125,6 +128,7 @@ def import_dataset(config: Config, name: str, file: Path, *, store: Store) -> di
         frames[corrected] = path.read_bytes()
     before = load_corrections(config.corrections_dir(name))
     after = add_corrections(config.corrections_dir(name), frames)
+    sharing.corrections(name)
     return {
         "camera": name,
         "images": len(frames),

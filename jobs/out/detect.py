@@ -14,8 +14,8 @@ from jobs.errors import UsageError
 from jobs.nights.plans import pick_device
 from jobs.out.export import version_to_use
 from jobs.out.video import VideoWriter, draw
+from jobs.storage.sharing import open_registry
 from models.boxes import Detections
-from models.registry import ModelRegistry
 from models.student import load_detector
 from models.zones import IgnoringDetector, Zones
 from streams.base import Frame, FrameSource, SourceUnreadableError
@@ -44,7 +44,7 @@ def detect(config: Config, name: str, source: str, wanted: Wanted, *, progress: 
     of frames. Mask, ignore zones and working threshold are the camera's."""
     camera = config.cameras[name]
     _check_output(wanted.output, force=wanted.force)
-    registry = ModelRegistry(config.models_root)
+    registry = open_registry(config, [name])
     version = version_to_use(registry, name, wanted.version)
     student = load_detector(registry.path(name, version), device=pick_device(config.device))
     looking = IgnoringDetector(student, Zones(camera.ignore_zones))

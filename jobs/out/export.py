@@ -15,6 +15,7 @@ from jobs.config.settings import CameraConfig, Config
 from jobs.errors import UsageError
 from jobs.nights.plans import code_version
 from jobs.out.last_night import LastNight, last_night, require_frames
+from jobs.storage.sharing import open_registry
 from jobs.store.store import Store
 from models.base import Detector
 from models.boxes import Detections
@@ -107,7 +108,7 @@ def export_camera(
     """
     camera = config.cameras[name]
     require_packages(format_)
-    registry = ModelRegistry(config.models_root)
+    registry = open_registry(config, [name])
     version = version_to_use(registry, name, version)
     output = output or Path(f"{name}-{version}{SUFFIXES[format_]}")
     _check_output(output, format_, force=force)
@@ -134,17 +135,18 @@ def export_camera(
 
 
 def version_to_use(registry: ModelRegistry, camera: str, version: str | None) -> str:
-    """The version asked for, or the one in use; `UsageError` where there is none."""
+    """The version asked for, or the one in use, on this disk; `UsageError` where there is none."""
     if version is None:
         version = registry.incumbent(camera)
         if version is None:
             message = f"camera {camera!r} has no model in use yet: run `culling retrain {camera}`"
             raise UsageError(message)
         return version
-    known = registry.versions(camera)
+    known = registry.all_versions(camera)
     if version not in known:
         message = f"camera {camera!r} has no version {version!r}; there are: {', '.join(known)}"
         raise UsageError(message)
+    registry.bring(camera, version)
     return version
 
 

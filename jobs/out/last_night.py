@@ -11,6 +11,7 @@ from culling_pipeline.records import NightRecord, StoredFrame
 from culling_pipeline.stages import TEACHER_FILE, frames_of
 from jobs.config.settings import Config
 from jobs.errors import UsageError
+from jobs.storage.sharing import open_sharing
 from jobs.store.store import Store
 from models.boxes import Detections
 
@@ -47,6 +48,7 @@ def last_night(config: Config, camera: str, store: Store) -> LastNight:
     if not isinstance(record, NightRecord):
         message = f"camera {camera!r} has no night yet: run `culling retrain {camera}`"
         raise UsageError(message)
+    open_sharing(config).bring_frames(camera, record.run_id)
     folder = config.frames_dir(camera, record.run_id)
     path = folder / TEACHER_FILE
     return LastNight(record, folder, load_detections(path) if path.is_file() else None)

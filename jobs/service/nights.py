@@ -23,6 +23,7 @@ from jobs.service.forecast import Forecast, forecast
 from jobs.service.notify import Tell
 from jobs.service.schedule import WallClock, ticker, time_zone
 from jobs.service.today import Today
+from jobs.storage.courier import give_away
 from jobs.store.dues import Due
 from jobs.store.nights import Night
 from jobs.store.store import Store
@@ -130,6 +131,7 @@ class Nights:
         self._drifted(camera, drift.reason)
         if not self._config.service.early_nights or camera not in self._triggers:
             return
+        give_away(self._config, camera)
         # The hour, so that two services that both see it ask for one night.
         if dues.ask(camera, now.replace(minute=0, second=0, microsecond=0), reason=EARLY):
             logger.info("%s: an early night is due", camera)

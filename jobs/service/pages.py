@@ -15,6 +15,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from jobs.config.settings import Config
 from jobs.errors import ConfigError
+from jobs.storage.sharing import open_sharing
 from jobs.store.store import Store
 
 HERE = "127.0.0.1"
@@ -95,6 +96,7 @@ class _Handler(BaseHTTPRequestHandler):
         found = _REPORT.fullmatch(path)
         if found is None or found["camera"] not in self._config.cameras:
             return None
+        open_sharing(self._config).bring_report(found["camera"], found["run"])
         try:
             folder = self._config.report_dir(found["camera"], found["run"])
             return (folder / "index.html").read_bytes()

@@ -48,7 +48,8 @@ class Service:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._config, self._store, self._now = config, store, now
-        self._cameras = [c for c in config.cameras.values() if is_watched(c)]
+        watches = config.service.watch
+        self._cameras = [c for c in config.cameras.values() if watches and is_watched(c)]
         self._ingest: IngestService | None = None
         self._stopping = threading.Event()
         self._ends = False

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from jobs.config.settings import CameraConfig, Config
 from jobs.config.weights import StudentSettings, TeacherSettings
-from jobs.errors import EXIT_DONE, EXIT_STREAM, describe, exit_code, redact
+from jobs.errors import EXIT_DONE, EXIT_STREAM, ConfigError, describe, exit_code, redact
 from jobs.nights.cost import Speed, night_cost, speed_of
 from jobs.nights.detectors import (
     configured_detector,
@@ -31,6 +31,8 @@ from jobs.setup.probing import (
     probe_camera,
     too_late,
 )
+from jobs.storage.bucket import StorageError
+from jobs.storage.sharing import open_registry, try_storage
 from models.classes import ClassMap
 from models.registry import ModelRegistry
 
@@ -62,8 +64,12 @@ class Finding:
 def check_config(config: Config, *, timeout_s: float = STREAM_TIMEOUT_S) -> list[Finding]:
     """Look at every camera's stream (all at once) and then at its models, one by one."""
     streams = check_streams(list(config.cameras.values()), timeout_s=timeout_s)
-    registry, speeds = ModelRegistry(config.models_root), Speeds(config)
-    findings = []
+    findings = [] if config.storage.url is None else [_check_storage(config)]
+    usable = worst_exit_code(findings) == EXIT_DONE
+    registry = (
+        open_registry(config, config.cameras) if usable else ModelRegistry(config.models_root)
+    )
+    speeds = Speeds(config)
     for camera in config.cameras.values():
         stream = streams[camera.name]
         student = _look(camera, "student", partial(_check_student, registry))
@@ -73,6 +79,15 @@ def check_config(config: Config, *, timeout_s: float = STREAM_TIMEOUT_S) -> list
             cost = partial(_first_night, config, registry, speeds, stream.found)
             findings.append(_look(camera, "first night", cost))
     return [found for found in findings if found.detail]
+
+
+def _check_storage(config: Config) -> Finding:
+    """What all cameras share; by itself, since nothing else can be told of it."""
+    try:
+        detail, code = try_storage(config), EXIT_DONE
+    except (ConfigError, StorageError) as error:
+        detail, code = describe(error), exit_code(error)
+    return Finding(camera="–", part="storage", detail=detail, exit_code=code)
 
 
 def worst_exit_code(findings: Sequence[Finding]) -> int:
@@ -160,7 +175,7 @@ def _first_night(
     camera: CameraConfig,
 ) -> str:
     """What the first night will cost; nothing where nights have been."""
-    versions = [registry.meta(camera.name, v) for v in registry.versions(camera.name)]
+    versions = [registry.meta(camera.name, v) for v in registry.all_versions(camera.name)]
     if any(meta.get("run_id") for meta in versions):
         return ""
     missing = [s.weights for s in (camera.student, camera.teacher) if not _is_here(s)]

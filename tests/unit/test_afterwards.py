@@ -16,6 +16,7 @@ from jobs.nights.afterwards import remove_old_reports, tidy_up
 from jobs.service.nights import Origin
 from jobs.service.service import Service
 from jobs.store.store import Store
+from models.registry import ModelRegistry
 from tests.unit.small_night import DAY, night_record
 from tests.unit.watched import write_day
 
@@ -101,7 +102,7 @@ def test_a_night_brings_frames_under_their_budget(tmp_path: Path) -> None:
             (folder / "000001.jpg").write_bytes(bytes(1000))
         night = store.open_night("yard", DAY)
         store.finish_night(night.id, night_record())
-        tidy_up(config, config.cameras["yard"], store)
+        tidy_up(config, config.cameras["yard"], store, ModelRegistry(config.models_root))
         left = sorted(path.name for path in (tmp_path / "frames" / "yard").iterdir())
         assert left == list(runs[1:])
 
@@ -110,7 +111,7 @@ def test_a_night_brings_frames_under_their_budget(tmp_path: Path) -> None:
         write_day(waiting, DAY + timedelta(days=1), people=1, hours=0.1)
         (waiting / "frames").mkdir()
         (waiting / "frames" / "000001.jpg").write_bytes(bytes(9000))
-        tidy_up(config, config.cameras["yard"], store)
+        tidy_up(config, config.cameras["yard"], store, ModelRegistry(config.models_root))
     assert list((tmp_path / "frames" / "yard").iterdir()) == []
     assert len(list(waiting.rglob("*.jpg"))) == 1
 

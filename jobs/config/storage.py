@@ -1,0 +1,69 @@
+"""What can be configured of the store that several machines share."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from jobs.config.fields import Section, Text
+from jobs.config.secrets import REFERENCE, fill_in
+from streams.secret_words import keep_secret
+
+Secret = Annotated[Text | None, Field(repr=False)]
+
+
+class StorageSettings(Section):
+    """Where frames and models lie for all machines; without `url` on this one's disk only."""
+
+    url: Secret = None
+    endpoint: Text | None = None
+    access_key: Secret = None
+    secret_key: Secret = None
+
+    @field_validator("url")
+    @classmethod
+    def _is_an_address(cls, url: str | None, info: ValidationInfo) -> str | None:
+        context = info.context or {}
+        if url is None or context.get("as_written", False):
+            return url
+        filled = fill_in(url, context.get("folder", Path()))
+        if not re.match(r"[a-z0-9+.-]+://", filled):
+            message = "must be an address such as s3://BUCKET/FOLDER"
+            raise ValueError(message)
+        return filled
+
+    @field_validator("endpoint")
+    @classmethod
+    def _is_a_web_address(cls, endpoint: str | None) -> str | None:
+        if endpoint is not None and not re.match(r"https?://[^/]", endpoint):
+            message = "must be the store's address, such as https://s3.example.org"
+            raise ValueError(message)
+        return endpoint
+
+    @field_validator("access_key", "secret_key")
+    @classmethod
+    def _stands_elsewhere(cls, key: str | None, info: ValidationInfo) -> str | None:
+        """A key that is written out would be read by whoever reads the file."""
+        if key is None:
+            return None
+        if not REFERENCE.fullmatch(key):
+            keep_secret(key)
+            message = "must be ${NAME}, an environment variable, or ${file:PATH}"
+            raise ValueError(message)
+        context = info.context or {}
+        if context.get("as_written", False):
+            return key
+        filled = fill_in(key, context.get("folder", Path()))
+        keep_secret(filled)
+        return filled
+
+    @model_validator(mode="after")
+    def _has_both_keys(self) -> Self:
+        if (self.access_key is None) != (self.secret_key is None):
+            missing = "access_key" if self.access_key is None else "secret_key"
+            message = f"{missing}: missing: give both keys, or neither (then AWS's own variables)"
+            raise ValueError(message)
+        return self

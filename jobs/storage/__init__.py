@@ -1,0 +1,1 @@
+"""Frames and models in a store that several machines share."""
