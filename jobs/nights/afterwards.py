@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from jobs.config.settings import CameraConfig, Config
-from jobs.ingest.room import GB, Floor, Room
+from jobs.ingest.room import Floor, Room
 from jobs.storage.bucket import StorageError
 from jobs.store.store import Store
 from models.boxes import ModelError
@@ -29,7 +29,7 @@ def tidy_up(config: Config, camera: CameraConfig, store: Store, registry: ModelR
         logger.warning("camera %s: old models stay: %s", camera.name, error)
     remove_old_reports(config, [camera.name])
     try:
-        floor = Floor(config.data_dir, config.disk.min_free_gb * GB)
+        floor = Floor(config.data_dir, 0)  # it is for `culling ingest`; this night's frames stay
         Room(config, store, floor, finished_only=True).make({})
     except OSError as error:
         logger.warning("camera %s: frames over disk.budget_gb stay: %s", camera.name, error)

@@ -93,7 +93,7 @@ def test_what_else_lies_there_stays_and_what_cannot_go_is_told(
 
 
 def test_a_night_brings_frames_under_their_budget(tmp_path: Path) -> None:
-    config = configuration(tmp_path, disk={"budget_gb": 2.5e-6, "min_free_gb": 0})
+    config = configuration(tmp_path, disk={"budget_gb": 2.5e-6, "min_free_gb": 1e6})
     runs = ("2026-11-20", "2026-11-21", "2026-11-22")
     with Store(tmp_path) as store:
         for run_id in runs:

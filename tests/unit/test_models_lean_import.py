@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = """
 import sys
 
@@ -33,6 +35,7 @@ assert own("cpu") == asked_late("cpu") == "asked about cpu"
 """
 
 
+@pytest.mark.slow  # it loads the compiler too, which takes seconds
 def test_detectors_load_without_the_compiler_which_stays_to_be_had() -> None:
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run(
