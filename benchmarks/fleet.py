@@ -42,12 +42,14 @@ CACHE = Path("build/culling-benchmark") / teacher_name()
 
 @dataclass(frozen=True)
 class Camera:
-    """One synthetic camera of the fleet; `kind` is one of `WORLDS`."""
+    """One synthetic camera; `kind` is one of `WORLDS`."""
 
     name: str
     seed: int
     tuning: bool
     kind: str = "street"
+    width_px: int = WIDTH_PX
+    height_px: int = HEIGHT_PX
 
 
 FLEET = (
@@ -93,7 +95,7 @@ def moments(camera: Camera, day: int, count: int) -> NDArray[np.float64]:
 
 def images(camera: Camera, times_s: NDArray[np.float64]) -> Iterator[NDArray[np.uint8]]:
     """The pictures of these moments."""
-    renderer = WORLDS[camera.kind](camera.seed, WIDTH_PX, HEIGHT_PX)
+    renderer = WORLDS[camera.kind](camera.seed, camera.width_px, camera.height_px)
     for time_s in times_s:
         yield renderer.render(float(time_s))[0]
 
@@ -106,7 +108,8 @@ def of_camera(camera: Camera, found: Detections) -> Detections:
 
 
 def seen_day(camera: Camera, *, day: int, count: int, cache: Path) -> Day:
-    """Student and teacher on every frame of a day; kept in `cache`, for it takes minutes."""
+    """Student (at the camera's size) and teacher (at its own) on every frame of a day; kept in
+    `cache`, for it takes minutes."""
     torch.set_num_threads(1)
     times_s = moments(camera, day, count)
     found = {}
@@ -114,10 +117,13 @@ def seen_day(camera: Camera, *, day: int, count: int, cache: Path) -> Day:
         path = cache / f"{camera.name}-day{day}-{count}-{role}.npz"
         if not path.exists():
             detector = load_detector(weights)
+            if role == "student":
+                detector = detector.at_size(camera.height_px, camera.width_px)
             seen = [d for i in images(camera, times_s) for d in detector.predict([i])]
             cache.mkdir(parents=True, exist_ok=True)
             save_detections(path, dict(enumerate(seen)))
         stored = load_detections(path)
         found[role] = [of_camera(camera, stored[i]) for i in range(count)]
-    labels = [clean_labels(d, height_px=HEIGHT_PX, width_px=WIDTH_PX) for d in found["teacher"]]
+    size = {"height_px": camera.height_px, "width_px": camera.width_px}
+    labels = [clean_labels(d, **size) for d in found["teacher"]]
     return Day(camera, times_s, found["student"], labels)

@@ -1,19 +1,22 @@
 """optResolution, as in Dataset Culling's Fig. 4: image size against mAP50 and against the change of
 L_conf, and the size that is chosen.
 
-    python -m benchmarks.opt_resolution --cameras street-21 court-3
+    python -m benchmarks.opt_resolution --views street-21 court-3 --steps 0 2 4
+    python -m benchmarks.opt_resolution --data DATA --views one-by-one
 
-For each scale: the student trains on the same kept set at that size and is measured at that size on
-the next day. Resumable like benchmarks/culling.py: the points are rows of
-benchmarks/results/figure4.json; figure4.md has them and the choices.
+For each scale: a student is trained on the same kept set at that size and measured at that size on
+later frames. Resumable; each view's points are kept in the cache and all of them go into
+benchmarks/results/figure4.json; figure4.md has them, the choices, and what other thresholds of the
+paper's criterion would have chosen among the measured scales. `--frames`: how many the kept set is
+chosen from, and how many are measured on.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,149 +24,199 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.book import Book
-from benchmarks.culling import RESULTS, TEST_FRAMES, TRAIN_FRAMES, choose, plan
-from benchmarks.fleet import CACHE, FLEET, HEIGHT_PX, STUDENT, WIDTH_PX, Camera, images, seen_day
+from benchmarks.book import Book, Row
+from benchmarks.culling import RESULTS, plan
+from benchmarks.fleet import teacher_name
+from benchmarks.opt_views import KEEP, VIEWS, Lesson, lesson
 from culling_pipeline.confidence import frame_loss
+from culling_pipeline.labels import load_detections, save_detections
 from culling_pipeline.metrics import coco_map
-from culling_pipeline.resolution import opt_resolution, relative_mse, scales_down_to
+from culling_pipeline.resolution import (
+    opt_resolution,
+    relative_mse,
+    scales_down_to,
+    smallest_scale_for,
+)
 from culling_pipeline.train import Sample, fine_tune
 from jobs.config.night import ResolutionSettings
+from models.boxes import Detections
 from models.detector import TorchDetector, scaled
-from models.student import load_detector
 
-KEEP = 64
+CACHE = Path("build/opt-resolution") / teacher_name()
+SCALES = scales_down_to(0.45)
+"""Smaller than a night tries, to see where a curve ends."""
 DEFAULTS = ResolutionSettings()
-SCALES = scales_down_to(DEFAULTS.min_scale)
+THRESHOLDS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0)
 
 
-def sized(student: TorchDetector, scale: float) -> TorchDetector:
-    """The student at this share of the cameras' size."""
-    return student.at_size(*scaled(HEIGHT_PX, WIDTH_PX, scale))
+def sized(student: TorchDetector, view: Lesson, scale: float) -> TorchDetector:
+    """The student at this share of the view's size."""
+    return student.at_size(*scaled(*view.full_size, scale))
 
 
-def losses(student: TorchDetector, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
-    """L_conf of each picture."""
-    return np.array([frame_loss(d) for p in pictures for d in student.predict([p])])
+def seen_by(
+    student: TorchDetector, view: Lesson, path: Path, scales: list[float]
+) -> list[list[Detections]]:
+    """What the student says of the kept frames at each scale; kept in a file."""
+    count = len(view.kept)
+    if not path.exists():
+        at = [sized(student, view, s) for s in scales]
+        found = [d for detector in at for p in view.kept for d in detector.predict([p])]
+        save_detections(path, dict(enumerate(found)))
+    stored = load_detections(path)
+    return [[stored[k * count + i] for i in range(count)] for k in range(len(scales))]
 
 
-def measure(camera: Camera, scale: float, seed: int, cache: Path) -> dict[str, Any]:
-    """One point of the curve."""
-    day = seen_day(camera, day=0, count=TRAIN_FRAMES, cache=cache)
-    later = seen_day(camera, day=1, count=TEST_FRAMES, cache=cache)
-    kept, _ = choose(day, "strata", KEEP, seed)
-    pictures = list(images(camera, day.times_s[np.array(kept)]))
-    student = load_detector(STUDENT)
-    full, smaller = losses(sized(student, 1.0), pictures), losses(sized(student, scale), pictures)
-    trained = sized(student, scale)
-    samples = [Sample(p, day.teacher[i]) for p, i in zip(pictures, kept, strict=True)]
-    fine_tune(trained, samples, plan(seed))
-    test = list(images(camera, later.times_s))
+def measure(view: Lesson, scale: float, seed: int) -> dict[str, Any]:
+    """Train at a scale, measure at it on the later frames."""
+    trained = sized(view.start, view, scale)
+    samples = [Sample(p, d) for p, d in zip(view.kept, view.labels, strict=True)]
     began = time.process_time()
-    found = [d for p in test for d in trained.predict([p])]
-    seconds = (time.process_time() - began) / len(test)
+    fine_tune(trained, samples, plan(seed))
+    training = time.process_time() - began
+    began = time.process_time()
+    found = [d for p in view.later for d in trained.predict([p])]
+    seconds = (time.process_time() - began) / len(view.later)
     return {
-        "camera": camera.name,
-        "scale": scale,
-        "seed": seed,
-        "relative_mse": relative_mse(full, smaller),
-        "map50": coco_map(found, later.teacher, trained.class_names).map50,
+        "map50": coco_map(found, view.truth, trained.class_names).map50,
         "seconds_per_image": seconds,
-        "pixels": padded_pixels(scale) / padded_pixels(1.0),
+        "training_seconds": training,
+        "pixels": padded_pixels(view, scale) / padded_pixels(view, 1.0),
     }
 
 
-def padded_pixels(scale: float) -> int:
+def padded_pixels(view: Lesson, scale: float) -> int:
     """Pixels the net really works on: torchvision pads both sides to multiples of 32."""
-    height, width = scaled(HEIGHT_PX, WIDTH_PX, scale)
+    height, width = scaled(*view.full_size, scale)
     return (-(-height // 32) * 32) * (-(-width // 32) * 32)
 
 
-def search(camera: Camera, seed: int, threshold: float, cache: Path) -> dict[str, Any]:
-    """What optResolution itself chooses, and what the choosing costs."""
-    day = seen_day(camera, day=0, count=TRAIN_FRAMES, cache=cache)
-    kept, _ = choose(day, "strata", KEEP, seed)
-    pictures = list(images(camera, day.times_s[np.array(kept)]))
-    student = load_detector(STUDENT)
+def book_of(name: str, cache: Path) -> Book:
+    """One view's finished trainings, so that several views can be measured side by side."""
+    return Book(cache / f"{name}.json", ("view", "seed", "scale"))
+
+
+def fill(name: str, seed: int, steps: list[int], args: argparse.Namespace) -> None:
+    """The curve of a view at these steps, and at the scale that a night would choose."""
+    book, counts = book_of(name, args.cache), tuple(args.frames)
+    first = lesson(VIEWS[name], seed, frames=counts, cache=args.cache, data=args.data)
+    seen = seen_by(first.start, first, args.cache / f"{name}-{seed}-seen.npz", SCALES)
+    small_px = small_object_px(first)
+    for scale in sorted({SCALES[k] for k in steps} | {choice(small_px)}, reverse=True):
+        if book.has(view=name, seed=seed, scale=scale):
+            continue
+        view = lesson(VIEWS[name], seed, frames=counts, cache=args.cache, data=args.data)
+        row = {
+            "view": name,
+            "seed": seed,
+            "scale": scale,
+            "frames": counts[0],
+            "small_object_px": small_px,
+            "relative_mse": relative_mse(losses(seen[0]), losses(seen[SCALES.index(scale)])),
+            **measure(view, scale, seed),
+        }
+        book.add(row)
+        print(json.dumps(row), flush=True)
+
+
+def losses(found: list[Detections]) -> NDArray[np.float64]:
+    """L_conf of each frame."""
+    return np.array([frame_loss(d) for d in found])
+
+
+def small_object_px(view: Lesson) -> float:
+    """The side that `smallest_scale_for` goes by, at full size."""
+    return 1 / smallest_scale_for(view.labels, shrink=1.0, min_object_px=1.0)
+
+
+def choice(small_px: float) -> float:
+    """The scale that a night chooses at its defaults."""
+    allowed = min(1.0, DEFAULTS.min_object_px / small_px)
     found = opt_resolution(
-        lambda scale, rows: losses(sized(student, scale), [pictures[r] for r in rows]),
-        len(pictures),
-        threshold=threshold,
-        min_scale=DEFAULTS.min_scale,
+        lambda _scale, _rows: np.zeros(0),
+        KEEP,
+        threshold=DEFAULTS.threshold,
+        min_scale=max(DEFAULTS.min_scale, allowed),
     )
-    return {
-        "camera": camera.name,
-        "seed": seed,
-        "threshold": threshold,
-        "scale": found.scale,
-        "passes_share": found.student_passes / (len(SCALES) * len(pictures)),
-    }
+    return found.scale
 
 
-def chosen(points: list[dict[str, Any]], picks: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What each choice costs in points of mAP50 and saves in computation, beside full size."""
-    by_key = {(p["camera"], p["seed"], round(p["scale"], 4)): p for p in points}
-    rows = []
-    for pick in picks:
-        full = by_key[pick["camera"], pick["seed"], 1.0]
-        small = by_key[pick["camera"], pick["seed"], round(pick["scale"], 4)]
-        rows.append(
-            {
-                **pick,
-                "points_lost": 100 * (full["map50"] - small["map50"]),
-                "saves_pixels": full["pixels"] / small["pixels"],
-                "saves_seconds": full["seconds_per_image"] / small["seconds_per_image"],
-            }
-        )
-    return rows
-
-
-def table(points: list[dict[str, Any]], rows: list[dict[str, Any]]) -> str:
-    """The curve of each camera, means over seeds, then the choices."""
-    lines = ["| camera | scale | relative MSE | mAP50 | pixels | ms an image |", "|" + "---|" * 6]
-    for camera in dict.fromkeys(p["camera"] for p in points):
-        for scale in sorted({p["scale"] for p in points}, reverse=True):
-            at = [p for p in points if p["camera"] == camera and p["scale"] == scale]
-            if at:
-                mse, map50, pixels, seconds = (
-                    np.mean([p[k] for p in at])
-                    for k in ("relative_mse", "map50", "pixels", "seconds_per_image")
-                )
-                lines.append(
-                    f"| {camera} | {scale:.2f} | {mse:.3f} | {map50:.3f} | {pixels:.2f} "
-                    f"| {1000 * seconds:.1f} |"
-                )
-    lines += ["", "| camera | seed | chosen | mAP50 lost | pixels | time | student passes |"]
-    lines.append("|" + "---|" * 7)
-    for r in rows:
+def curve(rows: list[Row]) -> str:
+    """Each view's points; the chosen one is marked."""
+    lines = [
+        "| view | small objects | scale | relative MSE | mAP50 | pixels | training s | ms/image |",
+        "|" + "---|" * 8,
+    ]
+    for r in sorted(rows, key=lambda r: (r["view"], r["seed"], -r["scale"])):
+        mark = " ★" if math.isclose(r["scale"], choice(r["small_object_px"])) else ""
         lines.append(
-            f"| {r['camera']} | {r['seed']} | {r['scale']:.2f} | {r['points_lost']:+.1f} "
-            f"| ÷ {r['saves_pixels']:.1f} | ÷ {r['saves_seconds']:.1f} | {r['passes_share']:.0%} |"
+            f"| {r['view']} | {r['small_object_px']:.0f} px | {r['scale']:.2f}{mark} "
+            f"| {r['relative_mse']:.3f} | {r['map50']:.3f} | {r['pixels']:.2f} "
+            f"| {r['training_seconds']:.0f} | {1000 * r['seconds_per_image']:.0f} |"
         )
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)
+
+
+def choices(rows: list[Row]) -> str:
+    """What the chosen scale of each view costs and saves, and the means."""
+    by_key = {(r["view"], r["seed"], r["scale"]): r for r in rows}
+    lines = ["| view | tuning | chosen | mAP50 lost | computation | time |", "|" + "---|" * 6]
+    lost = []
+    for view, seed in sorted({(r["view"], r["seed"]) for r in rows}):
+        full = by_key[view, seed, 1.0]
+        small = by_key.get((view, seed, choice(full["small_object_px"])))
+        if small is None:  # its training was cut off
+            continue
+        lost.append(100 * (full["map50"] - small["map50"]))
+        lines.append(
+            f"| {view} | {'yes' if VIEWS[view].tuning else 'no'} | {small['scale']:.2f} "
+            f"| {lost[-1]:+.1f} | ÷ {full['pixels'] / small['pixels']:.1f} "
+            f"| ÷ {full['seconds_per_image'] / small['seconds_per_image']:.1f} |"
+        )
+    mean = (
+        f"Mean cost: {np.mean(lost):+.1f} points of mAP50 over {len(lost)} views. "
+        "Student passes to find the scale: none."
+    )
+    return "\n".join([*lines, "", mean])
+
+
+def thresholds(rows: list[Row]) -> str:
+    """The paper's criterion alone: for each threshold, what the smallest scale within it costs."""
+    lines = ["| threshold | mean mAP50 lost | most lost | mean computation |", "|" + "---|" * 4]
+    views = sorted({(r["view"], r["seed"]) for r in rows})
+    for threshold in THRESHOLDS:
+        lost, work = [], []
+        for name in views:
+            of_view = [r for r in rows if (r["view"], r["seed"]) == name]
+            full = next(r for r in of_view if r["scale"] == 1.0)
+            within = [r for r in of_view if r["relative_mse"] <= threshold]
+            small = min(within, key=lambda r: float(r["scale"]))
+            lost.append(100 * (full["map50"] - small["map50"]))
+            work.append(small["pixels"])
+        lines.append(
+            f"| {threshold:g} | {np.mean(lost):+.1f} | {max(lost):+.1f} | {np.mean(work):.2f} |"
+        )
+    return "\n".join(lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cameras", nargs="+", choices=[c.name for c in FLEET], required=True)
+    parser.add_argument("--views", nargs="*", choices=list(VIEWS), default=[])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--threshold", type=float, default=DEFAULTS.threshold)
+    parser.add_argument("--steps", nargs="+", type=int, default=[0, 2, 4, 6])
+    parser.add_argument("--frames", nargs=2, type=int, default=[240, 120])
+    parser.add_argument("--data", type=Path, help="folder of the clips and their teacher")
     parser.add_argument("--cache", type=Path, default=CACHE)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    book = Book(RESULTS / "figure4.json", ("camera", "seed", "scale"))
-    cameras = [c for c in FLEET if c.name in args.cameras]
-    wanted = [(c, seed, scale) for c in cameras for seed in args.seeds for scale in SCALES]
-    for camera, seed, scale in wanted:
-        if not book.has(camera=camera.name, seed=seed, scale=scale):
-            book.add(measure(camera, scale, seed, args.cache))
-            print(json.dumps(book.rows[-1]), flush=True)
-    picks = [
-        search(camera, seed, args.threshold, args.cache)
-        for camera in FLEET
-        for seed in sorted({r["seed"] for r in book.rows if r["camera"] == camera.name})
-    ]
-    shown = table(book.rows, chosen(book.rows, picks))
+    for name in args.views:
+        for seed in args.seeds:
+            fill(name, seed, args.steps, args)
+    book = Book(RESULTS / "figure4.json", ("view", "seed", "scale"))
+    for name in VIEWS:
+        for row in book_of(name, args.cache).rows:
+            book.add(row)
+    shown = "\n\n".join([curve(book.rows), choices(book.rows), thresholds(book.rows)]) + "\n"
     (RESULTS / "figure4.md").write_text(shown)
     print(shown)
 

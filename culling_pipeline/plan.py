@@ -55,8 +55,9 @@ class NightPlan:
     teacher_min_score: float
     teacher_min_side: float
     find_resolution: bool
-    resolution_threshold: float
+    resolution_threshold: float | None
     min_scale: float
+    min_object_px: float
     training: TrainPlan
     judging: JudgePlan
     full_size: tuple[int, int]

@@ -260,15 +260,18 @@ class ScalePoint(Record):
 
 class ResolutionRecord(Record):
     """The resolution curve, full size first, and the scale chosen from it. `height_px`,
-    `width_px` is full size: what the student works at on this camera at scale 1."""
+    `width_px` is full size: what the student works at on this camera at scale 1. At less than
+    `objects_allow` the objects would be too small (`smallest_scale_for`); None: not looked at.
+    Without a `threshold` L_conf has no say, and there are no points."""
 
     scale: float
     height_px: int
     width_px: int
-    threshold: float
+    threshold: float | None
     points: tuple[ScalePoint, ...]
     student_passes: int
     costs: tuple[Cost, ...]
+    objects_allow: float | None = None
 
 
 class EpochPoint(Record):

@@ -1,10 +1,15 @@
-"""optResolution: the smallest image size at which the student is still as sure as at full size.
+"""optResolution: the smallest image size at which the student is still as sure as at full size, and
+the objects are still large enough to be found.
 
 Dataset Culling, sec. 2.2: the image is brought to 0.9 of its size again and again, until the mean
 squared change of the confidence loss against full size passes a threshold. The paper gives none,
 and its MSE is printed as a sum, which grows with the number of frames; here it is the mean squared
 change relative to the mean square at full size, so that one threshold does for any camera and any
 number of frames.
+
+L_conf alone can't be trusted with the choice: it says how this student, trained at another size,
+takes a smaller picture, not what one trained at the smaller size would find. The size of the
+objects the teacher has found in the kept set says that, and costs no pass at all (docs/LOG.md).
 """
 
 from __future__ import annotations
@@ -17,12 +22,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from culling_pipeline.records import ScalePoint
+from models.boxes import Detections
 
 STEP = 0.9
 """Each try is this much smaller than the one before, on both sides."""
 
 MIN_FRAMES = 16
 """Fewer frames than this say too little of a scale."""
+
+SMALL_SHARE = 0.1
+"""Of each class this share of the objects may be smaller than allowed: far off, half hidden."""
 
 LossesAt = Callable[[float, Sequence[int]], NDArray[np.float64]]
 """L_conf at a scale of the frames with these positions (float64, one each)."""
@@ -36,6 +45,26 @@ class Search:
     scale: float
     points: tuple[ScalePoint, ...]
     student_passes: int
+
+
+def smallest_scale_for(
+    labels: Sequence[Detections], *, shrink: float, min_object_px: float
+) -> float:
+    """The scale, at most 1, at which nine in ten objects of every class still have a side (the root
+    of a box's area) of `min_object_px`. `shrink` is full size over the labels' frame size.
+
+    1 where nothing is labelled: nothing says then that a smaller picture would do.
+    """
+    boxes = np.concatenate([d.boxes_xyxy for d in labels]) if labels else np.zeros((0, 4))
+    if not len(boxes):
+        return 1.0
+    classes = np.concatenate([d.labels for d in labels])
+    sides = shrink * np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1, dtype=np.float64))
+    small = min(
+        np.quantile(sides[classes == label], SMALL_SHARE, method="lower")
+        for label in np.unique(classes)
+    )
+    return min(1.0, float(min_object_px / small))
 
 
 def relative_mse(full: NDArray[np.float64], smaller: NDArray[np.float64]) -> float:
@@ -52,7 +81,7 @@ def relative_mse(full: NDArray[np.float64], smaller: NDArray[np.float64]) -> flo
 
 
 def opt_resolution(
-    losses_at: LossesAt, frames: int, *, threshold: float, min_scale: float
+    losses_at: LossesAt, frames: int, *, threshold: float | None, min_scale: float
 ) -> Search:
     """The smallest of the scales 1, 0.9, 0.81 … ≥ `min_scale` whose relative MSE is at most
     `threshold`, found by halving: the change grows as the image shrinks, so a scale that is too
@@ -61,10 +90,13 @@ def opt_resolution(
     The paper tries scale after scale on every kept frame. Here a few scales are tried on some of
     the frames, evenly spread over the kept set: together at most a fifth of the student passes
     of every scale on every frame (more only where that would leave fewer than `MIN_FRAMES`).
+    Without a threshold any change is allowed, and nothing is tried.
     """
-    if not frames:
-        return Search(1.0, (ScalePoint(scale=1.0, relative_mse=0.0, computation=1.0),), 0)
     scales = scales_down_to(min_scale)
+    if not frames or len(scales) == 1:
+        return Search(1.0, (ScalePoint(scale=1.0, relative_mse=0.0, computation=1.0),), 0)
+    if threshold is None:
+        return Search(scales[-1], (), 0)
     tries = 1 + math.ceil(math.log2(len(scales)))
     sample = min(frames, max(MIN_FRAMES, len(scales) * frames // (5 * tries)))
     positions = [int(p) for p in np.linspace(0, frames - 1, sample)]

@@ -41,7 +41,7 @@ from culling_pipeline.records import (
     TrainRecord,
     ViewRecord,
 )
-from culling_pipeline.resolution import opt_resolution
+from culling_pipeline.resolution import opt_resolution, smallest_scale_for
 from culling_pipeline.selection import Candidates
 from culling_pipeline.stored_day import DayOnDisk
 from models.boxes import Detections
@@ -223,6 +223,12 @@ class Stages:
             )
         student = load_detector(self.parts.incumbent, device=plan.device)
         frames = frames_of(day, cull.kept)
+        labels = load_detections(self.parts.work / TEACHER_FILE)
+        objects_allow = smallest_scale_for(
+            [labels[i] for i in cull.kept],
+            shrink=plan.full_size[0] / day.height_px,
+            min_object_px=plan.min_object_px,
+        )
         began = time.perf_counter()
         with self.parts.progress.stage("finding the smallest size", None) as advance:
 
@@ -238,7 +244,7 @@ class Stages:
                 losses_at,
                 len(frames),
                 threshold=plan.resolution_threshold,
-                min_scale=plan.min_scale,
+                min_scale=max(plan.min_scale, objects_allow),
             )
         cost = self._cost("resolution", search.student_passes, time.perf_counter() - began)
         return ResolutionRecord(
@@ -249,6 +255,7 @@ class Stages:
             points=search.points,
             student_passes=search.student_passes,
             costs=(cost,),
+            objects_allow=objects_allow,
         )
 
     # -- retraining ----------------------------------------------------------------------------

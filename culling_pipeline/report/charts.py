@@ -183,7 +183,7 @@ def drift(record: DriftRecord | None) -> Markup:
 def resolution(record: ResolutionRecord) -> Markup:
     """Relative change of the confidence loss (above) and computation (below) against scale."""
     points = [p for p in record.points if math.isfinite(p.relative_mse)]
-    if not points:
+    if not points or record.threshold is None:
         return NOTHING_DRAWN
     scales = [p.scale for p in points] + [record.scale]
     top = max(1.15 * max(p.relative_mse for p in points), 1.5 * record.threshold, 1e-6)

@@ -78,8 +78,9 @@ class ResolutionSettings(Section):
     """optResolution, Dataset Culling sec. 2.2."""
 
     enabled: Annotated[bool, Field(strict=True)] = True
-    threshold: Positive = 0.05
+    threshold: Positive | None = None
     min_scale: PositiveShare = 0.5
+    min_object_px: Annotated[Real, Field(ge=0)] = 17.0
 
 
 class TrainingSettings(Section):

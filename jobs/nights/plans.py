@@ -47,6 +47,7 @@ def night_plan(
         find_resolution=camera.resolution.enabled and untrained is None,
         resolution_threshold=camera.resolution.threshold,
         min_scale=camera.resolution.min_scale,
+        min_object_px=camera.resolution.min_object_px,
         training=training.to_plan(),
         judging=night_judging(camera),
         full_size=size,

@@ -16,7 +16,7 @@ from culling_pipeline.frames import load_images
 from culling_pipeline.labels import load_detections
 from culling_pipeline.progress import Advance, NoProgress
 from culling_pipeline.records import NightRecord
-from culling_pipeline.resolution import relative_mse
+from culling_pipeline.resolution import relative_mse, smallest_scale_for
 from culling_pipeline.stages import TEACHER_FILE
 from jobs.config.night import ModelsSettings
 from jobs.nights.nightly import retrain_camera
@@ -170,7 +170,7 @@ def test_opt_resolution_sums_a_frame_as_the_camera_says(tmp_path: Path) -> None:
     record = _cheap_night(
         tmp_path,
         culling={"confidence": {"reduce": "max"}},
-        resolution={"enabled": True, "min_scale": 0.9},
+        resolution={"enabled": True, "min_scale": 0.9, "threshold": 0.05, "min_object_px": 5},
         judging={"compare_random": False},
     )
     frames = {f.id: f for f in record.ingest.frames}
@@ -185,6 +185,11 @@ def test_opt_resolution_sums_a_frame_as_the_camera_says(tmp_path: Path) -> None:
     assert record.resolution.points[-1].relative_mse == pytest.approx(
         relative_mse(full, smaller), rel=1e-4
     )
+    labels = load_detections(folder / TEACHER_FILE)
+    assert record.resolution.objects_allow == smallest_scale_for(
+        [labels[i] for i in record.cull.kept], shrink=1.0, min_object_px=5
+    )
+    assert 0 < record.resolution.objects_allow < 0.9  # or 0.9 would not have been tried
 
 
 def _cheap_night(data_dir: Path, **changes: dict[str, object]) -> NightRecord:

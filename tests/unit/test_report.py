@@ -288,6 +288,23 @@ def test_a_live_days_gaps_are_told_and_a_recordings_are_none(page: str) -> None:
     assert "Missing of this day" not in page
 
 
+def test_the_picture_size_is_told_with_and_without_a_threshold(page: str) -> None:
+    told = html.unescape(re.sub(r"\s+", " ", page))
+    assert "at 43 % of the computation and a change of 1.9 % (2.5 % is allowed)" in told
+    assert "objects that the teacher found" not in told  # a night from before it was looked at
+    resolution = example_night().resolution.model_copy(
+        update={"threshold": None, "points": (), "objects_allow": 0.6}
+    )
+    new = re.sub(r"\s+", " ", render_report(example_night(resolution=resolution), []))
+    assert "teacher found stay large enough down to 60 % of the camera's size." in new
+    assert "at 43 % of the computation." in new
+    assert "is allowed" not in new
+    full = resolution.model_copy(update={"scale": 1.0, "objects_allow": 1.0})
+    new = re.sub(r"\s+", " ", render_report(example_night(resolution=full), []))
+    assert "The objects that the teacher found leave nothing to spare at full size." in new
+    assert "No smaller size stayed" not in new
+
+
 def test_labels_corrected_by_hand_have_their_line(page: str) -> None:
     night = example_night()
     assert corrected_words(night) == ""

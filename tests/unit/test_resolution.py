@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from culling_pipeline.resolution import opt_resolution, relative_mse
+from culling_pipeline.resolution import opt_resolution, relative_mse, smallest_scale_for
+from models.boxes import Detections
 
 
 class Stub:
@@ -69,6 +70,58 @@ def test_the_sample_is_spread_over_the_kept_set() -> None:
     opt_resolution(losses_at, 256, threshold=0.05, min_scale=0.5)
     assert {tuple(positions) for positions in asked} == {tuple(asked[0])}  # the same at every scale
     assert (asked[0][0], asked[0][-1], len(set(asked[0]))) == (0, 255, 89)
+
+
+def test_without_a_threshold_the_student_is_not_asked() -> None:
+    stub = Stub(40.0)
+    search = opt_resolution(stub, 64, threshold=None, min_scale=0.6)
+    assert (search.scale, search.points, search.student_passes) == (pytest.approx(0.9**4), (), 0)
+    assert not stub.asked
+
+
+def test_one_scale_is_no_search() -> None:
+    stub = Stub(0.0)
+    search = opt_resolution(stub, 64, threshold=0.05, min_scale=0.95)
+    assert (search.scale, search.student_passes, stub.asked) == (1.0, 0, [])
+
+
+def squares(*sides_px: float, label: int = 0) -> Detections:
+    """Boxes of these sides, one class."""
+    boxes = np.array([(3, 5, 3 + side, 5 + side) for side in sides_px], np.float32)
+    labels = np.full(len(boxes), label, np.int64)
+    return Detections(boxes.reshape(-1, 4), np.ones(len(boxes), np.float32), labels)
+
+
+def test_objects_may_shrink_to_the_least_side() -> None:
+    # a side of 48 px may be halved; 2×18 px has an area of 6²
+    assert smallest_scale_for([squares(48.0)], shrink=1.0, min_object_px=24) == pytest.approx(0.5)
+    flat = Detections(
+        np.array([(0, 0, 18, 2)], np.float32), np.ones(1, np.float32), np.zeros(1, np.int64)
+    )
+    assert smallest_scale_for([flat], shrink=1.0, min_object_px=3) == pytest.approx(0.5)
+
+
+def test_objects_are_measured_at_full_size() -> None:
+    """On a frame of twice the student's size 48 px are 24."""
+    assert smallest_scale_for([squares(48.0)], shrink=0.5, min_object_px=18) == pytest.approx(0.75)
+
+
+def test_a_tenth_of_the_objects_may_be_too_small() -> None:
+    frames = [squares(4.0, *[60.0] * 10), squares(*[60.0] * 10), squares()]
+    assert smallest_scale_for(frames, shrink=1.0, min_object_px=24) == pytest.approx(0.4)
+    frames = [squares(4.0, *[60.0] * 8)]
+    assert smallest_scale_for(frames, shrink=1.0, min_object_px=24) == 1.0
+
+
+def test_every_class_counts_for_itself() -> None:
+    """A few small people beside many large cars."""
+    frames = [squares(*[100.0] * 40), squares(30.0, label=1)]
+    assert smallest_scale_for(frames, shrink=1.0, min_object_px=24) == pytest.approx(0.8)
+
+
+@pytest.mark.parametrize("labels", [[], [squares()], [squares(10.0)]])
+def test_nothing_labelled_and_nothing_to_spare_are_full_size(labels: list[Detections]) -> None:
+    assert smallest_scale_for(labels, shrink=1.0, min_object_px=24) == 1.0
 
 
 def test_the_first_step_can_be_too_much() -> None:
