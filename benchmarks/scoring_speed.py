@@ -1,9 +1,10 @@
-"""How fast student and teacher score, plain and by other means, and how far each is from plain.
+r"""How fast student and teacher score, plain and by other means, and how far each is from plain.
 
-    python -m benchmarks.scoring_speed [--rounds 3] [--net "student, real"] [--compile]
+    python -m benchmarks.scoring_speed \
+        [--rounds 3] [--net "student, real"] [--only lean] [--compile]
 
 `--net` measures one net and leaves the others' results as they are; `--compile` adds torch.compile,
-which needs a C++ compiler and minutes.
+which needs a C++ compiler and minutes; `--only` measures some ways and leaves the others' results.
 
 Plain is torchvision's own model in float32, eight images at once. All run in turns in one process
 with one thread, and what counts is the CPU time of an image, so that other work on the machine
@@ -236,7 +237,12 @@ def openvino_in_bfloat16(path: Path, about: dict[str, Any]) -> Predict:
 
 
 def measure(
-    name: str, detector: TorchDetector, *, rounds: int, with_compiler: bool
+    name: str,
+    detector: TorchDetector,
+    *,
+    rounds: int,
+    with_compiler: bool,
+    only: Sequence[str] | None = None,
 ) -> list[dict[str, Any]]:
     """One net by all ways."""
     count = 48 if "built in" in name else FEW[name[:7]]
@@ -245,7 +251,13 @@ def measure(
     batches = [images[k : k + BATCH] for k in range(0, len(images), BATCH)]
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        made = ways(detector, Path(folder), with_compiler=with_compiler)
+        if only == ["lean"]:  # the rest takes minutes to make
+            made: dict[str, Predict] = {"lean": at_work(detector, "lean").predict}
+        else:
+            made = ways(detector, Path(folder), with_compiler=with_compiler)
+        made = {"plain": detector.predict} | made
+        if only:
+            made = {way: run for way, run in made.items() if way == "plain" or way in only}
         for run in made.values():
             run(images[:1])  # packs, compiles
         found = {}
@@ -298,15 +310,24 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--net", default="")
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--only", nargs="*", help="ways, by name; plain is always among them")
     wanted = parser.parse_args()
     torch.set_num_threads(1)
     stored = RESULTS / "scoring_speed.json"
     rows = json.loads(stored.read_text())["rows"] if wanted.net and stored.exists() else []
     for name, net in nets().items():
         if wanted.net in name:
-            more = measure(name, net(), rounds=wanted.rounds, with_compiler=wanted.compile)
-            rows = [row for row in rows if row["net"] != name] + more
-    rows = [row for name in nets() for row in rows if row["net"] == name]
+            more = measure(
+                name,
+                net(),
+                rounds=wanted.rounds,
+                with_compiler=wanted.compile,
+                only=wanted.only,
+            )
+            fresh = {row["way"] for row in more}
+            kept = wanted.only and [r for r in rows if r["net"] == name and r["way"] not in fresh]
+            rows = [row for row in rows if row["net"] != name] + more + (kept or [])
+    rows = [r for name in nets() for r in rows if r["net"] == name and "close" in r]
     result = {"machine": platform.machine(), "batch": BATCH, "rows": rows}
     stored.write_text(json.dumps(result, indent=1) + "\n")
     (RESULTS / "scoring_speed.md").write_text(table(rows))
