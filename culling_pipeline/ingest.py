@@ -56,7 +56,12 @@ def ingest(
     gate = Gate(plan.gate, np.random.default_rng([plan.seed, 22]))
     try:
         found = _watch(source, pool, gate, progress, day=day, course=course)
-        cost = Cost(stage="student scoring", images=pool.images, seconds=pool.seconds)
+        cost = Cost(
+            stage="student scoring",
+            images=pool.images,
+            seconds=pool.seconds,
+            backend=pool.backend,
+        )
         record = day.record(course, strategy, cost, gate=gate_record(gate))
         late = {i for i, seen in day.frames.items() if not seen.scored}
         return with_own_detections(record, found, pool, late, folder=folder)
@@ -113,7 +118,12 @@ def with_own_detections(
     own = [detections for batch in batches for detections in batch]
     kept |= {frame.id: d for frame, d in zip(late, own, strict=True)}
     images, seconds = pool.images - before[0], pool.seconds - before[1]
-    cost = Cost(stage="student scoring: stored frames", images=images, seconds=seconds)
+    cost = Cost(
+        stage="student scoring: stored frames",
+        images=images,
+        seconds=seconds,
+        backend=pool.backend,
+    )
     return record.model_copy(update={"costs": (*record.costs, cost)}), kept
 
 

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.base import Detector
+from models.base import Detector, backend_of
 from models.boxes import Detections
 
 Images = Sequence[NDArray[np.uint8]]
@@ -59,6 +59,10 @@ def _predict(build: BuildDetector, images: Images) -> tuple[list[Detections], fl
 
 def _class_names(build: BuildDetector) -> tuple[str, ...]:
     return _opened_here(build).class_names
+
+
+def _backend(build: BuildDetector) -> str:
+    return backend_of(_opened_here(build))
 
 
 def _timed(detector: Detector, images: Images) -> tuple[list[Detections], float]:
@@ -149,6 +153,13 @@ class PooledDetector:
         if self._own is not None:
             return self._own.class_names
         return self._workers.submit(_class_names, self._build).result()
+
+    @property
+    def backend(self) -> str:
+        """By which means it is run (`models.backend`)."""
+        if self._own is not None:
+            return backend_of(self._own)
+        return self._workers.submit(_backend, self._build).result()
 
     def predict(
         self, batches: Iterable[Images], *, ahead: int | None = None

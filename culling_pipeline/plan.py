@@ -18,6 +18,7 @@ from culling_pipeline.stored_day import DayOnDisk
 from culling_pipeline.strategies import Strategy
 from culling_pipeline.train import TrainPlan
 from culling_pipeline.views import ViewsOnDisk
+from models.backend import Backend
 from models.classes import ClassMap
 from models.registry import ModelRegistry
 from models.zones import NO_ZONES, Zones
@@ -66,6 +67,7 @@ class NightPlan:
     zones: Zones = NO_ZONES
     workers: int = 1
     device: str = "cpu"
+    student_backend: Backend = "auto"
     student_name: str = ""
     teacher_name: str = ""
     code_version: str = ""

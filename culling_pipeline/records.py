@@ -35,6 +35,8 @@ class Cost(Record):
     images: int
     seconds: float
     device: str = "cpu"
+    backend: str = ""
+    """By which means a detector looked at the images (`models.backend`); empty where none did."""
 
     @property
     def seconds_per_image(self) -> float:

@@ -44,8 +44,10 @@ from culling_pipeline.records import (
 from culling_pipeline.resolution import opt_resolution, smallest_scale_for
 from culling_pipeline.selection import Candidates
 from culling_pipeline.stored_day import DayOnDisk
+from models.backend import Backend, at_work
 from models.boxes import Detections
 from models.detector import TorchDetector, scaled
+from models.lean.detector import LeanDetector
 from models.student import load_detector, meta_of
 from models.zones import IgnoringDetector, OpenIgnoring
 
@@ -61,9 +63,10 @@ class OpenStudent:
 
     path: Path
     device: str
+    backend: Backend = "auto"
 
-    def __call__(self) -> TorchDetector:
-        return load_detector(self.path, device=self.device)
+    def __call__(self) -> TorchDetector | LeanDetector:
+        return at_work(load_detector(self.path, device=self.device), self.backend)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +133,10 @@ class Stages:
 
     def _student(self, path: Path) -> PooledDetector:
         """A student at work in all processes; what it finds in the ignore zones does not count."""
-        return self.workers.detector(
-            OpenIgnoring(OpenStudent(path, self.plan.device), self.plan.zones)
-        )
+        return self.workers.detector(OpenIgnoring(self._opener(path), self.plan.zones))
+
+    def _opener(self, path: Path) -> OpenStudent:
+        return OpenStudent(path, self.plan.device, self.plan.student_backend)
 
     def look_at_the_view(self, day: IngestRecord) -> ViewRecord:
         """Whether the camera still looks where it did (`viewpoint.py`), by its control frames."""
@@ -168,7 +172,7 @@ class Stages:
                     min_side=self.plan.teacher_min_side,
                 )
                 images, seconds = pool.images - before[0], pool.seconds - before[1]
-                costs.append(self._cost(stage, images, seconds))
+                costs.append(self._cost(stage, images, seconds, pool.backend))
         corrected = self.parts.corrections.labels_of(
             frames_of(day, list(labels)), self.plan.classes.names, self.plan.zones
         )
@@ -221,7 +225,7 @@ class Stages:
                 student_passes=0,
                 costs=(),
             )
-        student = load_detector(self.parts.incumbent, device=plan.device)
+        student = self._opener(self.parts.incumbent)()
         frames = frames_of(day, cull.kept)
         labels = load_detections(self.parts.work / TEACHER_FILE)
         objects_allow = smallest_scale_for(
@@ -246,7 +250,9 @@ class Stages:
                 threshold=plan.resolution_threshold,
                 min_scale=max(plan.min_scale, objects_allow),
             )
-        cost = self._cost("resolution", search.student_passes, time.perf_counter() - began)
+        cost = self._cost(
+            "resolution", search.student_passes, time.perf_counter() - began, student.backend
+        )
         return ResolutionRecord(
             scale=search.scale,
             height_px=plan.full_size[0],
@@ -321,7 +327,7 @@ class Stages:
                 pool = self._student(self._candidate(arm))
                 found[arm] = detect(pool, frames, self.parts.frames, advance)
                 stage = "judging" if arm == "culled" else "judging: random frames"
-                costs.append(self._cost(stage, pool.images, pool.seconds))
+                costs.append(self._cost(stage, pool.images, pool.seconds, pool.backend))
         verdict = judge(
             truths=[labels[i] for i in day.control],
             before=[before[i] for i in day.control],
@@ -368,8 +374,9 @@ class Stages:
     def _random_frames(self, day: IngestRecord) -> tuple[int, ...]:
         return day.random[: self.plan.keep]
 
-    def _cost(self, stage: str, images: int, seconds: float) -> Cost:
-        return Cost(stage=stage, images=images, seconds=seconds, device=self.plan.device)
+    def _cost(self, stage: str, images: int, seconds: float, backend: str) -> Cost:
+        device = self.plan.device
+        return Cost(stage=stage, images=images, seconds=seconds, device=device, backend=backend)
 
 
 def frames_of(day: IngestRecord, ids: Sequence[int]) -> list[StoredFrame]:

@@ -23,3 +23,8 @@ class Detector(Protocol):
 
         Detections come best first and are not cut at a working threshold: the caller does that.
         """
+
+
+def backend_of(detector: Detector) -> str:
+    """By which means a detector is run (`models.backend`); empty for one that does not say."""
+    return str(getattr(detector, "backend", ""))

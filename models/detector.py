@@ -147,6 +147,8 @@ def resize(image: NDArray[np.uint8], height_px: int, width_px: int) -> NDArray[n
 class TorchDetector:
     """A torchvision model at a fixed size, as a `models.base.Detector`."""
 
+    backend = "torch"
+
     def __init__(self, model: nn.Module, spec: DetectorSpec, *, device: str = "cpu") -> None:
         self.spec = spec
         self.device = torch.device(device)
@@ -172,12 +174,12 @@ class TorchDetector:
         with torch.inference_mode():
             outputs = self.model.eval()(batch)
         return [
-            _read_output(output, image.shape[0] / height, image.shape[1] / width)
+            read_output(output, image.shape[0] / height, image.shape[1] / width)
             for output, image in zip(outputs, images, strict=True)
         ]
 
 
-def _read_output(output: dict[str, Any], down: float, across: float) -> Detections:
+def read_output(output: dict[str, Any], down: float, across: float) -> Detections:
     """torchvision's dictionary (labels from 1) as `Detections` (labels from 0) in frame pixels."""
     boxes = output["boxes"].float().cpu().numpy()
     boxes *= np.array([across, down, across, down], np.float32)

@@ -16,7 +16,7 @@ from torchvision.ops import batched_nms
 
 from models.boxes import Detections, ModelError
 from models.classes import COCO_80
-from models.runtimes import open_net
+from models.runtimes import OpenVinoNet, open_net
 
 OutputKind = Literal["boxes-labels", "boxes-scores-labels", "yolox"]
 
@@ -96,6 +96,9 @@ class ForeignDetector:
     `ModelError` here and not in the night. A pickled one is opened again from its path.
     """
 
+    backend: str
+    """`openvino` or `onnxruntime`, whichever runs it."""
+
     def __init__(self, path: Path, options: ForeignOptions, *, threads: int = 1) -> None:
         if threads < 1:
             message = f"threads: got {threads}, must be 1 or more"
@@ -103,6 +106,7 @@ class ForeignDetector:
         self._arguments = (Path(path), options, threads)
         self._options = options
         self._net = open_net(Path(path), threads)
+        self.backend = "openvino" if isinstance(self._net, OpenVinoNet) else "onnxruntime"
         self._size = _input_size(self._net.input_shape, options, path)
         probe = self._run(np.full((*self._size, 3), options.pad_value, np.uint8))
         self._names = _find_outputs(probe, options, path)

@@ -111,7 +111,7 @@ class AlignedPooling(nn.Module):
         index = [torch.full_like(of_one[:, :1], i) for i, of_one in enumerate(boxes)]
         corners = torch.cat(boxes)
         regions = torch.cat([torch.cat(index), corners], dim=1)
-        level_of = self._level_of(corners)
+        level_of = self.level_of(corners)
         # `shape` and not `len`: an exported net must not remember how many regions it was shown
         shape = (corners.shape[0], levels[0].shape[1], POOLED_SIDE, POOLED_SIDE)
         pooled = torch.zeros(shape, dtype=levels[0].dtype, device=corners.device)
@@ -127,7 +127,7 @@ class AlignedPooling(nn.Module):
             ).to(pooled.dtype)
         return pooled
 
-    def _level_of(self, boxes: Tensor) -> Tensor:
+    def level_of(self, boxes: Tensor) -> Tensor:
         sides = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1).sqrt()
         level = torch.floor(USUAL_LEVEL + torch.log2(sides / USUAL_SIDE_PX + 1e-8))
         return level.clamp(0, POOLED_LEVELS - 1).to(torch.int64)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.base import Detector
+from models.base import Detector, backend_of
 from models.boxes import Detections
 
 GRID = 256
@@ -79,6 +79,11 @@ class IgnoringDetector(Detector):
     @property
     def class_names(self) -> tuple[str, ...]:
         return self._detector.class_names
+
+    @property
+    def backend(self) -> str:
+        """Of the detector inside."""
+        return backend_of(self._detector)
 
     def predict(self, images: Sequence[NDArray[np.uint8]]) -> list[Detections]:
         found = self._detector.predict(images)

@@ -42,6 +42,7 @@ class WeightsSettings(Section):
     width: Annotated[Positive, Field(le=4)] = 0.25
     class_names: tuple[Text, ...] = ()
     min_score: Share = 0.5
+    backend: Literal["auto", "torch", "lean"] = "auto"
 
     @property
     def suffix(self) -> str:

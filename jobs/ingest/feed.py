@@ -158,7 +158,7 @@ class Feed:
         size = full_size(*frame.image.shape[:2], max_side_px=camera.student.max_side_px)
         device = pick_device(self.config.device)
         folder = ensure_incumbent(self._registry, camera, size=size, device=device)
-        return self._students.open(folder)
+        return self._students.open(folder, self.camera.student.backend)
 
     def renew_student(self) -> None:
         """Go on with the incumbent, should a night have promoted another."""
@@ -166,7 +166,8 @@ class Feed:
         if self.student is None or version in (None, self.student.version):
             return
         assert version is not None
-        self.student = self._students.open(self._registry.path(self.camera.name, version))
+        folder = self._registry.path(self.camera.name, version)
+        self.student = self._students.open(folder, self.camera.student.backend)
         logger.info("camera %s: scored by %s from now on", self.camera.name, version)
 
     # -- the day -------------------------------------------------------------------------------

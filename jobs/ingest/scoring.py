@@ -15,8 +15,9 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from models.backend import Backend, at_work
+from models.base import Detector
 from models.boxes import Detections
-from models.detector import TorchDetector
 from models.files import META_FILE, load_meta
 from models.student import load_detector
 
@@ -33,7 +34,7 @@ class Student:
 
     version: str
     kind: str
-    detector: TorchDetector
+    detector: Detector
 
 
 class Students:
@@ -41,18 +42,18 @@ class Students:
 
     def __init__(self, device: str) -> None:
         self._device = device
-        self._opened: dict[str, TorchDetector] = {}
+        self._opened: dict[str, Detector] = {}
 
-    def open(self, folder: Path) -> Student:
+    def open(self, folder: Path, backend: Backend = "auto") -> Student:
         """The student whose version lies in `folder`."""
         files = sorted(path for path in folder.iterdir() if path.name != META_FILE)
         spec = load_meta(folder)["spec"]  # the size that it works at is part of what it is
-        digest = hashlib.sha256(json.dumps(spec, sort_keys=True).encode())
+        digest = hashlib.sha256(json.dumps([spec, backend], sort_keys=True).encode())
         for path in files:
             digest.update(path.read_bytes())
         kind = digest.hexdigest()
         if kind not in self._opened:
-            self._opened[kind] = load_detector(folder, device=self._device)
+            self._opened[kind] = at_work(load_detector(folder, device=self._device), backend)
         return Student(folder.name, kind, self._opened[kind])
 
     def keep_only(self, kinds: set[str]) -> None:

@@ -348,7 +348,7 @@ class Bootstrap:
     def _found(
         self, path: Path, camera: CameraConfig, lesson: Lesson, workers: Workers
     ) -> list[Detections]:
-        opener = OpenIgnoring(OpenStudent(path, self.device), lesson.zones)
+        opener = OpenIgnoring(OpenStudent(path, self.device, camera.student.backend), lesson.zones)
         control = lesson.drawn.control
         with self.progress.stage(f"measuring: {camera.name}", len(control)) as advance:
             found = detect(workers.detector(opener), control, lesson.folder, advance)

@@ -23,6 +23,7 @@ from jobs.nights.bootstrap import Bootstrap
 from jobs.nights.day_plan import ingest_plan
 from jobs.nights.detectors import configured_detector, full_size
 from jobs.nights.plans import night_judging, pick_device
+from models.backend import at_work
 from models.base import Detector
 from models.boxes import Detections
 from models.classes import ClassMap
@@ -175,7 +176,7 @@ def speed_of(camera: CameraConfig, shape: tuple[int, int], device: str) -> Speed
     teacher = configured_detector(camera.teacher, device=device, size=teacher_size)()
     samples = [Sample(image, Detections.empty()) for image in images]
     return Speed(
-        student_s=seconds_per_image(student, images),
+        student_s=seconds_per_image(at_work(student, camera.student.backend), images),
         teacher_s=seconds_per_image(teacher, images),
         training_s=training_seconds_per_image(student, samples),
     )

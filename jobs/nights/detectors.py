@@ -14,6 +14,7 @@ import models
 from culling_pipeline.progress import Progress
 from jobs.config.settings import CameraConfig
 from jobs.config.weights import PTH_SUFFIXES, UNTRAINED, StudentSettings, TeacherSettings
+from models.backend import Backend, at_work
 from models.base import Detector
 from models.boxes import WeightsError
 from models.checkpoint import load_into, load_pth
@@ -70,11 +71,12 @@ class OpenDetector:
     """For a student that knows no box yet: random numbers, behind the trunk of `published` if it is
     given."""
     seed: int = 0
+    backend: Backend = "auto"
 
     def __call__(self) -> Detector:
         if self.options is not None:
             return ForeignDetector(self.path, self.options)
-        return self.torch_detector()
+        return at_work(self.torch_detector(), self.backend)
 
     def torch_detector(self) -> TorchDetector:
         """The same, where only a torch model will do."""
@@ -120,9 +122,16 @@ def configured_detector(
             size=size,
             published=settings.published,
             fresh=_untrained_spec(settings),
+            backend=settings.backend,
         )
     if settings.published is not None:
-        return OpenDetector(path=path, device=device, size=size, published=settings.published)
+        return OpenDetector(
+            path=path,
+            device=device,
+            size=size,
+            published=settings.published,
+            backend=settings.backend,
+        )
     options = None
     if isinstance(settings, TeacherSettings) and settings.is_foreign and settings.io is not None:
         options = settings.io.to_options()
@@ -135,7 +144,14 @@ def configured_detector(
             width_px=1333,
             width=settings.width,
         )
-    return OpenDetector(path=path, device=device, size=size, spec=spec, options=options)
+    return OpenDetector(
+        path=path,
+        device=device,
+        size=size,
+        spec=spec,
+        options=options,
+        backend=settings.backend,
+    )
 
 
 def _untrained_spec(settings: StudentSettings) -> DetectorSpec:

@@ -55,6 +55,7 @@ def night_plan(
         zones=Zones(camera.ignore_zones),
         workers=1 if pick_device(config.device) == "cuda" else config.workers,
         device=pick_device(config.device),
+        student_backend=camera.student.backend,
         student_name=described(camera.student),
         teacher_name=described(camera.teacher),
         code_version=code_version(),

@@ -15,6 +15,7 @@ from jobs.nights.plans import pick_device
 from jobs.out.export import version_to_use
 from jobs.out.video import VideoWriter, draw
 from jobs.storage.sharing import open_registry
+from models.backend import at_work
 from models.boxes import Detections
 from models.student import load_detector
 from models.zones import IgnoringDetector, Zones
@@ -46,7 +47,8 @@ def detect(config: Config, name: str, source: str, wanted: Wanted, *, progress: 
     _check_output(wanted.output, force=wanted.force)
     registry = open_registry(config, [name])
     version = version_to_use(registry, name, wanted.version)
-    student = load_detector(registry.path(name, version), device=pick_device(config.device))
+    plain = load_detector(registry.path(name, version), device=pick_device(config.device))
+    student = at_work(plain, camera.student.backend)
     looking = IgnoringDetector(student, Zones(camera.ignore_zones))
     every_s = camera.sample_interval_s if wanted.every_s is None else wanted.every_s
     done = 0

@@ -33,6 +33,7 @@ from jobs.setup.probing import (
 )
 from jobs.storage.bucket import StorageError
 from jobs.storage.sharing import open_registry, try_storage
+from models.base import backend_of
 from models.classes import ClassMap
 from models.registry import ModelRegistry
 
@@ -142,8 +143,8 @@ def _look(camera: CameraConfig, part: str, look: Callable[[CameraConfig], Probe 
 
 
 def _check_student(registry: ModelRegistry, camera: CameraConfig) -> str:
-    names = _names(camera.student)
-    known = f" ({len(names)} classes)" if camera.student.untrained is None else ""
+    names, backend = _opened(camera.student)
+    known = f" ({len(names)} classes{backend})" if camera.student.untrained is None else ""
     words = f"{weights_in_words(camera.student)}{known}; {origin_in_words(registry, camera)}"
     rows = ClassMap.from_config(camera.classes).rows_for(names)
     if known and registry.incumbent(camera.name) is None and not any(r is not None for r in rows):
@@ -203,16 +204,17 @@ def _is_here(settings: StudentSettings | TeacherSettings) -> bool:
 
 
 def _check_teacher(camera: CameraConfig) -> str:
-    names = _names(camera.teacher)
+    names, backend = _opened(camera.teacher)
     ClassMap.from_config(camera.classes).check(names)
-    return f"{weights_in_words(camera.teacher)} ({len(names)} classes)"
+    return f"{weights_in_words(camera.teacher)} ({len(names)} classes{backend})"
 
 
-def _names(settings: StudentSettings | TeacherSettings) -> Sequence[str]:
-    """The detector's classes: it is opened, but for what would have to be downloaded first."""
+def _opened(settings: StudentSettings | TeacherSettings) -> tuple[Sequence[str], str]:
+    """The detector's classes, and by which means it is run on a CPU, as an addition in words: it is
+    opened, but for what would have to be downloaded first."""
     opener = configured_detector(settings, device="cpu")
     entry = opener.published
     if entry is not None and not opener.path.is_file():
-        return entry.class_names
-    is_student = isinstance(settings, StudentSettings)
-    return (opener.torch_detector() if is_student else opener()).class_names
+        return entry.class_names, ""
+    detector = opener()
+    return detector.class_names, f", run by {backend_of(detector)} on a CPU"

@@ -11,8 +11,6 @@ from collections.abc import Iterable
 from datetime import date
 from typing import TYPE_CHECKING
 
-from culling_pipeline.plan import Journal
-from culling_pipeline.records import AnyNight
 from jobs.config.settings import Config
 from jobs.errors import describe
 from jobs.storage.bucket import (
@@ -27,6 +25,8 @@ from models.files import replace_file
 from models.registry import ModelRegistry
 
 if TYPE_CHECKING:
+    from culling_pipeline.plan import Journal
+    from culling_pipeline.records import AnyNight
     from jobs.storage.days import StoredDays
 
 logger = logging.getLogger(__name__)

@@ -22,6 +22,7 @@ from jobs.config.night import ModelsSettings
 from jobs.nights.nightly import retrain_camera
 from jobs.store.store import Store
 from models.detector import scaled
+from models.lean.packed import packing_works
 from models.registry import ModelRegistry
 from models.student import load_detector
 from tests.integration.tiny import (
@@ -88,6 +89,9 @@ def test_the_ledger_has_every_stage_and_every_image(undisturbed: DoneNight) -> N
         "judging: random frames": control,
     }
     assert all(cost.seconds > 0 for cost in record.ledger if cost.images)
+    by = "lean" if packing_works() else "torch"
+    wanted = {stage: "" if stage.startswith("training") else by for stage in images}
+    assert {cost.stage: cost.backend for cost in record.ledger} == wanted
     assert record.night_s > 0
     assert record.cost_ratio > 0
 

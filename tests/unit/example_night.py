@@ -72,7 +72,8 @@ def example_night(**changes: object) -> NightRecord:
 
 
 def cost(stage: str, images: int, seconds: float) -> Cost:
-    return Cost(stage=stage, images=images, seconds=seconds, device="cpu")
+    backend = "" if stage.startswith("training") else "lean"
+    return Cost(stage=stage, images=images, seconds=seconds, device="cpu", backend=backend)
 
 
 def example_judge(**changes: object) -> JudgeRecord:

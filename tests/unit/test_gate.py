@@ -303,7 +303,7 @@ class LatePool:
     """A pool whose results come as late as they may, as with many processes."""
 
     def __init__(self) -> None:
-        self.images, self.seconds = 0, 0.0
+        self.images, self.seconds, self.backend = 0, 0.0, "torch"
 
     def predict(
         self, batches: Iterable[Images], *, ahead: int | None = None

@@ -341,7 +341,9 @@ def test_check_looks_into_weights(folder: Path, capsys: pytest.CaptureFixture[st
     assert cli.run(["check", "--json", *options]) == 4
     found = json.loads(capsys.readouterr().out)["findings"]
     by = {(f["camera"], f["part"]): f["detail"] for f in found}
-    assert by["yard", "student"].startswith(f"{folder}/s.pth (1 classes); of your own making")
+    words = by["yard", "student"]
+    assert words.startswith(f"{folder}/s.pth (1 classes, run by ")
+    assert " on a CPU); of your own making" in words
     assert "'person' is unknown to the detector" in by["yard", "teacher"]
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from jobs.ingest.scoring import BATCH, MAX_WAIT_S, Scorer, Student, Students
 from jobs.nights.detectors import weights_path
+from models.base import backend_of
 from models.boxes import Detections
 from models.detector import TorchDetector
 from models.registry import ModelRegistry
@@ -110,5 +111,8 @@ def test_versions_with_the_same_weights_are_one_student(tmp_path: Path) -> None:
     small = students.open(registry.path("gate", "small"))
     assert yard.detector is gate.detector
     assert small.kind != gate.kind
+    plain = students.open(registry.path("yard", "start"), "torch")
+    assert plain.kind != yard.kind
+    assert backend_of(plain.detector) == "torch"
     students.keep_only({small.kind})
     assert students.open(registry.path("yard", "start")).detector is not yard.detector

@@ -508,3 +508,10 @@ def test_other_numbers_in_words() -> None:
 )
 def test_the_cost_in_words(ratio: float, expected: str) -> None:
     assert expected in read(render_report(example_night(cost_ratio=ratio), [])).text
+
+
+def test_the_ledger_says_by_which_means_each_stage_worked() -> None:
+    reader = Reader()
+    reader.feed(render_report(example_night(), example_exhibits()))
+    assert "cpu, lean" in reader.text
+    assert "cpu, <" not in reader.text
