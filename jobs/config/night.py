@@ -82,6 +82,16 @@ class ResolutionSettings(Section):
     min_scale: PositiveShare = 0.5
     min_object_px: Annotated[Real, Field(ge=0)] = 17.0
 
+    @model_validator(mode="after")
+    def _goes_by_something(self) -> Self:
+        if self.enabled and self.threshold is None and self.min_object_px == 0:
+            message = (
+                "nothing says which size is too small: set threshold or min_object_px, "
+                "or enabled: false"
+            )
+            raise ValueError(message)
+        return self
+
 
 class TrainingSettings(Section):
     """How the student is trained on the kept set (CLIP, Drop-and-Pick)."""

@@ -212,6 +212,15 @@ def test_mistake_in_the_service(tmp_path: Path, service: str, expected: str) -> 
     assert expected in str(caught.value)
 
 
+def test_a_size_is_chosen_by_something(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="resolution: nothing says which size is too small"):
+        load(tmp_path, YARD, "resolution.min_object_px=0")
+    off = load(tmp_path, YARD, "resolution.min_object_px=0", "resolution.enabled=false")
+    assert not off.cameras["yard"].resolution.enabled
+    asked = load(tmp_path, YARD, "resolution.min_object_px=0", "resolution.threshold=0.1")
+    assert asked.cameras["yard"].resolution.threshold == 0.1
+
+
 def test_secrets_of_the_machine_are_filled_in_and_shown_nowhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
