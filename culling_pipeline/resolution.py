@@ -1,5 +1,5 @@
-"""optResolution: the smallest image size at which the objects are still large enough to be found and,
-where a threshold is set, the student is still as sure as at full size.
+"""optResolution: the smallest image size at which the objects are still large enough to be found,
+and, where a threshold is set, the student is still as sure as at full size.
 
 Dataset Culling, sec. 2.2: the image is brought to 0.9 of its size again and again, until the mean
 squared change of the confidence loss against full size passes a threshold. The paper gives none,
