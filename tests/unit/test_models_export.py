@@ -167,6 +167,7 @@ def test_nets_laid_out_as_others_do_not_remember_what_they_were_shown(
         width=0.125,
         layout=layout,
     )
+    torch.manual_seed(0)
     net = TorchDetector(build_model(spec), spec)
     torch.nn.init.normal_(net.model.roi_heads.box_predictor.cls_score.weight, std=0.5)
     export_detector(net, tmp_path / "a.pt", "torchscript", about(net))
