@@ -119,8 +119,8 @@ def hours(each: dict[str, float], frames: int, kept: int | None, strategy: str) 
         asked = min(frames, round((kept or 0) * RATIO))
     stage = {
         "training": trained * EPOCHS * computation() * each["training"] / 3600,
-        "student": looks * each["student, batch 8"] / 3600,
-        "teacher": asked * each["teacher"] / 3600,
+        "student": looks * each["student, arranged"] / 3600,
+        "teacher": asked * each["teacher, arranged"] / 3600,
     }
     total = sum(stage.values())
     return {**stage, "total": total, "thinned": total - stage["student"] * (1 - 1 / EVERY)}
