@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from culling_pipeline.augment import Augmentation, Prepared, Variation
 from culling_pipeline.records import EpochPoint
 from culling_pipeline.schedule import Schedule, ScheduleOptions, build_schedule
 from models.boxes import Detections
@@ -37,7 +38,7 @@ class TrainPlan:
     weight_decay: float = 1e-4
     learning_rate_steps: tuple[int, ...] = ()
     learning_rate_drop: float = 0.1
-    flip: bool = True
+    variation: Variation = field(default_factory=Variation)
     seed: int = 0
     options: ScheduleOptions = field(default_factory=ScheduleOptions)
 
@@ -84,6 +85,7 @@ def fine_tune(
     model, size = detector.model, (detector.spec.height_px, detector.spec.width_px)
     set_image_size(model, *size)
     prepared = [_prepare(sample, *size) for sample in samples]
+    pictures = Augmentation(prepared, plan.variation)
     train_mode(model, measure_norms=lacks_statistics(model))
     schedule = build_schedule(
         plan.schedule,
@@ -99,7 +101,7 @@ def fine_tune(
     )
     points = []
     for epoch in range(1, plan.epochs + 1):
-        point = _one_epoch(model, prepared, schedule, optimizer, plan, epoch, rng, detector.device)
+        point = _one_epoch(model, pictures, schedule, optimizer, plan, epoch, rng, detector.device)
         points.append(point)
         if on_epoch is not None:
             on_epoch(point)
@@ -115,7 +117,7 @@ def fine_tune(
 
 def _one_epoch(
     model: nn.Module,
-    prepared: Sequence[tuple[Tensor, dict[str, Tensor]]],
+    pictures: Augmentation,
     schedule: Schedule,
     optimizer: torch.optim.Optimizer,
     plan: TrainPlan,
@@ -130,7 +132,7 @@ def _one_epoch(
     for number, rows in enumerate(batches):
         for group in optimizer.param_groups:
             group["lr"] = rate * _ease_in(epoch, number / len(batches))
-        batch = [_augment(prepared[int(chosen[row])], rng, flip=plan.flip) for row in rows]
+        batch = [pictures(int(chosen[row]), rng) for row in rows]
         each = _losses_of(model, batch, device)
         if not bool(torch.isfinite(each).all()):
             message = f"epoch {epoch}: a loss is not finite; the learning rate may be too high"
@@ -159,7 +161,7 @@ def _ease_in(epoch: int, done: float) -> float:
 
 def difficulty(
     model: nn.Module,
-    prepared: Sequence[tuple[Tensor, dict[str, Tensor]]],
+    prepared: Sequence[Prepared],
     *,
     device: torch.device,
     batch: int = 8,
@@ -178,9 +180,7 @@ def difficulty(
     return found
 
 
-def _losses_of(
-    model: nn.Module, batch: Sequence[tuple[Tensor, dict[str, Tensor]]], device: torch.device
-) -> Tensor:
+def _losses_of(model: nn.Module, batch: Sequence[Prepared], device: torch.device) -> Tensor:
     """The batch's loss, split by image: N float32."""
     with _precision(device):
         losses = image_losses(
@@ -219,7 +219,7 @@ def lacks_statistics(model: nn.Module) -> bool:
     return bool(means) and not any(bool(mean.any()) for mean in means)
 
 
-def _prepare(sample: Sample, height_px: int, width_px: int) -> tuple[Tensor, dict[str, Tensor]]:
+def _prepare(sample: Sample, height_px: int, width_px: int) -> Prepared:
     """The frame (3×H×W uint8: a quarter of the room that floats take) and its boxes at the size the
     student trains at; labels from 1."""
     image = resize(sample.image, height_px, width_px)
@@ -232,18 +232,3 @@ def _prepare(sample: Sample, height_px: int, width_px: int) -> tuple[Tensor, dic
     if sample.ignored is not None:
         target["ignored"] = torch.from_numpy(sample.ignored)
     return torch.from_numpy(image).permute(2, 0, 1), target
-
-
-def _augment(
-    sample: tuple[Tensor, dict[str, Tensor]], rng: np.random.Generator, *, flip: bool
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """Mirror every other picture. Nothing else: the camera is fixed, so is what it will see."""
-    image, target = sample
-    if not flip or rng.random() < 0.5:
-        return sample
-    boxes = target["boxes"].clone()
-    boxes[:, [0, 2]] = image.shape[2] - target["boxes"][:, [2, 0]]
-    mirrored = {**target, "boxes": boxes}
-    if "ignored" in target:
-        mirrored["ignored"] = target["ignored"].flip(1)
-    return image.flip(2), mirrored

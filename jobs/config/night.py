@@ -105,6 +105,9 @@ class TrainingSettings(Section):
     learning_rate_drop: PositiveShare = 0.1
     weight_decay: Annotated[Real, Field(ge=0)] = 0.0001
     flip: Annotated[bool, Field(strict=True)] = True
+    paste: Share = 0.0
+    shift: Annotated[Real, Field(ge=0, le=0.5)] = 0.0
+    light: Annotated[Real, Field(ge=0, le=0.5)] = 0.0
     seed: Annotated[Whole, Field(ge=0)] = 0
     warm_up: Annotated[Whole, Field(ge=0)] = 2
     interval: Count = 2
@@ -151,6 +154,7 @@ class TrainingSettings(Section):
 
     def to_plan(self) -> TrainPlan:
         """The plan as `culling_pipeline.train` takes it."""
+        from culling_pipeline.augment import Variation
         from culling_pipeline.train import TrainPlan
 
         return TrainPlan(
@@ -161,7 +165,9 @@ class TrainingSettings(Section):
             weight_decay=self.weight_decay,
             learning_rate_steps=self.steps,
             learning_rate_drop=self.learning_rate_drop,
-            flip=self.flip,
+            variation=Variation(
+                flip=self.flip, paste=self.paste, shift=self.shift, light=self.light
+            ),
             seed=self.seed,
             options=self.to_options(),
         )

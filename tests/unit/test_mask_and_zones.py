@@ -147,6 +147,10 @@ def test_mirrored_pictures_have_mirrored_zones(monkeypatch: pytest.MonkeyPatch) 
     image = np.full((96, 160, 3), 250, np.uint8)
     image[:, :80] = 0
     samples = [Sample(image, Detections.empty(), Zones((LEFT,)).map())] * 8
-    fine_tune(small_detector(), samples, TrainPlan(schedule="standard", epochs=1, batch_size=4))
+    fine_tune(
+        small_detector(),
+        samples,
+        TrainPlan(schedule="standard", epochs=1, batch_size=4),
+    )
     assert len(seen) == 16
     assert all(seen)

@@ -31,7 +31,7 @@ def student(seed: int = 0) -> TorchDetector:
 
 
 def test_the_loss_falls() -> None:
-    plan = TrainPlan(schedule="standard", epochs=6, batch_size=2, learning_rate=1e-3, flip=False)
+    plan = TrainPlan(schedule="standard", epochs=6, batch_size=2, learning_rate=1e-3)
     course = fine_tune(student(), samples(4), plan)
     assert course.epochs[-1].loss < 0.6 * course.epochs[0].loss
     assert course.images == 24

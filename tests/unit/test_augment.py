@@ -1,0 +1,199 @@
+"""Varied training pictures: what is pasted, moved, mirrored and relit, and that boxes follow."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from culling_pipeline.augment import (
+    Augmentation,
+    Prepared,
+    Variation,
+    mirrored,
+    neighbours,
+    pasted,
+    relit,
+    shifted,
+)
+
+AS_IT_IS = Variation(flip=False)
+VARIED = Variation(paste=0.7, shift=0.15, light=0.2)
+
+
+def picture(*boxes: tuple[int, int, int, int], ground: int = 50, colour: int = 200) -> Prepared:
+    """48×64, plain, each box filled with a colour; its label is its place in the list."""
+    image = torch.full((3, 48, 64), ground, dtype=torch.uint8)
+    for x1, y1, x2, y2 in boxes:
+        image[:, y1:y2, x1:x2] = colour
+    labels = torch.arange(1, len(boxes) + 1)
+    return image, {
+        "boxes": torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4),
+        "labels": labels,
+    }
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+# -- pasting ---------------------------------------------------------------------------------------
+
+
+def test_an_object_is_pasted_at_its_own_place_with_its_label() -> None:
+    sample, donor = picture((2, 2, 10, 10)), picture((40, 20, 50, 40), (20, 30, 28, 40), colour=99)
+    image, target = pasted(sample, donor, rng(), chance=1.0)
+    assert target["boxes"].tolist() == [[2, 2, 10, 10], [40, 20, 50, 40], [20, 30, 28, 40]]
+    assert target["labels"].tolist() == [1, 1, 2]
+    assert bool((image[:, 20:40, 40:50] == 99).all())
+    assert bool((image[:, 2:10, 2:10] == 200).all())
+    assert bool((sample[0][:, 20:40, 40:50] == 50).all()), "the sample itself stays"
+    assert len(sample[1]["boxes"]) == 1
+
+
+def test_a_margin_of_the_donor_s_background_comes_along() -> None:
+    image, _ = pasted(picture(), picture((20, 9, 40, 39), ground=80), rng(), chance=1.0)
+    assert bool((image[:, 6:42, 17:43] >= 80).all())  # 8 % of 30 px, in whole pixels
+    assert bool((image[:, :, :17] == 50).all())
+    assert bool((image[:, :6] == 50).all())
+
+
+def test_what_would_touch_an_object_stays_out() -> None:
+    sample = picture((10, 10, 30, 30))
+    near, far = (30, 12, 40, 30), (45, 12, 55, 30)  # a margin of a pixel and a half is pasted too
+    _, target = pasted(sample, picture(near), rng(), chance=1.0)
+    assert len(target["boxes"]) == 1
+    _, target = pasted(sample, picture(far), rng(), chance=1.0)
+    assert len(target["boxes"]) == 2
+
+
+def test_what_has_a_neighbour_in_its_own_picture_stays_out() -> None:
+    donor = picture((10, 10, 20, 30), (18, 10, 30, 30), (50, 10, 60, 30))
+    _, target = pasted(picture(), donor, rng(), chance=1.0)
+    assert target["boxes"].tolist() == [[50, 10, 60, 30]]
+
+
+def test_pasting_from_and_into_empty_pictures() -> None:
+    empty = picture()
+    assert pasted(empty, picture(), rng(), chance=1.0) is empty
+    _, target = pasted(empty, picture((0, 0, 9, 9), (55, 40, 64, 48)), rng(), chance=1.0)
+    assert target["boxes"].tolist() == [[0, 0, 9, 9], [55, 40, 64, 48]]
+
+
+def test_each_object_has_its_own_chance() -> None:
+    donor = picture(*((8 * k, 8 * j, 8 * k + 4, 8 * j + 4) for k in range(8) for j in range(6)))
+    counts = [len(pasted(picture(), donor, rng(k), chance=0.25)[1]["boxes"]) for k in range(40)]
+    assert 10 < np.mean(counts) < 14  # 12 of 48
+    assert min(counts) < max(counts)
+
+
+def test_a_frame_s_neighbours_are_those_of_like_light() -> None:
+    day = [picture(ground=150 + k) for k in range(4)]
+    night = [picture(ground=20 + k) for k in range(4)]
+    found = neighbours([image for image, _ in (*day, *night)], count=3)
+    assert [sorted(row.tolist()) for row in found[:4]] == [
+        [1, 2, 3],
+        [0, 2, 3],
+        [0, 1, 3],
+        [0, 1, 2],
+    ]
+    assert all((row >= 4).all() for row in found[4:])
+    assert neighbours([image for image, _ in day[:2]]).tolist() == [[1], [0]]
+
+
+# -- moving, mirroring, light ----------------------------------------------------------------------
+
+
+def test_boxes_move_with_what_they_are_of() -> None:
+    for seed in range(20):
+        image, target = shifted(picture((20, 16, 40, 32)), rng(seed), most=0.3)
+        (x1, y1, x2, y2) = target["boxes"][0].tolist()
+        bright = (image[0] > 125).nonzero()
+        assert bright[:, 1].min() == pytest.approx(x1, abs=1)
+        assert bright[:, 1].max() + 1 == pytest.approx(x2, abs=1)
+        assert bright[:, 0].min() == pytest.approx(y1, abs=1)
+        assert bright[:, 0].max() + 1 == pytest.approx(y2, abs=1)
+
+
+def test_what_leaves_the_picture_is_no_example_and_what_stays_is_cut() -> None:
+    sizes = set()
+    for seed in range(60):
+        _, target = shifted(picture((0, 16, 8, 32)), rng(seed), most=0.4)
+        boxes = target["boxes"]
+        assert len(target["labels"]) == len(boxes)
+        sizes.add(len(boxes))
+        assert bool((boxes >= 0).all())
+        if len(boxes):
+            assert float(boxes[0, 2] - boxes[0, 0]) > 8 * 0.6 * 0.4
+    assert sizes == {0, 1}
+
+
+def test_ignore_zones_move_and_turn_with_the_picture() -> None:
+    image, target = picture()
+    image[:, :, :32] = 200
+    zone = torch.zeros((24, 32), dtype=torch.bool)
+    zone[:, :16] = True
+    for seed in range(10):
+        moved, at = shifted((image, {**target, "ignored": zone}), rng(seed), most=0.2)
+        turned, then = mirrored((moved, at))
+        for picture_, map_ in ((moved, at["ignored"]), (turned, then["ignored"])):
+            bright = (picture_[0, ::2, ::2] > 125) == map_
+            assert bright.float().mean() > 0.95, "but for the seam"
+
+
+def test_mirroring_twice_is_nothing() -> None:
+    image, target = picture((3, 4, 20, 30))
+    once = mirrored((image, target))
+    assert once[1]["boxes"].tolist() == [[44, 4, 61, 30]]
+    twice = mirrored(once)
+    assert torch.equal(twice[0], image)
+    assert torch.equal(twice[1]["boxes"], target["boxes"])
+
+
+def test_light_changes_all_alike_and_stays_in_range() -> None:
+    image = torch.arange(256, dtype=torch.uint8).repeat(3, 2, 1)
+    means = set()
+    for seed in range(20):
+        other = relit(image, rng(seed), most=0.4)
+        assert other.dtype == torch.uint8
+        assert bool((other.to(torch.int16).diff(dim=2) >= 0).all()), "no order is turned round"
+        means.add(round(float(other.float().mean())))
+    assert len(means) > 10
+
+
+# -- together --------------------------------------------------------------------------------------
+
+
+def test_without_variation_pictures_are_as_they_are() -> None:
+    prepared = [picture((2, 2, 10, 10)), picture((30, 20, 40, 40))]
+    show = Augmentation(prepared, AS_IT_IS)
+    assert all(show(k, rng()) is prepared[k] for k in range(2))
+
+
+def test_the_same_draws_give_the_same_pictures() -> None:
+    prepared = [picture((2, 2, 10, 10)), picture((30, 20, 40, 40)), picture((50, 5, 60, 15))]
+    one, two = (Augmentation(prepared, VARIED) for _ in range(2))
+    first, second = (
+        [show(k % 3, g) for k in range(9)] for show, g in ((one, rng(4)), (two, rng(4)))
+    )
+    for (image, target), (other, their) in zip(first, second, strict=True):
+        assert torch.equal(image, other)
+        assert torch.equal(target["boxes"], their["boxes"])
+    assert any(len(target["boxes"]) > 1 for _, target in first), "something was pasted"
+    assert len({image.float().mean().item() for image, _ in first}) > 6
+
+
+def test_every_other_picture_is_moved_and_every_other_mirrored() -> None:
+    prepared, at = [picture((22, 12, 32, 30))], [[22, 12, 32, 30]]
+    for variation in (
+        Variation(flip=True, paste=0.0, shift=0.0, light=0.0),
+        Variation(flip=False, paste=0.0, shift=0.3, light=0.0),
+    ):
+        show, draws = Augmentation(prepared, variation), rng(1)
+        still = sum(show(0, draws)[1]["boxes"].tolist() == at for _ in range(100))
+        assert 35 < still < 65
+
+
+def test_a_single_picture_has_nobody_to_take_from() -> None:
+    _, target = Augmentation([picture((2, 2, 10, 10))], Variation(paste=1.0))(0, rng())
+    assert len(target["boxes"]) == 1
