@@ -104,20 +104,21 @@ def load_corrections(folder: Path) -> Corrections:
     path = folder / LABELS_FILE
     if not path.is_file():
         return Corrections(folder)
-    try:
-        return Corrections(folder, _FILE.validate_json(path.read_bytes()))
-    except ValidationError as exc:
-        message = f"{path}: damaged; bring it back, or remove it and import the labels again"
-        raise DatasetError(message) from exc
+    remedy = f"{path}: damaged; bring it back, or remove it and import the labels again"
+    return Corrections(folder, _read(path.read_bytes(), remedy))
 
 
 def corrected_frames(labels: bytes) -> tuple[CorrectedFrame, ...]:
     """What a `labels.json` from elsewhere says; `DatasetError` if it is damaged."""
+    remedy = f"{LABELS_FILE}: damaged: it is none that a machine of this release has written"
+    return _read(labels, remedy)
+
+
+def _read(labels: bytes, remedy: str) -> tuple[CorrectedFrame, ...]:
     try:
         return _FILE.validate_json(labels)
     except ValidationError as exc:
-        message = f"{LABELS_FILE}: damaged: it is none that a machine of this release has written"
-        raise DatasetError(message) from exc
+        raise DatasetError(remedy) from exc
 
 
 def add_corrections(folder: Path, frames: Mapping[CorrectedFrame, bytes]) -> Corrections:
