@@ -14,6 +14,8 @@ from torchvision.models.detection import FasterRCNN
 from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.models.detection.rpn import RegionProposalNetwork, concat_box_prediction_layers
 
+from models.pooling import pool_regions
+
 Targets = list[dict[str, Tensor]]
 
 _SMOOTH_L1_BETA = 1 / 9  # torchvision's, in both stages
@@ -116,7 +118,7 @@ def _roi_losses(
         [of_image[mask] for of_image, mask in zip(kind, counts, strict=True)]
         for kind in (proposals, labels, wanted)
     )
-    pooled = heads.box_roi_pool(features, proposals, image_sizes)
+    pooled = pool_regions(heads, features, proposals, image_sizes)
     logits, deltas = heads.box_predictor(heads.box_head(pooled))
     logits, deltas = logits.float(), deltas.float()
     sizes = [len(p) for p in proposals]

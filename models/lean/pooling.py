@@ -29,6 +29,13 @@ class Bags:
     rows: tuple[Tensor, ...]
     weights: tuple[Tensor, ...]
 
+    def moved(self, by: Tensor) -> Bags:
+        """The same, `by` (N int64) rows further down in a longer table."""
+        pairs = zip(self.groups, self.rows, strict=True)
+        shifts = [by[at].int().repeat_interleave(len(rows) // len(at)) for at, rows in pairs]
+        rows = tuple(r + shift[:, None] for r, shift in zip(self.rows, shifts, strict=True))
+        return Bags(self.count, self.groups, rows, self.weights)
+
     def pooled(self, table: Tensor, side: int) -> Tensor:
         """N×(side²·C) of the table's type; regions in their order, C numbers a bin."""
         parts = [
