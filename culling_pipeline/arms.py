@@ -7,7 +7,7 @@ random frames (arm `random`), which says what the choice of frames was worth. A 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -34,7 +34,8 @@ _STAGES: dict[Arm, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainJob:
-    """One training run as something another process can be given."""
+    """One training run as something another process can be given. `others` are labelled frames
+    that are not trained on, but may give objects to paste."""
 
     arm: Arm
     start: Path
@@ -45,6 +46,7 @@ class TrainJob:
     out: Path
     plan: TrainPlan
     device: str
+    others: tuple[StoredFrame, ...] = ()
     zones: Zones = NO_ZONES
     corrected: tuple[CorrectedFrame, ...] = ()
     corrections: Path = Path()
@@ -55,12 +57,24 @@ def run_training(job: TrainJob, on_epoch: OnEpoch | None = None) -> TrainRecord:
     write it to `job.out`."""
     labels = load_detections(job.labels)
     ignored = job.zones.map() if job.zones else None
-    samples = [Sample(load_image(job.folder, f), labels[f.id], ignored) for f in job.frames]
+
+    def sample_of(frame: StoredFrame) -> Sample:
+        return Sample(load_image(job.folder, frame), labels[frame.id], ignored)
+
+    samples = [sample_of(frame) for frame in job.frames]
     detector = load_detector(job.start, device=job.device).at_size(*job.size)
     samples += samples_of(
         job.corrections, job.corrected, detector.class_names, zones=job.zones, ignored=ignored
     )
-    record = train_to(job.out, detector, samples, job.plan, arm=job.arm, on_epoch=on_epoch)
+    record = train_to(
+        job.out,
+        detector,
+        samples,
+        job.plan,
+        arm=job.arm,
+        others=(sample_of(frame) for frame in job.others),
+        on_epoch=on_epoch,
+    )
     return record.model_copy(update={"corrected": len(job.corrected)})
 
 
@@ -71,10 +85,11 @@ def train_to(
     plan: TrainPlan,
     *,
     arm: Arm,
+    others: Iterable[Sample] = (),
     on_epoch: OnEpoch | None = None,
 ) -> TrainRecord:
-    """Train `detector` in place and write it to `out`."""
-    course = fine_tune(detector, samples, plan, on_epoch=on_epoch)
+    """Train `detector` in place and write it to `out`; `others` as in `fine_tune`."""
+    course = fine_tune(detector, samples, plan, others=others, on_epoch=on_epoch)
     save_candidate(out, detector)
     cost = Cost(
         stage=_STAGES[arm],
@@ -86,6 +101,7 @@ def train_to(
         arm=arm,
         schedule=plan.schedule,
         images=len(samples),
+        givers=course.givers,
         epochs=course.epochs,
         computation=course.computation,
         seed=plan.seed,

@@ -23,8 +23,11 @@ Prepared = tuple[Tensor, dict[str, Tensor]]
 """3×H×W uint8, and a target: `boxes` N×4 float32 in its pixels, `labels` N int64 from 1, and where
 there are ignore zones `ignored`, G×G bool over the whole frame."""
 
-NEIGHBOURS = 8
-"""A frame takes objects from so many frames that look most like it."""
+ALIKE_SHARE, ALIKE_LEAST = 0.1, 8
+"""A frame takes objects from this share of all frames, those that look most like it, at least from
+so many: fewer, and a car that is parked all morning is only ever pasted into the same morning …"""
+DONORS = 3
+"""… and from so many of these each time it is shown."""
 MARGIN = 0.08
 """What is pasted is the box and this share of its longer side around it, at least a pixel."""
 GLANCE_PX = (20, 12)
@@ -48,22 +51,85 @@ class Variation:
     light: float = 0.0
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class CutOut:
+    """An object with a margin around it, or several that stand too close to be told apart: where
+    (`region`: x1, y1, x2, y2 in whole pixels), what stands there (3×h×w uint8), the k boxes (k×4
+    float32, in pixels of the whole picture) and their labels (from 1)."""
+
+    region: NDArray[np.int64]
+    pixels: Tensor
+    boxes: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Donor:
+    """What a frame can give to others: a `glance` at it tells which are like it."""
+
+    glance: NDArray[np.float32]
+    cut_outs: tuple[CutOut, ...]
+
+
+def donor_of(sample: Prepared) -> Donor:
+    """All objects of a frame; the frame itself can go, which is most of the room."""
+    image, target = sample
+    regions, groups = _groups(_regions(target["boxes"].numpy(), *image.shape[1:]))
+    cut_outs = []
+    for (x1, y1, x2, y2), members in zip(regions, groups, strict=True):
+        inside = target["boxes"][members], target["labels"][members]
+        region = np.array([x1, y1, x2, y2])
+        cut_outs.append(CutOut(region, image[:, y1:y2, x1:x2].clone(), *inside))
+    return Donor(_glance(image), tuple(cut_outs))
+
+
+def _groups(
+    regions: NDArray[np.int64],
+) -> tuple[list[NDArray[np.int64]], list[list[int]]]:
+    """Regions that overlap as one that holds them, until none overlap; and the numbers of those
+    that each is made of. Part of a neighbour would come along without its box otherwise."""
+    merged: list[NDArray[np.int64]] = []
+    groups: list[list[int]] = []
+    for number, region in enumerate(regions):
+        members = [number]
+        at = 0
+        while at < len(merged):
+            if _touches(merged[at], region[None]):
+                other, theirs = merged.pop(at), groups.pop(at)
+                region = np.concatenate(
+                    [np.minimum(region[:2], other[:2]), np.maximum(region[2:], other[2:])]
+                )
+                members, at = theirs + members, 0
+            else:
+                at += 1
+        merged.append(region)
+        groups.append(members)
+    return merged, groups
+
+
 class Augmentation:
     """Varied pictures of a training set, by number. What it draws comes from the generator that it
-    is given, so a seed gives the same pictures."""
+    is given, so a seed gives the same pictures. Objects come from the set itself and from `others`,
+    frames that are labelled but not trained on."""
 
-    def __init__(self, prepared: Sequence[Prepared], variation: Variation) -> None:
+    def __init__(
+        self, prepared: Sequence[Prepared], variation: Variation, others: Sequence[Donor] = ()
+    ) -> None:
         self._prepared = prepared
         self._variation = variation
-        few = len(prepared) < 2 or variation.paste == 0
-        self._alike = None if few else neighbours([image for image, _ in prepared])
+        self._donors: list[Donor] = []
+        if variation.paste:
+            self._donors = [*(donor_of(sample) for sample in prepared), *others]
+        if len(self._donors) > 1:
+            self._alike = neighbours([donor.glance for donor in self._donors], len(prepared))
 
     def __call__(self, number: int, rng: np.random.Generator) -> Prepared:
         """The picture with this number, varied anew at each call."""
         sample, variation = self._prepared[number], self._variation
-        if self._alike is not None:
-            donor = self._prepared[int(rng.choice(self._alike[number]))]
-            sample = pasted(sample, donor, rng, chance=variation.paste)
+        if len(self._donors) > 1:
+            alike = self._alike[number]
+            for donor in rng.permutation(alike)[:DONORS]:
+                sample = pasted(sample, self._donors[donor], rng, chance=variation.paste)
         if variation.shift and rng.random() < 0.5:
             sample = shifted(sample, rng, most=variation.shift)
         if variation.flip and rng.random() >= 0.5:
@@ -73,16 +139,21 @@ class Augmentation:
         return sample
 
 
-def neighbours(images: Sequence[Tensor], count: int = NEIGHBOURS) -> NDArray[np.int64]:
-    """For each image (3×H×W uint8, at least two) the `count` others that look most like it, fewer
-    where there are fewer: N×K, the likest first. Of one camera's frames those are of like light."""
-    glances = np.stack([_glance(image) for image in images])
-    count = min(count, len(images) - 1)
-    found = np.empty((len(images), count), np.int64)
-    for number, glance in enumerate(glances):
-        apart = np.abs(glances - glance).mean(axis=1)
+def neighbours(
+    glances: Sequence[NDArray[np.float32]], count: int, most: int | None = None
+) -> NDArray[np.int64]:
+    """For each of the first `count` frames, of at least two, the `most` others that look most like
+    it, fewer where there are fewer: count×K, the likest first. Of one camera's frames those are
+    of like light."""
+    all_of_them = np.stack(glances)
+    if most is None:
+        most = max(ALIKE_LEAST, round(ALIKE_SHARE * len(glances)))
+    most = min(most, len(glances) - 1)
+    found = np.empty((count, most), np.int64)
+    for number in range(count):
+        apart = np.abs(all_of_them - all_of_them[number]).mean(axis=1)
         apart[number] = np.inf
-        found[number] = np.argsort(apart, kind="stable")[:count]
+        found[number] = np.argsort(apart, kind="stable")[:most]
     return found
 
 
@@ -91,29 +162,25 @@ def _glance(image: Tensor) -> NDArray[np.float32]:
     return np.asarray(small, np.float32).ravel()
 
 
-def pasted(
-    sample: Prepared, donor: Prepared, rng: np.random.Generator, *, chance: float
-) -> Prepared:
+def pasted(sample: Prepared, donor: Donor, rng: np.random.Generator, *, chance: float) -> Prepared:
     """The sample with objects of the donor, each with this chance, at their own places. One that
-    would touch an object of the sample stays out, and one that has a neighbour in the donor: a part
-    of it would come along without its box."""
+    would touch an object of the sample stays out."""
     image, target = sample
-    others, own = donor[1]["boxes"].numpy(), target["boxes"].numpy()
-    height, width = image.shape[1:]
-    taken, regions = [], []
-    for number, region in enumerate(_regions(others, height, width)):
-        if rng.random() >= chance or _touches(region, own):
-            continue
-        if not _touches(region, np.delete(others, number, axis=0)):
-            taken.append(number)
-            regions.append(region)
+    own = target["boxes"].numpy()
+    taken = [
+        cut_out
+        for cut_out in donor.cut_outs
+        if rng.random() < chance and not _touches(cut_out.region, own)
+    ]
     if not taken:
         return sample
     image = image.clone()
-    for x1, y1, x2, y2 in regions:
-        image[:, y1:y2, x1:x2] = donor[0][:, y1:y2, x1:x2]
-    both = {name: torch.cat([target[name], donor[1][name][taken]]) for name in ("boxes", "labels")}
-    return image, {**target, **both}
+    for cut_out in taken:
+        x1, y1, x2, y2 = cut_out.region
+        image[:, y1:y2, x1:x2] = cut_out.pixels
+    boxes = torch.cat([target["boxes"], *(cut_out.boxes for cut_out in taken)])
+    labels = torch.cat([target["labels"], *(cut_out.labels for cut_out in taken)])
+    return image, {**target, "boxes": boxes, "labels": labels}
 
 
 def _regions(boxes: NDArray[np.float32], height: int, width: int) -> NDArray[np.int64]:

@@ -69,7 +69,7 @@ def _run(night: Stages, started: datetime) -> AnyNight:
     if verdict.promoted and not promotion.promoted:
         verdict = verdict.model_copy(update={"promoted": False, "reason": _overruled(plan)})
     costs = [c for r in (day, label, size, arms.culled, verdict) for c in r.costs]
-    price = ledger.price(costs, frames_seen=day.frames_seen, epochs=plan.training.epochs)
+    price = ledger.price(costs, frames_seen=day.frames_seen, epochs=plan.full_epochs)
     record = NightRecord(
         **_head(plan, started),
         ingest=day,

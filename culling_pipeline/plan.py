@@ -60,6 +60,7 @@ class NightPlan:
     min_scale: float
     min_object_px: float
     training: TrainPlan
+    full_epochs: int
     judging: JudgePlan
     full_size: tuple[int, int]
     corrected_frames: int = 64

@@ -287,12 +287,14 @@ class EpochPoint(Record):
 
 class TrainRecord(Record):
     """One training run. `computation` is images trained on, as a share of standard training's; of
-    the `images`, `corrected` are earlier frames whose labels people have corrected."""
+    the `images`, `corrected` are earlier frames whose labels people have corrected. `givers` are
+    further labelled frames, not trained on, whose objects were pasted into those."""
 
     arm: Literal["culled", "random", "first"]
     schedule: str
     images: int
     corrected: int = 0
+    givers: int = 0
     epochs: tuple[EpochPoint, ...]
     computation: float
     seed: int

@@ -271,10 +271,12 @@ class Stages:
         plan = self.plan
         random: Future[TrainRecord] | None = None
         if self._compares(day):
-            job = self._job("random", day, self._random_frames(day), size)
+            job = self._job("random", day, self._random_frames(day), size, others=())
             random = self.workers.beside(run_training, job)
         with self.parts.progress.stage("retraining the student", plan.training.epochs) as advance:
-            culled = run_training(self._job("culled", day, cull.kept, size), lambda _: advance(1))
+            others = [i for i in day.survivors if i not in set(cull.kept)]
+            job = self._job("culled", day, cull.kept, size, others=others)
+            culled = run_training(job, lambda _: advance(1))
         if random is None:
             return ArmsRecord(culled=culled, random=None)
         with self.parts.progress.stage("the same on random frames", None):
@@ -286,6 +288,8 @@ class Stages:
         day: IngestRecord,
         ids: Sequence[int],
         size: ResolutionRecord,
+        *,
+        others: Sequence[int],
     ) -> TrainJob:
         plan, corrections, frames = self.plan, self.parts.corrections, frames_of(day, ids)
         corrected = corrections.to_train_on(
@@ -300,6 +304,7 @@ class Stages:
             start=self.parts.incumbent,
             size=scaled(*self.plan.full_size, size.scale),
             frames=tuple(frames),
+            others=tuple(frames_of(day, others)),
             folder=self.parts.frames,
             labels=self.parts.work / TEACHER_FILE,
             out=self._candidate(arm),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from culling_pipeline.augment import Augmentation, Prepared, Variation
+from culling_pipeline.augment import Augmentation, Prepared, Variation, donor_of
 from culling_pipeline.records import EpochPoint
 from culling_pipeline.schedule import Schedule, ScheduleOptions, build_schedule
 from models.boxes import Detections
@@ -55,10 +55,12 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """What happened: one point per epoch, images trained on in all, seconds in the loop."""
+    """What happened: one point per epoch, images trained on in all, frames that only gave objects,
+    seconds in the loop."""
 
     epochs: tuple[EpochPoint, ...]
     images: int
+    givers: int
     seconds: float
     computation: float
 
@@ -71,9 +73,13 @@ def fine_tune(
     samples: Sequence[Sample],
     plan: TrainPlan,
     *,
+    others: Iterable[Sample] = (),
     on_epoch: OnEpoch | None = None,
 ) -> Course:
     """Train `detector` in place, at its own image size, on the samples the schedule picks.
+
+    `others` are labelled frames that are not trained on; where the plan has objects pasted, they
+    give theirs as well.
 
     Batch norm keeps its statistics, since a night's few hundred frames are too few to measure new
     ones; a net that has none yet (random weights) measures them.
@@ -84,8 +90,11 @@ def fine_tune(
     rng = np.random.default_rng([plan.seed, 31])
     model, size = detector.model, (detector.spec.height_px, detector.spec.width_px)
     set_image_size(model, *size)
+    model.to(memory_format=torch.channels_last)  # a tenth faster on a CPU
     prepared = [_prepare(sample, *size) for sample in samples]
-    pictures = Augmentation(prepared, plan.variation)
+    others = others if plan.variation.paste else ()
+    donors = [donor_of(_prepare(sample, *size)) for sample in others]
+    pictures = Augmentation(prepared, plan.variation, donors)
     train_mode(model, measure_norms=lacks_statistics(model))
     schedule = build_schedule(
         plan.schedule,
@@ -105,11 +114,12 @@ def fine_tune(
         points.append(point)
         if on_epoch is not None:
             on_epoch(point)
-    model.eval()
+    model.eval().to(memory_format=torch.contiguous_format)
     images = sum(p.images for p in points)
     return Course(
         tuple(points),
         images,
+        len(donors),
         time.perf_counter() - began,
         images / (len(samples) * plan.epochs),
     )

@@ -97,7 +97,7 @@ def render_report(night: NightRecord, exhibits: Sequence[Exhibit]) -> str:
         cost_words=_cost_words(night),
         gate_words=gate_words(night.ingest.gate),
         feed_words=feed_words(night.ingest.feed),
-        corrected_words=corrected_words(night),
+        beside_words=beside_words(night),
         key_figures=_key_figures(night),
     )
 
@@ -232,8 +232,9 @@ def _cost_words(night: NightRecord) -> str:
     )
 
 
-def corrected_words(night: NightRecord) -> str:
-    """What labels corrected by hand did in this night, in one line; empty where there were none."""
+def beside_words(night: NightRecord) -> str:
+    """What else the training made use of, in one line: labels corrected by hand, objects of frames
+    that were not kept. Empty where there was nothing."""
     said = []
     if night.train.corrected:
         said.append(
@@ -244,6 +245,11 @@ def corrected_words(night: NightRecord) -> str:
         said.append(
             f"of this night's own frames {words.count(night.label.corrected)} had been corrected "
             "before, which outranks the teacher"
+        )
+    if night.train.givers:
+        said.append(
+            f"objects of {words.count(night.train.givers, 'further frame')} that the teacher had "
+            "labelled were pasted into these images, at their own places"
         )
     text = "; ".join(said)
     return f"{text[0].upper()}{text[1:]}." if text else ""

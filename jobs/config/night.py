@@ -93,11 +93,15 @@ class ResolutionSettings(Section):
         return self
 
 
+SHOWN, LEAST_EPOCHS = 6144, 12
+"""So many images a training shows where no epochs are given, and each at least so many times."""
+
+
 class TrainingSettings(Section):
     """How the student is trained on the kept set (CLIP, Drop-and-Pick)."""
 
     schedule: Literal["standard", "curriculum", "clip", "dap", "clip-dap"] = "clip-dap"
-    epochs: Count = 12
+    epochs: Count | None = None
     corrected_frames: Annotated[Whole, Field(ge=0)] = 64
     batch_size: Count = 8
     learning_rate: Positive = 0.0005
@@ -105,12 +109,12 @@ class TrainingSettings(Section):
     learning_rate_drop: PositiveShare = 0.1
     weight_decay: Annotated[Real, Field(ge=0)] = 0.0001
     flip: Annotated[bool, Field(strict=True)] = True
-    paste: Share = 0.0
-    shift: Annotated[Real, Field(ge=0, le=0.5)] = 0.0
-    light: Annotated[Real, Field(ge=0, le=0.5)] = 0.0
+    paste: Share = 0.7
+    shift: Annotated[Real, Field(ge=0, le=0.5)] = 0.15
+    light: Annotated[Real, Field(ge=0, le=0.5)] = 0.2
     seed: Annotated[Whole, Field(ge=0)] = 0
     warm_up: Annotated[Whole, Field(ge=0)] = 2
-    interval: Count = 2
+    interval: Count | None = None
     keep: PositiveShare = 0.9
     pick: tuple[Count, ...] | None = None
     active: Count | None = None
@@ -127,7 +131,10 @@ class TrainingSettings(Section):
             ("pick", self.pick),
             ("learning_rate_steps", self.learning_rate_steps),
         ):
-            if not _rising(epochs or (), last=self.epochs):
+            if epochs and self.epochs is None:
+                message = f"{name}: got {list(epochs)}, which needs training.epochs as well"
+                raise ValueError(message)
+            if self.epochs is not None and not _rising(epochs or (), last=self.epochs):
                 message = (
                     f"{name}: got {list(epochs or ())}, must rise and end at the last epoch "
                     f"({self.epochs}) or before"
@@ -135,12 +142,31 @@ class TrainingSettings(Section):
                 raise ValueError(message)
         return self
 
+    def for_kept(self, frames: int) -> Self:
+        """These with `epochs` settled for a kept set of so many frames: as given, or as many as
+        show `SHOWN` images. Few frames need to be seen often; many are dear to see often."""
+        if self.epochs is not None:
+            return self
+        return self.model_copy(update={"epochs": max(LEAST_EPOCHS, round(SHOWN / frames))})
+
+    @property
+    def full_epochs(self) -> int:
+        """What training on everything would take: where none are given, as few as there may be."""
+        return self.epochs or LEAST_EPOCHS
+
     @property
     def steps(self) -> tuple[int, ...]:
         """The epochs after which the learning rate falls: as given, or at two thirds."""
         if self.learning_rate_steps is not None:
             return self.learning_rate_steps
-        return (round(self.epochs * 2 / 3),) if self.epochs >= 3 else ()
+        epochs = self.full_epochs
+        return (round(epochs * 2 / 3),) if epochs >= 3 else ()
+
+    @property
+    def drop_interval(self) -> int:
+        """Epochs between two drops: as given, or a sixth of all, so that a long training does not
+        end with a handful of images."""
+        return self.interval or max(1, round(self.full_epochs / 6))
 
     def to_options(self, *, learning_rate_steps: tuple[int, ...] | None = None) -> ScheduleOptions:
         """The options as `culling_pipeline.schedule` takes them; where `pick` is not given,
@@ -150,6 +176,7 @@ class TrainingSettings(Section):
         given = {name: getattr(self, name) for name in ScheduleOptions.__slots__}
         steps = self.steps if learning_rate_steps is None else learning_rate_steps
         given["pick"] = steps if self.pick is None else self.pick
+        given["interval"] = self.drop_interval
         return ScheduleOptions(**given)
 
     def to_plan(self) -> TrainPlan:
@@ -159,7 +186,7 @@ class TrainingSettings(Section):
 
         return TrainPlan(
             schedule=self.schedule,
-            epochs=self.epochs,
+            epochs=self.full_epochs,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,

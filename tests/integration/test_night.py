@@ -59,7 +59,9 @@ def test_the_figures_of_a_night_agree(undisturbed: DoneNight) -> None:
     assert {d.frame_id for d in record.cull.survivors} == set(day.survivors)
     assert record.cull.teacher_calls == len(day.survivors)
     assert record.train.images == len(record.cull.kept)
+    assert record.train.givers == len(day.survivors) - len(record.cull.kept)
     assert arm is not None
+    assert arm.givers == 0, "what is not culled has no other labels"
     assert [(e.epoch, e.images) for e in arm.epochs] == [
         (e.epoch, e.images) for e in record.train.epochs
     ]

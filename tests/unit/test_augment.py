@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from culling_pipeline.augment import (
+    DONORS,
     Augmentation,
     Prepared,
     Variation,
+    donor_of,
     mirrored,
     neighbours,
     pasted,
@@ -42,7 +44,7 @@ def rng(seed: int = 0) -> np.random.Generator:
 
 def test_an_object_is_pasted_at_its_own_place_with_its_label() -> None:
     sample, donor = picture((2, 2, 10, 10)), picture((40, 20, 50, 40), (20, 30, 28, 40), colour=99)
-    image, target = pasted(sample, donor, rng(), chance=1.0)
+    image, target = pasted(sample, donor_of(donor), rng(), chance=1.0)
     assert target["boxes"].tolist() == [[2, 2, 10, 10], [40, 20, 50, 40], [20, 30, 28, 40]]
     assert target["labels"].tolist() == [1, 1, 2]
     assert bool((image[:, 20:40, 40:50] == 99).all())
@@ -52,7 +54,7 @@ def test_an_object_is_pasted_at_its_own_place_with_its_label() -> None:
 
 
 def test_a_margin_of_the_donor_s_background_comes_along() -> None:
-    image, _ = pasted(picture(), picture((20, 9, 40, 39), ground=80), rng(), chance=1.0)
+    image, _ = pasted(picture(), donor_of(picture((20, 9, 40, 39), ground=80)), rng(), chance=1.0)
     assert bool((image[:, 6:42, 17:43] >= 80).all())  # 8 % of 30 px, in whole pixels
     assert bool((image[:, :, :17] == 50).all())
     assert bool((image[:, :6] == 50).all())
@@ -61,27 +63,44 @@ def test_a_margin_of_the_donor_s_background_comes_along() -> None:
 def test_what_would_touch_an_object_stays_out() -> None:
     sample = picture((10, 10, 30, 30))
     near, far = (30, 12, 40, 30), (45, 12, 55, 30)  # a margin of a pixel and a half is pasted too
-    _, target = pasted(sample, picture(near), rng(), chance=1.0)
+    _, target = pasted(sample, donor_of(picture(near)), rng(), chance=1.0)
     assert len(target["boxes"]) == 1
-    _, target = pasted(sample, picture(far), rng(), chance=1.0)
+    _, target = pasted(sample, donor_of(picture(far)), rng(), chance=1.0)
     assert len(target["boxes"]) == 2
 
 
-def test_what_has_a_neighbour_in_its_own_picture_stays_out() -> None:
-    donor = picture((10, 10, 20, 30), (18, 10, 30, 30), (50, 10, 60, 30))
-    _, target = pasted(picture(), donor, rng(), chance=1.0)
-    assert target["boxes"].tolist() == [[50, 10, 60, 30]]
+def test_objects_that_touch_are_pasted_together() -> None:
+    donor = donor_of(picture((10, 10, 20, 30), (50, 10, 60, 30), (18, 12, 30, 34)))
+    assert sorted(len(cut_out.boxes) for cut_out in donor.cut_outs) == [1, 2]
+    image, target = pasted(picture(), donor, rng(), chance=1.0)
+    found = dict(zip(target["labels"].tolist(), target["boxes"].tolist(), strict=True))
+    assert found == {1: [10, 10, 20, 30], 2: [50, 10, 60, 30], 3: [18, 12, 30, 34]}
+    assert bool((image[:, 10:30, 10:20] == 200).all())
+    assert bool((image[:, 12:34, 18:30] == 200).all())
+    _, beside = pasted(picture((5, 31, 12, 40)), donor, rng(), chance=1.0)
+    assert beside["labels"].tolist() == [1, 2], "where one of them would touch, neither is pasted"
+
+
+def test_what_joins_two_groups_makes_them_one() -> None:
+    donor = donor_of(picture((2, 2, 10, 10), (30, 2, 40, 10), (9, 2, 31, 10)))
+    (cut_out,) = donor.cut_outs
+    assert sorted(cut_out.labels.tolist()) == [1, 2, 3]
+    around = donor_of(picture((0, 0, 8, 8), (12, 4, 20, 22), (2, 20, 14, 30)))
+    (cut_out,) = around.cut_outs  # the first lies in the corner of what the others make
+    assert cut_out.region.tolist() == [0, 0, 22, 31]
 
 
 def test_pasting_from_and_into_empty_pictures() -> None:
     empty = picture()
-    assert pasted(empty, picture(), rng(), chance=1.0) is empty
-    _, target = pasted(empty, picture((0, 0, 9, 9), (55, 40, 64, 48)), rng(), chance=1.0)
+    assert pasted(empty, donor_of(picture()), rng(), chance=1.0) is empty
+    corners = donor_of(picture((0, 0, 9, 9), (55, 40, 64, 48)))
+    _, target = pasted(empty, corners, rng(), chance=1.0)
     assert target["boxes"].tolist() == [[0, 0, 9, 9], [55, 40, 64, 48]]
 
 
 def test_each_object_has_its_own_chance() -> None:
-    donor = picture(*((8 * k, 8 * j, 8 * k + 4, 8 * j + 4) for k in range(8) for j in range(6)))
+    boxes = ((8 * k, 8 * j, 8 * k + 4, 8 * j + 4) for k in range(8) for j in range(6))
+    donor = donor_of(picture(*boxes))
     counts = [len(pasted(picture(), donor, rng(k), chance=0.25)[1]["boxes"]) for k in range(40)]
     assert 10 < np.mean(counts) < 14  # 12 of 48
     assert min(counts) < max(counts)
@@ -90,7 +109,8 @@ def test_each_object_has_its_own_chance() -> None:
 def test_a_frame_s_neighbours_are_those_of_like_light() -> None:
     day = [picture(ground=150 + k) for k in range(4)]
     night = [picture(ground=20 + k) for k in range(4)]
-    found = neighbours([image for image, _ in (*day, *night)], count=3)
+    glances = [donor_of(sample).glance for sample in (*day, *night)]
+    found = neighbours(glances, 8, most=3)
     assert [sorted(row.tolist()) for row in found[:4]] == [
         [1, 2, 3],
         [0, 2, 3],
@@ -98,7 +118,8 @@ def test_a_frame_s_neighbours_are_those_of_like_light() -> None:
         [0, 1, 2],
     ]
     assert all((row >= 4).all() for row in found[4:])
-    assert neighbours([image for image, _ in day[:2]]).tolist() == [[1], [0]]
+    assert neighbours(glances[:2], 2).tolist() == [[1], [0]]
+    assert neighbours(glances, 1, most=2).shape == (1, 2), "the others only give"
 
 
 # -- moving, mirroring, light ----------------------------------------------------------------------
@@ -192,6 +213,22 @@ def test_every_other_picture_is_moved_and_every_other_mirrored() -> None:
         show, draws = Augmentation(prepared, variation), rng(1)
         still = sum(show(0, draws)[1]["boxes"].tolist() == at for _ in range(100))
         assert 35 < still < 65
+
+
+def test_frames_that_are_not_trained_on_give_their_objects() -> None:
+    plain, other = picture((2, 2, 10, 10)), picture((30, 20, 40, 40))
+    show = Augmentation([plain], Variation(flip=False, paste=1.0), [donor_of(other)])
+    assert show(0, rng())[1]["boxes"].tolist() == [[2, 2, 10, 10], [30, 20, 40, 40]]
+    still = Augmentation([plain], AS_IT_IS, [donor_of(other)])
+    assert still(0, rng()) is plain, "where nothing is to be pasted"
+
+
+def test_objects_come_from_several_frames_at_once() -> None:
+    givers = [donor_of(picture((8 * k, 20, 8 * k + 4, 30))) for k in range(1, 8)]
+    show = Augmentation([picture()], Variation(flip=False, paste=1.0), givers)
+    shown = [show(0, rng(k))[1]["boxes"][:, 0].tolist() for k in range(20)]
+    assert {len(boxes) for boxes in shown} == {DONORS}
+    assert {x for boxes in shown for x in boxes} == {8 * k for k in range(1, 8)}
 
 
 def test_a_single_picture_has_nobody_to_take_from() -> None:

@@ -100,7 +100,8 @@ def test_literals_and_defaults_match_the_code_they_configure() -> None:
     assert choices(TrainingSettings, "schedule") == SCHEDULES
     assert choices(CullingSettings, "strategy") == tuple(STRATEGIES)
     assert TrainingSettings(pick=()).to_options() == ScheduleOptions()
-    assert TrainingSettings(pick=(), learning_rate_steps=()).to_plan() == TrainPlan()
+    plain = TrainingSettings(pick=(), learning_rate_steps=(), paste=0.0, shift=0.0, light=0.0)
+    assert plain.to_plan() == TrainPlan()
     for settings, plan in (
         (ControlSettings(), ControlPlan),
         (ConfidenceSettings(), ConfidencePlan),
@@ -247,11 +248,30 @@ def test_fingerprint_changes_with_a_setting(tmp_path: Path) -> None:
 def test_everything_is_picked_up_where_the_learning_rate_falls() -> None:
     assert TrainingSettings(epochs=12).to_options().pick == (8,)
     assert TrainingSettings(epochs=2).to_options().pick == ()
-    assert TrainingSettings(learning_rate_steps=(3, 9)).to_options().pick == (3, 9)
-    assert TrainingSettings(learning_rate_steps=(3,), pick=(5,)).to_options().pick == (5,)
-    assert TrainingSettings(learning_rate_steps=(3,), pick=(5,)).to_plan().learning_rate_steps == (
-        3,
-    )
+    given = TrainingSettings(epochs=9, learning_rate_steps=(3, 9))
+    assert given.to_options().pick == (3, 9)
+    apart = TrainingSettings(epochs=9, learning_rate_steps=(3,), pick=(5,))
+    assert apart.to_options().pick == (5,)
+    assert apart.to_plan().learning_rate_steps == (3,)
+
+
+@pytest.mark.parametrize(
+    ("frames", "epochs", "interval", "steps"),
+    [(64, 96, 16, (64,)), (256, 24, 4, (16,)), (500, 12, 2, (8,)), (9000, 12, 2, (8,))],
+)
+def test_few_frames_are_seen_often(
+    frames: int, epochs: int, interval: int, steps: tuple[int, ...]
+) -> None:
+    plan = TrainingSettings().for_kept(frames).to_plan()
+    assert (plan.epochs, plan.options.interval) == (epochs, interval)
+    assert plan.learning_rate_steps == plan.options.pick == steps
+
+
+def test_given_epochs_and_intervals_stand() -> None:
+    given = TrainingSettings(epochs=30, interval=3).for_kept(64)
+    assert (given.to_plan().epochs, given.to_options().interval) == (30, 3)
+    assert given.full_epochs == 30
+    assert TrainingSettings().full_epochs == 12, "training on everything needs no more"
 
 
 def test_preset_gives_options_and_keys_beside_it_beat_it() -> None:
@@ -286,9 +306,10 @@ def test_preset_gives_options_and_keys_beside_it_beat_it() -> None:
         ("training: {epochs: 2.5}", "yard.training.epochs: got 2.5, must be a whole number"),
         ("training: {epochs: true}", "yard.training.epochs: got true, must be a whole number"),
         ("training: {epochs: 0}", "yard.training.epochs: got 0, must be 1 or more"),
-        ("training: {pick: [9, 4]}", "yard.training: pick: got [9, 4], must rise"),
-        ("training: {pick: [13]}", "yard.training: pick: got [13], must rise"),
-        ("training: {learning_rate_steps: [3, 3]}", "learning_rate_steps: got [3, 3], must rise"),
+        ("training: {epochs: 9, pick: [9, 4]}", "yard.training: pick: got [9, 4], must rise"),
+        ("training: {epochs: 12, pick: [13]}", "yard.training: pick: got [13], must rise"),
+        ("training: {pick: [4]}", "pick: got [4], which needs training.epochs as well"),
+        ("training: {epochs: 4, learning_rate_steps: [3, 3]}", "steps: got [3, 3], must rise"),
         ("training: {pick: [0]}", "yard.training.pick[0]: got 0, must be 1 or more"),
         ("training: 5", "yard.training: got 5, must be a mapping"),
         ("culling: {strategy: stata}", 'strategy: got \'stata\', must be one of'),

@@ -15,7 +15,7 @@ import pytest
 
 from culling_pipeline.records import FeedRecord, GateRecord, NightRecord
 from culling_pipeline.report import charts, pictures, svg, words
-from culling_pipeline.report.page import cautions, corrected_words, render_report
+from culling_pipeline.report.page import beside_words, cautions, render_report
 from culling_pipeline.report.pictures import Exhibit
 from culling_pipeline.report.sentences import feed_words, gate_words, headline
 from models.boxes import Detections
@@ -307,7 +307,7 @@ def test_the_picture_size_is_told_with_and_without_a_threshold(page: str) -> Non
 
 def test_labels_corrected_by_hand_have_their_line(page: str) -> None:
     night = example_night()
-    assert corrected_words(night) == ""
+    assert beside_words(night) == ""
     assert "by hand" not in page
     train = night.train.model_copy(update={"corrected": 12})
     label = night.label.model_copy(update={"corrected": 3})
@@ -316,9 +316,9 @@ def test_labels_corrected_by_hand_have_their_line(page: str) -> None:
         "12 images of these come from earlier nights, with labels corrected by hand; of this "
         "night's own frames 3 had been corrected before, which outranks the teacher."
     )
-    assert corrected_words(both) == line
+    assert beside_words(both) == line
     assert html.unescape(render_report(both, [])).count(line) == 1
-    alone = corrected_words(example_night(label=label))
+    alone = beside_words(example_night(label=label))
     assert alone.startswith("Of this night's own frames 3 had")
 
 

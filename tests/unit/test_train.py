@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pytest
 import torch
 
+from culling_pipeline.augment import Variation
 from culling_pipeline.schedule import ScheduleOptions
 from culling_pipeline.train import Sample, TrainingError, TrainPlan, fine_tune, learning_rate
 from models.boxes import Detections
@@ -47,6 +50,24 @@ def test_the_same_seed_gives_the_same_weights() -> None:
         assert torch.equal(value, two.model.state_dict()[name]), name
 
 
+def test_objects_of_other_frames_are_trained_on_where_objects_are_pasted() -> None:
+    """The kept frame is empty, so what is learned of objects comes from the others."""
+    kept, *others = samples(4)
+    empty = [Sample(kept.image, kept.labels.where(np.zeros(len(kept.labels), bool)))]
+    varied = TrainPlan(schedule="standard", epochs=1, variation=Variation(flip=False, paste=1.0))
+
+    def weights_after(plan: TrainPlan, given: Iterable[Sample]) -> tuple[int, torch.Tensor]:
+        detector = student()
+        givers = fine_tune(detector, empty, plan, others=given).givers
+        return givers, detector.model.roi_heads.box_predictor.bbox_pred.weight
+
+    (none, without), (three, having) = weights_after(varied, []), weights_after(varied, others)
+    assert (none, three) == (0, 3)
+    assert not torch.equal(without, having)
+    plain = TrainPlan(schedule="standard", epochs=1, variation=Variation(flip=False))
+    assert weights_after(plain, iter(others))[0] == 0, "they are not even read"
+
+
 def test_batch_norm_keeps_its_statistics() -> None:
     detector = student()
     norm = detector.model.backbone.body.bn1
@@ -54,6 +75,7 @@ def test_batch_norm_keeps_its_statistics() -> None:
     fine_tune(detector, samples(2), TrainPlan(schedule="standard", epochs=1))
     assert torch.equal(norm.running_mean, torch.full_like(norm.running_mean, 0.25))
     assert not detector.model.training
+    assert all(value.is_contiguous() for value in detector.model.state_dict().values())
 
 
 def test_batch_norm_without_statistics_measures_them() -> None:
