@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -41,6 +41,7 @@ from culling_pipeline.selection import Candidates, parts_of_day
 from culling_pipeline.strategies import STRATEGIES
 from culling_pipeline.train import Sample, TrainPlan, fine_tune
 from jobs.config.night import CullingSettings, TrainingSettings
+from models.backend import at_work
 from models.student import load_detector
 
 RESULTS = Path(__file__).parent / "results"
@@ -48,11 +49,17 @@ TRAIN_FRAMES, TEST_FRAMES = 2880, 300
 PARTS = CullingSettings().parts
 SURVIVORS_RATIO = CullingSettings().survivors_ratio
 DEFAULT = CullingSettings().strategy
+RECIPES = {
+    "varied": TrainingSettings(),
+    "mirrored": TrainingSettings(epochs=12, paste=0.0, shift=0.0, light=0.0),
+}
+"""How the student is trained: as a night does, and as until November 2026, which is also how the
+papers do it: a dozen epochs, every other picture mirrored."""
 
 
 def open_book() -> Book:
     """All runs made so far."""
-    return Book(RESULTS / "culling.json", ("camera", "strategy", "n", "seed", "teacher"))
+    return Book(RESULTS / "culling.json", ("camera", "strategy", "n", "seed", "teacher", "recipe"))
 
 
 @dataclass(frozen=True)
@@ -64,16 +71,31 @@ class Run:
     n: int
     seed: int
     teacher: str
+    recipe: str
 
 
-def choose(day: Day, strategy_name: str, n: int, seed: int) -> tuple[tuple[int, ...], int]:
-    """The kept frames, and how often the teacher was asked.
+@dataclass(frozen=True)
+class Choice:
+    """The kept frames, and those that the teacher was asked about."""
 
-    Beside the night's strategies: `full` keeps everything, and `precision_only` shows the teacher
-    the whole day and keeps by the paper's precision (Dataset Culling, Table 2).
+    kept: tuple[int, ...]
+    labelled: tuple[int, ...]
+
+    @property
+    def others(self) -> list[int]:
+        """What is labelled but not trained on."""
+        return sorted(set(self.labelled) - set(self.kept))
+
+
+def choose(day: Day, strategy_name: str, n: int, seed: int) -> Choice:
+    """What a strategy keeps.
+
+    Beside the night's strategies: `none` keeps nothing, `full` everything, and `precision_only`
+    shows the teacher the whole day and keeps by the paper's precision (Dataset Culling, Table 2).
     """
-    if strategy_name == "full":
-        return tuple(range(len(day.times_s))), len(day.times_s)
+    if strategy_name in ("none", "full"):
+        everything = tuple(range(len(day.times_s) if strategy_name == "full" else 0))
+        return Choice(everything, everything)
     rng = np.random.default_rng([seed, 61])
     whole_day = strategy_name == "precision_only"
     strategy = STRATEGIES["paper" if whole_day else strategy_name]
@@ -89,7 +111,7 @@ def choose(day: Day, strategy_name: str, n: int, seed: int) -> tuple[tuple[int, 
     budget = len(day.times_s) if whole_day else budget
     survivors = strategy.survivors(candidates, budget, rng)
     differences = [disagreement(i, day.student[i], day.teacher[i], n_classes=3) for i in survivors]
-    return strategy.keep(candidates, differences, n, rng), len(survivors)
+    return Choice(strategy.keep(candidates, differences, n, rng), survivors)
 
 
 def execute(run: Run, cache: Path) -> Row:
@@ -99,30 +121,47 @@ def execute(run: Run, cache: Path) -> Row:
     day = seen_day(camera, day=0, count=TRAIN_FRAMES, cache=cache)
     later = seen_day(camera, day=1, count=TEST_FRAMES, cache=cache)
     began = time.perf_counter()
-    kept, calls = ((), 0) if run.strategy == "none" else choose(day, run.strategy, run.n, run.seed)
+    choice = choose(day, run.strategy, run.n, run.seed)
     student = load_detector(STUDENT)
-    if kept:
-        rows = np.array(kept)
-        pictures = images(camera, day.times_s[rows])
-        samples = [Sample(p, day.teacher[i]) for p, i in zip(pictures, kept, strict=True)]
-        fine_tune(student, samples, plan(run.seed))
+    if choice.kept:
+        fine_tune(
+            student,
+            list(samples(day, choice.kept)),
+            plan(run.recipe, len(choice.kept), run.seed),
+            others=samples(day, choice.others),
+        )
     seconds = time.perf_counter() - began
-    found = [d for i in images(camera, later.times_s) for d in student.predict([i])]
+    watching = at_work(student, "auto")
+    found = [d for i in images(camera, later.times_s) for d in watching.predict([i])]
     accuracy = coco_map(found, later.teacher, student.class_names)
     return {
         **asdict(run),
         "map50": accuracy.map50,
         "map": accuracy.map,
-        "teacher_calls": calls,
-        "objects_per_frame": float(np.mean([len(day.teacher[i]) for i in kept])) if kept else None,
+        "per_class": accuracy.per_class,
+        "teacher_calls": len(choice.labelled),
+        "objects_per_frame": objects_per_frame(day, choice.kept),
         "seconds": seconds,
         **({"default": True} if run.strategy == DEFAULT else {}),
     }
 
 
-def plan(seed: int) -> TrainPlan:
-    """The night's own training settings."""
-    return TrainingSettings(seed=seed).to_plan()
+def samples(day: Day, ids: Sequence[int]) -> Iterator[Sample]:
+    """These frames with the teacher's labels."""
+    pictures = images(day.camera, day.times_s[np.array(ids, np.int64)])
+    for picture, i in zip(pictures, ids, strict=True):
+        yield Sample(picture, day.teacher[i])
+
+
+def objects_per_frame(day: Day, ids: Sequence[int]) -> float | None:
+    """How much is to be seen in these frames."""
+    return float(np.mean([len(day.teacher[i]) for i in ids])) if ids else None
+
+
+def plan(recipe: str, kept: int, seed: int) -> TrainPlan:
+    """How a set of so many frames is trained on."""
+    settings = RECIPES[recipe].model_copy(update={"seed": seed})
+    return settings.for_kept(kept).to_plan()
 
 
 def prepare(camera: Camera, cache: Path) -> None:
@@ -143,14 +182,14 @@ def run_all(runs: list[Run], cameras: list[Camera], cache: Path, workers: int, b
 
 
 def tables(rows: list[Row]) -> str:
-    """One table for each kind of camera and teacher."""
+    """One table for each kind of camera, teacher and recipe."""
     kinds = {camera.name: camera.kind for camera in FLEET}
-    groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    groups: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
     for row in rows:
-        groups[kinds[row["camera"]], row["teacher"]].append(row)
+        groups[kinds[row["camera"]], row["teacher"], row["recipe"]].append(row)
     return "\n".join(
-        f"## {kind}, labels and truth by {teacher}\n\n{table(group)}"
-        for (kind, teacher), group in sorted(groups.items(), reverse=True)
+        f"## {kind}, labels and truth by {teacher}, frames {recipe}\n\n{table(group)}"
+        for (kind, teacher, recipe), group in sorted(groups.items(), reverse=True)
     )
 
 
@@ -198,13 +237,14 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--tuning", action="store_true", help="only the half that is for tuning")
     parser.add_argument("--cameras", nargs="+", choices=[c.name for c in FLEET], help="only these")
+    parser.add_argument("--recipe", default="varied", choices=[*RECIPES])
     parser.add_argument("--cache", type=Path, default=CACHE)
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
     cameras = [c for c in FLEET if c.tuning or not args.tuning]
     cameras = [c for c in cameras if not args.cameras or c.name in args.cameras]
     runs = [
-        Run(c.name, strategy, n, seed, teacher_name())
+        Run(c.name, strategy, n, seed, teacher_name(), args.recipe)
         for n in args.n
         for seed in args.seeds
         for strategy in args.strategies

@@ -46,7 +46,7 @@ def kept_times(day: Day) -> Markup:
     for name in ROWS:
         parts.append(svg.text(panel.left, top + 10, f"kept by {name}", class_="unit"))
         parts.append(svg.rect((panel.left, top + 15), (panel.width, 18), "band"))
-        for row in choose(day, name, KEEP, 0)[0]:
+        for row in choose(day, name, KEEP, 0).kept:
             x = panel.at(float(hours[row]), 0)[0]
             parts.append(svg.line((x, top + 15), (x, top + 33), "kept"))
         top += 40
@@ -60,7 +60,7 @@ def kept_times(day: Day) -> Markup:
 def kept_frames(camera: Camera, day: Day, *, columns: int = 6) -> NDArray[np.uint8]:
     """A row of random frames above two rows of kept ones, with what the student got wrong."""
     rng = np.random.default_rng(3)
-    random, kept = choose(day, "random", KEEP, 0)[0], choose(day, "strata", KEEP, 0)[0]
+    random, kept = (choose(day, n, KEEP, 0).kept for n in ("random", "strata"))
     picks = [
         *sorted(rng.permutation(random)[:columns].tolist()),
         *sorted(rng.permutation(kept)[: 2 * columns].tolist()),

@@ -43,7 +43,7 @@ from culling_pipeline.confidence import frame_loss
 from culling_pipeline.gate import Gate, GatePlan, differ
 from culling_pipeline.labels import load_detections, save_detections
 from culling_pipeline.schedule import show
-from culling_pipeline.train import Sample, TrainPlan, fine_tune
+from culling_pipeline.train import Sample, fine_tune
 from jobs.config.night import ControlSettings, CullingSettings, TrainingSettings
 from models.backend import at_work
 from models.boxes import Detections, match
@@ -59,7 +59,7 @@ RESULTS = Path(__file__).parent / "results"
 HOURS = (3, 8, 13, 20)
 FIXED = (5.0, 6.0, 8.0)
 """Thresholds on the change at which a gate that need not learn first is replayed."""
-FRAMES, KEPT, EPOCHS = 86_400, 256, 12
+FRAMES, KEPT = 86_400, 256
 EVERY = 10
 """`culling.gate.every` of the cost table: the student is asked about one frame in so many."""
 QUIET = {
@@ -240,8 +240,7 @@ def seconds_per_image(
     sizes = {s: student.at_size(*scaled(height, width, s)) for s in (0.8, 0.6)}
     arranged, teaching = at_work(student, "auto"), at_work(teacher, "auto")
     small = {s: arranged.at_size(*scaled(height, width, s)) for s in (0.8, 0.6)}
-    options = TrainingSettings().to_options()
-    plan = TrainPlan(schedule="standard", epochs=1, batch_size=8, options=options)
+    plan = replace(TrainingSettings().to_plan(), schedule="standard", epochs=1)
     longer = replace(plan, epochs=2)
     work: dict[str, Callable[[], object]] = {
         "student": lambda: [student.predict([p]) for p in pictures],
@@ -281,10 +280,10 @@ def fresh(detector: TorchDetector) -> TorchDetector:
     return TorchDetector(build_model(detector.spec), detector.spec)
 
 
-def computation() -> float:
-    """Images the default schedule trains on, as a share of standard training's."""
-    settings = TrainingSettings(epochs=EPOCHS)
-    return show(settings.schedule, KEPT, EPOCHS, settings.to_options()).computation
+def trained_on(frames: int) -> int:
+    """Images that the default training of so many frames goes through."""
+    plan = TrainingSettings().for_kept(frames).to_plan()
+    return sum(show(plan.schedule, frames, plan.epochs, plan.options).per_epoch)
 
 
 def table_one(
@@ -293,7 +292,6 @@ def table_one(
     """The night's seconds and full training's over them, each saving on top of those before."""
     survivors = round(KEPT * CullingSettings().survivors_ratio)
     stored = survivors + KEPT + ControlSettings().frames
-    share = computation()
     training = seconds["training"]
     student = seconds["student, arranged"]
     small = seconds[f"student, arranged, scale {scale:g}"]
@@ -309,8 +307,8 @@ def table_one(
     }
     rows: list[dict[str, float | str]] = []
     for name, (looking, teacher) in scoring.items():
-        fixed = {"teacher": survivors * teacher, "training": KEPT * EPOCHS * share * training}
-        full = FRAMES * (teacher + EPOCHS * share * training)
+        fixed = {"teacher": survivors * teacher, "training": trained_on(KEPT) * training}
+        full = FRAMES * teacher + trained_on(FRAMES) * training
         control = ControlSettings().frames * (teacher + student)
         night = looking + sum(fixed.values())
         rows.append(
@@ -371,7 +369,7 @@ def main() -> None:
     if args.data:
         for name in QUIET:
             gates += gate_rows(name, footage(args.data, name, args.footage_frames), 0.3)
-    result: dict[str, Any] = {"gate": gates, "computation": computation()}
+    result: dict[str, Any] = {"gate": gates}
     result["scales"] = {c.name: scales(c, args.scales, args.every, args.days) for c in cameras}
     write(result | costs(args, skipped=skipped, gate_s=gate_s))
 

@@ -20,6 +20,7 @@ from culling_pipeline.confidence import frame_loss
 from culling_pipeline.labels import load_detections, save_detections
 from culling_pipeline.precision import clean_labels
 from jobs.nights.detectors import weights_path
+from models.backend import at_work
 from models.boxes import Detections
 from models.files import load_meta
 from models.student import load_detector
@@ -116,9 +117,10 @@ def seen_day(camera: Camera, *, day: int, count: int, cache: Path) -> Day:
     for role, weights in (("student", STUDENT), ("teacher", TEACHER)):
         path = cache / f"{camera.name}-day{day}-{count}-{role}.npz"
         if not path.exists():
-            detector = load_detector(weights)
+            net = load_detector(weights)
             if role == "student":
-                detector = detector.at_size(camera.height_px, camera.width_px)
+                net = net.at_size(camera.height_px, camera.width_px)
+            detector = at_work(net, "auto")
             seen = [d for i in images(camera, times_s) for d in detector.predict([i])]
             cache.mkdir(parents=True, exist_ok=True)
             save_detections(path, dict(enumerate(seen)))

@@ -72,7 +72,7 @@ def measure(view: Lesson, scale: float, seed: int) -> dict[str, Any]:
     trained = sized(view.start, view, scale)
     samples = [Sample(p, d) for p, d in zip(view.kept, view.labels, strict=True)]
     began = time.process_time()
-    fine_tune(trained, samples, plan(seed))
+    fine_tune(trained, samples, plan("mirrored", len(samples), seed))
     training = time.process_time() - began
     began = time.process_time()
     found = [d for p in view.later for d in trained.predict([p])]

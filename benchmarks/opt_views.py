@@ -91,7 +91,7 @@ def lesson(
 def _of_camera(camera: Camera, seed: int, counts: tuple[int, int], cache: Path) -> Lesson:
     day = seen_day(camera, day=0, count=counts[0], cache=cache)
     later = seen_day(camera, day=1, count=counts[1], cache=cache)
-    kept, _ = choose(day, "strata", KEEP, seed)
+    kept = choose(day, "strata", KEEP, seed).kept
     return Lesson(
         kept=list(images(camera, day.times_s[np.array(kept)])),
         labels=[day.teacher[i] for i in kept],

@@ -19,7 +19,8 @@ import numpy as np
 from benchmarks.book import Row
 from benchmarks.book import line as _line
 from benchmarks.culling import RESULTS, open_book
-from benchmarks.first_pass import EPOCHS, EVERY, computation
+from benchmarks.first_pass import EVERY, trained_on
+from benchmarks.fleet import teacher_name
 from culling_pipeline.strategies import STRATEGIES
 from jobs.config.night import CullingSettings
 
@@ -89,6 +90,12 @@ def table_2(runs: list[Row], seconds: dict[str, dict[str, float]], n: int) -> di
     return {"n": n, "cameras": sorted(shared), "strategies": cells}
 
 
+def fits(row: Row) -> bool:
+    """Whether a run is trained as its cell says: kept frames as a night trains on them, everything
+    as the papers do, mirrored for a dozen epochs."""
+    return bool(row["recipe"] == ("mirrored" if row["strategy"] == "full" else "varied"))
+
+
 def accuracy(rows: Iterable[Row]) -> Row:
     """Mean of the runs' mAP50, and how many there are on how many cameras."""
     found = list(rows)
@@ -118,7 +125,7 @@ def hours(each: dict[str, float], frames: int, kept: int | None, strategy: str) 
     if not whole and strategy in STRATEGIES and STRATEGIES[strategy].uses_teacher:
         asked = min(frames, round((kept or 0) * RATIO))
     stage = {
-        "training": trained * EPOCHS * computation() * each["training"] / 3600,
+        "training": trained_on(trained) * each["training"] / 3600,
         "student": looks * each["student, arranged"] / 3600,
         "teacher": asked * each["teacher, arranged"] / 3600,
     }
@@ -169,8 +176,10 @@ def _cells(cell: Row, full: Row, kinds: list[str]) -> list[object]:
 
 
 def main() -> None:
-    argparse.ArgumentParser(description=__doc__).parse_args()
-    runs = open_book().rows
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--teacher", default=teacher_name(), help="whose labels")
+    args = parser.parse_args()
+    runs = [r for r in open_book().rows if r["teacher"] == args.teacher and fits(r)]
     seconds = json.loads((RESULTS / "first_pass.json").read_text())["seconds"]
     one, two = table_1(runs, seconds), table_2(runs, seconds, 128)
     (RESULTS / "table1.json").write_text(json.dumps(one, indent=1) + "\n")
