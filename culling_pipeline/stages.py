@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -41,7 +42,7 @@ from culling_pipeline.records import (
     TrainRecord,
     ViewRecord,
 )
-from culling_pipeline.resolution import opt_resolution, smallest_scale_for
+from culling_pipeline.resolution import Search, opt_resolution, smallest_scale_for
 from culling_pipeline.selection import Candidates
 from culling_pipeline.stored_day import DayOnDisk
 from models.backend import Backend, at_work
@@ -215,44 +216,16 @@ class Stages:
     def find_resolution(self, day: IngestRecord, cull: CullRecord) -> ResolutionRecord:
         """optResolution on the kept set (sec. 2.2)."""
         plan = self.plan
-        if not plan.find_resolution:
-            return ResolutionRecord(
-                scale=1.0,
-                height_px=plan.full_size[0],
-                width_px=plan.full_size[1],
-                threshold=plan.resolution_threshold,
-                points=(),
-                student_passes=0,
-                costs=(),
+        search, allowed = Search(1.0, (), 0), None
+        costs: tuple[Cost, ...] = ()
+        if plan.find_resolution:
+            labels = load_detections(self.parts.work / TEACHER_FILE)
+            allowed = smallest_scale_for(
+                [labels[i] for i in cull.kept],
+                shrink=plan.full_size[0] / day.height_px,
+                min_object_px=plan.min_object_px,
             )
-        student = self._opener(self.parts.incumbent)()
-        frames = frames_of(day, cull.kept)
-        labels = load_detections(self.parts.work / TEACHER_FILE)
-        objects_allow = smallest_scale_for(
-            [labels[i] for i in cull.kept],
-            shrink=plan.full_size[0] / day.height_px,
-            min_object_px=plan.min_object_px,
-        )
-        began = time.perf_counter()
-        with self.parts.progress.stage("finding the smallest size", None) as advance:
-
-            def losses_at(scale: float, positions: Sequence[int]) -> np.ndarray:
-                sized = student.at_size(*scaled(*plan.full_size, scale))
-                images = load_images(self.parts.frames, [frames[p] for p in positions])
-                looking = IgnoringDetector(sized, plan.zones)
-                found = [d for batch in batched_images(images, 8) for d in looking.predict(batch)]
-                advance(len(found))
-                return np.array([plan.ingest.confidence.loss_of(d) for d in found])
-
-            search = opt_resolution(
-                losses_at,
-                len(frames),
-                threshold=plan.resolution_threshold,
-                min_scale=max(plan.min_scale, objects_allow),
-            )
-        cost = self._cost(
-            "resolution", search.student_passes, time.perf_counter() - began, student.backend
-        )
+            search, costs = self._search(frames_of(day, cull.kept), max(plan.min_scale, allowed))
         return ResolutionRecord(
             scale=search.scale,
             height_px=plan.full_size[0],
@@ -260,9 +233,33 @@ class Stages:
             threshold=plan.resolution_threshold,
             points=search.points,
             student_passes=search.student_passes,
-            costs=(cost,),
-            objects_allow=objects_allow,
+            costs=costs,
+            objects_allow=allowed,
         )
+
+    def _search(
+        self, frames: Sequence[StoredFrame], min_scale: float
+    ) -> tuple[Search, tuple[Cost, ...]]:
+        """Which scale L_conf allows, and what it took to ask; nothing where it has no say."""
+        plan, began = self.plan, time.perf_counter()
+        student = cache(self._opener(self.parts.incumbent))
+        with self.parts.progress.stage("finding the smallest size", None) as advance:
+
+            def losses_at(scale: float, positions: Sequence[int]) -> np.ndarray:
+                sized = student().at_size(*scaled(*plan.full_size, scale))
+                images = load_images(self.parts.frames, [frames[p] for p in positions])
+                looking = IgnoringDetector(sized, plan.zones)
+                found = [d for batch in batched_images(images, 8) for d in looking.predict(batch)]
+                advance(len(found))
+                return np.array([plan.ingest.confidence.loss_of(d) for d in found])
+
+            search = opt_resolution(
+                losses_at, len(frames), threshold=plan.resolution_threshold, min_scale=min_scale
+            )
+        if not search.student_passes:
+            return search, ()
+        seconds, backend = time.perf_counter() - began, student().backend
+        return search, (self._cost("resolution", search.student_passes, seconds, backend),)
 
     # -- retraining ----------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from culling_pipeline.frames import load_images
 from culling_pipeline.labels import load_detections
 from culling_pipeline.progress import Advance, NoProgress
 from culling_pipeline.records import NightRecord
-from culling_pipeline.resolution import relative_mse, smallest_scale_for
+from culling_pipeline.resolution import relative_mse, scales_down_to, smallest_scale_for
 from culling_pipeline.stages import TEACHER_FILE
 from jobs.config.night import ModelsSettings
 from jobs.nights.nightly import retrain_camera
@@ -158,6 +158,7 @@ def test_every_strategy_has_its_night(tmp_path: Path, strategy: str) -> None:
         tmp_path,
         culling={"strategy": strategy},
         judging={"compare_random": strategy == "random"},  # compared with itself: nothing to do
+        resolution={"threshold": None, "min_scale": 0.8, "min_object_px": 8},
     )
     assert record.cull.strategy == strategy
     assert len(set(record.cull.kept)) == 8
@@ -169,6 +170,10 @@ def test_every_strategy_has_its_night(tmp_path: Path, strategy: str) -> None:
     assert record.cull.teacher_calls == len(record.ingest.survivors) == called
     if strategy == "random":
         assert set(record.cull.kept) == set(record.ingest.random)
+    size = record.resolution
+    assert size.objects_allow is not None
+    assert size.scale == scales_down_to(max(0.8, size.objects_allow))[-1] < 1
+    assert (size.points, size.student_passes, size.costs) == ((), 0, ()), "L_conf has no say"
 
 
 def test_opt_resolution_sums_a_frame_as_the_camera_says(tmp_path: Path) -> None:
