@@ -31,7 +31,8 @@ from jobs.nights.afterwards import tidy_up
 from jobs.nights.days import date_of_night, stored_day
 from jobs.nights.detectors import bring_weights, configured_detector, ensure_incumbent, full_size
 from jobs.nights.plans import night_plan, pick_device
-from jobs.storage.sharing import sharing_of_nights
+from jobs.storage.bucket import NIGHT_PATIENCE_S
+from jobs.storage.sharing import open_sharing
 from jobs.store.nights import Night
 from jobs.store.store import Store
 from models.boxes import ModelError
@@ -58,7 +59,7 @@ def retrain_camera(
     """
     camera = config.cameras[name]
     torch.set_num_threads(1)
-    sharing = sharing_of_nights(config)
+    sharing = open_sharing(config, NIGHT_PATIENCE_S)
     elsewhere = sharing.days_elsewhere(name)
     night_date = today() if today else date_of_night(config, name, store, elsewhere=elsewhere)
     with store.running_night(name, night_date, settings=camera.fingerprint, fresh=fresh) as journal:

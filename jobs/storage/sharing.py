@@ -13,13 +13,7 @@ from typing import TYPE_CHECKING
 
 from jobs.config.settings import Config
 from jobs.errors import describe
-from jobs.storage.bucket import (
-    COMMAND_PATIENCE_S,
-    NIGHT_PATIENCE_S,
-    Bucket,
-    StorageError,
-    open_bucket,
-)
+from jobs.storage.bucket import COMMAND_PATIENCE_S, Bucket, StorageError, open_bucket
 from jobs.store.store import NightJournal
 from models.files import replace_file
 from models.registry import ModelRegistry
@@ -131,19 +125,12 @@ class Shared(Sharing):
             bring_frames(self._config, self._bucket, camera, run_id)
 
 
-def open_sharing(config: Config) -> Sharing:
-    """What the configuration says; raises `ConfigError` where an extra is missing or the address
-    cannot be used."""
+def open_sharing(config: Config, patience_s: float | None = None) -> Sharing:
+    """What the configuration says, with the patience of a command where none is given; raises
+    `ConfigError` where an extra is missing or the address cannot be used."""
     if config.storage.url is None:
         return Sharing()
-    return Shared(config, open_bucket(config.storage, COMMAND_PATIENCE_S))
-
-
-def sharing_of_nights(config: Config) -> Sharing:
-    """The same, with the patience of a night."""
-    if config.storage.url is None:
-        return Sharing()
-    return Shared(config, open_bucket(config.storage, NIGHT_PATIENCE_S))
+    return Shared(config, open_bucket(config.storage, patience_s or COMMAND_PATIENCE_S))
 
 
 def open_registry(

@@ -23,6 +23,7 @@ from jobs.cli import run as culling_here
 from jobs.config.settings import Config
 from jobs.errors import exit_code
 from jobs.ingest.service import IngestService
+from jobs.nights import nightly
 from jobs.nights.days import watched_days
 from jobs.nights.nightly import retrain_camera
 from jobs.storage import bucket as bucket_module
@@ -59,7 +60,7 @@ def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _short_patience(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(sharing_module, "NIGHT_PATIENCE_S", 1.0)
+    monkeypatch.setattr(nightly, "NIGHT_PATIENCE_S", 1.0)
     monkeypatch.setattr(sharing_module, "COMMAND_PATIENCE_S", 0.5)
     monkeypatch.setattr(bucket_module, "CONNECT_S", 2)
     bucket_module.open_bucket.cache_clear()
