@@ -280,9 +280,9 @@ def fresh(detector: TorchDetector) -> TorchDetector:
     return TorchDetector(build_model(detector.spec), detector.spec)
 
 
-def trained_on(frames: int) -> int:
-    """Images that the default training of so many frames goes through."""
-    plan = TrainingSettings().for_kept(frames).to_plan()
+def trained_on(frames: int, settings: TrainingSettings | None = None) -> int:
+    """Images that the training of so many frames goes through, by default as a night does it."""
+    plan = (settings or TrainingSettings()).for_kept(frames).to_plan()
     return sum(show(plan.schedule, frames, plan.epochs, plan.options).per_epoch)
 
 

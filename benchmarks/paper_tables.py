@@ -12,15 +12,15 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from benchmarks.book import Row
 from benchmarks.book import line as _line
-from benchmarks.culling import RESULTS, open_book
+from benchmarks.culling import RECIPES, RESULTS, open_book
 from benchmarks.first_pass import EVERY, trained_on
-from benchmarks.fleet import teacher_name
 from culling_pipeline.strategies import STRATEGIES
 from jobs.config.night import CullingSettings
 
@@ -52,7 +52,23 @@ PAPER_2 = {
 RATIO = CullingSettings().survivors_ratio
 
 
-def table_1(runs: list[Row], seconds: dict[str, dict[str, float]]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Series:
+    """Runs with one teacher and one recipe; `n` is Table 2's."""
+
+    recipe: str
+    teacher: str
+    n: int
+
+    def __str__(self) -> str:
+        return f"frames {self.recipe}, labels by {self.teacher}"
+
+
+SERIES = (Series("varied", "resnet101", 64), Series("mirrored", "resnet34", 128))
+"""As a night trains today, and as until November 2026."""
+
+
+def table_1(runs: list[Row], seconds: dict[str, dict[str, float]], recipe: str) -> dict[str, Any]:
     """By world and size of the kept set: accuracy, hours by stage, the paper's beside them."""
     result: dict[str, Any] = {}
     for world, (kind, frames) in WORLDS.items():
@@ -66,13 +82,15 @@ def table_1(runs: list[Row], seconds: dict[str, dict[str, float]]) -> dict[str, 
             for nets, each in seconds.items():
                 if size != "none":
                     kept = None if size == "full" else n
-                    cell[f"hours, {nets}"] = hours(each, frames, kept, "strata")
+                    cell[f"hours, {nets}"] = hours(each, frames, kept, "strata", recipe)
             cells[size] = {"ours": cell, "paper": PAPER_1[world][size]}
         result[world] = cells
     return result
 
 
-def table_2(runs: list[Row], seconds: dict[str, dict[str, float]], n: int) -> dict[str, Any]:
+def table_2(
+    runs: list[Row], seconds: dict[str, dict[str, float]], n: int, recipe: str
+) -> dict[str, Any]:
     """By strategy at one size, on the cameras that have them all."""
     names = ("uniform", "random", "confidence_only", "precision_only", "paper", "strata", "full")
     cells: dict[str, Row] = {}
@@ -85,15 +103,19 @@ def table_2(runs: list[Row], seconds: dict[str, dict[str, float]], n: int) -> di
         cell = accuracy([r for r in rows if r["camera"] in shared])
         for nets, each in seconds.items():
             kept = None if name == "full" else n
-            cell[f"hours, {nets}"] = hours(each, 86_400, kept, name)
+            cell[f"hours, {nets}"] = hours(each, 86_400, kept, name, recipe)
         cells[name] = {"ours": cell, "paper": PAPER_2.get(name, {})}
     return {"n": n, "cameras": sorted(shared), "strategies": cells}
 
 
-def fits(row: Row) -> bool:
-    """Whether a run is trained as its cell says: kept frames as a night trains on them, everything
-    as the papers do, mirrored for a dozen epochs."""
-    return bool(row["recipe"] == ("mirrored" if row["strategy"] == "full" else "varied"))
+def of_series(rows: Iterable[Row], series: Series) -> list[Row]:
+    """Its runs. Everything is always trained on as the papers do, mirrored for a dozen epochs."""
+    return [
+        row
+        for row in rows
+        if row["teacher"] == series.teacher
+        and row["recipe"] == ("mirrored" if row["strategy"] == "full" else series.recipe)
+    ]
 
 
 def accuracy(rows: Iterable[Row]) -> Row:
@@ -115,7 +137,9 @@ def against(runs: list[Row], strategy: str, n: int) -> float | None:
     return float(np.mean(pairs)) if pairs and strategy != "full" else None
 
 
-def hours(each: dict[str, float], frames: int, kept: int | None, strategy: str) -> dict[str, float]:
+def hours(
+    each: dict[str, float], frames: int, kept: int | None, strategy: str, recipe: str
+) -> dict[str, float]:
     """Hours by stage, from CPU seconds an image; `kept` None is full training. `thinned` is the
     total where the student looks at one frame in `EVERY` (its own line: the paper has no such)."""
     trained = frames if kept is None else kept
@@ -125,7 +149,7 @@ def hours(each: dict[str, float], frames: int, kept: int | None, strategy: str) 
     if not whole and strategy in STRATEGIES and STRATEGIES[strategy].uses_teacher:
         asked = min(frames, round((kept or 0) * RATIO))
     stage = {
-        "training": trained_on(trained) * each["training"] / 3600,
+        "training": trained_on(trained, RECIPES[recipe]) * each["training"] / 3600,
         "student": looks * each["student, arranged"] / 3600,
         "teacher": asked * each["teacher, arranged"] / 3600,
     }
@@ -133,14 +157,14 @@ def hours(each: dict[str, float], frames: int, kept: int | None, strategy: str) 
     return {**stage, "total": total, "thinned": total - stage["student"] * (1 - 1 / EVERY)}
 
 
-def markdown(one: dict[str, Any], two: dict[str, Any], nets: Iterable[str]) -> str:
-    """Both tables."""
+def markdown(series: Series, one: dict[str, Any], two: dict[str, Any], nets: Iterable[str]) -> str:
+    """Both tables of a series."""
     kinds = list(nets)
     head = ["kept", "mAP50", "runs", "against full", *(f"h, {k}" for k in kinds)]
     head += [*(f"full ÷ this, {k}" for k in kinds), "paper: mAP", "h", "full ÷ this"]
     lines: list[str] = []
     for world, cells in one.items():
-        lines += [f"## Table 1, {world}", "", _line(head), "|" + "---|" * len(head)]
+        lines += [f"## Table 1, {world}, {series}", "", _line(head), "|" + "---|" * len(head)]
         lines += [
             _line([size, *_cells(cell, cells["full"], kinds)]) for size, cell in cells.items()
         ]
@@ -149,7 +173,7 @@ def markdown(one: dict[str, Any], two: dict[str, Any], nets: Iterable[str]) -> s
         return "\n".join(lines)
     cameras = ", ".join(two["cameras"])
     head[0] = "strategy"
-    lines += [f"## Table 2, n = {two['n']}, on {cameras}", "", _line(head)]
+    lines += [f"## Table 2, n = {two['n']}, on {cameras}, {series}", "", _line(head)]
     lines.append("|" + "---|" * len(head))
     cells = two["strategies"]
     lines += [_line([name, *_cells(cell, cells["full"], kinds)]) for name, cell in cells.items()]
@@ -176,16 +200,18 @@ def _cells(cell: Row, full: Row, kinds: list[str]) -> list[object]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--teacher", default=teacher_name(), help="whose labels")
-    args = parser.parse_args()
-    runs = [r for r in open_book().rows if r["teacher"] == args.teacher and fits(r)]
+    argparse.ArgumentParser(description=__doc__).parse_args()
     seconds = json.loads((RESULTS / "first_pass.json").read_text())["seconds"]
-    one, two = table_1(runs, seconds), table_2(runs, seconds, 128)
-    (RESULTS / "table1.json").write_text(json.dumps(one, indent=1) + "\n")
-    if two["cameras"]:
-        (RESULTS / "table2.json").write_text(json.dumps(two, indent=1) + "\n")
-    text = markdown(one, two, seconds)
+    ones, twos, parts = {}, {}, []
+    for series in SERIES:
+        runs = of_series(open_book().rows, series)
+        one = table_1(runs, seconds, series.recipe)
+        two = table_2(runs, seconds, series.n, series.recipe)
+        ones[str(series)], twos[str(series)] = one, two
+        parts.append(markdown(series, one, two, seconds))
+    (RESULTS / "table1.json").write_text(json.dumps(ones, indent=1) + "\n")
+    (RESULTS / "table2.json").write_text(json.dumps(twos, indent=1) + "\n")
+    text = "\n".join(parts)
     (RESULTS / "paper_tables.md").write_text(text)
     print(text)
 

@@ -93,8 +93,9 @@ class ResolutionSettings(Section):
         return self
 
 
-SHOWN, LEAST_EPOCHS = 6144, 12
-"""So many images a training shows where no epochs are given, and each at least so many times."""
+SHOWN, LEAST_EPOCHS, MOST_EPOCHS = 18_432, 12, 96
+"""So many images a training shows where no epochs are given, each at least and at most so many
+times."""
 
 
 class TrainingSettings(Section):
@@ -147,7 +148,9 @@ class TrainingSettings(Section):
         show `SHOWN` images. Few frames need to be seen often; many are dear to see often."""
         if self.epochs is not None:
             return self
-        return self.model_copy(update={"epochs": max(LEAST_EPOCHS, round(SHOWN / frames))})
+        return self.model_copy(
+            update={"epochs": min(max(LEAST_EPOCHS, round(SHOWN / frames)), MOST_EPOCHS)}
+        )
 
     @property
     def full_epochs(self) -> int:

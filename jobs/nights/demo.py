@@ -24,7 +24,7 @@ SETTINGS: dict[str, Any] = {
     "training": {"epochs": 12, "paste": 0.0, "shift": 0.0, "light": 0.0},
 }
 """One frame every 23 seconds: a whole day, dusk and night in 3,757 frames. A dozen plain epochs
-train on a fifth of the images that a night shows by default: this one is to be seen in minutes."""
+train on an eighth of the images that a night shows by default: it is to be seen in minutes."""
 
 
 def run_demo(data_dir: Path, *, progress: Progress) -> tuple[Config, NightRecord]:

@@ -257,7 +257,7 @@ def test_everything_is_picked_up_where_the_learning_rate_falls() -> None:
 
 @pytest.mark.parametrize(
     ("frames", "epochs", "interval", "steps"),
-    [(64, 96, 16, (64,)), (256, 24, 4, (16,)), (500, 12, 2, (8,)), (9000, 12, 2, (8,))],
+    [(8, 96, 16, (64,)), (256, 72, 12, (48,)), (1000, 18, 3, (12,)), (9000, 12, 2, (8,))],
 )
 def test_few_frames_are_seen_often(
     frames: int, epochs: int, interval: int, steps: tuple[int, ...]

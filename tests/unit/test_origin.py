@@ -85,12 +85,12 @@ def cost_of(*, duration_s: float | None = None, untrained: bool = False, **setti
 
 def test_a_first_night_costs_what_its_pictures_take() -> None:
     cost = cost_of()
-    assert (cost.seen, cost.labelled, cost.trained) == (86_400, 1536 + 240 + 256, 256 * 24)
-    assert cost.total_s == (8640 + 2032) / 2 + 6144 * 0.5
+    assert (cost.seen, cost.labelled, cost.trained) == (86_400, 1536 + 240 + 256, 256 * 72)
+    assert cost.total_s == (8640 + 2032) / 2 + 18_432 * 0.5
     assert cost.in_words() == (
-        "about 2 h 20 min (cpu, 2 processes): the student looks at 86,400 frames at 100 ms each, "
-        "the teacher at 2,032 at 1.00 s, training goes through 6,144 at 500 ms (and as many random "
-        "ones beside it)"
+        "about 4 h 2 min (cpu, 2 processes): the student looks at 86,400 frames at 100 ms each, "
+        "the teacher at 2,032 at 1.00 s, training goes through 18,432 at 500 ms (and as many "
+        "random ones beside it)"
     )
 
 
@@ -99,7 +99,7 @@ def test_an_untrained_student_s_first_night_asks_the_teacher_less() -> None:
     alone = cost_of(untrained=True, judging={"compare_random": False})
     assert (alone.labelled, alone.arms) == (256 + 240, 1)
     short = cost_of(duration_s=100.0)
-    assert (short.seen, short.labelled, short.trained) == (100, 100, 2400)
+    assert (short.seen, short.labelled, short.trained) == (100, 100, 7200)
 
 
 def test_check_says_origin_and_cost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
