@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -184,7 +186,8 @@ def shaky(tmp_path: Path, *errors: Exception, patience_s: float = 5.0) -> tuple[
 
 def test_an_outage_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr(bucket_module.time, "sleep", pauses.append)
+    clock = SimpleNamespace(**{**vars(time), "sleep": pauses.append})  # other threads sleep on
+    monkeypatch.setattr(bucket_module, "time", clock)
     bucket, fs = shaky(tmp_path, OSError("reset"), TimeoutError("late"), OSError("503"))
     assert bucket.read(["k"]) == {"k": b"found"}
     assert (fs.asked, pauses) == (4, [0.5, 1.0, 2.0])
