@@ -93,8 +93,10 @@ def choose(day: Day, strategy_name: str, n: int, seed: int) -> Choice:
     Beside the night's strategies: `none` keeps nothing, `full` everything, and `precision_only`
     shows the teacher the whole day and keeps by the paper's precision (Dataset Culling, Table 2).
     """
-    if strategy_name in ("none", "full"):
-        everything = tuple(range(len(day.times_s) if strategy_name == "full" else 0))
+    if strategy_name == "none":
+        return Choice((), ())
+    if strategy_name == "full":
+        everything = tuple(range(len(day.times_s)))
         return Choice(everything, everything)
     rng = np.random.default_rng([seed, 61])
     whole_day = strategy_name == "precision_only"

@@ -202,9 +202,10 @@ def _cells(cell: Row, full: Row, kinds: list[str]) -> list[object]:
 def main() -> None:
     argparse.ArgumentParser(description=__doc__).parse_args()
     seconds = json.loads((RESULTS / "first_pass.json").read_text())["seconds"]
+    rows = open_book().rows
     ones, twos, parts = {}, {}, []
     for series in SERIES:
-        runs = of_series(open_book().rows, series)
+        runs = of_series(rows, series)
         one = table_1(runs, seconds, series.recipe)
         two = table_2(runs, seconds, series.n, series.recipe)
         ones[str(series)], twos[str(series)] = one, two

@@ -271,7 +271,8 @@ class Stages:
             job = self._job("random", day, self._random_frames(day), size, others=())
             random = self.workers.beside(run_training, job)
         with self.parts.progress.stage("retraining the student", plan.training.epochs) as advance:
-            others = [i for i in day.survivors if i not in set(cull.kept)]
+            kept = set(cull.kept)
+            others = [i for i in day.survivors if i not in kept]
             job = self._job("culled", day, cull.kept, size, others=others)
             culled = run_training(job, lambda _: advance(1))
         if random is None:

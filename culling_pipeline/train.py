@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from culling_pipeline.augment import Augmentation, Prepared, Variation, donor_of
+from culling_pipeline.augment import Augmentation, Donor, Prepared, Variation, donor_of
 from culling_pipeline.records import EpochPoint
 from culling_pipeline.schedule import Schedule, ScheduleOptions, build_schedule
 from models.boxes import Detections
@@ -92,8 +92,7 @@ def fine_tune(
     set_image_size(model, *size)
     model.to(memory_format=torch.channels_last)  # a tenth faster on a CPU
     prepared = [_prepare(sample, *size) for sample in samples]
-    others = others if plan.variation.paste else ()
-    donors = [donor_of(_prepare(sample, *size)) for sample in others]
+    donors = _donors(others, plan, size)
     pictures = Augmentation(prepared, plan.variation, donors)
     train_mode(model, measure_norms=lacks_statistics(model))
     schedule = build_schedule(
@@ -103,11 +102,7 @@ def fine_tune(
         options=plan.options,
         scores=difficulty(model, prepared, device=detector.device),
     )
-    optimizer = torch.optim.AdamW(
-        [p for p in model.parameters() if p.requires_grad],
-        lr=plan.learning_rate,
-        weight_decay=plan.weight_decay,
-    )
+    optimizer = _optimizer(model, plan)
     points = []
     for epoch in range(1, plan.epochs + 1):
         point = _one_epoch(model, pictures, schedule, optimizer, plan, epoch, rng, detector.device)
@@ -122,6 +117,21 @@ def fine_tune(
         len(donors),
         time.perf_counter() - began,
         images / (len(samples) * plan.epochs),
+    )
+
+
+def _donors(others: Iterable[Sample], plan: TrainPlan, size: tuple[int, int]) -> list[Donor]:
+    """What these frames have to paste; where nothing is pasted they are not even read."""
+    if not plan.variation.paste:
+        return []
+    return [donor_of(_prepare(sample, *size)) for sample in others]
+
+
+def _optimizer(model: nn.Module, plan: TrainPlan) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(
+        [p for p in model.parameters() if p.requires_grad],
+        lr=plan.learning_rate,
+        weight_decay=plan.weight_decay,
     )
 
 

@@ -202,7 +202,7 @@ def night_cost(
     return NightCost(
         seen=-(-seen // culling.gate.every),
         labelled=min(labelled, seen),
-        trained=min(culling.keep, seen) * camera.training.for_kept(culling.keep).to_plan().epochs,
+        trained=min(culling.keep, seen) * camera.training.for_kept(culling.keep).full_epochs,
         arms=2 if compares else 1,
         speed=speed,
         device=device,

@@ -322,6 +322,16 @@ def test_labels_corrected_by_hand_have_their_line(page: str) -> None:
     assert alone.startswith("Of this night's own frames 3 had")
 
 
+def test_frames_that_only_gave_objects_are_told() -> None:
+    night = example_night()
+    train = night.train.model_copy(update={"givers": 1280})
+    line = (
+        "Objects of 1,280 further frames that the teacher had labelled were pasted into these "
+        "images, at their own places."
+    )
+    assert html.unescape(render_report(example_night(train=train), [])).count(line) == 1
+
+
 def test_the_key_figures_are_json_without_the_long_lists(page: str) -> None:
     found = re.search(r"<pre>(.*?)</pre>", page, re.DOTALL)
     assert found is not None
