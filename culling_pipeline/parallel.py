@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from multiprocessing import resource_tracker
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -22,6 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from culling_pipeline.starting import undisturbed_start
 from models.base import Detector, backend_of
 from models.boxes import Detections
 
@@ -119,21 +118,13 @@ class Workers:
                 mp_context=multiprocessing.get_context("spawn"),
                 initializer=_start_worker,
             )
-            resource_tracker.ensure_running()  # its start would lift the mask below
         return self._pool
 
     def submit(self, function: Callable[..., _Result], /, *arguments: Any) -> Future[_Result]:
-        """Run a function in one of the processes, which may start for it.
-
-        They start with Ctrl-C masked, and keep the mask: the terminal sends it to all of them,
-        but it is this process that ends the night, and then them.
-        """
-        executor = self.executor
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            return executor.submit(function, *arguments)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        """Run a function in one of the processes, which may start for it; Ctrl-C does not reach
+        them, for it is this process that ends the night, and then them."""
+        with undisturbed_start():
+            return self.executor.submit(function, *arguments)
 
 
 class PooledDetector:

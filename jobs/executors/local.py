@@ -7,13 +7,11 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from types import FrameType
 
+from culling_pipeline.starting import undisturbed_start
 from jobs.errors import EXIT_INTERRUPTED, EXIT_NIGHT
 from jobs.executors.base import Outcome, Task
 
@@ -53,7 +51,7 @@ class LocalExecutor:
             args=(task, answering, gpu_of(slot, self._gpus), self._json_logs),
             name=f"night of {task.camera}",
         )
-        with _without_ctrl_c():
+        with undisturbed_start():
             process.start()
             self._running[task.due_id] = _Running(task, process, answer, slot)
         answering.close()
@@ -110,18 +108,6 @@ def gpu_of(slot: int, gpus: int) -> str | None:
         return None
     allowed = os.environ.get(GPUS) or ",".join(map(str, range(gpus)))
     return allowed.split(",")[slot % gpus].strip()
-
-
-@contextmanager
-def _without_ctrl_c() -> Iterator[None]:
-    """A process that starts in here keeps Ctrl-C masked, and its own workers too: a terminal sends
-    it to all of them, but it is the service that ends nights."""
-    resource_tracker.ensure_running()  # its start would lift the mask
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _in_words(code: int | None) -> str:
