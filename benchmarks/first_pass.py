@@ -60,8 +60,9 @@ HOURS = (3, 8, 13, 20)
 FIXED = (5.0, 6.0, 8.0)
 """Thresholds on the change at which a gate that need not learn first is replayed."""
 FRAMES, KEPT = 86_400, 256
-EVERY = 10
-"""`culling.gate.every` of the cost table: the student is asked about one frame in so many."""
+EVERY = FRAMES // 2_880
+"""`culling.gate.every` of the cost table: the student is asked about one frame in so many, as on
+the days whose accuracies benchmarks/culling.py measures."""
 QUIET = {
     "night_ir_driveway": ("night_ir_driveway_960x1088.mp4", 0.5),
     "one-by-one-person": ("intel_one-by-one-person_768x432.mp4", 0.5),

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -126,15 +127,18 @@ def accuracy(rows: Iterable[Row]) -> Row:
 
 
 def against(runs: list[Row], strategy: str, n: int) -> float | None:
-    """Points of mAP50 beside full training, on the cameras and seeds that have both."""
-    full = {(r["camera"], r["seed"]): r["map50"] for r in runs if r["strategy"] == "full"}
-    own = {
-        (r["camera"], r["seed"]): r["map50"]
-        for r in runs
-        if r["strategy"] == strategy and r["n"] == n
-    }
-    pairs = [100 * (own[key] - full[key]) for key in own if key in full]
-    return float(np.mean(pairs)) if pairs and strategy != "full" else None
+    """Points of mAP50 beside full training, on the cameras that have both; full training is drawn
+    from nothing, so its seeds differ by the training's luck alone, and their mean is taken."""
+    whole: dict[str, list[float]] = defaultdict(list)
+    for row in runs:
+        if row["strategy"] == "full":
+            whole[row["camera"]].append(row["map50"])
+    apart = [
+        100 * (row["map50"] - np.mean(whole[row["camera"]]))
+        for row in runs
+        if row["strategy"] == strategy and row["n"] == n and row["camera"] in whole
+    ]
+    return float(np.mean(apart)) if apart and strategy != "full" else None
 
 
 def hours(
