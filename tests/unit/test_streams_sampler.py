@@ -6,7 +6,7 @@ import math
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streams.sampler import MAX_LEAP_S, TICK_S, Sampler, TimeRepair
@@ -114,12 +114,21 @@ def test_jumping_to_what_is_due_picks_the_same_frames(
 
 
 @given(st.lists(st.floats(-1e6, 1e6), max_size=60), st.floats(0.05, 5.0))
+@example([0.5, 1.0, -0.5], 1.0)
 def test_a_wanted_time_is_later_than_the_last_or_a_restart(
     times_s: list[float], interval_s: float
 ) -> None:
-    got = picked(times_s, interval_s)
-    assert got[:1] == times_s[:1]
-    assert all(b > a or b < a - interval_s for a, b in pairwise(got))
+    sampler = Sampler(interval_s)
+    last_s = latest_s = -math.inf
+    for number, time_s in enumerate(times_s):
+        restarts = time_s < latest_s - interval_s
+        latest_s = time_s if restarts else max(latest_s, time_s)
+        if sampler.wants(time_s):
+            assert time_s > last_s or restarts
+            last_s = time_s
+        else:
+            assert number
+            assert not restarts
 
 
 def repaired(raw_s: list[float | None], nominal_s: float = 0.04) -> list[float]:
