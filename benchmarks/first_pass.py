@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from benchmarks.book import markdown
+from benchmarks.culling import TRAIN_FRAMES
 from benchmarks.fleet import (
     CACHE,
     FLEET,
@@ -60,7 +61,7 @@ HOURS = (3, 8, 13, 20)
 FIXED = (5.0, 6.0, 8.0)
 """Thresholds on the change at which a gate that need not learn first is replayed."""
 FRAMES, KEPT = 86_400, 256
-EVERY = FRAMES // 2_880
+EVERY = FRAMES // TRAIN_FRAMES
 """`culling.gate.every` of the cost table: the student is asked about one frame in so many, as on
 the days whose accuracies benchmarks/culling.py measures."""
 QUIET = {
@@ -189,8 +190,8 @@ def _share(hits: list[bool]) -> float | None:
 def scales(camera: Camera, tried: Sequence[float], every: int, cache: Path) -> dict[str, Any]:
     """L_conf at smaller scales against full scale: Spearman's rank correlation within the twelve
     parts of the day, and how many of the hardest sixth of each part are the same."""
-    day = seen_day(camera, day=0, count=2880, cache=cache)
-    rows = np.arange(every // 2, 2880, every)
+    day = seen_day(camera, day=0, count=TRAIN_FRAMES, cache=cache)
+    rows = np.arange(every // 2, TRAIN_FRAMES, every)
     pictures = list(images(camera, day.times_s[rows]))
     full, figures = day.losses[rows], {}
     for scale in tried:
