@@ -26,10 +26,16 @@ import torch
 import torchvision
 from numpy.typing import NDArray
 
+from models.boxes.classes import COCO_80
+from models.boxes.detector import (
+    DetectorSpec,
+    TorchDetector,
+    build_model,
+    set_image_size,
+    to_tensor,
+)
+from models.boxes.layout import LAYOUTS
 from models.checkpoint import load_into
-from models.classes import COCO_80
-from models.detector import DetectorSpec, TorchDetector, build_model, set_image_size, to_tensor
-from models.layout import LAYOUTS
 from models.pretrained.catalogue import published
 from models.pretrained.convert import COCO_91_GAPS, converted
 from models.pretrained.open import open_published

@@ -41,8 +41,8 @@ from culling_pipeline.selection import Candidates, parts_of_day
 from culling_pipeline.strategies import STRATEGIES
 from culling_pipeline.train import Sample, TrainPlan, fine_tune
 from jobs.config.night import CullingSettings, TrainingSettings
-from models.backend import at_work
-from models.student import load_detector
+from models.boxes.backend import at_work
+from models.boxes.student import load_detector
 
 RESULTS = Path(__file__).parent / "results"
 TRAIN_FRAMES, TEST_FRAMES = 2880, 300

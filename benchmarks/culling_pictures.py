@@ -19,7 +19,7 @@ from benchmarks.culling import TRAIN_FRAMES, choose
 from benchmarks.fleet import CACHE, FLEET, Camera, Day, images, seen_day
 from culling_pipeline.report import svg
 from jobs.config.weights import StudentSettings
-from models.boxes import match
+from models.boxes.detections import match
 
 CAMERA = "street-21"
 KEEP = 64

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from benchmarks.fleet import HEIGHT_PX, STUDENT, WIDTH_PX
 from culling_pipeline.frames import JPEG_QUALITY
 from culling_pipeline.labels import load_detections, save_detections
-from models.boxes import Detections
-from models.student import load_detector
+from models.boxes.detections import Detections
+from models.boxes.student import load_detector
 from streams.synthetic.street.render import StreetRenderer
 from streams.synthetic.street.scene import Scene, make_scene
 

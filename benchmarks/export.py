@@ -29,11 +29,11 @@ from benchmarks.book import markdown
 from culling_pipeline.metrics import coco_map
 from jobs.nights.detectors import BUILTIN_FOLDER
 from models.base import Detector
-from models.boxes import Detections
-from models.detector import TorchDetector
-from models.export import FORMATS, SUFFIXES, export_detector, export_files
-from models.exported import ExportedDetector, agreement
-from models.student import load_detector
+from models.boxes.detections import Detections
+from models.boxes.detector import TorchDetector
+from models.boxes.export import FORMATS, SUFFIXES, export_detector, export_files
+from models.boxes.exported import ExportedDetector, agreement
+from models.boxes.student import load_detector
 from streams.sampler import Sampler
 from streams.synthetic.source import SyntheticCamera
 

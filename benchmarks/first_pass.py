@@ -46,11 +46,11 @@ from culling_pipeline.labels import load_detections, save_detections
 from culling_pipeline.schedule import show
 from culling_pipeline.train import Sample, fine_tune
 from jobs.config.night import ControlSettings, CullingSettings, TrainingSettings
-from models.backend import at_work
-from models.boxes import Detections, match
-from models.detector import TorchDetector, build_model, scaled
-from models.foreign import PRESETS, ForeignDetector
-from models.student import load_detector
+from models.boxes.backend import at_work
+from models.boxes.detections import Detections, match
+from models.boxes.detector import TorchDetector, build_model, scaled
+from models.boxes.foreign import PRESETS, ForeignDetector
+from models.boxes.student import load_detector
 from streams.open import open_source
 from streams.sampler import Sampler
 from streams.synthetic.street.render import StreetRenderer

@@ -20,10 +20,10 @@ from culling_pipeline.confidence import frame_loss
 from culling_pipeline.labels import load_detections, save_detections
 from culling_pipeline.precision import clean_labels
 from jobs.nights.detectors import weights_path
-from models.backend import at_work
-from models.boxes import Detections
+from models.boxes.backend import at_work
+from models.boxes.detections import Detections
+from models.boxes.student import load_detector
 from models.files import load_meta
-from models.student import load_detector
 from streams.synthetic.source import WORLDS
 from streams.synthetic.truth import CLASS_NAMES
 

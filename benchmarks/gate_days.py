@@ -24,8 +24,8 @@ from benchmarks.fleet import CACHE, HEIGHT_PX, STUDENT, WIDTH_PX
 from culling_pipeline.gate import Gate, GatePlan, differ
 from culling_pipeline.labels import load_detections, save_detections
 from culling_pipeline.lessons import Lessons, load_lessons, save_lessons
-from models.boxes import Detections
-from models.student import load_detector
+from models.boxes.detections import Detections
+from models.boxes.student import load_detector
 from streams.synthetic.street.render import StreetRenderer
 from streams.synthetic.street.scene import make_scene
 

@@ -39,8 +39,8 @@ from culling_pipeline.resolution import (
 )
 from culling_pipeline.train import Sample, fine_tune
 from jobs.config.night import ResolutionSettings
-from models.boxes import Detections
-from models.detector import TorchDetector, scaled
+from models.boxes.detections import Detections
+from models.boxes.detector import TorchDetector, scaled
 
 CACHE = Path("build/opt-resolution") / teacher_name()
 SCALES = scales_down_to(0.45)

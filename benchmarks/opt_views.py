@@ -15,11 +15,11 @@ from benchmarks.culling import choose
 from benchmarks.fleet import FLEET, STUDENT, Camera, images, seen_day
 from benchmarks.real_footage import PERSON, STREET
 from culling_pipeline.labels import as_labels, load_detections, save_detections
-from models.boxes import Detections
-from models.classes import ClassMap
-from models.detector import TorchDetector, resize
-from models.foreign import PRESETS, ForeignDetector
-from models.student import fit_to_camera, load_detector
+from models.boxes.classes import ClassMap
+from models.boxes.detections import Detections
+from models.boxes.detector import TorchDetector, resize
+from models.boxes.foreign import PRESETS, ForeignDetector
+from models.boxes.student import fit_to_camera, load_detector
 from streams.open import open_source
 from streams.sampler import Sampler
 

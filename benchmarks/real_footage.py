@@ -32,11 +32,11 @@ from jobs.config.settings import Config
 from jobs.nights.detectors import configured_detector
 from jobs.nights.nightly import retrain_camera
 from jobs.store.store import Store
-from models.boxes import Detections
-from models.classes import ClassMap
-from models.detector import TorchDetector
+from models.boxes.classes import ClassMap
+from models.boxes.detections import Detections
+from models.boxes.detector import TorchDetector
+from models.boxes.student import load_detector
 from models.registry import ModelRegistry
-from models.student import load_detector
 from streams.base import Frame
 from streams.open import open_source
 from streams.sampler import Sampler

@@ -41,8 +41,8 @@ from jobs.config.night import CullingSettings
 from jobs.config.settings import CameraDefaults
 from jobs.nights.day_plan import ingest_plan
 from models.base import Detector
-from models.boxes import Detections
-from models.student import load_detector
+from models.boxes.detections import Detections
+from models.boxes.student import load_detector
 from streams.base import Frame, FrameSource, SourceInfo
 from streams.sampler import Sampler
 from streams.synthetic.source import SyntheticCamera

@@ -44,8 +44,8 @@ from jobs.nights.nightly import retrain_camera
 from jobs.store import store as store_module
 from jobs.store.nights import Night
 from jobs.store.store import NightJournal, Store
+from models.boxes.student import load_detector
 from models.registry import ModelRegistry
-from models.student import load_detector
 from tests.integration.tiny import CAMERA, DAY, SMALL, stages_of
 
 RESULTS = Path(__file__).parent / "results"

@@ -26,7 +26,7 @@ from culling_pipeline.story import DAYBOOK, DayClock
 from culling_pipeline.strategies import build_strategy
 from jobs.config.settings import CameraDefaults, CullingSettings
 from jobs.nights.day_plan import ingest_plan
-from models.boxes import Detections
+from models.boxes.detections import Detections
 from streams.base import Frame
 
 CLOCK = DayClock.on(date(2026, 1, 5))

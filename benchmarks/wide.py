@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from models.detector import TorchDetector, build_model
+from models.boxes.detector import TorchDetector, build_model
 
 FIRST_LAYER = "roi_heads.box_head.fc6.weight"
 BINS = 7 * 7

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from models.boxes import Detections
+from models.boxes.detections import Detections
 
 EDGE_PX = 1.0
 """Boxes may reach this far out of the picture, by rounding; what is outside is cut off."""

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.boxes import Detections
+from models.boxes.detections import Detections
 
 
 class CocoError(Exception):

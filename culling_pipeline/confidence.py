@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from models.boxes import Detections
+from models.boxes.detections import Detections
 
 Reduce = Literal["sum", "mean", "max"]
 

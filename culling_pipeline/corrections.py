@@ -20,9 +20,9 @@ from pydantic import TypeAdapter, ValidationError
 from culling_pipeline.coco import DatasetError
 from culling_pipeline.records import Record, StoredFrame
 from culling_pipeline.train import Sample
-from models.boxes import Detections
+from models.boxes.detections import Detections
+from models.boxes.zones import NO_ZONES, Zones
 from models.files import replace_file
-from models.zones import NO_ZONES, Zones
 
 LABELS_FILE = "labels.json"
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from culling_pipeline.confidence import ConfidencePlan, standardise
 from culling_pipeline.records import CoursePoint
-from models.boxes import Detections
+from models.boxes.detections import Detections
 
 HISTOGRAM_BINS = 40
 _POINTS = 96

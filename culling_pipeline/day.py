@@ -25,7 +25,7 @@ from culling_pipeline.records import Cost, FeedRecord, GateRecord, IngestRecord,
 from culling_pipeline.reservoir import Drawn, Reservoir
 from culling_pipeline.selection import Candidates
 from culling_pipeline.strategies import Strategy
-from models.boxes import Detections
+from models.boxes.detections import Detections
 from streams.base import Frame
 
 DAY_S = 86_400.0

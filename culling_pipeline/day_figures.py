@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from culling_pipeline.confidence import ConfidencePlan
 from culling_pipeline.day import Day
 from culling_pipeline.records import DayFigures, SlotFigures, StoredFrame
-from models.boxes import Detections
+from models.boxes.detections import Detections
 
 Table = NDArray[np.float64]
 

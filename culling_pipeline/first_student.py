@@ -15,9 +15,9 @@ from culling_pipeline.drawn import Drawn
 from culling_pipeline.frames import load_image
 from culling_pipeline.records import TrainRecord
 from culling_pipeline.train import Sample, TrainPlan
-from models.boxes import Detections
-from models.detector import TorchDetector, resize
-from models.zones import NO_ZONES, Zones
+from models.boxes.detections import Detections
+from models.boxes.detector import TorchDetector, resize
+from models.boxes.zones import NO_ZONES, Zones
 
 SCRATCH_RATE, TRUNK_RATE = 2e-3, 5e-4
 """AdamW's rate for a net of random numbers (docs/LOG.md, in batches of 4) and for one that has an

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from culling_pipeline.calibration import Calibration
 from culling_pipeline.lessons import GateTally, Lessons
-from models.boxes import Detections, match
+from models.boxes.detections import Detections, match
 
 SIDE_PX = 48
 """Shorter side of the picture that changes are looked for in: an object at the teacher's smallest

@@ -20,7 +20,7 @@ from culling_pipeline.parallel import PooledDetector, batched_images
 from culling_pipeline.progress import Progress
 from culling_pipeline.records import Cost, GateRecord, IngestRecord
 from culling_pipeline.strategies import Strategy
-from models.boxes import Detections
+from models.boxes.detections import Detections
 from streams.base import Frame, FrameSource
 from streams.sampler import Sampler
 

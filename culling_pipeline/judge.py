@@ -9,7 +9,7 @@ import numpy as np
 
 from culling_pipeline.metrics import Difference, coco_map, paired_bootstrap
 from culling_pipeline.records import Accuracy, Cost, JudgeRecord
-from models.boxes import Detections
+from models.boxes.detections import Detections
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

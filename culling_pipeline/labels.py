@@ -13,8 +13,8 @@ from culling_pipeline.parallel import PooledDetector, batched_images
 from culling_pipeline.precision import clean_labels
 from culling_pipeline.progress import Advance
 from culling_pipeline.records import StoredFrame
-from models.boxes import Detections
-from models.classes import ClassMap
+from models.boxes.classes import ClassMap
+from models.boxes.detections import Detections
 
 BATCH = 4
 

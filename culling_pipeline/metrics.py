@@ -14,7 +14,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from culling_pipeline.records import Accuracy
-from models.boxes import Detections
+from models.boxes.detections import Detections
 
 RECALLS = np.linspace(0.0, 1.0, 101)
 """The 101 recalls at which COCO reads the precision."""

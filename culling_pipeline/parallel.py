@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from culling_pipeline.starting import undisturbed_start
 from models.base import Detector, backend_of
-from models.boxes import Detections
+from models.boxes.detections import Detections
 
 Images = Sequence[NDArray[np.uint8]]
 BuildDetector = Callable[[], Detector]
@@ -147,7 +147,7 @@ class PooledDetector:
 
     @property
     def backend(self) -> str:
-        """By which means it is run (`models.backend`)."""
+        """By which means it is run (`models.boxes.backend`)."""
         if self._own is not None:
             return backend_of(self._own)
         return self._workers.submit(_backend, self._build).result()

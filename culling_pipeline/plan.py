@@ -18,10 +18,10 @@ from culling_pipeline.stored_day import DayOnDisk
 from culling_pipeline.strategies import Strategy
 from culling_pipeline.train import TrainPlan
 from culling_pipeline.views import ViewsOnDisk
-from models.backend import Backend
-from models.classes import ClassMap
+from models.boxes.backend import Backend
+from models.boxes.classes import ClassMap
+from models.boxes.zones import NO_ZONES, Zones
 from models.registry import ModelRegistry
-from models.zones import NO_ZONES, Zones
 from streams.base import FrameSource
 
 

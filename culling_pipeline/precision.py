@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from culling_pipeline.records import Disagreement
-from models.boxes import Detections, match
+from models.boxes.detections import Detections, match
 
 AP_MIN_SCORE = 0.05
 """The student's boxes below this score do not enter a frame's average precision either."""

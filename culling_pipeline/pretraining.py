@@ -26,8 +26,8 @@ from torch.utils.data import DataLoader, Dataset
 from culling_pipeline.coco_split import Labelled
 from culling_pipeline.progress import Progress
 from culling_pipeline.train import TrainingError, lacks_statistics, train_mode
-from models.boxes import WeightsError
-from models.detector import to_tensor
+from models.boxes.detections import WeightsError
+from models.boxes.detector import to_tensor
 from models.files import aside, sync_folder
 
 PICTURES_OF_RATE = 16

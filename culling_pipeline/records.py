@@ -36,7 +36,7 @@ class Cost(Record):
     seconds: float
     device: str = "cpu"
     backend: str = ""
-    """By which means a detector looked at the images (`models.backend`); empty where none did."""
+    """By which means a detector looked at the images (`models.boxes.backend`); empty where none did."""
 
     @property
     def seconds_per_image(self) -> float:

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from culling_pipeline.records import ScalePoint
-from models.boxes import Detections
+from models.boxes.detections import Detections
 
 STEP = 0.9
 """Each try is this much smaller than the one before, on both sides."""

@@ -45,12 +45,12 @@ from culling_pipeline.records import (
 from culling_pipeline.resolution import Search, opt_resolution, smallest_scale_for
 from culling_pipeline.selection import Candidates
 from culling_pipeline.stored_day import DayOnDisk
-from models.backend import Backend, at_work
-from models.boxes import Detections
-from models.detector import TorchDetector, scaled
-from models.lean.detector import LeanDetector
-from models.student import load_detector, meta_of
-from models.zones import IgnoringDetector, OpenIgnoring
+from models.boxes.backend import Backend, at_work
+from models.boxes.detections import Detections
+from models.boxes.detector import TorchDetector, scaled
+from models.boxes.lean.detector import LeanDetector
+from models.boxes.student import load_detector, meta_of
+from models.boxes.zones import IgnoringDetector, OpenIgnoring
 
 STUDENT_FILE = "student.npz"
 """What the student said of the stored frames, in the night's work folder …"""

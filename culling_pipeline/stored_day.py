@@ -41,7 +41,7 @@ from culling_pipeline.story import (
     tell,
 )
 from culling_pipeline.strategies import Strategy
-from models.boxes import Detections
+from models.boxes.detections import Detections
 from streams.base import Frame
 
 if TYPE_CHECKING:

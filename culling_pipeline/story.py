@@ -20,7 +20,7 @@ from culling_pipeline.control import SHORT_S
 from culling_pipeline.course import Course, Seen
 from culling_pipeline.day import Day, IngestPlan
 from culling_pipeline.records import FeedRecord, GateRecord
-from models.boxes import Detections
+from models.boxes.detections import Detections
 
 DAYBOOK = "daybook.jsonl"
 FRAMES = "frames"

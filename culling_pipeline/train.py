@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from culling_pipeline.augment import Augmentation, Donor, Prepared, Variation, donor_of
 from culling_pipeline.records import EpochPoint
 from culling_pipeline.schedule import Schedule, ScheduleOptions, build_schedule
-from models.boxes import Detections
-from models.detector import TorchDetector, resize, set_image_size
-from models.losses import image_losses
+from models.boxes.detections import Detections
+from models.boxes.detector import TorchDetector, resize, set_image_size
+from models.boxes.losses import image_losses
 
 MAX_GRADIENT_NORM = 5.0
 

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from models.boxes import Detections
+from models.boxes.detections import Detections
 
 
 class Detector(Protocol):
@@ -26,5 +26,5 @@ class Detector(Protocol):
 
 
 def backend_of(detector: Detector) -> str:
-    """By which means a detector is run (`models.backend`); empty for one that does not say."""
+    """By which means a detector is run (`models.boxes.backend`); empty for one that does not say."""
     return str(getattr(detector, "backend", ""))

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.boxes import WeightsError
+from models.boxes.detections import WeightsError
 
 KNOWN_PACKAGES = frozenset(
     {"torch", "numpy", "collections", "_codecs", "datetime", "pathlib"}

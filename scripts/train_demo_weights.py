@@ -36,10 +36,16 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from culling_pipeline.metrics import coco_map
-from models.boxes import Detections
+from models.boxes.detections import Detections
+from models.boxes.detector import (
+    SLIM_ANCHOR_PX,
+    DetectorSpec,
+    TorchDetector,
+    build_model,
+    to_tensor,
+)
+from models.boxes.losses import image_losses
 from models.checkpoint import load_checkpoint, save_checkpoint
-from models.detector import SLIM_ANCHOR_PX, DetectorSpec, TorchDetector, build_model, to_tensor
-from models.losses import image_losses
 from streams.synthetic.street.light import light_at
 from streams.synthetic.street.render import StreetRenderer
 from streams.synthetic.street.scene import Scene, make_scene

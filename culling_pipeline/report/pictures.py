@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from culling_pipeline.records import Disagreement, StoredFrame
 from culling_pipeline.report import svg, words
-from models.boxes import Detections, match
+from models.boxes.detections import Detections, match
 
 MAX_PICTURES = 24
 """As many as fit on one screen; more would not be looked at."""

@@ -17,10 +17,10 @@ from jobs.config.fields import (
     Text,
     Whole,
 )
-from models.boxes import WeightsError
+from models.boxes.detections import WeightsError
 
 if TYPE_CHECKING:
-    from models.foreign import ForeignOptions
+    from models.boxes.foreign import ForeignOptions
     from models.pretrained.catalogue import PublishedWeights
 
 UNTRAINED = "none"
@@ -114,7 +114,7 @@ Triple = tuple[Real, Real, Real]
 
 class DetectorIo(Section):
     """How a teacher from elsewhere (.xml, .onnx) wants its image and what its outputs mean: a
-    preset, and whatever is to differ from it. Mirrors `models.foreign.ForeignOptions`."""
+    preset, and whatever is to differ from it. Mirrors `models.boxes.foreign.ForeignOptions`."""
 
     preset: Literal["person-vehicle-bike", "yolox-coco"] | None = None
     class_names: tuple[Text, ...] = ()
@@ -142,8 +142,8 @@ class DetectorIo(Section):
         return self
 
     def to_options(self) -> ForeignOptions:
-        """The options as `models.foreign` takes them."""
-        from models.foreign import PRESETS, ForeignOptions
+        """The options as `models.boxes.foreign` takes them."""
+        from models.boxes.foreign import PRESETS, ForeignOptions
 
         given = {k: getattr(self, k) for k in self.model_fields_set if k != "preset"}
         if self.preset is None:

@@ -20,9 +20,9 @@ from jobs.ingest.watching import Condition
 from jobs.nights.day_plan import ingest_plan
 from jobs.nights.detectors import ensure_incumbent, full_size
 from jobs.nights.plans import pick_device
-from models.boxes import Detections
+from models.boxes.detections import Detections
+from models.boxes.zones import Zones
 from models.registry import ModelRegistry
-from models.zones import Zones
 from streams.base import Frame
 
 logger = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from culling_pipeline.records import GateRecord
 from culling_pipeline.story import DayClock
 from jobs.config.settings import CameraConfig, Config
 from jobs.nights.days import watched_days
-from models.boxes import Detections
+from models.boxes.detections import Detections
 from streams.base import Frame, redact_url
 
 LAG_FRAMES = 128

@@ -15,11 +15,11 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from models.backend import Backend, at_work
 from models.base import Detector
-from models.boxes import Detections
+from models.boxes.backend import Backend, at_work
+from models.boxes.detections import Detections
+from models.boxes.student import load_detector
 from models.files import META_FILE, load_meta
-from models.student import load_detector
 
 BATCH = 8
 MAX_WAIT_S = 2.0

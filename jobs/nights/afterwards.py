@@ -11,7 +11,7 @@ from jobs.config.settings import CameraConfig, Config
 from jobs.ingest.room import Floor, Room
 from jobs.storage.bucket import StorageError
 from jobs.store.store import Store
-from models.boxes import ModelError
+from models.boxes.detections import ModelError
 from models.registry import ModelRegistry
 
 logger = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from jobs.config.settings import CameraConfig
 from jobs.errors import UsageError
-from models.classes import ClassMap
+from models.boxes.classes import ClassMap
 
 
 def check_alike(cameras: Sequence[CameraConfig]) -> None:

@@ -49,13 +49,13 @@ from jobs.nights.detectors import (
 )
 from jobs.nights.plans import code_version, night_judging, pick_device
 from jobs.storage.sharing import open_registry
-from models.boxes import Detections
+from models.boxes.classes import ClassMap
+from models.boxes.detections import Detections
+from models.boxes.detector import TorchDetector
+from models.boxes.student import fit_to_camera, load_detector, meta_of
+from models.boxes.zones import OpenIgnoring, Zones
 from models.checkpoint import load_checkpoint, save_checkpoint
-from models.classes import ClassMap
-from models.detector import TorchDetector
 from models.registry import ORIGIN_META
-from models.student import fit_to_camera, load_detector, meta_of
-from models.zones import OpenIgnoring, Zones
 
 BACKBONE = "pretrained:resnet18-imagenet"
 ORIGIN = "bootstrap"

@@ -23,12 +23,12 @@ from jobs.nights.bootstrap import Bootstrap
 from jobs.nights.day_plan import ingest_plan
 from jobs.nights.detectors import configured_detector, full_size
 from jobs.nights.plans import night_judging, pick_device
-from models.backend import at_work
 from models.base import Detector
-from models.boxes import Detections
-from models.classes import ClassMap
-from models.detector import TorchDetector
-from models.student import fit_to_camera
+from models.boxes.backend import at_work
+from models.boxes.classes import ClassMap
+from models.boxes.detections import Detections
+from models.boxes.detector import TorchDetector
+from models.boxes.student import fit_to_camera
 from streams.sampler import Sampler
 
 LOOKED_AT = 3

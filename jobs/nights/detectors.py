@@ -14,19 +14,19 @@ import models
 from culling_pipeline.progress import Progress
 from jobs.config.settings import CameraConfig
 from jobs.config.weights import PTH_SUFFIXES, UNTRAINED, StudentSettings, TeacherSettings
-from models.backend import Backend, at_work
 from models.base import Detector
-from models.boxes import WeightsError
+from models.boxes.backend import Backend, at_work
+from models.boxes.classes import ClassMap
+from models.boxes.detections import WeightsError
+from models.boxes.detector import DetectorSpec, TorchDetector, build_model
+from models.boxes.foreign import ForeignDetector, ForeignOptions
+from models.boxes.student import fit_to_camera, fresh_spec, load_detector, meta_of, spec_from_meta
 from models.checkpoint import load_into, load_pth
-from models.classes import ClassMap
-from models.detector import DetectorSpec, TorchDetector, build_model
 from models.files import load_meta
-from models.foreign import ForeignDetector, ForeignOptions
 from models.pretrained.catalogue import PREFIX, PublishedWeights, published
 from models.pretrained.download import cached, fetch
 from models.pretrained.open import open_published, published_state, with_backbone
 from models.registry import UNTRAINED_META, ModelRegistry
-from models.student import fit_to_camera, fresh_spec, load_detector, meta_of, spec_from_meta
 
 logger = logging.getLogger(__name__)
 

@@ -35,8 +35,8 @@ from jobs.storage.bucket import NIGHT_PATIENCE_S
 from jobs.storage.sharing import open_sharing
 from jobs.store.nights import Night
 from jobs.store.store import Store
-from models.boxes import ModelError
-from models.classes import ClassMap
+from models.boxes.classes import ClassMap
+from models.boxes.detections import ModelError
 from models.registry import ModelRegistry
 
 logger = logging.getLogger(__name__)

@@ -14,8 +14,8 @@ from jobs.errors import UsageError
 from jobs.nights.day_plan import ingest_plan
 from jobs.nights.detectors import described
 from jobs.store.nights import Night
-from models.classes import ClassMap
-from models.zones import Zones
+from models.boxes.classes import ClassMap
+from models.boxes.zones import Zones
 
 
 def night_plan(

@@ -23,14 +23,14 @@ from jobs.errors import NightError, UsageError
 from jobs.nights.detectors import bring_weights
 from jobs.nights.origin import COCO
 from jobs.nights.plans import code_version, pick_device
-from models.boxes import Detections
+from models.boxes.detections import Detections
+from models.boxes.detector import DetectorSpec, TorchDetector, build_model, to_tensor
+from models.boxes.student import meta_of
 from models.checkpoint import save_checkpoint
-from models.detector import DetectorSpec, TorchDetector, build_model, to_tensor
 from models.pretrained.catalogue import published
 from models.pretrained.download import fetch
 from models.pretrained.open import published_state, with_backbone
 from models.registry import ORIGIN_META
-from models.student import meta_of
 
 EXPECTED = (
     "the recipe is torchvision's reference for Faster R-CNN; of ResNet-18 at full width 33 to 35 "

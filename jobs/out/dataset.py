@@ -25,8 +25,8 @@ from jobs.nights.plans import code_version
 from jobs.out.last_night import last_night, require_frames
 from jobs.storage.sharing import open_sharing
 from jobs.store.store import Store
+from models.boxes.zones import NO_ZONES
 from models.files import replace_file
-from models.zones import NO_ZONES
 
 ANNOTATIONS, IMAGES = "annotations.json", "images"
 _UPLOAD = r"(?:^|[/\\]|[0-9a-f]{8}-)"

@@ -15,10 +15,10 @@ from jobs.nights.plans import pick_device
 from jobs.out.export import version_to_use
 from jobs.out.video import VideoWriter, draw
 from jobs.storage.sharing import open_registry
-from models.backend import at_work
-from models.boxes import Detections
-from models.student import load_detector
-from models.zones import IgnoringDetector, Zones
+from models.boxes.backend import at_work
+from models.boxes.detections import Detections
+from models.boxes.student import load_detector
+from models.boxes.zones import IgnoringDetector, Zones
 from streams.base import Frame, FrameSource, SourceUnreadableError
 from streams.mask import MaskedSource
 from streams.open import open_source

@@ -18,13 +18,19 @@ from jobs.out.last_night import LastNight, last_night, require_frames
 from jobs.storage.sharing import open_registry
 from jobs.store.store import Store
 from models.base import Detector
-from models.boxes import Detections
-from models.detector import TorchDetector
-from models.export import SUFFIXES, ExportError, export_detector, export_files, require_packages
-from models.exported import Agreement, ExportedDetector, agreement
+from models.boxes.detections import Detections
+from models.boxes.detector import TorchDetector
+from models.boxes.export import (
+    SUFFIXES,
+    ExportError,
+    export_detector,
+    export_files,
+    require_packages,
+)
+from models.boxes.exported import Agreement, ExportedDetector, agreement
+from models.boxes.student import load_detector
+from models.boxes.zones import IgnoringDetector, Zones
 from models.registry import ModelRegistry
-from models.student import load_detector
-from models.zones import IgnoringDetector, Zones
 
 MAX_MAP50_CHANGE = 0.002
 MAX_BOX_PX, MAX_SCORE = 0.5, 0.01

@@ -13,7 +13,7 @@ from jobs.config.settings import Config
 from jobs.errors import UsageError
 from jobs.storage.sharing import open_sharing
 from jobs.store.store import Store
-from models.boxes import Detections
+from models.boxes.detections import Detections
 
 
 @dataclass(frozen=True, slots=True)

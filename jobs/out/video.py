@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.boxes import Detections
-from models.detector import resize
+from models.boxes.detections import Detections
+from models.boxes.detector import resize
 from models.files import aside
 
 MILLISECOND = Fraction(1, 1000)

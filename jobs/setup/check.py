@@ -34,7 +34,7 @@ from jobs.setup.probing import (
 from jobs.storage.bucket import StorageError
 from jobs.storage.sharing import open_registry, try_storage
 from models.base import backend_of
-from models.classes import ClassMap
+from models.boxes.classes import ClassMap
 from models.registry import ModelRegistry
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from jobs.storage.bucket import StorageError
 from jobs.storage.days import StoredDays, today
 from jobs.storage.sharing import open_sharing
 from jobs.store.store import Store
-from models.boxes import ModelError
+from models.boxes.detections import ModelError
 
 logger = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from torch import Tensor
 from jobs.errors import describe
 from jobs.storage.bucket import Bucket, StorageError
 from jobs.storage.versions import PINNED, Listing, StoredVersions, manifest_name
-from models.boxes import WeightsError
+from models.boxes.detections import WeightsError
 from models.files import replace_file
 from models.registry import CREATED, PARENT, ModelRegistry
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Literal
 
-from models.boxes import WeightsError
-from models.classes import COCO_80
+from models.boxes.classes import COCO_80
+from models.boxes.detections import WeightsError
 
 if TYPE_CHECKING:
-    from models.detector import DetectorSpec
+    from models.boxes.detector import DetectorSpec
 
 PREFIX = "pretrained:"
 
@@ -56,7 +56,7 @@ class PublishedWeights:
     @property
     def spec(self) -> DetectorSpec:
         """The net of ours that the weights fit into once converted."""
-        from models.detector import (
+        from models.boxes.detector import (
             DetectorSpec,  # torch, which reading a configuration does without
         )
 

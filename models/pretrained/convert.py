@@ -1,7 +1,7 @@
 """Other frameworks' Faster R-CNN weights as ours: names, class order, channel order, mean.
 
 Detectors only; which architecture the names belong to is said by the catalogue. What can't be
-said by weights (anchors, pooling, strides) is in `models.layout`.
+said by weights (anchors, pooling, strides) is in `models.boxes.layout`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from models.boxes import WeightsError
+from models.boxes.detections import WeightsError
 
 DEVIATION_RGB = (58.395, 57.12, 57.375)
 """By what torchvision and MMDetection divide each channel (0…255), and Detectron2 does not."""
@@ -82,7 +82,7 @@ DETECTRON2 = _rules(
 
 
 def converted(state: Mapping[str, Tensor], layout: str, *, source: object) -> dict[str, Tensor]:
-    """A detector's state dict of `layout` (`models.layout.LAYOUTS`) as ours, background first.
+    """A detector's state dict of `layout` (`models.boxes.layout.LAYOUTS`) as ours, background first.
 
     torchvision's 91 rows of classes become the 80 of `COCO_80`; other numbers of classes stay.
     A name that the layout does not have raises `WeightsError`; missing tensors and shapes are

@@ -17,8 +17,8 @@ from culling_pipeline.arms import save_candidate
 from jobs.errors import describe, exit_code
 from jobs.nights.detectors import BUILTIN_FOLDER
 from jobs.store.store import Store
+from models.boxes.student import load_detector
 from models.registry import ModelRegistry
-from models.student import load_detector
 from tests.integration.tiny import (
     CAMERA,
     SETTINGS,

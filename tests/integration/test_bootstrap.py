@@ -13,8 +13,8 @@ from jobs.cli import run
 from jobs.config.load import load_config
 from jobs.nights import bootstrap
 from jobs.nights.detectors import ensure_incumbent
+from models.boxes.student import load_detector
 from models.registry import ORIGIN_META, ModelRegistry
-from models.student import load_detector
 from tests.integration.tiny import SETTINGS, write_config
 
 TINY = {"width": 0.125, "max_side_px": 160}

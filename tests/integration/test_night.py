@@ -21,10 +21,10 @@ from culling_pipeline.stages import TEACHER_FILE
 from jobs.config.night import ModelsSettings
 from jobs.nights.nightly import retrain_camera
 from jobs.store.store import Store
-from models.detector import scaled
-from models.lean.packed import packing_works
+from models.boxes.detector import scaled
+from models.boxes.lean.packed import packing_works
+from models.boxes.student import load_detector
 from models.registry import ModelRegistry
-from models.student import load_detector
 from tests.integration.tiny import (
     CAMERA,
     DAY,

@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 
 from jobs.cli import run
+from models.boxes.student import load_detector
 from models.registry import ORIGIN_META
-from models.student import load_detector
 from tests.integration.coco import write_coco
 from tests.integration.tiny import environment
 

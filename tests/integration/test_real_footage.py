@@ -13,8 +13,8 @@ from culling_pipeline.progress import NoProgress
 from jobs.config.settings import CameraConfig, Config
 from jobs.nights.nightly import retrain_camera
 from jobs.store.store import Store
+from models.boxes.student import load_detector
 from models.registry import ModelRegistry
-from models.student import load_detector
 from streams.open import open_source
 from streams.sampler import Sampler
 

@@ -21,8 +21,8 @@ import pytest
 from culling_pipeline.stages import TEACHER_FILE
 from jobs.config.load import load_config
 from jobs.store.store import Store
+from models.boxes.student import load_detector
 from models.registry import ModelRegistry
-from models.student import load_detector
 from tests.integration.tiny import (
     CAMERA,
     SETTINGS,

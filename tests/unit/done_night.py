@@ -14,9 +14,9 @@ from jobs.config.load import load_config
 from jobs.config.settings import Config
 from jobs.nights.detectors import ensure_incumbent
 from jobs.store.store import Store
-from models.boxes import Detections
+from models.boxes.detections import Detections
+from models.boxes.student import load_detector
 from models.registry import ModelRegistry
-from models.student import load_detector
 from streams.sampler import Sampler
 from streams.synthetic.source import SyntheticCamera
 from tests.unit.small_night import DAY, START, night_record

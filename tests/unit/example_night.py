@@ -32,7 +32,7 @@ from culling_pipeline.records import (
 )
 from culling_pipeline.report.page import render_report
 from culling_pipeline.report.pictures import Exhibit
-from models.boxes import Detections
+from models.boxes.detections import Detections
 
 CLASSES = ("person", "car", "bicycle")
 MIDNIGHT = datetime(2026, 3, 14, tzinfo=UTC)

@@ -14,7 +14,7 @@ import pytest
 from pycocotools.coco import COCO
 
 from culling_pipeline.coco import DatasetError, LabelledImage, coco_of, read_coco
-from models.boxes import Detections
+from models.boxes.detections import Detections
 
 CLASSES = ("person", "car")
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)

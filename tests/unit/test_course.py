@@ -8,7 +8,7 @@ import numpy as np
 
 from culling_pipeline.confidence import ConfidencePlan, standardised_losses
 from culling_pipeline.course import Course, Seen
-from models.boxes import Detections
+from models.boxes.detections import Detections
 
 BEGAN = datetime(2026, 3, 29, 0, 59, 59, 999_999, tzinfo=UTC)
 

@@ -16,7 +16,7 @@ from jobs.cli import GROUPS
 from jobs.commands import dataset, schedule
 from jobs.config.load import load_config
 from jobs.config.settings import CameraConfig
-from models.classes import COCO_80, ClassMap
+from models.boxes.classes import COCO_80, ClassMap
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("streams", "models", "culling_pipeline", "jobs")
@@ -24,7 +24,7 @@ README = ROOT / "README.md"
 DOCUMENTS = [README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BUILTIN = ("person", "car", "bicycle")
 PRESETS = {"person-vehicle-bike": ("vehicle", "person", "bike"), "yolox-coco": COCO_80}
-"""What the teachers of the examples know; as in `models.foreign`, which takes seconds to import."""
+"""What the teachers of the examples know; as in `models.boxes.foreign`, which takes seconds to import."""
 NOT_YET = "## What is not there yet"
 
 

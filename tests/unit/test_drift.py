@@ -30,7 +30,7 @@ from culling_pipeline.records import (
     SlotFigures,
     StoredFrame,
 )
-from models.boxes import Detections
+from models.boxes.detections import Detections
 from streams.base import Frame
 from tests.unit.small_night import night_record
 

@@ -31,7 +31,7 @@ from culling_pipeline.parallel import Images, Workers
 from culling_pipeline.progress import NoProgress
 from culling_pipeline.records import IngestRecord
 from culling_pipeline.strategies import STRATEGIES
-from models.boxes import Detections
+from models.boxes.detections import Detections
 from streams.base import Frame, FrameSource, SourceInfo
 from streams.sampler import Sampler
 

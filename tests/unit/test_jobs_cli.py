@@ -23,7 +23,7 @@ from jobs.errors import NightError
 from jobs.nights.detectors import weights_path
 from jobs.setup.check import check_streams
 from jobs.store.store import Store
-from models.boxes import WeightsError
+from models.boxes.detections import WeightsError
 from streams.base import StreamError
 from tests.unit.small_night import DAY, night_record
 
@@ -325,9 +325,9 @@ def test_check_names_what_is_wrong_and_ends_with_the_worst_code(
 def test_check_looks_into_weights(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     import torch
 
+    from models.boxes.detector import DetectorSpec, TorchDetector, build_model
+    from models.boxes.student import meta_of
     from models.checkpoint import save_checkpoint
-    from models.detector import DetectorSpec, TorchDetector, build_model
-    from models.student import meta_of
 
     size = {"height_px": 64, "width_px": 64, "width": 0.125}
     knows = DetectorSpec(architecture="resnet18", class_names=("persons",), **size)  # type: ignore[arg-type]

@@ -90,7 +90,7 @@ def test_literals_and_defaults_match_the_code_they_configure() -> None:
     from culling_pipeline.schedule import SCHEDULES, ScheduleOptions
     from culling_pipeline.strategies import STRATEGIES
     from culling_pipeline.train import TrainPlan
-    from models.foreign import PRESETS, ForeignOptions
+    from models.boxes.foreign import PRESETS, ForeignOptions
     from streams.keyframes import Sampling
     from streams.live.options import LiveOptions, Transport
 
@@ -275,7 +275,7 @@ def test_given_epochs_and_intervals_stand() -> None:
 
 
 def test_preset_gives_options_and_keys_beside_it_beat_it() -> None:
-    from models.foreign import PRESETS
+    from models.boxes.foreign import PRESETS
 
     options = DetectorIo(preset="yolox-coco", nms_iou=0.6, height_px=416).to_options()
     assert options.class_names == PRESETS["yolox-coco"].class_names

@@ -15,9 +15,9 @@ import yaml
 from culling_pipeline.frames import load_image
 from jobs import cli
 from jobs.out.video import COLOURS, VideoWriter, draw
-from models.boxes import Detections
+from models.boxes.detections import Detections
+from models.boxes.student import load_detector
 from models.registry import ModelRegistry
-from models.student import load_detector
 from tests.unit.clips import HEIGHT_PX, WIDTH_PX, constant_rate, write_clip
 from tests.unit.done_night import CAMERA, CLASSES, AfterNight, make_night
 

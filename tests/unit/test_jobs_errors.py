@@ -22,7 +22,7 @@ from jobs.errors import (
     redact,
 )
 from jobs.store.database import StoreError
-from models.boxes import ModelError, WeightsError
+from models.boxes.detections import ModelError, WeightsError
 from streams.base import SourceNotFoundError, StreamError
 
 

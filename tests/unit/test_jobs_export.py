@@ -12,8 +12,8 @@ import pytest
 
 from jobs import cli
 from jobs.out.export import Check
-from models.boxes import Detections
-from models.exported import Agreement, ExportedDetector
+from models.boxes.detections import Detections
+from models.boxes.exported import Agreement, ExportedDetector
 from models.registry import ModelRegistry
 from tests.unit.done_night import CAMERA, CLASSES, CONTROL, AfterNight, make_night
 

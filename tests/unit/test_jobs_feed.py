@@ -17,8 +17,8 @@ from jobs.ingest.feed import Feed
 from jobs.ingest.room import Floor
 from jobs.ingest.scoring import Scored, Student, Students
 from jobs.ingest.watching import Condition
-from models.boxes import Detections
-from models.detector import TorchDetector
+from models.boxes.detections import Detections
+from models.boxes.detector import TorchDetector
 from streams.base import Frame
 from streams.live.source import LiveCounts
 

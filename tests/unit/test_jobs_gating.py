@@ -15,7 +15,7 @@ from jobs.config.settings import CameraConfig, Config
 from jobs.ingest import gating
 from jobs.ingest.gating import LAG_FRAMES, Gating
 from jobs.nights.day_plan import ingest_plan
-from models.boxes import Detections
+from models.boxes.detections import Detections
 from streams.base import Frame
 
 DAY = date(2026, 11, 21)

@@ -26,12 +26,12 @@ from jobs.nights.detectors import (
     ensure_incumbent,
     weights_path,
 )
+from models.boxes.classes import ClassMap
+from models.boxes.student import load_detector
 from models.checkpoint import load_checkpoint
-from models.classes import ClassMap
 from models.pretrained import catalogue
 from models.pretrained.catalogue import CATALOGUE
 from models.registry import ModelRegistry
-from models.student import load_detector
 from tests.integration.servers.web import WebServer, fixed
 from tests.unit.test_models_conversion import foreign_state
 

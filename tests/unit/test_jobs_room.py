@@ -18,7 +18,7 @@ from jobs.ingest.room import AFTER_HIT_S, GB, Floor, Room, thin
 from jobs.nights.day_plan import ingest_plan
 from jobs.nights.days import date_of_night, stored_day, watched_days
 from jobs.store.store import Store
-from models.boxes import Detections
+from models.boxes.detections import Detections
 from streams.base import Frame
 from tests.unit.example_night import example_night
 

@@ -13,10 +13,10 @@ import pytest
 from jobs.ingest.scoring import BATCH, MAX_WAIT_S, Scorer, Student, Students
 from jobs.nights.detectors import weights_path
 from models.base import backend_of
-from models.boxes import Detections
-from models.detector import TorchDetector
+from models.boxes.detections import Detections
+from models.boxes.detector import TorchDetector
+from models.boxes.student import load_detector, meta_of
 from models.registry import ModelRegistry
-from models.student import load_detector, meta_of
 
 
 class Counting:

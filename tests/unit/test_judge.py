@@ -12,7 +12,7 @@ from culling_pipeline.labels import load_detections, save_detections
 from culling_pipeline.ledger import price
 from culling_pipeline.metrics import Difference
 from culling_pipeline.records import Accuracy, Cost, JudgeRecord
-from models.boxes import Detections
+from models.boxes.detections import Detections
 
 
 def boxes(count: int, *, shift: float = 0.0, score: float = 0.9) -> Detections:

@@ -12,7 +12,7 @@ import pytest
 from culling_pipeline.calibration import DAY_S, Calibration
 from culling_pipeline.gate import BREAK_S, Decision, Gate, GatePlan
 from culling_pipeline.lessons import LESSONS, GateTally, key_of, load_lessons, save_lessons
-from models.boxes import Detections
+from models.boxes.detections import Detections
 
 NOON = 1e9
 """When the break ended, seconds."""

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from culling_pipeline.train import Sample, TrainPlan, fine_tune
-from models.boxes import Detections
-from models.detector import SLIM_ANCHOR_PX, DetectorSpec, TorchDetector, build_model
-from models.losses import _ignored, image_losses
-from models.zones import GRID, IgnoringDetector, OpenIgnoring, Zones
+from models.boxes.detections import Detections
+from models.boxes.detector import SLIM_ANCHOR_PX, DetectorSpec, TorchDetector, build_model
+from models.boxes.losses import _ignored, image_losses
+from models.boxes.zones import GRID, IgnoringDetector, OpenIgnoring, Zones
 from streams.base import Frame, FrameSource, SourceInfo
 from streams.mask import MaskedSource, covered
 from streams.sampler import Sampler

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from models import files
-from models.boxes import WeightsError
+from models.boxes.detections import WeightsError
 from models.checkpoint import load_checkpoint, load_into, load_pth, save_checkpoint
 
 META = {"architecture": "tiny", "width": 8, "class_names": ["person"], "image_size": [120, 160]}

@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 
 import models
-from models.boxes import Detections
-from models.detector import DetectorSpec, TorchDetector, build_model
-from models.export import (
+from models.boxes.detections import Detections
+from models.boxes.detector import DetectorSpec, TorchDetector, build_model
+from models.boxes.export import (
     FORMATS,
     SUFFIXES,
     ExportError,
@@ -26,9 +26,9 @@ from models.export import (
     read_about,
     require_packages,
 )
-from models.exported import Agreement, ExportedDetector, agreement, foreign_options
-from models.foreign import ForeignDetector
-from models.student import load_detector
+from models.boxes.exported import Agreement, ExportedDetector, agreement, foreign_options
+from models.boxes.foreign import ForeignDetector
+from models.boxes.student import load_detector
 from streams.sampler import Sampler
 from streams.synthetic.source import SyntheticCamera
 
@@ -206,13 +206,13 @@ def test_the_rows_are_fixed_and_the_rest_is_empty(
 
 
 def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("models.export.find_spec", lambda name: None)
+    monkeypatch.setattr("models.boxes.export.find_spec", lambda name: None)
     require_packages("torchscript")
     for format_, package in (("onnx", "onnx"), ("openvino", "onnx")):
         expected = rf"export as {format_} needs {package}, .*culling-pipeline\[{format_}\]"
         with pytest.raises(ExportError, match=expected):
             require_packages(format_)
-    monkeypatch.setattr("models.export.find_spec", lambda name: name == "onnx" or None)
+    monkeypatch.setattr("models.boxes.export.find_spec", lambda name: name == "onnx" or None)
     with pytest.raises(ExportError, match="export as onnx needs onnxruntime or openvino"):
         require_packages("onnx")
 

@@ -18,8 +18,8 @@ import pytest
 from numpy.typing import NDArray
 
 from models.base import Detector
-from models.boxes import Detections, ModelError, WeightsError, match
-from models.foreign import PRESETS, ForeignDetector, ForeignOptions
+from models.boxes.detections import Detections, ModelError, WeightsError, match
+from models.boxes.foreign import PRESETS, ForeignDetector, ForeignOptions
 
 onnx = pytest.importorskip("onnx", reason="the dev extra makes the tiny nets")
 

@@ -19,20 +19,19 @@ from torchvision.ops import MultiScaleRoIAlign
 from culling_pipeline.parallel import Workers
 from culling_pipeline.stages import OpenStudent
 from models import __path__ as models_path
-from models import backend
-from models.backend import at_work, disagreement, first_look_error, trial_picture
 from models.base import backend_of
-from models.boxes import Detections
-from models.detector import DetectorSpec, TorchDetector, build_model, scaled
-from models.exported import agreement
-from models.layout import AlignedPooling
-from models.lean import packed, regions
-from models.lean.detector import LeanDetector, why_not
-from models.lean.packed import PyramidConv, channels_first, packing_works, table
-from models.lean.pooling import RegionPooling
-from models.lean.trunk import halved_by_max
-from models.student import load_detector
-from models.zones import OpenIgnoring, Zones
+from models.boxes.backend import at_work, disagreement, first_look_error, trial_picture
+from models.boxes.detections import Detections, backend
+from models.boxes.detector import DetectorSpec, TorchDetector, build_model, scaled
+from models.boxes.exported import agreement
+from models.boxes.layout import AlignedPooling
+from models.boxes.lean import packed, regions
+from models.boxes.lean.detector import LeanDetector, why_not
+from models.boxes.lean.packed import PyramidConv, channels_first, packing_works, table
+from models.boxes.lean.pooling import RegionPooling
+from models.boxes.lean.trunk import halved_by_max
+from models.boxes.student import load_detector
+from models.boxes.zones import OpenIgnoring, Zones
 from streams.synthetic.street.render import StreetRenderer
 from streams.synthetic.street.scene import make_scene
 
@@ -279,7 +278,7 @@ def test_one_that_says_something_else_is_not_used(
 
 
 def test_a_machine_it_was_not_made_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("models.lean.detector.packing_works", lambda: False)
+    monkeypatch.setattr("models.boxes.lean.detector.packing_works", lambda: False)
     plain = student()
     assert at_work(plain, "auto") is plain
     assert "AVX2" in str(why_not(plain))

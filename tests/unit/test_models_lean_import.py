@@ -11,8 +11,8 @@ import pytest
 SCRIPT = """
 import sys
 
-import models.detector
-from models.lean_import import SPARED, _stand_in
+import models.boxes.detections.detector
+from models.boxes.lean_import import SPARED, _stand_in
 
 assert "torch._dynamo" not in sys.modules
 assert SPARED not in sys.modules

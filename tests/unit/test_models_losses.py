@@ -9,8 +9,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import models
-from models.boxes import ModelError
-from models.detector import (
+from models.boxes.detections import ModelError
+from models.boxes.detector import (
     SLIM_ANCHOR_PX,
     DetectorSpec,
     TorchDetector,
@@ -18,8 +18,8 @@ from models.detector import (
     scaled,
     to_tensor,
 )
-from models.losses import image_losses
-from models.student import load_detector
+from models.boxes.losses import image_losses
+from models.boxes.student import load_detector
 from streams.synthetic.street.render import StreetRenderer
 from streams.synthetic.street.scene import make_scene
 

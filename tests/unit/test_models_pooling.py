@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.ops import MultiScaleRoIAlign
 
-from models.layout import AlignedPooling
-from models.pooling import pool_regions
+from models.boxes.layout import AlignedPooling
+from models.boxes.pooling import pool_regions
 
 SIZES = [(96, 160), (48, 80)]
 """Two pictures of a batch; the second is padded."""

@@ -15,13 +15,13 @@ import pytest
 import torch
 
 from benchmarks.conversion import recipe_weights
-from models.boxes import WeightsError
-from models.detector import build_model
+from models.boxes.detections import WeightsError
+from models.boxes.detector import build_model
+from models.boxes.resnet import LAYERS, ResNetTrunk
 from models.pretrained import catalogue
 from models.pretrained.catalogue import CATALOGUE, PublishedWeights, published
 from models.pretrained.download import Patience, cache_folder, cached, fetch
 from models.pretrained.open import open_published, published_state, with_backbone
-from models.resnet import LAYERS, ResNetTrunk
 from tests.integration.servers.web import Handler, WebServer
 from tests.unit.test_models_conversion import foreign_state
 

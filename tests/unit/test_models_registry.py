@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from models.boxes import WeightsError
+from models.boxes.detections import WeightsError
 from models.checkpoint import load_checkpoint
 from models.registry import ModelRegistry
 

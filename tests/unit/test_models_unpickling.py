@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.boxes import WeightsError
+from models.boxes.detections import WeightsError
 from models.checkpoint import load_pth
 from models.unpickling import read_pickled
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.boxes import WeightsError
+from models.boxes.detections import WeightsError
 from models.checkpoint import load_checkpoint
 from models.registry import ModelRegistry
 

@@ -17,8 +17,8 @@ from culling_pipeline.pretraining import Group, PretrainPlan, batches_of, learni
 from culling_pipeline.progress import Advance, NoProgress
 from culling_pipeline.train import TrainingError
 from jobs.cli import run
-from models.boxes import WeightsError
-from models.detector import DetectorSpec, build_model
+from models.boxes.detections import WeightsError
+from models.boxes.detector import DetectorSpec, build_model
 from tests.integration.coco import write_coco
 
 SPEC = DetectorSpec(

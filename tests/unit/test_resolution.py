@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from culling_pipeline.resolution import opt_resolution, relative_mse, smallest_scale_for
-from models.boxes import Detections
+from models.boxes.detections import Detections
 
 
 class Stub:

@@ -14,7 +14,7 @@ from jobs.config.storage import StorageSettings
 from jobs.storage.bucket import Bucket, StorageError
 from jobs.storage.registry import SharedRegistry
 from jobs.storage.versions import DEBRIS_AFTER, REMEMBERED, StoredVersions
-from models.boxes import WeightsError
+from models.boxes.detections import WeightsError
 from models.checkpoint import load_checkpoint
 from models.registry import CREATED, PARENT, ModelRegistry
 

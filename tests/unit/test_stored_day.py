@@ -27,7 +27,7 @@ from culling_pipeline.selection import parts_of_day
 from culling_pipeline.stored_day import DayInUseError, DayOnDisk, StoredDay
 from culling_pipeline.story import DAYBOOK, FRAMES, DayClock, tell
 from culling_pipeline.strategies import STRATEGIES
-from models.boxes import Detections
+from models.boxes.detections import Detections
 from streams.base import Frame
 
 CLOCK = DayClock.on(date(2026, 11, 21))

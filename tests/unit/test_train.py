@@ -11,8 +11,8 @@ import torch
 from culling_pipeline.augment import Variation
 from culling_pipeline.schedule import ScheduleOptions
 from culling_pipeline.train import Sample, TrainingError, TrainPlan, fine_tune, learning_rate
-from models.boxes import Detections
-from models.detector import TorchDetector, build_model
+from models.boxes.detections import Detections
+from models.boxes.detector import TorchDetector, build_model
 from streams.synthetic.street.render import StreetRenderer
 from streams.synthetic.street.scene import make_scene
 from tests.unit.test_models_losses import spec

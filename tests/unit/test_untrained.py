@@ -18,12 +18,12 @@ from jobs.errors import ConfigError
 from jobs.nights.detectors import configured_detector, described, ensure_incumbent, why_untrained
 from jobs.nights.plans import night_plan
 from jobs.store.nights import Night
+from models.boxes.resnet import ResNetTrunk
+from models.boxes.student import load_detector, meta_of
 from models.checkpoint import save_checkpoint
 from models.pretrained import catalogue
 from models.pretrained.catalogue import published
 from models.registry import ModelRegistry
-from models.resnet import ResNetTrunk
-from models.student import load_detector, meta_of
 from tests.unit.small_night import DAY, START
 
 RANDOM = "its weights are random numbers (student.weights: none)"

@@ -11,7 +11,7 @@ import numpy as np
 
 from culling_pipeline.course import Seen
 from culling_pipeline.story import DAYBOOK, DayClock, as_line
-from models.boxes import Detections
+from models.boxes.detections import Detections
 
 
 def write_day(

@@ -15,8 +15,8 @@ from torch.nn import functional
 from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.ops import batched_nms, clip_boxes_to_image, remove_small_boxes
 
-from models.lean.packed import PackedLinear, has_int8_dot
-from models.lean.pooling import Bags, RegionPooling, side_of
+from models.boxes.lean.packed import PackedLinear, has_int8_dot
+from models.boxes.lean.pooling import Bags, RegionPooling, side_of
 
 FIRST_LOOK_SHARE = 0.4
 """A region whose score is below this share of the net's least one at the first look is dropped."""

@@ -16,7 +16,7 @@ from torch.nn import functional
 from torchvision.ops import MultiScaleRoIAlign
 from torchvision.ops.poolers import LevelMapper
 
-from models.layout import LEVEL_STRIDES_PX, POOLED_LEVELS, POOLED_SIDE, AlignedPooling
+from models.boxes.layout import LEVEL_STRIDES_PX, POOLED_LEVELS, POOLED_SIDE, AlignedPooling
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.base import Detector, backend_of
-from models.boxes import Detections
+from models.boxes.detections import Detections
 
 GRID = 256
 """A zone's map has so many cells a side, whatever the picture's size."""

@@ -14,7 +14,7 @@ from torchvision.models.detection import FasterRCNN
 from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.models.detection.rpn import RegionProposalNetwork, concat_box_prediction_layers
 
-from models.pooling import pool_regions
+from models.boxes.pooling import pool_regions
 
 Targets = list[dict[str, Tensor]]
 

@@ -10,7 +10,7 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import RegionProposalNetwork
 from torchvision.ops import batched_nms, clip_boxes_to_image, remove_small_boxes
 
-from models.lean.packed import PackedConv, PackedLinear, PyramidConv, table
+from models.boxes.lean.packed import PackedConv, PackedLinear, PyramidConv, table
 
 
 class Proposals:

@@ -23,9 +23,9 @@ from torchvision.models.detection.backbone_utils import BackboneWithFPN
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
-from models.boxes import Detections, ModelError
-from models.layout import LAYOUTS, lay_out
-from models.resnet import LAYERS, ResNetTrunk
+from models.boxes.detections import Detections, ModelError
+from models.boxes.layout import LAYOUTS, lay_out
+from models.boxes.resnet import LAYERS, ResNetTrunk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ class DetectorSpec:
     `fasterrcnn_mobilenet_v3_large_fpn`; `width` multiplies the channels of ours. `anchor_px` are
     the anchor sides of the five FPN levels, `proposals` the regions the second stage looks at:
     both only for ours. `height_px`, `width_px` is the size the net sees. `layout` says whose way
-    the net works (`models.layout.LAYOUTS`): converted weights need their own framework's.
+    the net works (`models.boxes.layout.LAYOUTS`): converted weights need their own framework's.
     """
 
     architecture: str

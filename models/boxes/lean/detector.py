@@ -18,14 +18,14 @@ from torchvision.models.detection.rpn import RPNHead
 from torchvision.ops import MultiScaleRoIAlign
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
-from models.boxes import Detections
-from models.detector import DetectorSpec, TorchDetector, read_output, resize
-from models.layout import AlignedPooling
-from models.lean.packed import packing_works, table
-from models.lean.pooling import RegionPooling
-from models.lean.proposals import Proposals, Pyramid
-from models.lean.regions import Regions
-from models.lean.trunk import LeanTrunk
+from models.boxes.detections import Detections
+from models.boxes.detector import DetectorSpec, TorchDetector, read_output, resize
+from models.boxes.layout import AlignedPooling
+from models.boxes.lean.packed import packing_works, table
+from models.boxes.lean.pooling import RegionPooling
+from models.boxes.lean.proposals import Proposals, Pyramid
+from models.boxes.lean.regions import Regions
+from models.boxes.lean.trunk import LeanTrunk
 
 
 def why_not(plain: TorchDetector) -> str | None:

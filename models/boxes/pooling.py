@@ -1,7 +1,7 @@
 """What a training batch's regions hold, pooled so that the gradient is cheap on a CPU.
 
 torchvision's RoIAlign hands its gradient back number by number, which is a third of a training
-step. The sums of table rows that `models.lean` detects with hand it back row by row.
+step. The sums of table rows that `models.boxes.lean` detects with hand it back row by row.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from torch import Tensor
 from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.ops import MultiScaleRoIAlign
 
-from models.layout import POOLED_LEVELS, AlignedPooling
-from models.lean.pooling import RegionPooling
+from models.boxes.layout import POOLED_LEVELS, AlignedPooling
+from models.boxes.lean.pooling import RegionPooling
 
 
 def pool_regions(

@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from models.base import Detector
-from models.boxes import Detections, match
-from models.detector import resize
-from models.export import SUFFIXES, ExportError, quietly, read_about
-from models.foreign import ForeignDetector, ForeignOptions
+from models.boxes.detections import Detections, match
+from models.boxes.detector import resize
+from models.boxes.export import SUFFIXES, ExportError, quietly, read_about
+from models.boxes.foreign import ForeignDetector, ForeignOptions
 
 SMALLEST_SCORE = 1e-3
 """Rows without an object have score 0."""
@@ -51,7 +51,7 @@ class ExportedDetector:
 
 
 def foreign_options(about: dict[str, Any]) -> ForeignOptions:
-    """How `models.foreign` reads an exported ONNX or OpenVINO file."""
+    """How `models.boxes.foreign` reads an exported ONNX or OpenVINO file."""
     return ForeignOptions(
         class_names=tuple(about["class_names"]),
         outputs="boxes-scores-labels",

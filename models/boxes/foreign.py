@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torchvision.ops import batched_nms
 
-from models.boxes import Detections, ModelError
-from models.classes import COCO_80
+from models.boxes.classes import COCO_80
+from models.boxes.detections import Detections, ModelError
 from models.runtimes import OpenVinoNet, open_net
 
 OutputKind = Literal["boxes-labels", "boxes-scores-labels", "yolox"]

@@ -1,4 +1,4 @@
-"""By which means a torchvision detector is run: as it is, or arranged for the CPU (`models.lean`).
+"""By which means a torchvision detector is run: as it is, or arranged for the CPU (`models.boxes.lean`).
 
 What is arranged has to say the same. That is seen each time a detector is opened, on pictures that
 are always the same, so that all processes of a night decide alike.
@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.ops import MultiScaleRoIAlign
 
-from models.detector import TorchDetector, scaled, set_image_size, to_tensor
-from models.exported import agreement
-from models.lean.detector import LeanDetector, why_not
-from models.lean.packed import table
-from models.lean.regions import SmallTable, apart, margin
+from models.boxes.detector import TorchDetector, scaled, set_image_size, to_tensor
+from models.boxes.exported import agreement
+from models.boxes.lean.detector import LeanDetector, why_not
+from models.boxes.lean.packed import table
+from models.boxes.lean.regions import SmallTable, apart, margin
 
 logger = logging.getLogger(__name__)
 

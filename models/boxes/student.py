@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.boxes import WeightsError
+from models.boxes.classes import ClassMap
+from models.boxes.detections import WeightsError
+from models.boxes.detector import DetectorSpec, TorchDetector, build_model
 from models.checkpoint import load_checkpoint, load_into
-from models.classes import ClassMap
-from models.detector import DetectorSpec, TorchDetector, build_model
 
 FRESH_PROPOSALS = 300
 """Regions that the second stage of a net made for one camera looks at."""

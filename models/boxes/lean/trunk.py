@@ -12,7 +12,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from torchvision.models.resnet import BasicBlock, Bottleneck
 from torchvision.ops import FrozenBatchNorm2d
 
-from models.lean.packed import PackedConv
+from models.boxes.lean.packed import PackedConv
 
 STAGES = ("layer1", "layer2", "layer3", "layer4")
 

@@ -1,0 +1,1 @@
+"""Detectors: what answers with boxes."""
