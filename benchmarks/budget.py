@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 from benchmarks.fleet import FLEET, Camera
-from culling_pipeline.progress import NoProgress
+from culling_pipeline.run.progress import NoProgress
 from jobs.config.settings import CameraConfig, Config
 from jobs.nights.nightly import retrain_camera
 from jobs.service.order import Prospect, in_order, prospect

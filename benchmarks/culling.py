@@ -34,12 +34,12 @@ from benchmarks.fleet import (
     seen_day,
     teacher_name,
 )
-from culling_pipeline.metrics import coco_map
-from culling_pipeline.parallel import Workers
-from culling_pipeline.precision import disagreement
-from culling_pipeline.selection import Candidates, parts_of_day
-from culling_pipeline.strategies import STRATEGIES
-from culling_pipeline.train import Sample, TrainPlan, fine_tune
+from culling_pipeline.culling.candidates import Candidates, parts_of_day
+from culling_pipeline.culling.strategies import STRATEGIES
+from culling_pipeline.run.workers import Workers
+from culling_pipeline.tasks.boxes.average_precision import coco_map
+from culling_pipeline.tasks.boxes.disagreement import disagreement
+from culling_pipeline.training.loop import Sample, TrainPlan, fine_tune
 from jobs.config.night import CullingSettings, TrainingSettings
 from models.boxes.backend import at_work
 from models.boxes.student import load_detector

@@ -25,9 +25,9 @@ import numpy as np
 from benchmarks.book import Row, markdown
 from benchmarks.drift_days import FRAMES, STREETS, day_numbers, moments, seen_day
 from benchmarks.drift_views import FIRST, view_rows
-from culling_pipeline.day import ConfidencePlan
-from culling_pipeline.day_figures import SLOTS, as_table, figure_names, slot_figures
-from culling_pipeline.drift import watch_drift
+from culling_pipeline.day.day import ConfidencePlan
+from culling_pipeline.monitoring.daily_figures import SLOTS, as_table, figure_names, slot_figures
+from culling_pipeline.monitoring.drift import watch_drift
 from culling_pipeline.records import DayFigures, DriftRecord, SlotFigures
 from streams.synthetic.street.light import light_at
 from streams.synthetic.street.scene import make_scene

@@ -26,8 +26,8 @@ from benchmarks.drift_days import (
     seen_day,
 )
 from benchmarks.fleet import HEIGHT_PX, WIDTH_PX
-from culling_pipeline.background import Background, Picture, median, shrunk
-from culling_pipeline.viewpoint import REFERENCES, compare
+from culling_pipeline.monitoring.background import Background, Picture, median, shrunk
+from culling_pipeline.monitoring.viewpoint import REFERENCES, compare
 from streams.synthetic.street.render import StreetRenderer
 from streams.synthetic.street.scene import make_scene
 

@@ -26,7 +26,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.book import markdown
-from culling_pipeline.metrics import coco_map
+from culling_pipeline.tasks.boxes.average_precision import coco_map
 from jobs.nights.detectors import BUILTIN_FOLDER
 from models.base import Detector
 from models.boxes.detections import Detections

@@ -40,11 +40,11 @@ from benchmarks.fleet import (
     seen_day,
 )
 from benchmarks.wide import widened
-from culling_pipeline.confidence import frame_loss
-from culling_pipeline.gate import Gate, GatePlan, differ
-from culling_pipeline.labels import load_detections, save_detections
-from culling_pipeline.schedule import show
-from culling_pipeline.train import Sample, fine_tune
+from culling_pipeline.gate.gate import Gate, GatePlan, differ
+from culling_pipeline.labels.teacher_labels import load_detections, save_detections
+from culling_pipeline.tasks.boxes.confidence import frame_loss
+from culling_pipeline.training.loop import Sample, fine_tune
+from culling_pipeline.training.schedule import show
 from jobs.config.night import ControlSettings, CullingSettings, TrainingSettings
 from models.boxes.backend import at_work
 from models.boxes.detections import Detections, match

@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from culling_pipeline.confidence import frame_loss
-from culling_pipeline.labels import load_detections, save_detections
-from culling_pipeline.precision import clean_labels
+from culling_pipeline.labels.teacher_labels import load_detections, save_detections
+from culling_pipeline.tasks.boxes.confidence import frame_loss
+from culling_pipeline.tasks.boxes.disagreement import clean_labels
 from jobs.nights.detectors import weights_path
 from models.boxes.backend import at_work
 from models.boxes.detections import Detections

@@ -21,9 +21,9 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.fleet import CACHE, HEIGHT_PX, STUDENT, WIDTH_PX
-from culling_pipeline.gate import Gate, GatePlan, differ
-from culling_pipeline.labels import load_detections, save_detections
-from culling_pipeline.lessons import Lessons, load_lessons, save_lessons
+from culling_pipeline.gate.gate import Gate, GatePlan, differ
+from culling_pipeline.gate.memory import Lessons, load_lessons, save_lessons
+from culling_pipeline.labels.teacher_labels import load_detections, save_detections
 from models.boxes.detections import Detections
 from models.boxes.student import load_detector
 from streams.synthetic.street.render import StreetRenderer

@@ -28,16 +28,16 @@ from benchmarks.book import Book, Row
 from benchmarks.culling import RESULTS, plan
 from benchmarks.fleet import teacher_name
 from benchmarks.opt_views import KEEP, VIEWS, Lesson, lesson
-from culling_pipeline.confidence import frame_loss
-from culling_pipeline.labels import load_detections, save_detections
-from culling_pipeline.metrics import coco_map
-from culling_pipeline.resolution import (
+from culling_pipeline.culling.resolution import (
     opt_resolution,
     relative_mse,
     scales_down_to,
     smallest_scale_for,
 )
-from culling_pipeline.train import Sample, fine_tune
+from culling_pipeline.labels.teacher_labels import load_detections, save_detections
+from culling_pipeline.tasks.boxes.average_precision import coco_map
+from culling_pipeline.tasks.boxes.confidence import frame_loss
+from culling_pipeline.training.loop import Sample, fine_tune
 from jobs.config.night import ResolutionSettings
 from models.boxes.detections import Detections
 from models.boxes.detector import TorchDetector, scaled

@@ -22,7 +22,7 @@ from benchmarks.book import Row
 from benchmarks.book import line as _line
 from benchmarks.culling import RECIPES, RESULTS, open_book
 from benchmarks.first_pass import EVERY, trained_on
-from culling_pipeline.strategies import STRATEGIES
+from culling_pipeline.culling.strategies import STRATEGIES
 from jobs.config.night import CullingSettings
 
 SIZES = (64, 128, 256)

@@ -24,8 +24,8 @@ import torch
 import yaml
 
 from benchmarks.book import markdown
-from culling_pipeline.metrics import coco_map
 from culling_pipeline.records import NightRecord
+from culling_pipeline.tasks.boxes.average_precision import coco_map
 from jobs.commands.progress import open_progress
 from jobs.config.load import load_config
 from jobs.config.settings import Config

@@ -28,15 +28,15 @@ import psutil
 import torch
 
 from benchmarks.fleet import STUDENT
-from culling_pipeline.confidence import frame_loss
-from culling_pipeline.control import ControlSlice
-from culling_pipeline.day import IngestPlan
-from culling_pipeline.ingest import ingest
-from culling_pipeline.labels import load_detections
-from culling_pipeline.parallel import Workers
-from culling_pipeline.progress import NoProgress
-from culling_pipeline.selection import Candidates, parts_of_day
-from culling_pipeline.strategies import build_strategy
+from culling_pipeline.culling.candidates import Candidates, parts_of_day
+from culling_pipeline.culling.strategies import build_strategy
+from culling_pipeline.day.control_slice import ControlSlice
+from culling_pipeline.day.day import IngestPlan
+from culling_pipeline.day.recording import ingest
+from culling_pipeline.labels.teacher_labels import load_detections
+from culling_pipeline.run.progress import NoProgress
+from culling_pipeline.run.workers import Workers
+from culling_pipeline.tasks.boxes.confidence import frame_loss
 from jobs.config.night import CullingSettings
 from jobs.config.settings import CameraDefaults
 from jobs.nights.day_plan import ingest_plan

@@ -38,7 +38,7 @@ import sqlalchemy as sa
 import torch
 from safetensors.torch import load_file
 
-from culling_pipeline.progress import NoProgress
+from culling_pipeline.run.progress import NoProgress
 from jobs.config.settings import CameraConfig, Config
 from jobs.nights.nightly import retrain_camera
 from jobs.store import store as store_module

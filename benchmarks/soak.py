@@ -27,7 +27,7 @@ import psutil
 import yaml
 
 from benchmarks.book import markdown
-from culling_pipeline.story import UP
+from culling_pipeline.day.daybook import UP
 from tests.integration.live import RtspServer
 from tests.integration.servers import web
 from tests.integration.servers.clips import jpeg, moving_picture, write_h264, write_hls

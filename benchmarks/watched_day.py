@@ -20,10 +20,10 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from culling_pipeline.parallel import Workers
-from culling_pipeline.stored_day import DayOnDisk, StoredDay
-from culling_pipeline.story import DAYBOOK, DayClock
-from culling_pipeline.strategies import build_strategy
+from culling_pipeline.culling.strategies import build_strategy
+from culling_pipeline.day.daybook import DAYBOOK, DayClock
+from culling_pipeline.day.watched_day import DayOnDisk, StoredDay
+from culling_pipeline.run.workers import Workers
 from jobs.config.settings import CameraDefaults, CullingSettings
 from jobs.nights.day_plan import ingest_plan
 from models.boxes.detections import Detections

@@ -40,7 +40,7 @@ class NightError(Exception):
 def exit_codes() -> dict[type[BaseException], int]:
     """The most specific class that matches decides; `Exception` is what nobody expected."""
     # Only a command that fails has to load these, and numpy with them.
-    from culling_pipeline.coco import DatasetError
+    from culling_pipeline.tasks.boxes.coco_files import DatasetError
     from models.boxes.detections import ModelError
     from streams.base import StreamError
 

@@ -35,7 +35,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
-from culling_pipeline.metrics import coco_map
+from culling_pipeline.tasks.boxes.average_precision import coco_map
 from models.boxes.detections import Detections
 from models.boxes.detector import (
     SLIM_ANCHOR_PX,

@@ -23,7 +23,7 @@ from jobs.errors import EXIT_DONE, UsageError, describe, exit_code
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from culling_pipeline.progress import Progress
+    from culling_pipeline.run.progress import Progress
     from jobs.config.settings import Config
     from jobs.store.store import Store
 

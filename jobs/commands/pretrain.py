@@ -42,7 +42,7 @@ def pretrain(
 ) -> None:
     """Train a student on COCO; start it with `torchrun --nproc-per-node 8 --no-python culling
     pretrain …` on eight GPUs. The same command goes on where it was cut off."""
-    from culling_pipeline.pretraining import PretrainPlan
+    from culling_pipeline.training.pretraining import PretrainPlan
     from jobs.commands.progress import open_progress
     from jobs.nights.pretrain import PretrainWish, run_pretraining
 

@@ -19,7 +19,7 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bars
 
-from culling_pipeline.progress import Advance, NoProgress, Progress
+from culling_pipeline.run.progress import Advance, NoProgress, Progress
 
 UPDATE_INTERVAL_S = 30.0
 """A log gets at most one line about a running stage in this time."""

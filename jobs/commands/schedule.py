@@ -38,7 +38,7 @@ def schedule_show(
     as_json: AsJson = False,
 ) -> None:
     """What a schedule would train on, epoch by epoch, and its share of computation."""
-    from culling_pipeline.schedule import ScheduleOptions, show
+    from culling_pipeline.training.schedule import ScheduleOptions, show
 
     given = {key: value for key, value in locals().items() if key in ScheduleOptions.__slots__}
     given["pick"] = tuple(sorted(pick)) if pick else None

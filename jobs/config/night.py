@@ -18,8 +18,8 @@ from jobs.config.fields import (
 )
 
 if TYPE_CHECKING:
-    from culling_pipeline.schedule import ScheduleOptions
-    from culling_pipeline.train import TrainPlan
+    from culling_pipeline.training.loop import TrainPlan
+    from culling_pipeline.training.schedule import ScheduleOptions
 
 
 def _rising(epochs: tuple[int, ...], *, last: int) -> bool:
@@ -172,9 +172,9 @@ class TrainingSettings(Section):
         return self.interval or max(1, round(self.full_epochs / 6))
 
     def to_options(self, *, learning_rate_steps: tuple[int, ...] | None = None) -> ScheduleOptions:
-        """The options as `culling_pipeline.schedule` takes them; where `pick` is not given,
+        """The options as `culling_pipeline.training.schedule` takes them; where `pick` is not given,
         everything is picked up again where the learning rate falls (Drop-and-Pick, sec. 3.3)."""
-        from culling_pipeline.schedule import ScheduleOptions
+        from culling_pipeline.training.schedule import ScheduleOptions
 
         given = {name: getattr(self, name) for name in ScheduleOptions.__slots__}
         steps = self.steps if learning_rate_steps is None else learning_rate_steps
@@ -183,9 +183,9 @@ class TrainingSettings(Section):
         return ScheduleOptions(**given)
 
     def to_plan(self) -> TrainPlan:
-        """The plan as `culling_pipeline.train` takes it."""
-        from culling_pipeline.augment import Variation
-        from culling_pipeline.train import TrainPlan
+        """The plan as `culling_pipeline.training.loop` takes it."""
+        from culling_pipeline.tasks.boxes.augment import Variation
+        from culling_pipeline.training.loop import TrainPlan
 
         return TrainPlan(
             schedule=self.schedule,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from types import FrameType
 
-from culling_pipeline.starting import undisturbed_start
+from culling_pipeline.run.process_start import undisturbed_start
 from jobs.errors import EXIT_INTERRUPTED, EXIT_NIGHT
 from jobs.executors.base import Outcome, Task
 

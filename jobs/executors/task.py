@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from culling_pipeline.progress import Advance
+from culling_pipeline.run.progress import Advance
 from jobs.commands.logs import log_to_stderr
 from jobs.config.load import load_config
 from jobs.errors import UsageError, describe, exit_code, is_expected

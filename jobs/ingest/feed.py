@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from culling_pipeline.gate import Decision
-from culling_pipeline.stored_day import DayInUseError, StoredDay
-from culling_pipeline.story import DayClock
+from culling_pipeline.day.daybook import DayClock
+from culling_pipeline.day.watched_day import DayInUseError, StoredDay
+from culling_pipeline.gate.gate import Decision
 from jobs.config.settings import CameraConfig, Config
 from jobs.errors import UsageError
 from jobs.ingest.gating import LAG_FRAMES, Gating

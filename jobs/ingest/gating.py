@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from culling_pipeline.gate import Decision, Gate, GatePlan
-from culling_pipeline.ingest import gate_record
-from culling_pipeline.lessons import GateTally, key_of, load_lessons, save_lessons
+from culling_pipeline.day.daybook import DayClock
+from culling_pipeline.day.recording import gate_record
+from culling_pipeline.gate.gate import Decision, Gate, GatePlan
+from culling_pipeline.gate.memory import GateTally, key_of, load_lessons, save_lessons
 from culling_pipeline.records import GateRecord
-from culling_pipeline.story import DayClock
 from jobs.config.settings import CameraConfig, Config
 from jobs.nights.days import watched_days
 from models.boxes.detections import Detections

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from culling_pipeline.frames import frame_name
-from culling_pipeline.stored_day import DayInUseError, StoredDay
-from culling_pipeline.story import DayClock
+from culling_pipeline.day.daybook import DayClock
+from culling_pipeline.day.frame_files import frame_name
+from culling_pipeline.day.watched_day import DayInUseError, StoredDay
 from jobs.config.settings import CameraConfig, Config
 from jobs.nights.day_plan import ingest_plan
 from jobs.nights.days import days_done, watched_days

@@ -22,17 +22,22 @@ from typing import Any
 
 import torch
 
-from culling_pipeline.day import EmptyDayError
-from culling_pipeline.drawn import Drawn, draw_days, draw_recording
-from culling_pipeline.first_student import Lesson, first_plan, train_first_student
-from culling_pipeline.judge import judge
-from culling_pipeline.labels import as_labels, detect, load_detections, save_detections
-from culling_pipeline.parallel import Workers
-from culling_pipeline.progress import Progress
+from culling_pipeline.day.day import EmptyDayError
+from culling_pipeline.day.even_sample import Drawn, draw_days, draw_recording
+from culling_pipeline.day.watched_day import DayOnDisk
+from culling_pipeline.judging.verdict import judge
+from culling_pipeline.labels.teacher_labels import (
+    as_labels,
+    detect,
+    load_detections,
+    save_detections,
+)
+from culling_pipeline.night.stages import OpenStudent
 from culling_pipeline.records import Accuracy
-from culling_pipeline.stages import OpenStudent
-from culling_pipeline.stored_day import DayOnDisk
-from culling_pipeline.train import TrainingError
+from culling_pipeline.run.progress import Progress
+from culling_pipeline.run.workers import Workers
+from culling_pipeline.training.first_student import Lesson, first_plan, train_first_student
+from culling_pipeline.training.loop import TrainingError
 from jobs.config.settings import CameraConfig, Config
 from jobs.config.weights import UNTRAINED, StudentSettings
 from jobs.errors import NightError, UsageError

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from culling_pipeline.day import DAY_S
-from culling_pipeline.drawn import control_count, first_of_day
-from culling_pipeline.first_student import canvas_of, on_canvas
+from culling_pipeline.culling.strategies import STRATEGIES
+from culling_pipeline.day.day import DAY_S
+from culling_pipeline.day.even_sample import control_count, first_of_day
 from culling_pipeline.report import words
-from culling_pipeline.strategies import STRATEGIES
-from culling_pipeline.train import Sample, TrainPlan, fine_tune
+from culling_pipeline.training.first_student import canvas_of, on_canvas
+from culling_pipeline.training.loop import Sample, TrainPlan, fine_tune
 from jobs.config.settings import CameraConfig, Config
 from jobs.ingest.sources import open_camera
 from jobs.nights.bootstrap import Bootstrap

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from culling_pipeline.confidence import ConfidencePlan
-from culling_pipeline.control import ControlPlan
-from culling_pipeline.day import IngestPlan
-from culling_pipeline.gate import GatePlan
-from culling_pipeline.strategies import STRATEGIES
+from culling_pipeline.culling.strategies import STRATEGIES
+from culling_pipeline.day.control_slice import ControlPlan
+from culling_pipeline.day.day import IngestPlan
+from culling_pipeline.gate.gate import GatePlan
+from culling_pipeline.tasks.boxes.confidence import ConfidencePlan
 from jobs.config.settings import CameraDefaults
 
 

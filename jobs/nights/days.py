@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import UTC, date, datetime
 
-from culling_pipeline.stored_day import DayOnDisk
-from culling_pipeline.story import DAYBOOK, DayClock
+from culling_pipeline.day.daybook import DAYBOOK, DayClock
+from culling_pipeline.day.watched_day import DayOnDisk
 from jobs.config.settings import Config
 from jobs.store.store import Store
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from culling_pipeline.progress import Progress
 from culling_pipeline.records import NightRecord, UnusableNight
+from culling_pipeline.run.progress import Progress
 from jobs.commands.summary import report_path
 from jobs.config.settings import CameraConfig, Config
 from jobs.errors import NightError

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 import models
-from culling_pipeline.progress import Progress
+from culling_pipeline.run.progress import Progress
 from jobs.config.settings import CameraConfig
 from jobs.config.weights import PTH_SUFFIXES, UNTRAINED, StudentSettings, TeacherSettings
 from models.base import Detector

@@ -1,4 +1,4 @@
-"""A camera's night, put together: configuration → objects → `culling_pipeline.night`."""
+"""A camera's night, put together: configuration → objects → `culling_pipeline.night.night`."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from pathlib import Path
 
 import torch
 
-from culling_pipeline.corrections import load_corrections
-from culling_pipeline.day import EmptyDayError
-from culling_pipeline.labels import load_detections, save_detections
-from culling_pipeline.night import exhibits, glimpses, run_night
-from culling_pipeline.parallel import BuildDetector
-from culling_pipeline.plan import Journal, NightParts
-from culling_pipeline.progress import Progress
+from culling_pipeline.day.day import EmptyDayError
+from culling_pipeline.day.watched_day import DayOnDisk
+from culling_pipeline.labels.corrections import load_corrections
+from culling_pipeline.labels.teacher_labels import load_detections, save_detections
+from culling_pipeline.monitoring.reference_views import ViewsOnDisk
+from culling_pipeline.night.inputs import Journal, NightParts
+from culling_pipeline.night.night import exhibits, glimpses, run_night
+from culling_pipeline.night.stages import TEACHER_FILE
 from culling_pipeline.records import AnyNight, DayFigures, UnusableNight
 from culling_pipeline.report.page import render_report
 from culling_pipeline.report.unusable import render_unusable
-from culling_pipeline.stages import TEACHER_FILE
-from culling_pipeline.stored_day import DayOnDisk
-from culling_pipeline.train import TrainingError
-from culling_pipeline.views import ViewsOnDisk
+from culling_pipeline.run.progress import Progress
+from culling_pipeline.run.workers import BuildDetector
+from culling_pipeline.training.loop import TrainingError
 from jobs.config.settings import CameraConfig, Config
 from jobs.errors import NightError
 from jobs.ingest.sources import open_camera

@@ -6,9 +6,9 @@ from importlib.metadata import PackageNotFoundError, version
 
 import torch
 
-from culling_pipeline.judge import JudgePlan
-from culling_pipeline.plan import NightPlan
-from culling_pipeline.strategies import STRATEGIES, Strategy, Uniform
+from culling_pipeline.culling.strategies import STRATEGIES, Strategy, Uniform
+from culling_pipeline.judging.verdict import JudgePlan
+from culling_pipeline.night.inputs import NightPlan
 from jobs.config.settings import CameraConfig, Config
 from jobs.errors import UsageError
 from jobs.nights.day_plan import ingest_plan

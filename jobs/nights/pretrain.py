@@ -12,12 +12,12 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
-from culling_pipeline.coco_split import CocoError, Labelled, has_split, read_split
-from culling_pipeline.metrics import coco_map
-from culling_pipeline.pretraining import Group, PretrainPlan, pretrain
-from culling_pipeline.progress import NoProgress, Progress
 from culling_pipeline.records import Accuracy
-from culling_pipeline.train import TrainingError
+from culling_pipeline.run.progress import NoProgress, Progress
+from culling_pipeline.tasks.boxes.average_precision import coco_map
+from culling_pipeline.tasks.boxes.coco_dataset import CocoError, Labelled, has_split, read_split
+from culling_pipeline.training.loop import TrainingError
+from culling_pipeline.training.pretraining import Group, PretrainPlan, pretrain
 from jobs.config.weights import StudentSettings
 from jobs.errors import NightError, UsageError
 from jobs.nights.detectors import bring_weights

@@ -10,15 +10,15 @@ from pathlib import Path
 from shutil import copyfile
 from tempfile import TemporaryDirectory
 
-from culling_pipeline.coco import DatasetError, LabelledImage, coco_of, read_coco
-from culling_pipeline.corrections import (
+from culling_pipeline.labels.corrections import (
     CorrectedFrame,
     Corrections,
     add_corrections,
     load_corrections,
 )
+from culling_pipeline.night.stages import frames_of
 from culling_pipeline.records import NightRecord, StoredFrame
-from culling_pipeline.stages import frames_of
+from culling_pipeline.tasks.boxes.coco_files import DatasetError, LabelledImage, coco_of, read_coco
 from jobs.config.settings import CameraConfig, Config
 from jobs.errors import UsageError
 from jobs.nights.plans import code_version

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from culling_pipeline.progress import Progress
+from culling_pipeline.run.progress import Progress
 from jobs.config.settings import CameraConfig, Config
 from jobs.errors import UsageError
 from jobs.nights.plans import pick_device

@@ -8,9 +8,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from culling_pipeline.frames import load_images
-from culling_pipeline.metrics import coco_map
-from culling_pipeline.progress import Progress
+from culling_pipeline.day.frame_files import load_images
+from culling_pipeline.run.progress import Progress
+from culling_pipeline.tasks.boxes.average_precision import coco_map
 from jobs.config.settings import CameraConfig, Config
 from jobs.errors import UsageError
 from jobs.nights.plans import code_version

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from culling_pipeline.labels import load_detections
+from culling_pipeline.labels.teacher_labels import load_detections
+from culling_pipeline.night.stages import TEACHER_FILE, frames_of
 from culling_pipeline.records import NightRecord, StoredFrame
-from culling_pipeline.stages import TEACHER_FILE, frames_of
 from jobs.config.settings import Config
 from jobs.errors import UsageError
 from jobs.storage.sharing import open_sharing

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from culling_pipeline.story import DayClock
+from culling_pipeline.day.daybook import DayClock
 from jobs.config.settings import Config
 from jobs.errors import EXIT_INTERRUPTED
 from jobs.executors.base import Executor, Outcome, Task

@@ -8,9 +8,9 @@ from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from culling_pipeline.drift import watch_drift
+from culling_pipeline.day.daybook import DayClock, mean_loss
+from culling_pipeline.monitoring.drift import watch_drift
 from culling_pipeline.records import DriftRecord
-from culling_pipeline.story import DayClock, mean_loss
 from jobs.config.settings import CameraConfig, Config
 from jobs.nights.day_plan import ingest_plan
 from jobs.nights.days import date_of_night, stored_day

@@ -248,7 +248,7 @@ def _look(camera: CameraConfig, taken: Taken, request: Request) -> Probe:
 def _write_snapshot(data_dir: Path, camera: CameraConfig, found: Probe) -> Path:
     """The picture as `data_dir/snapshots/NAME.jpg`, readable by its owner only, and black where a
     mask says so (one of the file's `defaults:`)."""
-    from culling_pipeline.frames import as_jpeg
+    from culling_pipeline.day.frame_files import as_jpeg
     from streams.mask import covered
 
     path = data_dir / "snapshots" / f"{camera.name}.jpg"

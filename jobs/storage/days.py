@@ -16,7 +16,7 @@ from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from culling_pipeline.story import DAYBOOK
+from culling_pipeline.day.daybook import DAYBOOK
 from jobs.config.settings import Config
 from jobs.storage.bucket import Bucket, MissingError
 from jobs.storage.shelf import MANIFEST, Manifest, Shelf, files_below

@@ -14,14 +14,14 @@ import logging
 import re
 from typing import Any
 
-from culling_pipeline.corrections import (
+from culling_pipeline.day.daybook import DayClock
+from culling_pipeline.labels.corrections import (
     LABELS_FILE,
     add_corrections,
     corrected_frames,
     load_corrections,
 )
 from culling_pipeline.records import AnyNight, UnusableNight
-from culling_pipeline.story import DayClock
 from jobs.config.settings import Config
 from jobs.errors import describe
 from jobs.storage.bucket import Bucket, StorageError

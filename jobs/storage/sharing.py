@@ -19,7 +19,7 @@ from models.files import replace_file
 from models.registry import ModelRegistry
 
 if TYPE_CHECKING:
-    from culling_pipeline.plan import Journal
+    from culling_pipeline.night.inputs import Journal
     from culling_pipeline.records import AnyNight
     from jobs.storage.days import StoredDays
 

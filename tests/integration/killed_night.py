@@ -19,8 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from culling_pipeline.progress import NoProgress
 from culling_pipeline.records import NightRecord
+from culling_pipeline.run.progress import NoProgress
 from jobs.config.load import load_config
 from jobs.nights.nightly import retrain_camera
 from jobs.store import store as store_module

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from culling_pipeline.progress import NoProgress
+from culling_pipeline.run.progress import NoProgress
 from jobs.config.settings import Config
 from jobs.config.storage import StorageSettings
 from jobs.nights.nightly import retrain_camera

@@ -13,7 +13,7 @@ from typing import Any
 import av
 import pytest
 
-from culling_pipeline.arms import save_candidate
+from culling_pipeline.training.job import save_candidate
 from jobs.errors import describe, exit_code
 from jobs.nights.detectors import BUILTIN_FOLDER
 from jobs.store.store import Store

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from culling_pipeline.train import TrainingError
+from culling_pipeline.training.loop import TrainingError
 from jobs.cli import run
 from jobs.config.load import load_config
 from jobs.nights import bootstrap

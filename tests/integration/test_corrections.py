@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from culling_pipeline.labels import load_detections
-from culling_pipeline.stages import TEACHER_FILE
+from culling_pipeline.labels.teacher_labels import load_detections
+from culling_pipeline.night.stages import TEACHER_FILE
 from jobs.out.dataset import export_dataset, import_dataset
 from jobs.store.store import Store
 from models.registry import ModelRegistry

@@ -8,11 +8,11 @@ from pathlib import Path
 import cv2
 import pytest
 
-from culling_pipeline.background import Background, median, shrunk
-from culling_pipeline.progress import NoProgress
+from culling_pipeline.monitoring.background import Background, median, shrunk
+from culling_pipeline.monitoring.reference_views import save_day
+from culling_pipeline.monitoring.viewpoint import PastDay
 from culling_pipeline.records import UnusableNight
-from culling_pipeline.viewpoint import PastDay
-from culling_pipeline.views import save_day
+from culling_pipeline.run.progress import NoProgress
 from jobs.config.load import load_config
 from jobs.nights.nightly import retrain_camera
 from jobs.store import store as store_module

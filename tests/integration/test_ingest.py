@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import pytest
 
-from culling_pipeline.frames import JPEG_QUALITY
+from culling_pipeline.day.frame_files import JPEG_QUALITY
 from jobs import cli
 from streams.open import open_source
 from streams.sampler import Sampler

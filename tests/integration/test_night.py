@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from culling_pipeline.confidence import frame_loss
-from culling_pipeline.frames import load_images
-from culling_pipeline.labels import load_detections
-from culling_pipeline.progress import Advance, NoProgress
+from culling_pipeline.culling.resolution import relative_mse, scales_down_to, smallest_scale_for
+from culling_pipeline.day.frame_files import load_images
+from culling_pipeline.labels.teacher_labels import load_detections
+from culling_pipeline.night.stages import TEACHER_FILE
 from culling_pipeline.records import NightRecord
-from culling_pipeline.resolution import relative_mse, scales_down_to, smallest_scale_for
-from culling_pipeline.stages import TEACHER_FILE
+from culling_pipeline.run.progress import Advance, NoProgress
+from culling_pipeline.tasks.boxes.confidence import frame_loss
 from jobs.config.night import ModelsSettings
 from jobs.nights.nightly import retrain_camera
 from jobs.store.store import Store

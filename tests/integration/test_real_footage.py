@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.real_footage import human_boxes
-from culling_pipeline.metrics import coco_map
-from culling_pipeline.progress import NoProgress
+from culling_pipeline.run.progress import NoProgress
+from culling_pipeline.tasks.boxes.average_precision import coco_map
 from jobs.config.settings import CameraConfig, Config
 from jobs.nights.nightly import retrain_camera
 from jobs.store.store import Store

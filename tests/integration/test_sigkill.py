@@ -18,7 +18,7 @@ import numpy as np
 import psutil
 import pytest
 
-from culling_pipeline.stages import TEACHER_FILE
+from culling_pipeline.night.stages import TEACHER_FILE
 from jobs.config.load import load_config
 from jobs.store.store import Store
 from models.boxes.student import load_detector

@@ -17,8 +17,8 @@ import pytest
 import torch
 import yaml
 
-from culling_pipeline.progress import Advance, NoProgress
 from culling_pipeline.records import NightRecord
+from culling_pipeline.run.progress import Advance, NoProgress
 from jobs.cli import run as culling_here
 from jobs.config.settings import Config
 from jobs.errors import exit_code

@@ -14,8 +14,8 @@ from typing import Any
 
 import yaml
 
-from culling_pipeline.progress import NoProgress
 from culling_pipeline.records import NightRecord
+from culling_pipeline.run.progress import NoProgress
 from jobs.config.settings import CameraConfig, Config
 from jobs.nights.detectors import BUILTIN_FOLDER
 from jobs.nights.nightly import retrain_camera

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from culling_pipeline.frames import frame_name, load_images, write_image
-from culling_pipeline.labels import save_detections
+from culling_pipeline.day.frame_files import frame_name, load_images, write_image
+from culling_pipeline.labels.teacher_labels import save_detections
+from culling_pipeline.night.stages import TEACHER_FILE
 from culling_pipeline.records import NightRecord, StoredFrame
-from culling_pipeline.stages import TEACHER_FILE
 from jobs.config.load import load_config
 from jobs.config.settings import Config
 from jobs.nights.detectors import ensure_incumbent

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from culling_pipeline.augment import (
+from culling_pipeline.tasks.boxes.augment import (
     DONORS,
     Augmentation,
     Prepared,

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO
 
-from culling_pipeline.coco import DatasetError, LabelledImage, coco_of, read_coco
+from culling_pipeline.tasks.boxes.coco_files import DatasetError, LabelledImage, coco_of, read_coco
 from models.boxes.detections import Detections
 
 CLASSES = ("person", "car")

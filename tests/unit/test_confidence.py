@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from culling_pipeline.confidence import confidence_loss, frame_loss, standardised_losses
+from culling_pipeline.tasks.boxes.confidence import confidence_loss, frame_loss, standardised_losses
 from models.boxes.detections import Detections
 
 # f(x) = −x·ln x·3 + (1 − x)·σ(x) + 0.5 with σ(x) = 1/(1 + e⁻ˣ):

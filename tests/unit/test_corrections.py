@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from culling_pipeline.coco import DatasetError
-from culling_pipeline.corrections import (
+from culling_pipeline.day.frame_files import as_jpeg
+from culling_pipeline.labels.corrections import (
     LABELS_FILE,
     CorrectedFrame,
     Corrections,
@@ -17,8 +17,8 @@ from culling_pipeline.corrections import (
     load_corrections,
     samples_of,
 )
-from culling_pipeline.frames import as_jpeg
 from culling_pipeline.records import StoredFrame
+from culling_pipeline.tasks.boxes.coco_files import DatasetError
 from models.boxes.zones import NO_ZONES, Zones
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)

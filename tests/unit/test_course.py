@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from culling_pipeline.confidence import ConfidencePlan, standardised_losses
-from culling_pipeline.course import Course, Seen
+from culling_pipeline.day.loss_series import Course, Seen
+from culling_pipeline.tasks.boxes.confidence import ConfidencePlan, standardised_losses
 from models.boxes.detections import Detections
 
 BEGAN = datetime(2026, 3, 29, 0, 59, 59, 999_999, tzinfo=UTC)

@@ -190,7 +190,7 @@ def test_exit_codes_are_those_of_the_program() -> None:
 def test_stages_are_those_of_the_night_in_their_order() -> None:
     overview = section(text_of("docs/design/night.md"), "## Overview")
     named = [row[0].strip("`") for row in rows(overview)]
-    in_code = re.findall(r'_once\(\s*journal, "(\w+)"', text_of("culling_pipeline/night.py"))
+    in_code = re.findall(r'_once\(\s*journal, "(\w+)"', text_of("culling_pipeline/night/night.py"))
     assert named == ["start", *in_code]
 
 

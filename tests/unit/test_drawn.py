@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from culling_pipeline.control import ControlSlice
-from culling_pipeline.day import EmptyDayError
-from culling_pipeline.drawn import Drawn, control_count, draw_days, draw_recording, evenly
-from culling_pipeline.frames import load_images
-from culling_pipeline.progress import NoProgress
-from culling_pipeline.stored_day import DayOnDisk
+from culling_pipeline.day.control_slice import ControlSlice
+from culling_pipeline.day.day import EmptyDayError
+from culling_pipeline.day.even_sample import Drawn, control_count, draw_days, draw_recording, evenly
+from culling_pipeline.day.frame_files import load_images
+from culling_pipeline.day.watched_day import DayOnDisk
+from culling_pipeline.run.progress import NoProgress
 from streams.base import Frame, FrameSource, SourceInfo
 from streams.sampler import Sampler
 from tests.unit.test_stored_day import CLOCK, PLAN, open_day, watch

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from culling_pipeline.control import ControlPlan
-from culling_pipeline.day import ConfidencePlan, Day, IngestPlan
-from culling_pipeline.day_figures import (
+from culling_pipeline.day.control_slice import ControlPlan
+from culling_pipeline.day.day import ConfidencePlan, Day, IngestPlan
+from culling_pipeline.gate.gate import GatePlan
+from culling_pipeline.monitoring.daily_figures import (
     SLOTS,
     as_table,
     day_figures,
@@ -20,8 +21,7 @@ from culling_pipeline.day_figures import (
     figures_of_watched_day,
     slot_of,
 )
-from culling_pipeline.drift import DriftPlan, watch_drift
-from culling_pipeline.gate import GatePlan
+from culling_pipeline.monitoring.drift import DriftPlan, watch_drift
 from culling_pipeline.records import (
     DayFigures,
     DriftRecord,

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from culling_pipeline.calibration import Calibration, upper_bound
-from culling_pipeline.confidence import ConfidencePlan
-from culling_pipeline.control import ControlPlan
-from culling_pipeline.day import IngestPlan
-from culling_pipeline.gate import (
+from culling_pipeline.culling.strategies import STRATEGIES
+from culling_pipeline.day.control_slice import ControlPlan
+from culling_pipeline.day.day import IngestPlan
+from culling_pipeline.day.recording import GROUP, LAG, ingest
+from culling_pipeline.gate.gate import (
     MAX_SKIPS,
     ChangeMeter,
     Decision,
@@ -25,12 +25,12 @@ from culling_pipeline.gate import (
     GatePlan,
     differ,
 )
-from culling_pipeline.ingest import GROUP, LAG, ingest
-from culling_pipeline.lessons import GateTally
-from culling_pipeline.parallel import Images, Workers
-from culling_pipeline.progress import NoProgress
+from culling_pipeline.gate.memory import GateTally
+from culling_pipeline.gate.threshold import Calibration, upper_bound
 from culling_pipeline.records import IngestRecord
-from culling_pipeline.strategies import STRATEGIES
+from culling_pipeline.run.progress import NoProgress
+from culling_pipeline.run.workers import Images, Workers
+from culling_pipeline.tasks.boxes.confidence import ConfidencePlan
 from models.boxes.detections import Detections
 from streams.base import Frame, FrameSource, SourceInfo
 from streams.sampler import Sampler

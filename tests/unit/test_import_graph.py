@@ -120,7 +120,7 @@ def test_an_offence_is_found(path: str, source: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("path", "source"),
     [
-        ("jobs/a.py", "import models, streams.base\nfrom culling_pipeline.night import x"),
+        ("jobs/a.py", "import models, streams.base\nfrom culling_pipeline.night.night import x"),
         ("culling_pipeline/report/a.py", "from ..records import x\nfrom . import charts"),
         ("streams/synthetic/street/a.py", "from ..base import Frame\nimport numpy"),
         ("models/a.py", "sys.stdout.write('x')\nblueprint('x')\nfrom streamsaver import models"),

@@ -85,11 +85,11 @@ def test_root_file_is_the_template() -> None:
 
 
 def test_literals_and_defaults_match_the_code_they_configure() -> None:
-    from culling_pipeline.confidence import ConfidencePlan
-    from culling_pipeline.control import ControlPlan
-    from culling_pipeline.schedule import SCHEDULES, ScheduleOptions
-    from culling_pipeline.strategies import STRATEGIES
-    from culling_pipeline.train import TrainPlan
+    from culling_pipeline.culling.strategies import STRATEGIES
+    from culling_pipeline.day.control_slice import ControlPlan
+    from culling_pipeline.tasks.boxes.confidence import ConfidencePlan
+    from culling_pipeline.training.loop import TrainPlan
+    from culling_pipeline.training.schedule import SCHEDULES, ScheduleOptions
     from models.boxes.foreign import PRESETS, ForeignOptions
     from streams.keyframes import Sampling
     from streams.live.options import LiveOptions, Transport

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import yaml
 
-from culling_pipeline.frames import load_image
+from culling_pipeline.day.frame_files import load_image
 from jobs import cli
 from jobs.out.video import COLOURS, VideoWriter, draw
 from models.boxes.detections import Detections

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from culling_pipeline.progress import NoProgress, Progress
-from culling_pipeline.train import TrainingError
+from culling_pipeline.run.progress import NoProgress, Progress
+from culling_pipeline.training.loop import TrainingError
 from jobs.commands.progress import BarProgress, LineProgress, open_progress
 from jobs.errors import (
     ConfigError,

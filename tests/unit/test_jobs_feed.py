@@ -11,7 +11,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from culling_pipeline.story import DAYBOOK, FRAMES, DayClock
+from culling_pipeline.day.daybook import DAYBOOK, FRAMES, DayClock
 from jobs.config.settings import CameraConfig, Config
 from jobs.ingest.feed import Feed
 from jobs.ingest.room import Floor

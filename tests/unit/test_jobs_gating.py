@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from culling_pipeline.lessons import LESSONS, load_lessons
-from culling_pipeline.story import DAYBOOK
+from culling_pipeline.day.daybook import DAYBOOK
+from culling_pipeline.gate.memory import LESSONS, load_lessons
 from jobs.config.settings import CameraConfig, Config
 from jobs.ingest import gating
 from jobs.ingest.gating import LAG_FRAMES, Gating

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from culling_pipeline.stored_day import StoredDay
-from culling_pipeline.story import DAYBOOK, DayClock
+from culling_pipeline.day.daybook import DAYBOOK, DayClock
+from culling_pipeline.day.watched_day import StoredDay
 from jobs.config.settings import CameraConfig, Config
 from jobs.ingest import room
 from jobs.ingest.room import AFTER_HIT_S, GB, Floor, Room, thin

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from culling_pipeline.judge import JudgePlan, judge, verdict
-from culling_pipeline.labels import load_detections, save_detections
-from culling_pipeline.ledger import price
-from culling_pipeline.metrics import Difference
+from culling_pipeline.judging.cost_ratio import price
+from culling_pipeline.judging.verdict import JudgePlan, judge, verdict
+from culling_pipeline.labels.teacher_labels import load_detections, save_detections
 from culling_pipeline.records import Accuracy, Cost, JudgeRecord
+from culling_pipeline.tasks.boxes.average_precision import Difference
 from models.boxes.detections import Detections
 
 

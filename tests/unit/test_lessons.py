@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from culling_pipeline.calibration import DAY_S, Calibration
-from culling_pipeline.gate import BREAK_S, Decision, Gate, GatePlan
-from culling_pipeline.lessons import LESSONS, GateTally, key_of, load_lessons, save_lessons
+from culling_pipeline.gate.gate import BREAK_S, Decision, Gate, GatePlan
+from culling_pipeline.gate.memory import LESSONS, GateTally, key_of, load_lessons, save_lessons
+from culling_pipeline.gate.threshold import DAY_S, Calibration
 from models.boxes.detections import Detections
 
 NOON = 1e9

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from culling_pipeline.train import Sample, TrainPlan, fine_tune
+from culling_pipeline.training.loop import Sample, TrainPlan, fine_tune
 from models.boxes.detections import Detections
 from models.boxes.detector import SLIM_ANCHOR_PX, DetectorSpec, TorchDetector, build_model
 from models.boxes.losses import _ignored, image_losses
@@ -143,7 +143,7 @@ def test_mirrored_pictures_have_mirrored_zones(monkeypatch: pytest.MonkeyPatch) 
             seen.append(left_is_dark == bool(target["ignored"][:, : GRID // 2].all()))
         return image_losses(model, images, targets)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("culling_pipeline.train.image_losses", spy)
+    monkeypatch.setattr("culling_pipeline.training.loop.image_losses", spy)
     image = np.full((96, 160, 3), 250, np.uint8)
     image[:, :80] = 0
     samples = [Sample(image, Detections.empty(), Zones((LEFT,)).map())] * 8

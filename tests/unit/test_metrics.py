@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from culling_pipeline.metrics import coco_map, paired_bootstrap
+from culling_pipeline.tasks.boxes.average_precision import coco_map, paired_bootstrap
 from models.boxes.detections import Detections
 
 A, B, C, FAR = [0, 0, 10, 10], [20, 0, 30, 10], [40, 0, 50, 10], [80, 80, 90, 90]

@@ -16,8 +16,8 @@ from torch import nn
 from torch.nn import functional
 from torchvision.ops import MultiScaleRoIAlign
 
-from culling_pipeline.parallel import Workers
-from culling_pipeline.stages import OpenStudent
+from culling_pipeline.night.stages import OpenStudent
+from culling_pipeline.run.workers import Workers
 from models import __path__ as models_path
 from models.base import backend_of
 from models.boxes.backend import at_work, disagreement, first_look_error, trial_picture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from culling_pipeline.precision import clean_labels, disagreement
+from culling_pipeline.tasks.boxes.disagreement import clean_labels, disagreement
 from models.boxes.detections import Detections
 
 A, B, C, FAR = [0, 0, 10, 10], [20, 0, 30, 10], [40, 0, 50, 10], [80, 80, 90, 90]

@@ -12,10 +12,16 @@ import pytest
 import torch
 from torch import nn
 
-from culling_pipeline.coco_split import CocoError, Labelled, has_split, read_split
-from culling_pipeline.pretraining import Group, PretrainPlan, batches_of, learning_rate, pretrain
-from culling_pipeline.progress import Advance, NoProgress
-from culling_pipeline.train import TrainingError
+from culling_pipeline.run.progress import Advance, NoProgress
+from culling_pipeline.tasks.boxes.coco_dataset import CocoError, Labelled, has_split, read_split
+from culling_pipeline.training.loop import TrainingError
+from culling_pipeline.training.pretraining import (
+    Group,
+    PretrainPlan,
+    batches_of,
+    learning_rate,
+    pretrain,
+)
 from jobs.cli import run
 from models.boxes.detections import WeightsError
 from models.boxes.detector import DetectorSpec, build_model

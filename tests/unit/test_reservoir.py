@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from culling_pipeline.control import ControlPlan, ControlSlice
-from culling_pipeline.reservoir import Drawn, Hardest, Reservoir
+from culling_pipeline.day.control_slice import ControlPlan, ControlSlice
+from culling_pipeline.day.reservoir import Drawn, Hardest, Reservoir
 
 
 def test_hardest_keeps_the_highest_and_of_equals_the_earliest() -> None:

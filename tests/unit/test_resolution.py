@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from culling_pipeline.resolution import opt_resolution, relative_mse, smallest_scale_for
+from culling_pipeline.culling.resolution import opt_resolution, relative_mse, smallest_scale_for
 from models.boxes.detections import Detections
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from culling_pipeline.schedule import (
+from culling_pipeline.training.schedule import (
     SCHEDULES,
     Schedule,
     ScheduleOptions,

@@ -7,15 +7,15 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from culling_pipeline.coverage import cull_by_coverage
-from culling_pipeline.records import Disagreement, StoredFrame
-from culling_pipeline.selection import (
+from culling_pipeline.culling.candidates import (
     Candidates,
     cull_by_confidence,
     cull_by_disagreement,
     parts_of_day,
 )
-from culling_pipeline.strategies import STRATEGIES, build_strategy
+from culling_pipeline.culling.coverage import cull_by_coverage
+from culling_pipeline.culling.strategies import STRATEGIES, build_strategy
+from culling_pipeline.records import Disagreement, StoredFrame
 
 
 def differs(frame_id: int, errors: int, precision: float = 0.5) -> Disagreement:

@@ -15,7 +15,9 @@ import pytest
 import time_machine
 
 from benchmarks.nights import Quick, config_of, service_of
-from culling_pipeline.drift import drift_of_night, watch_drift
+from culling_pipeline.day.daybook import DayClock
+from culling_pipeline.day.watched_day import DayOnDisk
+from culling_pipeline.monitoring.drift import drift_of_night, watch_drift
 from culling_pipeline.records import (
     CoursePoint,
     DayFigures,
@@ -23,8 +25,6 @@ from culling_pipeline.records import (
     NightRecord,
     ViewRecord,
 )
-from culling_pipeline.stored_day import DayOnDisk
-from culling_pipeline.story import DayClock
 from jobs.commands.tonight import tonight
 from jobs.config.settings import Config
 from jobs.nights.day_plan import ingest_plan

@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 CTRL_C = """
 import signal, threading, time
-from culling_pipeline.starting import undisturbed_start
+from culling_pipeline.run.process_start import undisturbed_start
 
 end = threading.Event()
 other = threading.Thread(target=end.wait)
@@ -29,7 +29,7 @@ print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))
 """
 SIGTERM = """
 import signal
-from culling_pipeline.starting import undisturbed_start
+from culling_pipeline.run.process_start import undisturbed_start
 
 def handle(number, frame):
     print(signal.Signals(number).name)
@@ -42,7 +42,7 @@ print(signal.getsignal(signal.SIGTERM) is handle)
 """
 IN_A_THREAD = """
 import signal, threading
-from culling_pipeline.starting import undisturbed_start
+from culling_pipeline.run.process_start import undisturbed_start
 
 def start():
     with undisturbed_start():

@@ -9,7 +9,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from culling_pipeline.story import DayClock
+from culling_pipeline.day.daybook import DayClock
 from jobs.store.store import Store
 from models.registry import ModelRegistry
 from tests.unit.small_night import DAY, night_record

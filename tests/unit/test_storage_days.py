@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from culling_pipeline.corrections import add_corrections, load_corrections
-from culling_pipeline.story import DAYBOOK
+from culling_pipeline.day.daybook import DAYBOOK
+from culling_pipeline.labels.corrections import add_corrections, load_corrections
 from jobs.config.settings import Config
 from jobs.config.storage import StorageSettings
 from jobs.ingest.room import Floor, Room

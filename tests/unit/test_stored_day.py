@@ -17,16 +17,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from culling_pipeline.confidence import ConfidencePlan, standardised_losses
-from culling_pipeline.control import ControlPlan
-from culling_pipeline.day import DAY_S, Day, IngestPlan
-from culling_pipeline.gate import GatePlan
-from culling_pipeline.parallel import Workers
+from culling_pipeline.culling.candidates import parts_of_day
+from culling_pipeline.culling.strategies import STRATEGIES
+from culling_pipeline.day.control_slice import ControlPlan
+from culling_pipeline.day.day import DAY_S, Day, IngestPlan
+from culling_pipeline.day.daybook import DAYBOOK, FRAMES, DayClock, tell
+from culling_pipeline.day.watched_day import DayInUseError, DayOnDisk, StoredDay
+from culling_pipeline.gate.gate import GatePlan
 from culling_pipeline.records import IngestRecord
-from culling_pipeline.selection import parts_of_day
-from culling_pipeline.stored_day import DayInUseError, DayOnDisk, StoredDay
-from culling_pipeline.story import DAYBOOK, FRAMES, DayClock, tell
-from culling_pipeline.strategies import STRATEGIES
+from culling_pipeline.run.workers import Workers
+from culling_pipeline.tasks.boxes.confidence import ConfidencePlan, standardised_losses
 from models.boxes.detections import Detections
 from streams.base import Frame
 

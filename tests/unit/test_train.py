@@ -8,9 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from culling_pipeline.augment import Variation
-from culling_pipeline.schedule import ScheduleOptions
-from culling_pipeline.train import Sample, TrainingError, TrainPlan, fine_tune, learning_rate
+from culling_pipeline.tasks.boxes.augment import Variation
+from culling_pipeline.training.loop import (
+    Sample,
+    TrainingError,
+    TrainPlan,
+    fine_tune,
+    learning_rate,
+)
+from culling_pipeline.training.schedule import ScheduleOptions
 from models.boxes.detections import Detections
 from models.boxes.detector import TorchDetector, build_model
 from streams.synthetic.street.render import StreetRenderer

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from culling_pipeline.strategies import STRATEGIES, Uniform
+from culling_pipeline.culling.strategies import STRATEGIES, Uniform
 from jobs.config.load import load_config
 from jobs.config.settings import CameraConfig, Config
 from jobs.errors import ConfigError

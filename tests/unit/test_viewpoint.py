@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from culling_pipeline.background import (
+from culling_pipeline.day.frame_files import write_image
+from culling_pipeline.monitoring.background import (
     MIN_FRAMES,
     Background,
     agreement,
@@ -22,10 +23,9 @@ from culling_pipeline.background import (
     median,
     shrunk,
 )
-from culling_pipeline.frames import write_image
+from culling_pipeline.monitoring.reference_views import ViewsOnDisk, load_day, save_day
+from culling_pipeline.monitoring.viewpoint import PastDay, compare, references, watch_view
 from culling_pipeline.records import StoredFrame, ViewRecord
-from culling_pipeline.viewpoint import PastDay, compare, references, watch_view
-from culling_pipeline.views import ViewsOnDisk, load_day, save_day
 from streams.synthetic.street.render import StreetRenderer
 from streams.synthetic.street.scene import make_scene
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from culling_pipeline.course import Seen
-from culling_pipeline.story import DAYBOOK, DayClock, as_line
+from culling_pipeline.day.daybook import DAYBOOK, DayClock, as_line
+from culling_pipeline.day.loss_series import Seen
 from models.boxes.detections import Detections
 
 

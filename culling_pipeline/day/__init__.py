@@ -1,0 +1,1 @@
+"""The day's frames: watched now or as they went by, sampled, held, set aside."""

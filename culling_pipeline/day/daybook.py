@@ -1,0 +1,265 @@
+"""The daybook of a live camera's day, and the day told again from it.
+
+One line of JSON a sampled frame, one an event, in the order they came. The draws of a `Day` are
+seeded, so that telling gives the very day that was written.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+
+from culling_pipeline.day.control_slice import SHORT_S
+from culling_pipeline.day.day import Day, IngestPlan
+from culling_pipeline.day.loss_series import Course, Seen
+from culling_pipeline.records import FeedRecord, GateRecord
+from models.boxes.detections import Detections
+
+DAYBOOK = "daybook.jsonl"
+FRAMES = "frames"
+_NONE_NOTED = Detections.empty()
+_EVENT = b'{"event":'
+"""How the line of an event begins, and no frame's."""
+
+Event = Literal["start", "stop", "state", "dropped", "paused", "gone", "gate"]
+"""`start` and `stop` of the watching, the camera's new `state`, frames `dropped` by this machine
+since the last such line, frames not taken because writing is `paused`, stored frames `gone` to make
+room, what the `gate` did in the day so far."""
+
+UP = ("live", "frozen", "dark")
+"""The states in which a camera gives pictures."""
+
+
+@dataclass(frozen=True, slots=True)
+class DayClock:
+    """A calendar day: its date, when it begins, and its length in seconds: 23 or 25 hours where
+    clocks change."""
+
+    day: date
+    midnight: datetime
+    duration_s: float
+
+    @classmethod
+    def of(cls, moment: datetime) -> Self:
+        """The local day this moment falls into."""
+        local = moment.astimezone()
+        return cls.on(local.date())
+
+    @classmethod
+    def on(cls, day: date) -> Self:
+        """This date, by the machine's time zone."""
+        midnight = datetime(day.year, day.month, day.day).astimezone()
+        after = day + timedelta(days=1)
+        end = datetime(after.year, after.month, after.day).astimezone()
+        return cls(day, midnight, end.timestamp() - midnight.timestamp())
+
+    @property
+    def end(self) -> datetime:
+        """When the next day begins."""
+        return self.midnight.astimezone(UTC) + timedelta(seconds=self.duration_s)
+
+    def seconds(self, moment: datetime) -> float:
+        """Seconds from midnight to this moment."""
+        return moment.timestamp() - self.midnight.timestamp()
+
+
+@dataclass
+class Story:
+    """A day told again from its daybook. `end` is where the last whole line ends, `first` and
+    `last` when the first and the last frame were seen."""
+
+    day: Day
+    end: int = 0
+    first: datetime | None = None
+    last: datetime | None = None
+    dropped: int = 0
+    paused: int = 0
+    scored: int = 0
+    seconds: float = 0.0
+    gate: GateRecord | None = None
+    states: list[tuple[datetime, str]] = field(default_factory=list)
+
+    @property
+    def span_s(self) -> float:
+        """Seconds from the first frame to the last."""
+        if self.first is None or self.last is None:
+            return 0.0
+        return self.last.timestamp() - self.first.timestamp()
+
+    @property
+    def is_short(self) -> bool:
+        """Whether what was seen is too short to have a control slice of whole blocks of time."""
+        return self.span_s < SHORT_S
+
+    def feed(self, clock: DayClock, until: datetime) -> FeedRecord:
+        """How the day went up to this moment."""
+        end_s = min(clock.duration_s, clock.seconds(until))
+        down_s = unwatched_s = 0.0
+        now_s, state = 0.0, "unwatched"
+        for moment, following in [*self.states, (until, "end")]:
+            then_s = min(max(clock.seconds(moment), now_s), end_s)
+            if state == "unwatched":
+                unwatched_s += then_s - now_s
+            elif state not in UP:
+                down_s += then_s - now_s
+            now_s, state = then_s, following
+        return FeedRecord(
+            down_s=down_s, unwatched_s=unwatched_s, dropped=self.dropped, paused=self.paused
+        )
+
+
+def tell(
+    folder: Path,
+    plan: IngestPlan,
+    *,
+    duration_s: float | None,
+    start_s: float = 0.0,
+    course: Course | None = None,
+) -> Story:
+    """The story of a stored day, its times counted from `start_s`; nothing is changed on disk.
+    What all its frames were is noted in `course`, if there is one."""
+    story = Story(Day(plan, folder / FRAMES, duration_s, str(folder)))
+    for line, end in _lines(folder / DAYBOOK):
+        story.end = end
+        if "event" in line:
+            _note_event(story, line)
+            continue
+        seen = _from_line(line, start_s=start_s)
+        story.day.admit(seen)
+        if course is not None:
+            course.note(seen, _detections(line) if course.wants_detections else _NONE_NOTED)
+        if story.states and story.states[-1][1] == "connecting":
+            story.states.append((seen.wall_time, "live"))
+        story.first = story.first or seen.wall_time
+        story.last = seen.wall_time
+        story.scored += seen.scored
+        story.seconds += line["s"]
+    return story
+
+
+def detections_of(folder: Path, frame_ids: Collection[int]) -> dict[int, Detections]:
+    """What was found in these frames of a stored day, by frame id; a frame that was not stored had
+    nothing noted, and counts as empty."""
+    wanted, found = set(frame_ids), dict[int, Detections]()
+    frame_id = -1
+    for raw in _whole_lines(folder / DAYBOOK):
+        if raw.startswith(_EVENT):
+            continue
+        frame_id += 1
+        if frame_id in wanted:
+            found[frame_id] = _detections(json.loads(raw))
+            if len(found) == len(wanted):
+                break
+    return found
+
+
+def mean_loss(folder: Path) -> float | None:
+    """Mean L_conf of all frames of a stored day up to now; None if there is none yet."""
+    total, frames = 0.0, 0
+    for line, _ in _lines(folder / DAYBOOK):
+        if "event" not in line:
+            total, frames = total + line["loss"], frames + 1
+    return total / frames if frames else None
+
+
+def first_shape(folder: Path) -> tuple[int, int] | None:
+    """Height and width in pixels of the first frame in a day's daybook."""
+    for line, _ in _lines(folder / DAYBOOK):
+        if "hw" in line:
+            return line["hw"][0], line["hw"][1]
+    return None
+
+
+def _note_event(story: Story, line: Mapping[str, Any]) -> None:
+    moment = datetime.fromisoformat(line["at"])
+    match line["event"]:
+        case "start":
+            if story.last is not None and story.states[-1][1] != "unwatched":  # it was killed
+                story.states.append((story.last, "unwatched"))
+            story.states.append((moment, "connecting"))
+        case "stop":
+            story.states.append((moment, "unwatched"))
+        case "state":
+            story.states.append((moment, line["state"]))
+        case "dropped":
+            story.dropped += line["count"]
+        case "paused":
+            story.paused += line["count"]
+        case "gate":
+            story.gate = GateRecord.model_validate(line["gate"])
+        case "gone":
+            for frame_id in line["ids"]:
+                story.day.forget(frame_id)
+
+
+def _lines(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
+    """Each whole line, and where it ends; at the first that is none, the rest is not believed."""
+    end = 0
+    for raw in _whole_lines(path):
+        try:
+            content = json.loads(raw)
+        except ValueError:
+            return
+        end += len(raw)
+        yield content, end
+
+
+def _whole_lines(path: Path) -> Iterator[bytes]:
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for raw in file:
+            if not raw.endswith(b"\n"):
+                return
+            yield raw
+
+
+def as_event(event: Event, at: datetime, **more: Any) -> dict[str, Any]:
+    """The line of something that happened."""
+    return {"event": event, "at": at.isoformat(), **more}
+
+
+def as_line(seen: Seen, found: Detections | None) -> dict[str, Any]:
+    """The line of a frame; what was found in it is noted where it may be asked for."""
+    line: dict[str, Any] = {
+        "t": seen.time_s,
+        "at": seen.wall_time.isoformat(),
+        "hw": list(seen.shape),
+        "loss": seen.loss,
+        "by": seen.model,
+    }
+    if not seen.scored:
+        line["inherited"] = True
+    if found is not None:
+        line["boxes"] = found.boxes_xyxy.tolist()
+        line["scores"] = found.scores.tolist()
+        line["labels"] = found.labels.tolist()
+    return line
+
+
+def _from_line(line: Mapping[str, Any], *, start_s: float) -> Seen:
+    return Seen(
+        time_s=line["t"] - start_s,
+        wall_time=datetime.fromisoformat(line["at"]),
+        shape=(line["hw"][0], line["hw"][1]),
+        loss=line["loss"],
+        scored=not line.get("inherited", False),
+        model=sys.intern(line["by"]),  # one text for all frames
+    )
+
+
+def _detections(line: Mapping[str, Any]) -> Detections:
+    if "boxes" not in line:
+        return _NONE_NOTED
+    return Detections(
+        np.array(line["boxes"], np.float32).reshape(-1, 4),
+        np.array(line["scores"], np.float32),
+        np.array(line["labels"], np.int64),
+    )

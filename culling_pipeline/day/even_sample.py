@@ -1,0 +1,195 @@
+"""Frames drawn evenly in time from a recording or from watched days, without asking any student.
+
+A camera's first student is trained on them (`first_student.py`). What a night would set aside as
+its control slice is set aside here as well, so that the first night measures on frames that nobody
+has trained on.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from culling_pipeline.day.control_slice import ControlSlice
+from culling_pipeline.day.day import EmptyDayError, IngestPlan
+from culling_pipeline.day.daybook import FRAMES
+from culling_pipeline.day.frame_files import frame_name, load_images, write_image
+from culling_pipeline.day.loss_series import Seen
+from culling_pipeline.day.watched_day import DayOnDisk
+from culling_pipeline.records import Record, StoredFrame
+from culling_pipeline.run.progress import Progress
+from streams.base import Frame, FrameSource
+from streams.sampler import Sampler
+
+_Item = TypeVar("_Item")
+_BLOCKS_A_DAY = 100_000
+"""More than a day has blocks of time; so that those of different days are told apart."""
+
+
+class _Seen(NamedTuple):
+    """A stored picture of a watched day, what is known of it, and its block of time."""
+
+    path: Path
+    seen: Seen
+    block: int
+
+
+class Drawn(Record):
+    """One camera's frames: `train` to learn from, `control` to measure with, and for each of these
+    the stretch of time it comes from (`blocks`)."""
+
+    height_px: int
+    width_px: int
+    train: tuple[StoredFrame, ...]
+    control: tuple[StoredFrame, ...]
+    blocks: tuple[int, ...]
+
+    @property
+    def frames(self) -> tuple[StoredFrame, ...]:
+        """All of them."""
+        return (*self.train, *self.control)
+
+
+def control_count(train: int, plan: IngestPlan) -> int:
+    """How many frames measure where `train` frames are trained on."""
+    share = plan.control.share
+    return max(1, min(plan.control.frames, round(train * share / (1 - share))))
+
+
+def evenly(items: Sequence[_Item], count: int) -> list[_Item]:
+    """`count` of the items, evenly spaced in their order; all there are when there are fewer."""
+    if count >= len(items):
+        return list(items)
+    return [items[int((k + 0.5) * len(items) / count)] for k in range(count)]
+
+
+def draw_recording(
+    source: FrameSource, plan: IngestPlan, count: int, folder: Path, progress: Progress
+) -> Drawn:
+    """About `count` frames to train on, and those to measure with, as JPEG files in `folder`.
+
+    Of a recording that does not tell its length every second frame goes whenever there are twice
+    as many as needed. One too short for both raises `EmptyDayError`.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    info = source.info
+    wanted = count + control_count(count, plan)
+    interval_s = plan.interval_s
+    if info.duration_s is not None:
+        interval_s = max(interval_s, info.duration_s / wanted)
+    held: list[StoredFrame] = []
+    stride, shape = 1, (info.height_px, info.width_px)
+    with progress.stage("drawing frames", wanted if info.duration_s else None) as advance:
+        for number, frame in enumerate(source.frames(Sampler(interval_s))):
+            if number % stride or frame.image.shape[:2] != shape:
+                continue
+            write_image(folder, frame_name(number), frame.image)
+            held.append(_stored(number, frame))
+            advance(1)
+            if len(held) >= 2 * wanted:
+                _unlink(folder, held[1::2])
+                held, stride = held[::2], 2 * stride
+    slice_ = ControlSlice(plan.control, duration_s=info.duration_s, seed=plan.seed)
+    control = [frame for frame in held if slice_.holds(frame.time_s)]
+    train = [frame for frame in held if not slice_.holds(frame.time_s)]
+    train, control = evenly(train, count), evenly(control, control_count(count, plan))
+    _unlink(folder, [f for f in held if f not in train and f not in control])
+    _enough(train, control, where=info.location)
+    return Drawn(
+        height_px=shape[0],
+        width_px=shape[1],
+        train=tuple(train),
+        control=tuple(control),
+        blocks=tuple(slice_.group_of(frame.time_s) for frame in control),
+    )
+
+
+def draw_days(
+    days: Sequence[DayOnDisk], plan: IngestPlan, count: int, folder: Path, *, n_classes: int
+) -> Drawn:
+    """The same of a live camera's watched days: of the frames that were drawn at random there.
+    Pictures are linked into `folder`, not copied."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    shape = next((s for day in reversed(days) if (s := day.shape) is not None), None)
+    train: list[_Seen] = []
+    control: list[_Seen] = []
+    for number, on_disk in enumerate(days):
+        day = on_disk.look(plan, n_classes)
+        for ids, group in ((day.drawn_ids, train), (day.control_ids, control)):
+            for i in sorted(ids):
+                if day.frames[i].shape == shape:
+                    block = _BLOCKS_A_DAY * number + day.block_of(i)
+                    group.append(
+                        _Seen(on_disk.folder / FRAMES / frame_name(i), day.frames[i], block)
+                    )
+    to_train = _linked(evenly(train, count), folder, first_id=0)
+    to_measure = _linked(evenly(control, control_count(count, plan)), folder, first_id=len(train))
+    _enough(to_train, to_measure, where=str(days[-1].folder))
+    assert shape is not None
+    return Drawn(
+        height_px=shape[0],
+        width_px=shape[1],
+        train=tuple(frame for frame, _ in to_train),
+        control=tuple(frame for frame, _ in to_measure),
+        blocks=tuple(block for _, block in to_measure),
+    )
+
+
+def first_of_day(
+    day: DayOnDisk, plan: IngestPlan, count: int, *, n_classes: int
+) -> list[NDArray[np.uint8]]:
+    """The first few stored pictures of a watched day, H×W×3 uint8 RGB each."""
+    frames = day.look(plan, n_classes).frames
+    first = [_stored(i, frames[i]) for i in sorted(frames)[:count]]
+    return list(load_images(day.folder / FRAMES, first))
+
+
+def _stored(number: int, seen: Frame | Seen) -> StoredFrame:
+    return StoredFrame(
+        id=number,
+        path=frame_name(number),
+        time_s=seen.time_s,
+        wall_time=seen.wall_time,
+        part=0,
+        confidence_loss=0.0,
+    )
+
+
+def _linked(
+    chosen: Sequence[_Seen], folder: Path, *, first_id: int
+) -> list[tuple[StoredFrame, int]]:
+    """The pictures, linked into `folder` under new numbers, with their blocks. One that is gone by
+    now (the day is still being watched) is left out."""
+    linked = []
+    for number, (path, seen, block) in enumerate(chosen, start=first_id):
+        there = folder / frame_name(number)
+        there.unlink(missing_ok=True)
+        try:
+            os.link(path, there)
+        except FileNotFoundError:
+            continue
+        except OSError:  # another file system, or one without links
+            shutil.copyfile(path, there)
+        linked.append((_stored(number, seen), block))
+    return linked
+
+
+def _unlink(folder: Path, frames: Sequence[StoredFrame]) -> None:
+    for frame in frames:
+        (folder / frame.path).unlink(missing_ok=True)
+
+
+def _enough(train: Sequence[object], control: Sequence[object], *, where: str) -> None:
+    if len(train) >= 2 and control:
+        return
+    message = (
+        f"{where}: {len(train)} frames to train on and {len(control)} to measure with are too few: "
+        "raise the camera's fps, or give it a longer recording or day"
+    )
+    raise EmptyDayError(message)

@@ -1,0 +1,82 @@
+"""What went by in a day: the time and the L_conf of every frame, in arrays.
+
+16 bytes a frame. A day's record is made of it; while a live camera is watched nobody needs it, for
+its daybook has the same (`story.py`).
+"""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from culling_pipeline.records import CoursePoint
+from culling_pipeline.tasks.boxes.confidence import ConfidencePlan, standardise
+from models.boxes.detections import Detections
+
+HISTOGRAM_BINS = 40
+_POINTS = 96
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What is known of one sampled frame but for its picture and what was found in it. `shape` is
+    its height and width in pixels; without `scored` its L_conf is that of an earlier frame; `model`
+    is the version of the student it comes from."""
+
+    time_s: float
+    wall_time: datetime
+    shape: tuple[int, int]
+    loss: float
+    scored: bool
+    model: str = ""
+
+
+class Course:
+    """The day's course, frame by frame."""
+
+    def __init__(self, plan: ConfidencePlan, n_classes: int) -> None:
+        self._plan, self._n_classes = plan, n_classes
+        self._losses = array("d")
+        self._class_losses = array("d")
+        self._walls = array("q")  # microseconds
+
+    def __len__(self) -> int:
+        return len(self._losses)
+
+    @property
+    def wants_detections(self) -> bool:
+        """Whether `note` has to be given what was found in a frame."""
+        return self._plan.standardise
+
+    def note(self, seen: Seen, detections: Detections) -> None:
+        """The next frame."""
+        self._losses.append(seen.loss)
+        self._walls.append((seen.wall_time - _EPOCH) // _MICROSECOND)
+        if self._plan.standardise:
+            self._class_losses.extend(self._plan.class_losses_of(detections, self._n_classes))
+
+    def losses(self) -> NDArray[np.float64]:
+        """L_conf of all F frames, F float64; with the whole day known, standardised per class if
+        that is wanted."""
+        if not self._plan.standardise:
+            return np.array(self._losses)
+        return standardise(np.array(self._class_losses).reshape(len(self), self._n_classes))
+
+    def points(self, losses: NDArray[np.float64]) -> tuple[CoursePoint, ...]:
+        """Mean and 90th percentile of these F losses in slices of equal numbers of frames."""
+        slices = np.array_split(np.arange(len(losses)), min(_POINTS, len(losses)))
+        return tuple(
+            CoursePoint(
+                wall_time=_EPOCH + self._walls[int(rows[len(rows) // 2])] * _MICROSECOND,
+                frames=len(rows),
+                mean=float(losses[rows].mean()),
+                p90=float(np.quantile(losses[rows], 0.9)),
+            )
+            for rows in slices
+        )

@@ -1,0 +1,254 @@
+"""A live camera's day on disk: the frames that may be needed, and a daybook of all that was seen.
+
+    FOLDER/daybook.jsonl      one line a sampled frame, one an event, in the order they came
+    FOLDER/frames/NNNNNN.jpg  what is stored
+
+In a day's first hour all frames are stored, later those that a night may need. A frame's picture is
+written first, then its line, and only then the pictures that may go for it are deleted. So a day
+that was cut off anywhere is whole: it is told again from its daybook (the draws are seeded, so they
+fall as before), pictures without a line are deleted, lines without a picture count as seen and not
+stored, and half a last line is cut off.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Self
+
+from culling_pipeline.culling.strategies import Strategy
+from culling_pipeline.day.control_slice import SHORT_S
+from culling_pipeline.day.day import Day, IngestPlan
+from culling_pipeline.day.daybook import (
+    DAYBOOK,
+    FRAMES,
+    DayClock,
+    Event,
+    Story,
+    as_event,
+    as_line,
+    detections_of,
+    first_shape,
+    tell,
+)
+from culling_pipeline.day.frame_files import frame_name, write_image
+from culling_pipeline.day.loss_series import Course
+from culling_pipeline.monitoring.daily_figures import figures_of_watched_day
+from culling_pipeline.records import Cost, DayFigures, IngestRecord
+from models.boxes.detections import Detections
+from streams.base import Frame
+
+if TYPE_CHECKING:
+    from culling_pipeline.run.workers import PooledDetector
+
+
+class DayInUseError(Exception):
+    """Another process is writing this day."""
+
+
+class StoredDay:
+    """A day that is being written. Close it, or leave its `with` block; it can be opened again."""
+
+    def __init__(self, folder: Path, plan: IngestPlan, *, clock: DayClock) -> None:
+        self.folder, self.clock = folder, clock
+        (folder / FRAMES).mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._file = _locked(folder / DAYBOOK)
+        try:
+            story = tell(folder, plan, duration_s=clock.duration_s)
+            self.day, self._early = story.day, story.is_short
+            self._first, self.last = story.first, story.last
+            self._file.truncate(story.end)
+            self._file.seek(story.end)
+            _tidy(folder / FRAMES, self.day, everything=self._early)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Everything on disk; closing twice is harmless."""
+        if self._file.closed:
+            return
+        try:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        finally:  # on a full disk too: an open one would keep the day locked
+            self._file.close()
+
+    @property
+    def bytes(self) -> int:
+        """What the stored pictures take."""
+        return sum(entry.stat().st_size for entry in os.scandir(self.folder / FRAMES))
+
+    def take(
+        self,
+        frame: Frame,
+        detections: Detections,
+        *,
+        scored: bool,
+        model: str,
+        seconds: float = 0.0,
+    ) -> bool:
+        """Note one frame, whose time is made the day's; whether it was stored. `seconds` is what
+        scoring it took.
+
+        An `OSError` leaves the day on disk as it was, but this object beside it: open it again.
+        """
+        time_s = max(0.0, self.clock.seconds(frame.wall_time))
+        timed = Frame(frame.image, time_s, frame.wall_time, frame.camera)
+        seen = self.day.look(timed, detections, scored=scored, model=model)
+        admitted = self.day.admit(seen)
+        self._first, self.last = self._first or frame.wall_time, frame.wall_time
+        self._end_of_early_hour(frame.wall_time)
+        stored = admitted.stored or self._early
+        if stored:
+            write_image(self.folder / FRAMES, frame_name(admitted.frame_id), frame.image)
+        asked_for = stored or self.day.plan.confidence.standardise
+        line = as_line(seen, detections if asked_for else None)
+        self._append(line | {"s": round(seconds, 6)})
+        if not self._early:
+            self.day.unlink(admitted.freed)
+        return stored
+
+    def _end_of_early_hour(self, now: datetime) -> None:
+        """In a day's first hour everything is stored: it may be all that is watched, and then it is
+        told as a short recording (`DayOnDisk`), whose frames are not those of a long day."""
+        if self._early and self._first is not None:
+            self._early = now.timestamp() - self._first.timestamp() < SHORT_S
+            if not self._early:
+                _tidy(self.folder / FRAMES, self.day)
+
+    def note(self, event: Event, at: datetime, **more: Any) -> None:
+        """Write down something that happened to the camera or to this machine."""
+        self._append(as_event(event, at, **more))
+
+    def give_up(self, frame_ids: list[int], at: datetime) -> None:
+        """Delete these stored frames to make room."""
+        gone = [i for i in frame_ids if self.day.forget(i)]
+        if gone:
+            self.note("gone", at, ids=gone)
+            self.day.unlink(gone)
+
+    def _append(self, content: Mapping[str, Any]) -> None:
+        self._file.write(json.dumps(content, separators=(",", ":")).encode() + b"\n")
+        self._file.flush()
+
+
+def _locked(path: Path) -> IO[bytes]:
+    file = path.open("ab+")
+    path.chmod(0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        message = f"{path.parent}: another process is writing this day: end it first"
+        raise DayInUseError(message) from error
+    return file
+
+
+def _tidy(folder: Path, day: Day, *, everything: bool = False) -> None:
+    """Make the pictures and the story fit each other; with `everything`, all frames of the story
+    may stay."""
+    wanted = {frame_name(i): i for i in day.frames}
+    welcome = {frame_name(i) for i in range(day.count)} if everything else set(wanted)
+    there = {entry.name for entry in os.scandir(folder) if entry.stat().st_size > 0}
+    for name in {entry.name for entry in os.scandir(folder)} - (welcome & there):
+        (folder / name).unlink()
+    for name in wanted.keys() - there:
+        day.forget(wanted[name])
+
+
+@dataclass(frozen=True, slots=True)
+class DayOnDisk:
+    """Where a stored day lies, and which day it is."""
+
+    folder: Path
+    clock: DayClock
+
+    @property
+    def shape(self) -> tuple[int, int] | None:
+        """Height and width of the first frame in pixels, if there is one."""
+        return first_shape(self.folder)
+
+    def collect(
+        self,
+        pool: PooledDetector,
+        strategy: Strategy,
+        *,
+        plan: IngestPlan,
+        n_classes: int,
+        model: str,
+        folder: Path,
+        until: datetime,
+    ) -> tuple[IngestRecord, dict[int, Detections]]:
+        """What `ingest` gives of a recording, of the day as it is up to now: it may go on being
+        written. Pictures are linked into `folder`, not copied. Frames that another student than
+        version `model` scored, or none, are scored by `pool`."""
+        from culling_pipeline.day.recording import (
+            with_own_detections,  # brings torch, which `look` spares
+        )
+
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True, mode=0o700)
+        try:
+            story, course = self._story(plan, n_classes)
+            day = story.day
+            _link_all(day, self.folder / FRAMES, folder)
+            cost = Cost(stage="student scoring", images=story.scored, seconds=story.seconds)
+            feed = story.feed(self.clock, until)
+            record = day.record(course, strategy, cost, gate=story.gate, feed=feed)
+            late = {i for i, seen in day.frames.items() if seen.model != model or not seen.scored}
+            found = detections_of(self.folder, day.frames)
+            return with_own_detections(record, found, pool, late, folder=folder)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    def look(self, plan: IngestPlan, n_classes: int) -> Day:
+        """The day as it is up to now: its stored frames, which were drawn, which only measure."""
+        return self._story(plan, n_classes)[0].day
+
+    def figures(self, plan: IngestPlan, *, n_classes: int) -> DayFigures | None:
+        """The figures of the day as it is up to now (`figures_of_watched_day`)."""
+        day = tell(self.folder, plan, duration_s=self.clock.duration_s).day
+        found = detections_of(self.folder, day.control_ids)
+        return figures_of_watched_day(day, found, on=self.clock.day, n_classes=n_classes)
+
+    def _story(self, plan: IngestPlan, n_classes: int) -> tuple[Story, Course]:
+        """A day watched for less than an hour is told as what it is: a short recording, whose last
+        stretch is the control slice (`control.py`)."""
+        course = Course(plan.confidence, n_classes)
+        whole = tell(self.folder, plan, duration_s=self.clock.duration_s, course=course)
+        if whole.first is None or not whole.is_short:
+            return whole, course
+        short = tell(
+            self.folder,
+            plan,
+            duration_s=whole.span_s + plan.interval_s,
+            start_s=self.clock.seconds(whole.first),
+        )
+        return short, course
+
+
+def _link_all(day: Day, here: Path, there: Path) -> None:
+    """Link the day's pictures; those that are not there (any more) are struck off."""
+    for frame_id in list(day.frames):
+        name = frame_name(frame_id)
+        try:
+            os.link(here / name, there / name)
+        except FileNotFoundError:
+            day.forget(frame_id)
+        except OSError:  # another file system, or one without links
+            shutil.copyfile(here / name, there / name)
+    day.folder = there

@@ -1,0 +1,1 @@
+"""Which frames the student need not look at: the change gate, its threshold, what it remembers."""

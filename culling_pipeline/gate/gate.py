@@ -1,0 +1,243 @@
+"""The change gate: a frame on which nothing has changed since the last scored one is not scored.
+
+It takes over that frame's detections, and with them its L_conf, so that the day's losses stay
+complete. What counts as no change is learned on the camera as the day goes by, from the frames
+that are scored: those that changed, and a random share of those that did not (the *audits*).
+
+**What must not be lost.** An *object frame* is one in which the student, looking at it, finds an
+object at its working threshold, or in which the detections it would take over hold one. It is
+*lost* if it was skipped although the two differ: an object of one has no counterpart in the other
+(same class, IoU ≥ 0.5, at least half the working threshold, so that a score that wavers around the
+threshold is not an event). The recall of object frames is the share of them that is not lost.
+
+How large a change may be to be none is learned from that: the rule stands in `calibration.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from culling_pipeline.gate.memory import GateTally, Lessons
+from culling_pipeline.gate.threshold import Calibration
+from models.boxes.detections import Detections, match
+
+SIDE_PX = 48
+"""Shorter side of the picture that changes are looked for in: an object at the teacher's smallest
+(0.02 of the frame's shorter side) is one pixel."""
+
+MAX_SKIPS = 30
+"""So many frames in a row are skipped at most; then one is scored, changed or not. Frames between
+those that the student may be asked about (`every`) do not count."""
+
+BREAK_S = 3600.0
+"""After so long without a frame the scene may be another: what was learned before has to be
+confirmed, and the noise is measured anew."""
+
+_STEP = 1.03
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatePlan:
+    """`min_score` is the student's working threshold. The student is asked about one frame in
+    `every` at most, and of those, with `enabled`, about the ones that changed."""
+
+    enabled: bool = False
+    every: int = 1
+    audit_share: float = 0.05
+    min_recall: float = 0.995
+    min_score: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the gate says of a frame: its change against the last scored one (infinite for the
+    first), whether to score it, and whether only to see what skipping it would have lost."""
+
+    change: float
+    score: bool
+    audit: bool = False
+
+
+class ChangeMeter:
+    """How much a picture differs from a reference, in units of the camera's noise.
+
+    Bounded memory: two small pictures and the noise of each of their pixels.
+    """
+
+    def __init__(self, noise: NDArray[np.float32] | None = None) -> None:
+        self._last: NDArray[np.float32] | None = None
+        self._reference: NDArray[np.float32] | None = None
+        self.noise = noise
+        """The median change of each pixel of the small picture from frame to frame."""
+
+    def measure(self, image: NDArray[np.uint8]) -> float:
+        """The change of `image` (H×W×3 uint8 RGB) against the reference: the largest mean over
+        3×3 pixels of the small grey picture, in standard deviations of such a mean under noise.
+
+        The median difference is taken off first, so that a change of exposure is none. Infinite
+        without a reference, or if the picture has another shape.
+        """
+        small = small_grey(image)
+        if self._last is None or self._last.shape != small.shape:
+            self._last, self._reference = small, None
+            if self.noise is not None and self.noise.shape != small.shape:
+                self.noise = None
+            return float("inf")
+        self._learn_noise(_without_median(small - self._last))
+        self._last = small
+        if self._reference is None:
+            return float("inf")
+        different = _without_median(small - self._reference) / self._deviation()
+        return float(np.abs(cv2.blur(different, (3, 3))).max() * 3)
+
+    def renew(self) -> None:
+        """The picture measured last is the reference from now on."""
+        self._reference = self._last
+
+    def _learn_noise(self, difference: NDArray[np.float32]) -> None:
+        """Follow the median of |difference| of every pixel: up by 3 % where it is above the
+        median so far, down where it is below. Traffic that covers a pixel in less than half of
+        the frames does not count as noise; rain and leaves do."""
+        size = np.abs(difference)
+        if self.noise is None:
+            self.noise = np.full_like(size, max(float(np.median(size)), 0.1))
+        self.noise *= np.where(size > self.noise, np.float32(_STEP), np.float32(1 / _STEP))
+
+    def _deviation(self) -> NDArray[np.float32]:
+        """Standard deviation of a difference by noise alone, never below half the picture's nor
+        below one grey level: a codec hides a sensor's noise and adds steps of its own."""
+        assert self.noise is not None
+        deviation = self.noise / np.float32(0.6745)
+        least = max(0.5 * float(np.median(deviation)), 1.0)
+        return np.asarray(np.maximum(deviation, least), np.float32)
+
+
+def small_grey(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The picture that changes are looked for in: grey, `SIDE_PX` on its shorter side, float32
+    0…255, each pixel a mean over what it covers (smaller images keep their size)."""
+    height, width = image.shape[:2]
+    factor = min(1.0, SIDE_PX / min(height, width))
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.float32)
+
+
+def _without_median(difference: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(difference - np.median(difference), np.float32)
+
+
+def differ(one: Detections, other: Detections, *, min_score: float) -> bool:
+    """Whether an object of one (a detection of `min_score` or more) has no counterpart in the
+    other: same class, IoU ≥ 0.5, half of `min_score` or more."""
+    return _unmatched(one, other, min_score) or _unmatched(other, one, min_score)
+
+
+def _unmatched(objects: Detections, among: Detections, min_score: float) -> bool:
+    return bool((match(objects.above(min_score), among.above(min_score / 2)) < 0).any())
+
+
+class Gate:
+    """Decides frame by frame, and learns from what the student then finds. Bounded memory."""
+
+    def __init__(self, plan: GatePlan, rng: np.random.Generator) -> None:
+        self.plan = plan
+        self.tally = GateTally()
+        self._rng = rng
+        self._meter = ChangeMeter()
+        self._calibration = Calibration(plan.min_recall)
+        self._offered = self._in_a_row = 0
+        self._since_s = self._last_s = float("-inf")
+
+    @property
+    def threshold(self) -> float:
+        """A change up to this is none; −1: everything is scored."""
+        return self._calibration.threshold
+
+    def decide(self, image: NDArray[np.uint8], at_s: float = 0.0) -> Decision:
+        """Whether to score the next frame (H×W×3 uint8 RGB). `at_s` is its time on any clock that
+        goes on from day to day; without it everything is one day."""
+        self._offered += 1
+        if (self._offered - 1) % self.plan.every:
+            return Decision(float("inf"), score=False)
+        if not self.plan.enabled:
+            return Decision(float("inf"), score=True)
+        if self._last_s - at_s > BREAK_S:
+            self.forget()  # the clock was set back: nobody knows how old anything is
+        if abs(at_s - self._last_s) > BREAK_S:
+            self._begin_anew(at_s)
+        self._last_s = at_s
+        change = self._meter.measure(image)
+        unchanged = change <= self.threshold and self._in_a_row < MAX_SKIPS
+        audit = unchanged and self._rng.random() < self.plan.audit_share
+        if unchanged and not audit:
+            self._in_a_row += 1
+            return Decision(change, score=False)
+        self._meter.renew()
+        self._in_a_row = 0
+        return Decision(change, score=True, audit=audit)
+
+    def _begin_anew(self, at_s: float) -> None:
+        self._since_s = self._last_s = at_s
+        self._meter = ChangeMeter()
+        self.update()
+
+    def count(self, decision: Decision) -> None:
+        """A frame decided on has been dealt with: it goes into the tally."""
+        if decision.score:
+            self.tally.scored += 1
+            self.tally.audited += decision.audit
+        elif np.isfinite(decision.change):
+            self.tally.skipped += 1
+        else:
+            self.tally.passed_over += 1
+
+    def learn(
+        self, decision: Decision, found: Detections, inherited: Detections, at_s: float = 0.0
+    ) -> None:
+        """What the student found in a frame scored at this time, and what it would have taken
+        over."""
+        if not np.isfinite(decision.change):
+            return
+        if not any(len(d.above(self.plan.min_score)) for d in (found, inherited)):
+            return
+        lost = differ(found, inherited, min_score=self.plan.min_score)
+        weight = 1 / self.plan.audit_share if decision.audit else 1.0
+        self._calibration.learn(decision.change, lost=lost, weight=weight, at_s=at_s)
+        self.tally.object_frames += weight
+        if decision.audit and lost:
+            self.tally.misses += 1
+            self.tally.lost_frames += weight
+
+    def update(self) -> None:
+        """Set the threshold anew from all that was learned."""
+        self._calibration.update(now_s=self._last_s, since_s=self._since_s)
+
+    # -- from day to day -----------------------------------------------------------------------
+
+    @property
+    def lessons(self) -> Lessons:
+        """What is to be known after a restart, and tomorrow."""
+        return Lessons(
+            self._calibration.evidence,
+            self._meter.noise,
+            self._since_s,
+            self._last_s,
+            replace(self.tally),
+        )
+
+    def take_up(self, lessons: Lessons, *, same_day: bool) -> None:
+        """Go on from these lessons, in place of any others; the tally is only one of `same_day`."""
+        self._calibration.replace(lessons.evidence)
+        self._meter = ChangeMeter(lessons.noise)
+        self._since_s, self._last_s = lessons.since_s, lessons.last_s
+        if same_day:
+            self.tally = replace(lessons.tally)
+
+    def forget(self) -> None:
+        """Another student or picture: nothing learned so far holds."""
+        self._calibration.replace(np.zeros((0, 4)))
+        self._meter = ChangeMeter()

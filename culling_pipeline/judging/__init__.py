@@ -1,0 +1,1 @@
+"""What the new student is worth, and what the night cost."""

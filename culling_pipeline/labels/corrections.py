@@ -1,0 +1,159 @@
+"""Frames whose labels people have corrected: kept for good, and what a night makes of them.
+
+They lie in one folder a camera, each as a JPEG, with `labels.json` beside them. A correction
+outranks the teacher: a night that meets the same frame again takes the corrected labels, and the
+newest others are trained on beside the kept set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
+
+from culling_pipeline.records import Record, StoredFrame
+from culling_pipeline.tasks.boxes.coco_files import DatasetError
+from culling_pipeline.training.loop import Sample
+from models.boxes.detections import Detections
+from models.boxes.zones import NO_ZONES, Zones
+from models.files import replace_file
+
+LABELS_FILE = "labels.json"
+
+
+class CorrectedFrame(Record):
+    """One frame: the night it is from, when it was taken, its JPEG, its boxes and their classes.
+    `class_names` are all that were looked for, found or not."""
+
+    run_id: str
+    frame_id: int
+    wall_time: datetime
+    image: str
+    height_px: int
+    width_px: int
+    class_names: tuple[str, ...]
+    boxes_xyxy: tuple[tuple[float, float, float, float], ...]
+    classes: tuple[str, ...]
+    corrected_at: datetime
+
+    def detections(self, class_names: Sequence[str], zones: Zones = NO_ZONES) -> Detections:
+        """The boxes of these classes outside the zones, labelled by their index, at score 1."""
+        known = [i for i, name in enumerate(self.classes) if name in class_names]
+        boxes = np.array([self.boxes_xyxy[i] for i in known], np.float32).reshape(-1, 4)
+        labels = [list(class_names).index(self.classes[i]) for i in known]
+        found = Detections(boxes, np.ones(len(known), np.float32), np.array(labels, np.int64))
+        return zones.outside(found, self.height_px, self.width_px)
+
+
+_FILE = TypeAdapter(tuple[CorrectedFrame, ...])
+
+
+@dataclass(frozen=True, slots=True)
+class Corrections:
+    """A camera's corrected frames; none where there is no folder."""
+
+    folder: Path = Path()
+    frames: tuple[CorrectedFrame, ...] = ()
+
+    def labels_of(
+        self, frames: Iterable[StoredFrame], class_names: Sequence[str], zones: Zones
+    ) -> dict[int, Detections]:
+        """Corrected labels, by frame id, of those frames that somebody has corrected: the same
+        moment of the same camera."""
+        known = {f.wall_time: f for f in self._of(class_names)}
+        return {
+            frame.id: known[frame.wall_time].detections(class_names, zones)
+            for frame in frames
+            if frame.wall_time in known
+        }
+
+    def to_train_on(
+        self,
+        class_names: Sequence[str],
+        *,
+        beside: Collection[StoredFrame],
+        control: Collection[StoredFrame],
+        gap_s: float,
+        most: int,
+    ) -> tuple[CorrectedFrame, ...]:
+        """The newest, `most` of them at most: none that is among `beside`, and none within `gap_s`
+        of a control frame, which would not be unseen any more."""
+        there = {frame.wall_time for frame in beside}
+        measuring = np.array([frame.wall_time.timestamp() for frame in control])
+        free = [
+            frame
+            for frame in self._of(class_names)
+            if frame.wall_time not in there
+            and (np.abs(measuring - frame.wall_time.timestamp()) >= gap_s).all()
+        ]
+        return tuple(sorted(free, key=lambda frame: frame.wall_time, reverse=True)[:most])
+
+    def _of(self, class_names: Sequence[str]) -> list[CorrectedFrame]:
+        """Those in which all these classes were looked for."""
+        return [frame for frame in self.frames if set(class_names) <= set(frame.class_names)]
+
+
+def load_corrections(folder: Path) -> Corrections:
+    """What lies in a camera's folder; nothing where there is none."""
+    path = folder / LABELS_FILE
+    if not path.is_file():
+        return Corrections(folder)
+    remedy = f"{path}: damaged; bring it back, or remove it and import the labels again"
+    return Corrections(folder, _read(path.read_bytes(), remedy))
+
+
+def corrected_frames(labels: bytes) -> tuple[CorrectedFrame, ...]:
+    """What a `labels.json` from elsewhere says; `DatasetError` if it is damaged."""
+    remedy = f"{LABELS_FILE}: damaged: it is none that a machine of this release has written"
+    return _read(labels, remedy)
+
+
+def _read(labels: bytes, remedy: str) -> tuple[CorrectedFrame, ...]:
+    try:
+        return _FILE.validate_json(labels)
+    except ValidationError as exc:
+        raise DatasetError(remedy) from exc
+
+
+def add_corrections(folder: Path, frames: Mapping[CorrectedFrame, bytes]) -> Corrections:
+    """Keep these frames with their JPEG files, in place of earlier corrections of the same ones.
+
+    The list is replaced in one step, when all pictures are on disk.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for frame, jpeg in frames.items():
+        replace_file(folder / frame.image, jpeg)
+    stored = {frame.image: frame for frame in load_corrections(folder).frames}
+    stored |= {frame.image: frame for frame in frames}
+    ordered = tuple(stored[name] for name in sorted(stored))
+    replace_file(folder / LABELS_FILE, _FILE.dump_json(ordered, indent=1) + b"\n")
+    return Corrections(folder, ordered)
+
+
+def samples_of(
+    folder: Path,
+    frames: Sequence[CorrectedFrame],
+    class_names: Sequence[str],
+    *,
+    zones: Zones,
+    ignored: NDArray[np.bool_] | None,
+) -> list[Sample]:
+    """The frames as training samples."""
+    return [
+        Sample(_image(folder / frame.image), frame.detections(class_names, zones), ignored)
+        for frame in frames
+    ]
+
+
+def _image(path: Path) -> NDArray[np.uint8]:
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        message = f"{path}: the corrected frame is gone or damaged: import its labels again"
+        raise DatasetError(message)
+    return np.ascontiguousarray(image[..., ::-1])

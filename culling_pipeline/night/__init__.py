@@ -1,0 +1,1 @@
+"""One night of one camera, from top to bottom."""

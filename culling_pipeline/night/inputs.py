@@ -1,0 +1,101 @@
+"""What a night is given: its settings, its working parts, and the journal of its stages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any, Protocol
+
+from culling_pipeline.culling.strategies import Strategy
+from culling_pipeline.day.day import IngestPlan
+from culling_pipeline.day.watched_day import DayOnDisk
+from culling_pipeline.judging.verdict import JudgePlan
+from culling_pipeline.labels.corrections import Corrections
+from culling_pipeline.monitoring.reference_views import ViewsOnDisk
+from culling_pipeline.records import DayFigures
+from culling_pipeline.run.progress import Progress
+from culling_pipeline.run.workers import BuildDetector
+from culling_pipeline.training.loop import TrainPlan
+from models.boxes.backend import Backend
+from models.boxes.classes import ClassMap
+from models.boxes.zones import NO_ZONES, Zones
+from models.registry import ModelRegistry
+from streams.base import FrameSource
+
+
+class Journal(Protocol):
+    """Where the stages' results are kept between two tries of a night."""
+
+    def load(self, stage: str) -> dict[str, Any] | None:
+        """A stage's result, or None if it has not been finished."""
+
+    def save(self, stage: str, result: dict[str, Any]) -> None:
+        """Keep a stage's result; durable when this returns."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NightPlan:
+    """All settings of a night, as plain values; `jobs` fills them in from the configuration.
+
+    `source` is the camera's address, safe to show; `full_size` is height and width in pixels that
+    the student works at before optResolution.
+    """
+
+    camera: str
+    source: str
+    date: date
+    run_id: str
+    classes: ClassMap
+    strategy_name: str
+    strategy: Strategy
+    ingest: IngestPlan
+    keep: int
+    student_min_score: float
+    teacher_min_score: float
+    teacher_min_side: float
+    find_resolution: bool
+    resolution_threshold: float | None
+    min_scale: float
+    min_object_px: float
+    training: TrainPlan
+    full_epochs: int
+    judging: JudgePlan
+    full_size: tuple[int, int]
+    corrected_frames: int = 64
+    """So many frames with corrected labels are trained on beside the kept set, at most."""
+    zones: Zones = NO_ZONES
+    workers: int = 1
+    device: str = "cpu"
+    student_backend: Backend = "auto"
+    student_name: str = ""
+    teacher_name: str = ""
+    code_version: str = ""
+    settings: str = ""
+    """Fingerprint of the camera's configuration."""
+    notes: tuple[str, ...] = ()
+    """What is unusual about this night, for its report."""
+
+
+@dataclass(frozen=True, slots=True)
+class NightParts:
+    """What a night works with: where frames come from, the two detectors, and places on disk.
+
+    With `stored_day` the frames are those of a day that was watched as it went by, and
+    `open_source` is not called. `history` is what drift is judged by: the figures of the camera's
+    earlier days, oldest first.
+    """
+
+    open_source: Callable[[], FrameSource]
+    incumbent: Path
+    build_teacher: BuildDetector
+    registry: ModelRegistry
+    frames: Path
+    work: Path
+    journal: Journal
+    progress: Progress
+    views: ViewsOnDisk
+    history: tuple[DayFigures, ...] = ()
+    stored_day: DayOnDisk | None = None
+    corrections: Corrections = field(default_factory=Corrections)

@@ -1,0 +1,68 @@
+"""Where a model version comes from: what is stored beside a candidate's weights."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Any
+
+from culling_pipeline.night.inputs import NightPlan
+from culling_pipeline.records import (
+    ArmsRecord,
+    CullRecord,
+    IngestRecord,
+    JudgeRecord,
+    LabelRecord,
+    ResolutionRecord,
+)
+
+
+def lineage(
+    plan: NightPlan,
+    parent: str,
+    *,
+    day: IngestRecord,
+    label: LabelRecord,
+    cull: CullRecord,
+    size: ResolutionRecord,
+    arms: ArmsRecord,
+    verdict: JudgeRecord,
+) -> dict[str, Any]:
+    """Parent, frames, settings, accuracy, cost and code of a night's candidate, as plain values.
+
+    `settings` is the fingerprint of the camera's configuration; `promoted` the judge's word on
+    this night, whatever was put to work later.
+    """
+    records = (day, label, size, arms.culled, verdict)
+    return {
+        "parent": parent,
+        "created_at": datetime.now(UTC).isoformat(),
+        "run_id": plan.run_id,
+        "frames": {
+            "count": len(cull.kept),
+            "ids": list(cull.kept),
+            "sha256": _fingerprint(day, cull),
+            "corrected": arms.culled.corrected,
+        },
+        "settings": plan.settings,
+        "student": plan.student_name,
+        "teacher": plan.teacher_name,
+        "full_size": list(plan.full_size),
+        "scale": size.scale,
+        "map50": verdict.after.map50,
+        "metrics": {
+            "before": verdict.before.model_dump(),
+            "after": verdict.after.model_dump(),
+            "difference_95": [verdict.difference_low, verdict.difference_high],
+        },
+        "promoted": verdict.promoted,
+        "ledger_s": {cost.stage: round(cost.seconds, 3) for r in records for cost in r.costs},
+        "code_version": plan.code_version,
+    }
+
+
+def _fingerprint(day: IngestRecord, cull: CullRecord) -> str:
+    """Of which moments the kept frames are: two nights on the same frames have the same."""
+    times = {frame.id: frame.wall_time for frame in day.frames}
+    text = "\n".join(sorted(times[i].isoformat() for i in cull.kept))
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""What a night runs on: progress, worker processes, how they start."""

@@ -1,0 +1,1 @@
+"""What a camera's model answers, behind one interface."""

@@ -1,0 +1,1 @@
+"""Boxes: detections as answers."""

@@ -1,0 +1,1 @@
+"""Schedules, the training loop, and the trainings of a night."""

@@ -1,0 +1,99 @@
+"""A first student: one net, trained on evenly drawn frames of several cameras that the teacher has
+labelled. A night does the rest on each camera by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from culling_pipeline.day.even_sample import Drawn
+from culling_pipeline.day.frame_files import load_image
+from culling_pipeline.records import TrainRecord
+from culling_pipeline.training.job import OnEpoch, train_to
+from culling_pipeline.training.loop import Sample, TrainPlan
+from models.boxes.detections import Detections
+from models.boxes.detector import TorchDetector, resize
+from models.boxes.zones import NO_ZONES, Zones
+
+SCRATCH_RATE, TRUNK_RATE = 2e-3, 5e-4
+"""AdamW's rate for a net of random numbers (docs/LOG.md, in batches of 4) and for one that has an
+ImageNet trunk to lose."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lesson:
+    """What one camera gives: its frames in `folder`, the teacher's labels of them, height and width
+    the student works at there, and where nothing counts."""
+
+    drawn: Drawn
+    folder: Path
+    labels: Mapping[int, Detections]
+    size: tuple[int, int]
+    zones: Zones
+
+    def samples(self, canvas: tuple[int, int]) -> list[Sample]:
+        """The frames to train on, on a canvas of that height and width."""
+        zones = _on_canvas(self.zones, self.size, canvas)
+        return [
+            on_canvas(load_image(self.folder, f), self.labels[f.id], self.size, canvas, zones)
+            for f in self.drawn.train
+        ]
+
+
+def first_plan(*, epochs: int, from_scratch: bool, seed: int) -> TrainPlan:
+    """How a first student is trained: on everything in every epoch, for there is nothing yet to
+    choose by."""
+    return TrainPlan(
+        schedule="standard",
+        epochs=epochs,
+        batch_size=4,
+        learning_rate=SCRATCH_RATE if from_scratch else TRUNK_RATE,
+        learning_rate_steps=tuple(sorted({round(epochs * 2 / 3), round(epochs * 11 / 12)} - {0})),
+        seed=seed,
+    )
+
+
+def canvas_of(sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """Height and width that hold pictures of all these sizes."""
+    return max(height for height, _ in sizes), max(width for _, width in sizes)
+
+
+def on_canvas(
+    image: NDArray[np.uint8],
+    labels: Detections,
+    size: tuple[int, int],
+    canvas: tuple[int, int],
+    zones: Zones = NO_ZONES,
+) -> Sample:
+    """A frame (H×W×3 uint8) at the size it is worked at, in the upper left of a black canvas, so
+    that cameras of different shapes share batches and none is distorted."""
+    height_px, width_px = size
+    factor = np.array([width_px / image.shape[1], height_px / image.shape[0]] * 2, np.float32)
+    picture = np.zeros((*canvas, 3), np.uint8)
+    picture[:height_px, :width_px] = resize(image, height_px, width_px)
+    boxes = (labels.boxes_xyxy * factor).astype(np.float32)
+    moved = Detections(boxes, labels.scores, labels.labels)
+    return Sample(picture, moved, zones.map() if zones else None)
+
+
+def train_first_student(
+    out: Path,
+    start: TorchDetector,
+    lessons: Sequence[Lesson],
+    plan: TrainPlan,
+    *,
+    on_epoch: OnEpoch | None = None,
+) -> TrainRecord:
+    """Train `start` in place on all cameras' frames and write it to `out`."""
+    canvas = canvas_of([lesson.size for lesson in lessons])
+    samples = [sample for lesson in lessons for sample in lesson.samples(canvas)]
+    return train_to(out, start.at_size(*canvas), samples, plan, arm="first", on_epoch=on_epoch)
+
+
+def _on_canvas(zones: Zones, size: tuple[int, int], canvas: tuple[int, int]) -> Zones:
+    down, across = size[0] / canvas[0], size[1] / canvas[1]
+    return Zones(tuple(tuple((x * across, y * down) for x, y in p) for p in zones.polygons))

@@ -1,0 +1,254 @@
+"""Retraining: the loop over epochs, on what the schedule picks, with every image's own loss."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from culling_pipeline.records import EpochPoint
+from culling_pipeline.tasks.boxes.augment import Augmentation, Donor, Prepared, Variation, donor_of
+from culling_pipeline.training.schedule import Schedule, ScheduleOptions, build_schedule
+from models.boxes.detections import Detections
+from models.boxes.detector import TorchDetector, resize, set_image_size
+from models.boxes.losses import image_losses
+
+MAX_GRADIENT_NORM = 5.0
+
+
+class TrainingError(Exception):
+    """Training went wrong; the weights it began with are untouched."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainPlan:
+    """How to train. `learning_rate_steps` are the epochs after which the learning rate falls to
+    `learning_rate_drop` of itself; Drop-and-Pick picks everything up again there (sec. 3.3)."""
+
+    schedule: str = "clip-dap"
+    epochs: int = 12
+    batch_size: int = 8
+    learning_rate: float = 5e-4
+    weight_decay: float = 1e-4
+    learning_rate_steps: tuple[int, ...] = ()
+    learning_rate_drop: float = 0.1
+    variation: Variation = field(default_factory=Variation)
+    seed: int = 0
+    options: ScheduleOptions = field(default_factory=ScheduleOptions)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """One labelled frame: H×W×3 uint8 RGB, the teacher's boxes in its pixels, and where nothing
+    is to be learned (`Zones.map`)."""
+
+    image: NDArray[np.uint8]
+    labels: Detections
+    ignored: NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What happened: one point per epoch, images trained on in all, frames that only gave objects,
+    seconds in the loop."""
+
+    epochs: tuple[EpochPoint, ...]
+    images: int
+    givers: int
+    seconds: float
+    computation: float
+
+
+OnEpoch = Callable[[EpochPoint], None]
+
+
+def fine_tune(
+    detector: TorchDetector,
+    samples: Sequence[Sample],
+    plan: TrainPlan,
+    *,
+    others: Iterable[Sample] = (),
+    on_epoch: OnEpoch | None = None,
+) -> Course:
+    """Train `detector` in place, at its own image size, on the samples the schedule picks.
+
+    `others` are labelled frames that are not trained on; where the plan has objects pasted, they
+    give theirs as well.
+
+    Batch norm keeps its statistics, since a night's few hundred frames are too few to measure new
+    ones; a net that has none yet (random weights) measures them.
+    A loss that is not finite raises `TrainingError`.
+    """
+    began = time.perf_counter()
+    torch.manual_seed(plan.seed)
+    rng = np.random.default_rng([plan.seed, 31])
+    model, size = detector.model, (detector.spec.height_px, detector.spec.width_px)
+    set_image_size(model, *size)
+    model.to(memory_format=torch.channels_last)  # a tenth faster on a CPU
+    prepared = [_prepare(sample, *size) for sample in samples]
+    donors = _donors(others, plan, size)
+    pictures = Augmentation(prepared, plan.variation, donors)
+    train_mode(model, measure_norms=lacks_statistics(model))
+    schedule = build_schedule(
+        plan.schedule,
+        samples=len(samples),
+        epochs=plan.epochs,
+        options=plan.options,
+        scores=difficulty(model, prepared, device=detector.device),
+    )
+    optimizer = _optimizer(model, plan)
+    points = []
+    for epoch in range(1, plan.epochs + 1):
+        point = _one_epoch(model, pictures, schedule, optimizer, plan, epoch, rng, detector.device)
+        points.append(point)
+        if on_epoch is not None:
+            on_epoch(point)
+    model.eval().to(memory_format=torch.contiguous_format)
+    images = sum(p.images for p in points)
+    return Course(
+        tuple(points),
+        images,
+        len(donors),
+        time.perf_counter() - began,
+        images / (len(samples) * plan.epochs),
+    )
+
+
+def _donors(others: Iterable[Sample], plan: TrainPlan, size: tuple[int, int]) -> list[Donor]:
+    """What these frames have to paste; where nothing is pasted they are not even read."""
+    if not plan.variation.paste:
+        return []
+    return [donor_of(_prepare(sample, *size)) for sample in others]
+
+
+def _optimizer(model: nn.Module, plan: TrainPlan) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(
+        [p for p in model.parameters() if p.requires_grad],
+        lr=plan.learning_rate,
+        weight_decay=plan.weight_decay,
+    )
+
+
+def _one_epoch(
+    model: nn.Module,
+    pictures: Augmentation,
+    schedule: Schedule,
+    optimizer: torch.optim.Optimizer,
+    plan: TrainPlan,
+    epoch: int,
+    rng: np.random.Generator,
+    device: torch.device,
+) -> EpochPoint:
+    chosen = schedule.indices(epoch)
+    rate = learning_rate(plan, epoch)
+    losses = np.zeros(len(chosen))
+    batches = np.array_split(rng.permutation(len(chosen)), -(-len(chosen) // plan.batch_size))
+    for number, rows in enumerate(batches):
+        for group in optimizer.param_groups:
+            group["lr"] = rate * _ease_in(epoch, number / len(batches))
+        batch = [pictures(int(chosen[row]), rng) for row in rows]
+        each = _losses_of(model, batch, device)
+        if not bool(torch.isfinite(each).all()):
+            message = f"epoch {epoch}: a loss is not finite; the learning rate may be too high"
+            raise TrainingError(message)
+        optimizer.zero_grad()
+        each.sum().backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(model.parameters(), MAX_GRADIENT_NORM)
+        optimizer.step()
+        losses[rows] = each.detach().cpu().numpy() * len(rows)
+    schedule.record(epoch, losses)
+    return EpochPoint(
+        epoch=epoch, images=len(chosen), loss=float(losses.mean()), learning_rate=rate
+    )
+
+
+def learning_rate(plan: TrainPlan, epoch: int) -> float:
+    """The rate of an epoch (from 1): falls after each of the steps."""
+    falls = sum(epoch > step for step in plan.learning_rate_steps)
+    return float(plan.learning_rate * plan.learning_rate_drop**falls)
+
+
+def _ease_in(epoch: int, done: float) -> float:
+    """The first epoch starts at a tenth of the rate: AdamW knows no gradient sizes yet."""
+    return 0.1 + 0.9 * done if epoch == 1 else 1.0
+
+
+def difficulty(
+    model: nn.Module,
+    prepared: Sequence[Prepared],
+    *,
+    device: torch.device,
+    batch: int = 8,
+) -> NDArray[np.float64]:
+    """Each sample's loss before training, by a model in training mode: CLIP's scoring function f
+    (Algorithm 1, line 1)."""
+    scores = []
+    with torch.no_grad():
+        for start in range(0, len(prepared), batch):
+            part = list(prepared[start : start + batch])
+            scores.append(_losses_of(model, part, device).cpu().numpy() * len(part))
+    found = np.concatenate(scores).astype(np.float64)
+    if not np.isfinite(found).all():
+        message = "before training: a loss is not finite; the weights it starts from are damaged"
+        raise TrainingError(message)
+    return found
+
+
+def _losses_of(model: nn.Module, batch: Sequence[Prepared], device: torch.device) -> Tensor:
+    """The batch's loss, split by image: N float32."""
+    with _precision(device):
+        losses = image_losses(
+            model,
+            [image.to(device).to(torch.float32).div_(255.0) for image, _ in batch],
+            [{name: value.to(device) for name, value in target.items()} for _, target in batch],
+        )
+    return torch.stack([value.float() for value in losses.values()]).sum(dim=0)
+
+
+@contextlib.contextmanager
+def _precision(device: torch.device) -> Iterator[None]:
+    """bfloat16 for convolutions where the machine is fast at it, float32 elsewhere."""
+    able = torch.cuda.is_bf16_supported() if device.type == "cuda" else _cpu_has_bfloat16()
+    with torch.autocast(device.type, torch.bfloat16, enabled=able):
+        yield
+
+
+def _cpu_has_bfloat16() -> bool:
+    return bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
+
+
+def train_mode(model: nn.Module, *, measure_norms: bool) -> None:
+    model.train()
+    for norm in _norms(model):
+        norm.train(measure_norms)
+
+
+def _norms(model: nn.Module) -> list[nn.BatchNorm2d]:
+    return [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+
+
+def lacks_statistics(model: nn.Module) -> bool:
+    """Whether batch norm has never seen a picture: its means are all 0, as a new net's are."""
+    means = [norm.running_mean for norm in _norms(model) if norm.running_mean is not None]
+    return bool(means) and not any(bool(mean.any()) for mean in means)
+
+
+def _prepare(sample: Sample, height_px: int, width_px: int) -> Prepared:
+    """The frame (3×H×W uint8: a quarter of the room that floats take) and its boxes at the size the
+    student trains at; labels from 1."""
+    image = resize(sample.image, height_px, width_px)
+    factor = np.array([width_px / sample.image.shape[1], height_px / sample.image.shape[0]] * 2)
+    boxes = (sample.labels.boxes_xyxy * factor).astype(np.float32)
+    target = {
+        "boxes": torch.from_numpy(boxes.reshape(-1, 4)),
+        "labels": torch.from_numpy(sample.labels.labels) + 1,
+    }
+    if sample.ignored is not None:
+        target["ignored"] = torch.from_numpy(sample.ignored)
+    return torch.from_numpy(image).permute(2, 0, 1), target

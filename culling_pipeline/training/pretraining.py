@@ -1,0 +1,269 @@
+"""Training a detector on a large labelled set, in one process or in several (`torchrun`).
+
+The recipe is torchvision's reference for Faster R-CNN (references/detection): SGD at 0.02 for 16
+pictures a step, 26 epochs, the rate falls to a tenth after 16 and 22, the first 1,000 steps warm
+up, batches of like aspect, every other picture mirrored. Each step's random numbers follow from the
+seed, the epoch and the step, so that a training that was killed goes on as if it had not been.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader, Dataset
+
+from culling_pipeline.run.progress import Progress
+from culling_pipeline.tasks.boxes.coco_dataset import Labelled
+from culling_pipeline.training.loop import TrainingError, lacks_statistics, train_mode
+from models.boxes.detections import WeightsError
+from models.boxes.detector import to_tensor
+from models.files import aside, sync_folder
+
+PICTURES_OF_RATE = 16
+"""The rate is for so many pictures a step, and grows with them (Goyal et al., 2017)."""
+WARM_UP_STEPS, WARM_UP_START = 1000, 0.001
+ASPECTS = 2 ** np.linspace(-1, 1, 7)
+"""Width over height at which the groups of like pictures part (aspect-ratio-group-factor 3)."""
+
+Batch = list[tuple[int, bool]]
+"""Pictures by number, and whether each is mirrored."""
+Loaded = tuple[list[Tensor], list[dict[str, Tensor]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PretrainPlan:
+    """How to train; `batch_size` is of one process, `save_s` the seconds between checkpoints."""
+
+    epochs: int = 26
+    learning_rate: float = 0.02
+    batch_size: int = 2
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    seed: int = 0
+    save_s: float = 600.0
+    loaders: int = 0
+
+    @property
+    def steps(self) -> tuple[int, int]:
+        """The epochs after which the rate falls: 16 and 22 of 26."""
+        return round(self.epochs * 16 / 26), round(self.epochs * 22 / 26)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Which process this is (`rank`), of how many."""
+
+    rank: int = 0
+    size: int = 1
+
+
+def pretrain(
+    model: nn.Module,
+    pictures: Sequence[Labelled],
+    plan: PretrainPlan,
+    *,
+    group: Group,
+    device: torch.device,
+    checkpoint: Path,
+    progress: Progress,
+) -> None:
+    """Train `model` in place, from `checkpoint` on if it is there. The first process writes it, now
+    and then and after every epoch. A loss that is not finite raises `TrainingError`, a checkpoint
+    of another training `WeightsError`."""
+    recipe = _recipe(plan, pictures, group)
+    train_mode(model, measure_norms=lacks_statistics(model))
+    optimizer = torch.optim.SGD(
+        [p for p in model.parameters() if p.requires_grad],
+        lr=plan.learning_rate,
+        momentum=plan.momentum,
+        weight_decay=plan.weight_decay,
+    )
+    begin, first = _restore(checkpoint, model, optimizer, recipe, device)
+    if (begin, first) != (1, 0):
+        progress.note(f"going on from {checkpoint}: epoch {begin}, step {first}")
+    shared: nn.Module = DistributedDataParallel(model) if group.size > 1 else model
+    saved_s = time.monotonic()
+    for epoch in range(begin, plan.epochs + 1):
+        batches = batches_of(pictures, plan, group, epoch)
+        with progress.stage(f"epoch {epoch} of {plan.epochs}", len(batches)) as advance:
+            advance(first)
+            loaded = _loaded(pictures, batches[first:], plan.loaders)
+            for step, (images, targets) in enumerate(loaded, start=first):
+                rate = learning_rate(plan, group, epoch, step, len(batches))
+                _step(shared, optimizer, images, targets, rate, device, (plan, group, epoch, step))
+                advance(1)
+                due = time.monotonic() - saved_s >= plan.save_s
+                if group.rank == 0 and due and step + 1 < len(batches):
+                    _save(checkpoint, model, optimizer, recipe, at=(epoch, step + 1))
+                    saved_s = time.monotonic()
+        first = 0
+        if group.rank == 0:
+            _save(checkpoint, model, optimizer, recipe, at=(epoch + 1, 0))
+    model.eval()
+
+
+def learning_rate(plan: PretrainPlan, group: Group, epoch: int, step: int, steps: int) -> float:
+    """The rate of a step (from 0) of an epoch (from 1) that has so many `steps`."""
+    rate = plan.learning_rate * plan.batch_size * group.size / PICTURES_OF_RATE
+    rate *= 0.1 ** sum(epoch > fall for fall in plan.steps)
+    warm_up = min(WARM_UP_STEPS, steps - 1)
+    if epoch == 1 and step < warm_up:
+        rate *= WARM_UP_START + (1 - WARM_UP_START) * step / warm_up
+    return rate
+
+
+def batches_of(
+    pictures: Sequence[Labelled], plan: PretrainPlan, group: Group, epoch: int
+) -> list[Batch]:
+    """One process's batches of an epoch: all processes have as many, of different pictures. Each
+    batch is of pictures of like aspect; where a group of them does not fill its last batch, some
+    come twice."""
+    rng = np.random.default_rng([plan.seed, 71, epoch])
+    together = plan.batch_size * group.size
+    aspect = np.array([p.width_px / p.height_px for p in pictures])
+    kinds = np.digitize(aspect, ASPECTS)
+    whole: list[NDArray[np.int64]] = []
+    for kind in np.unique(kinds):
+        own = rng.permutation(np.flatnonzero(kinds == kind))
+        filled = np.resize(own, -(-len(own) // together) * together)
+        whole += list(filled.reshape(-1, together))
+    mirrored = rng.random((len(whole), together)) < 0.5
+    mine = slice(group.rank * plan.batch_size, (group.rank + 1) * plan.batch_size)
+    return [
+        list(zip(whole[k][mine].tolist(), mirrored[k, mine].tolist(), strict=True))
+        for k in rng.permutation(len(whole))
+    ]
+
+
+def _step(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    images: list[Tensor],
+    targets: list[dict[str, Tensor]],
+    rate: float,
+    device: torch.device,
+    at: tuple[PretrainPlan, Group, int, int],
+) -> None:
+    plan, group, epoch, step = at
+    seed = np.random.SeedSequence([plan.seed, 72, epoch, step, group.rank]).generate_state(1)
+    torch.manual_seed(int(seed[0]))  # which proposals are sampled
+    for parameters in optimizer.param_groups:
+        parameters["lr"] = rate
+    losses: Mapping[str, Tensor] = model(
+        [image.to(device) for image in images],
+        [{name: value.to(device) for name, value in target.items()} for target in targets],
+    )
+    total = torch.stack(list(losses.values())).sum()
+    if not bool(torch.isfinite(total)):
+        message = f"epoch {epoch}, step {step}: the loss is not finite; lower the learning rate"
+        raise TrainingError(message)
+    optimizer.zero_grad()
+    total.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+
+
+class _Pictures(Dataset[tuple[Tensor, dict[str, Tensor]]]):
+    """Pictures and targets as torchvision's detectors take them: labels from 1."""
+
+    def __init__(self, pictures: Sequence[Labelled]) -> None:
+        self._pictures = pictures
+
+    def __getitem__(self, asked: tuple[int, bool]) -> tuple[Tensor, dict[str, Tensor]]:
+        number, mirrored = asked
+        picture = self._pictures[number]
+        image, boxes = picture.read(), picture.boxes_xyxy.copy()
+        if mirrored:
+            image = np.ascontiguousarray(image[:, ::-1])
+            boxes[:, [0, 2]] = image.shape[1] - picture.boxes_xyxy[:, [2, 0]]
+        labels = torch.from_numpy(picture.labels) + 1
+        return to_tensor(image), {"boxes": torch.from_numpy(boxes), "labels": labels}
+
+
+def _loaded(
+    pictures: Sequence[Labelled], batches: Sequence[Batch], loaders: int
+) -> Iterator[Loaded]:
+    """The batches, read in `loaders` processes (0: in this one)."""
+    yield from DataLoader(
+        _Pictures(pictures),
+        batch_sampler=batches,
+        num_workers=loaders,
+        collate_fn=_together,
+        multiprocessing_context="spawn" if loaders else None,
+    )
+
+
+def _together(samples: Sequence[tuple[Tensor, dict[str, Tensor]]]) -> Loaded:
+    return [image for image, _ in samples], [target for _, target in samples]
+
+
+# -- the checkpoint --------------------------------------------------------------------------------
+
+_DAMAGED = (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError, UnpicklingError)
+"""What torch makes of a file that is not a whole checkpoint."""
+
+
+def _recipe(plan: PretrainPlan, pictures: Sequence[Labelled], group: Group) -> dict[str, Any]:
+    """What must be the same for a training to be gone on with."""
+    chosen = {k: v for k, v in asdict(plan).items() if k not in ("save_s", "loaders")}
+    return {**chosen, "processes": group.size, "pictures": len(pictures)}
+
+
+def _save(
+    path: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    recipe: Mapping[str, Any],
+    *,
+    at: tuple[int, int],
+) -> None:
+    """Complete or not at all; what was there stays until then."""
+    part = aside(path)
+    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
+    try:
+        with part.open("wb") as file:
+            torch.save({**state, "recipe": dict(recipe), "at": list(at)}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def _restore(
+    path: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    recipe: Mapping[str, Any],
+    device: torch.device,
+) -> tuple[int, int]:
+    """The epoch (from 1) and the step to go on with."""
+    if not path.is_file():
+        return 1, 0
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+        stored = state["recipe"]
+        differing = [key for key in recipe if stored.get(key) != recipe[key]]
+        if not differing:
+            model.load_state_dict(state["model"])
+            optimizer.load_state_dict(state["optimizer"])
+            epoch, step = state["at"]
+            return int(epoch), int(step)
+    except _DAMAGED as exc:
+        message = f"{path}: not a checkpoint of this training ({exc}): delete it to begin anew"
+        raise WeightsError(message) from exc
+    told = ", ".join(f"{key} {stored.get(key)} then, {recipe[key]} now" for key in differing)
+    message = f"{path}: of another training ({told}): ask for the same, or give another --out"
+    raise WeightsError(message)
