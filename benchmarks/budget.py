@@ -25,10 +25,10 @@ import torch
 from benchmarks.fleet import FLEET, Camera
 from culling_pipeline.run.progress import NoProgress
 from jobs.config.settings import CameraConfig, Config
+from jobs.database.figures import Figures
+from jobs.database.store import Store
 from jobs.nights.nightly import retrain_camera
 from jobs.service.order import Prospect, in_order, prospect
-from jobs.store.figures import Figures
-from jobs.store.store import Store
 
 RESULTS = Path(__file__).parent / "results"
 FIRST = date(2026, 1, 5)

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from benchmarks.book import markdown
 from culling_pipeline.tasks.boxes.average_precision import coco_map
-from jobs.nights.detectors import BUILTIN_FOLDER
+from jobs.cameras.detectors import BUILTIN_FOLDER
 from models.base import Detector
 from models.boxes.detections import Detections
 from models.boxes.detector import TorchDetector

@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import yaml
 
-from jobs.ingest.room import GB
+from jobs.disk.budget import GB
 from tests.integration.servers import web
 from tests.integration.servers.clips import RATE_FPS, jpeg, moving_picture
 from tests.integration.servers.web import WebServer

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from culling_pipeline.labels.teacher_labels import load_detections, save_detections
 from culling_pipeline.tasks.boxes.confidence import frame_loss
 from culling_pipeline.tasks.boxes.disagreement import clean_labels
-from jobs.nights.detectors import weights_path
+from jobs.cameras.detectors import weights_path
 from models.boxes.backend import at_work
 from models.boxes.detections import Detections
 from models.boxes.student import load_detector

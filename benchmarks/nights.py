@@ -25,10 +25,10 @@ import time_machine
 from culling_pipeline.records import Cost, LabelRecord
 from jobs.config.service import ServiceSettings
 from jobs.config.settings import CameraConfig, Config
+from jobs.database.store import Store
 from jobs.executors.base import Outcome, Task
 from jobs.service.nights import Nights, Origin
 from jobs.service.notify import Tell
-from jobs.store.store import Store
 from tests.unit.small_night import night_record
 
 RESULTS = Path(__file__).parent / "results"

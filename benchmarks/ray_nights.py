@@ -27,12 +27,12 @@ from ray.cluster_utils import Cluster
 from safetensors.torch import load_file, save
 
 from jobs.config.load import load_config
+from jobs.database.store import Store
 from jobs.executors.base import Executor
 from jobs.executors.local import LocalExecutor
 from jobs.executors.ray import RayExecutor
 from jobs.service.nights import Nights, Origin
 from jobs.service.notify import Tell
-from jobs.store.store import Store
 from models.registry import ModelRegistry
 from tests.integration.tiny import SMALL
 

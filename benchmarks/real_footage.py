@@ -26,12 +26,12 @@ import yaml
 from benchmarks.book import markdown
 from culling_pipeline.records import NightRecord
 from culling_pipeline.tasks.boxes.average_precision import coco_map
+from jobs.cameras.detectors import configured_detector
 from jobs.commands.progress import open_progress
 from jobs.config.load import load_config
 from jobs.config.settings import Config
-from jobs.nights.detectors import configured_detector
+from jobs.database.store import Store
 from jobs.nights.nightly import retrain_camera
-from jobs.store.store import Store
 from models.boxes.classes import ClassMap
 from models.boxes.detections import Detections
 from models.boxes.detector import TorchDetector

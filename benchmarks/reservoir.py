@@ -37,9 +37,9 @@ from culling_pipeline.labels.teacher_labels import load_detections
 from culling_pipeline.run.progress import NoProgress
 from culling_pipeline.run.workers import Workers
 from culling_pipeline.tasks.boxes.confidence import frame_loss
+from jobs.cameras.day_plan import ingest_plan
 from jobs.config.night import CullingSettings
 from jobs.config.settings import CameraDefaults
-from jobs.nights.day_plan import ingest_plan
 from models.base import Detector
 from models.boxes.detections import Detections
 from models.boxes.student import load_detector

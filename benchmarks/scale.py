@@ -35,12 +35,12 @@ from culling_pipeline.records import Disagreement, NightRecord
 from jobs.commands.summary import nights_table
 from jobs.commands.tonight import tonight
 from jobs.config.settings import Config
+from jobs.database.figures import Figures
+from jobs.database.store import Store
+from jobs.database.tables import dues_table, records_table, stages_table
+from jobs.database.tables import nights_table as nights
 from jobs.service.forecast import forecast
 from jobs.service.metrics import CullingCollector
-from jobs.store.figures import Figures
-from jobs.store.store import Store
-from jobs.store.tables import dues_table, records_table, stages_table
-from jobs.store.tables import nights_table as nights
 from tests.unit.example_night import example_night
 
 RESULTS = Path(__file__).parent / "results"

@@ -40,10 +40,10 @@ from safetensors.torch import load_file
 
 from culling_pipeline.run.progress import NoProgress
 from jobs.config.settings import CameraConfig, Config
+from jobs.database import store as store_module
+from jobs.database.nights import Night
+from jobs.database.store import NightJournal, Store
 from jobs.nights.nightly import retrain_camera
-from jobs.store import store as store_module
-from jobs.store.nights import Night
-from jobs.store.store import NightJournal, Store
 from models.boxes.student import load_detector
 from models.registry import ModelRegistry
 from tests.integration.tiny import CAMERA, DAY, SMALL, stages_of

@@ -24,8 +24,8 @@ from culling_pipeline.culling.strategies import build_strategy
 from culling_pipeline.day.daybook import DAYBOOK, DayClock
 from culling_pipeline.day.watched_day import DayOnDisk, StoredDay
 from culling_pipeline.run.workers import Workers
+from jobs.cameras.day_plan import ingest_plan
 from jobs.config.settings import CameraDefaults, CullingSettings
-from jobs.nights.day_plan import ingest_plan
 from models.boxes.detections import Detections
 from streams.base import Frame
 

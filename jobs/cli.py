@@ -13,20 +13,19 @@ import typer
 from typer.exceptions import TyperException
 
 from jobs.commands import (
+    bootstrap,
     dataset,
     detect,
     export,
-    first,
     models,
     nights,
     pretrain,
+    run_service,
     schedule,
-    service,
     setup,
     watch,
 )
 from jobs.commands.common import print_json
-from jobs.commands.logs import log_to_stderr
 from jobs.commands.signals import on_sigterm, terminate
 from jobs.config.secrets import hide_in_process_list
 from jobs.errors import (
@@ -37,8 +36,9 @@ from jobs.errors import (
     exit_code,
     redact,
 )
+from jobs.logs import log_to_stderr
 
-GROUPS = (setup, watch, first, pretrain, nights, service, models, detect, export)
+GROUPS = (setup, watch, bootstrap, pretrain, nights, run_service, models, detect, export)
 
 app = typer.Typer(
     add_completion=False,

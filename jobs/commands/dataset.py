@@ -29,8 +29,8 @@ def dataset_export(
     as_json: AsJson = False,
 ) -> None:
     """The last night's kept set: images and annotations.json, for FiftyOne, CVAT, Label Studio."""
-    from jobs.out.dataset import export_dataset
-    from jobs.store.store import open_store
+    from jobs.database.store import open_store
+    from jobs.exports.dataset import export_dataset
 
     loaded = load(config, overrides)
     chosen(loaded, [camera], all_cameras=False)
@@ -53,8 +53,8 @@ def dataset_import(
 ) -> None:
     """Take corrected labels back; from now on they outrank the teacher's. Every image in the file
     counts as looked at."""
-    from jobs.out.dataset import import_dataset
-    from jobs.store.store import open_store
+    from jobs.database.store import open_store
+    from jobs.exports.dataset import import_dataset
 
     loaded = load(config, overrides)
     chosen(loaded, [camera], all_cameras=False)

@@ -44,8 +44,8 @@ def detect(
 ) -> None:
     """What the camera's model finds in a video: boxes drawn on it, or a line of JSON a frame."""
     from jobs.commands.progress import open_progress
-    from jobs.out.detect import Wanted
-    from jobs.out.detect import detect as run
+    from jobs.exports.detect import Wanted
+    from jobs.exports.detect import detect as run
 
     if output is None and not as_json:
         message = "say what to make of it: --output VIDEO.mp4, --json, or both"

@@ -40,8 +40,8 @@ def export(
 ) -> None:
     """The camera's model as ONNX, TorchScript or OpenVINO IR, checked on the control slice."""
     from jobs.commands.progress import open_progress
-    from jobs.out.export import export_camera
-    from jobs.store.store import open_store
+    from jobs.database.store import open_store
+    from jobs.exports.export import export_camera
 
     loaded = load(config, overrides)
     chosen(loaded, [camera], all_cameras=False)

@@ -88,7 +88,7 @@ def rollback(
 
 
 def _registry(camera: str, config: Any, overrides: list[str], *, may_lag: bool) -> ModelRegistry:
-    from jobs.storage.sharing import open_registry
+    from jobs.bucket.sharing import open_registry
 
     loaded = load(config, overrides)
     chosen(loaded, [camera], all_cameras=False)

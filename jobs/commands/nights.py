@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from culling_pipeline.run.progress import Progress
     from jobs.config.settings import Config
-    from jobs.store.store import Store
+    from jobs.database.store import Store
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ def retrain(
 ) -> None:
     """One night for these cameras, now. An unfinished night is resumed."""
     from jobs.commands.progress import open_progress
-    from jobs.store.store import open_store
+    from jobs.database.store import open_store
 
     loaded = load(config, overrides)
     names = chosen(loaded, cameras, all_cameras=all_cameras)
@@ -88,9 +88,9 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """The latest night: its report's path and a summary; with a camera, all its figures."""
+    from jobs.bucket.sharing import open_sharing
     from jobs.commands.summary import night_to_dict
-    from jobs.storage.sharing import open_sharing
-    from jobs.store.store import open_store
+    from jobs.database.store import open_store
 
     loaded = load(config, overrides)
     names = chosen(loaded, [camera] if camera else [], all_cameras=camera is None)

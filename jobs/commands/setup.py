@@ -27,7 +27,7 @@ def init(
     config: Annotated[Path, typer.Option("--config", help="Where to.")] = DEFAULT_CONFIG,
 ) -> None:
     """Write a commented config.yaml that names every key."""
-    from jobs.setup.init import write_config
+    from jobs.config.new_file import write_config
 
     write_config(config)
     typer.echo(f"wrote {config}: name your cameras in it, then run `culling check`", err=True)

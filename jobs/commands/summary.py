@@ -12,13 +12,13 @@ from rich.table import Table
 from culling_pipeline.records import AnyNight, NightRecord, UnusableNight
 from culling_pipeline.report.sentences import feed_words, gate_words, headline
 from jobs.config.settings import Config
+from jobs.database.figures import Figures
+from jobs.database.nights import Night
 from jobs.errors import describe
-from jobs.store.figures import Figures
-from jobs.store.nights import Night
 
 if TYPE_CHECKING:
-    from jobs.ingest.service import IngestService
     from jobs.setup.check import Finding
+    from jobs.watch.watch import IngestService
 
 
 def report_path(config: Config, camera: str, run_id: str) -> Path:

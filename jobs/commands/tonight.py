@@ -11,10 +11,10 @@ from rich.table import Table
 
 from jobs.config.service import clock_times
 from jobs.config.settings import Config
+from jobs.database.store import Store
 from jobs.service.budget import Budget
 from jobs.service.forecast import forecast
 from jobs.service.today import Today
-from jobs.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,8 +39,8 @@ def ingest(
     """Watch cameras (all, or these), score their frames, keep what a night may need. Ctrl-C ends
     it, and nothing is lost; `culling retrain` then trains on what was watched."""
     from jobs.commands.summary import feeds_table, feeds_to_dict
-    from jobs.ingest.service import IngestService
-    from jobs.store.store import open_store
+    from jobs.database.store import open_store
+    from jobs.watch.watch import IngestService
 
     loaded = load(config, overrides)
     names = chosen(loaded, cameras, all_cameras=not cameras)

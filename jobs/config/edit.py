@@ -16,8 +16,8 @@ from typing import Any
 
 import yaml
 
+from jobs.config.new_file import TEMPLATE
 from jobs.errors import ConfigError
-from jobs.setup.init import TEMPLATE
 
 
 def insert_camera(text: str, name: str, settings: Mapping[str, Any]) -> str:

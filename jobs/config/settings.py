@@ -89,7 +89,7 @@ class CameraDefaults(Section):
     @classmethod
     def _is_a_schedule(cls, schedule: str | None) -> str | None:
         if schedule is not None and schedule != "03:00":  # what it needs takes time to import
-            from jobs.service.schedule import WallClock, time_zone
+            from jobs.config.wall_clock import WallClock, time_zone
 
             WallClock(schedule, time_zone("UTC"))
         return schedule
@@ -98,7 +98,7 @@ class CameraDefaults(Section):
     @classmethod
     def _is_a_time_zone(cls, name: str | None) -> str | None:
         if name is not None:
-            from jobs.service.schedule import time_zone
+            from jobs.config.wall_clock import time_zone
 
             time_zone(name)
         return name

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from culling_pipeline.run.progress import Advance
-from jobs.commands.logs import log_to_stderr
 from jobs.config.load import load_config
+from jobs.database.store import BusyError, open_store
 from jobs.errors import UsageError, describe, exit_code, is_expected
 from jobs.executors.base import Outcome, Task
+from jobs.logs import log_to_stderr
 from jobs.nights.nightly import retrain_camera
-from jobs.store.store import BusyError, open_store
 
 logger = logging.getLogger(__name__)
 

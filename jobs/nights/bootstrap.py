@@ -38,22 +38,22 @@ from culling_pipeline.run.progress import Progress
 from culling_pipeline.run.workers import Workers
 from culling_pipeline.training.first_student import Lesson, first_plan, train_first_student
 from culling_pipeline.training.loop import TrainingError
-from jobs.config.settings import CameraConfig, Config
-from jobs.config.weights import UNTRAINED, StudentSettings
-from jobs.errors import NightError, UsageError
-from jobs.ingest.sources import open_camera
-from jobs.nights.alike import check_alike, shared_classes
-from jobs.nights.day_plan import ingest_plan
-from jobs.nights.days import stored_day, watched_days
-from jobs.nights.detectors import (
+from jobs.bucket.sharing import open_registry
+from jobs.cameras.day_plan import ingest_plan
+from jobs.cameras.detectors import (
     OpenDetector,
     bring_weights,
     configured_detector,
     described,
     full_size,
 )
+from jobs.cameras.sources import open_camera
+from jobs.cameras.watched_days import stored_day, watched_days
+from jobs.config.settings import CameraConfig, Config
+from jobs.config.weights import UNTRAINED, StudentSettings
+from jobs.errors import NightError, UsageError
+from jobs.nights.alike import check_alike, shared_classes
 from jobs.nights.plans import code_version, night_judging, pick_device
-from jobs.storage.sharing import open_registry
 from models.boxes.classes import ClassMap
 from models.boxes.detections import Detections
 from models.boxes.detector import TorchDetector

@@ -17,11 +17,11 @@ from culling_pipeline.day.even_sample import control_count, first_of_day
 from culling_pipeline.report import words
 from culling_pipeline.training.first_student import canvas_of, on_canvas
 from culling_pipeline.training.loop import Sample, TrainPlan, fine_tune
+from jobs.cameras.day_plan import ingest_plan
+from jobs.cameras.detectors import configured_detector, full_size
+from jobs.cameras.sources import open_camera
 from jobs.config.settings import CameraConfig, Config
-from jobs.ingest.sources import open_camera
 from jobs.nights.bootstrap import Bootstrap
-from jobs.nights.day_plan import ingest_plan
-from jobs.nights.detectors import configured_detector, full_size
 from jobs.nights.plans import night_judging, pick_device
 from models.base import Detector
 from models.boxes.backend import at_work

@@ -9,9 +9,9 @@ from culling_pipeline.records import NightRecord, UnusableNight
 from culling_pipeline.run.progress import Progress
 from jobs.commands.summary import report_path
 from jobs.config.settings import CameraConfig, Config
+from jobs.database.store import open_store
 from jobs.errors import NightError
 from jobs.nights.nightly import retrain_camera
-from jobs.store.store import open_store
 
 CAMERA = "demo"
 SOURCE = "synthetic://street?seed=7&hours=24"

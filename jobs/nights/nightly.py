@@ -24,17 +24,17 @@ from culling_pipeline.report.unusable import render_unusable
 from culling_pipeline.run.progress import Progress
 from culling_pipeline.run.workers import BuildDetector
 from culling_pipeline.training.loop import TrainingError
+from jobs.bucket.bucket import NIGHT_PATIENCE_S
+from jobs.bucket.sharing import open_sharing
+from jobs.cameras.detectors import bring_weights, configured_detector, ensure_incumbent, full_size
+from jobs.cameras.sources import open_camera
+from jobs.cameras.watched_days import date_of_night, stored_day
 from jobs.config.settings import CameraConfig, Config
+from jobs.database.nights import Night
+from jobs.database.store import Store
+from jobs.disk.cleanup import tidy_up
 from jobs.errors import NightError
-from jobs.ingest.sources import open_camera
-from jobs.nights.afterwards import tidy_up
-from jobs.nights.days import date_of_night, stored_day
-from jobs.nights.detectors import bring_weights, configured_detector, ensure_incumbent, full_size
 from jobs.nights.plans import night_plan, pick_device
-from jobs.storage.bucket import NIGHT_PATIENCE_S
-from jobs.storage.sharing import open_sharing
-from jobs.store.nights import Night
-from jobs.store.store import Store
 from models.boxes.classes import ClassMap
 from models.boxes.detections import ModelError
 from models.registry import ModelRegistry

@@ -9,11 +9,11 @@ import torch
 from culling_pipeline.culling.strategies import STRATEGIES, Strategy, Uniform
 from culling_pipeline.judging.verdict import JudgePlan
 from culling_pipeline.night.inputs import NightPlan
+from jobs.cameras.day_plan import ingest_plan
+from jobs.cameras.detectors import described
 from jobs.config.settings import CameraConfig, Config
+from jobs.database.nights import Night
 from jobs.errors import UsageError
-from jobs.nights.day_plan import ingest_plan
-from jobs.nights.detectors import described
-from jobs.store.nights import Night
 from models.boxes.classes import ClassMap
 from models.boxes.zones import Zones
 

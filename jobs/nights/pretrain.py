@@ -18,10 +18,10 @@ from culling_pipeline.tasks.boxes.average_precision import coco_map
 from culling_pipeline.tasks.boxes.coco_dataset import CocoError, Labelled, has_split, read_split
 from culling_pipeline.training.loop import TrainingError
 from culling_pipeline.training.pretraining import Group, PretrainPlan, pretrain
+from jobs.cameras.detectors import bring_weights
+from jobs.cameras.student_origin import COCO
 from jobs.config.weights import StudentSettings
 from jobs.errors import NightError, UsageError
-from jobs.nights.detectors import bring_weights
-from jobs.nights.origin import COCO
 from jobs.nights.plans import code_version, pick_device
 from models.boxes.detections import Detections
 from models.boxes.detector import DetectorSpec, TorchDetector, build_model, to_tensor

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from jobs.database.store import Store
 from jobs.service.order import HISTORY, Prospect, in_order, prospect
-from jobs.store.store import Store
 
 UNKNOWN_S = 600.0
 """Detector seconds of a night where no camera has had one yet."""

@@ -10,8 +10,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from jobs.ingest.service import IngestService
-from jobs.store.store import Store
+from jobs.database.store import Store
+from jobs.watch.watch import IngestService
 
 
 class CullingCollector(Collector):

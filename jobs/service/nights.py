@@ -15,18 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from culling_pipeline.day.daybook import DayClock
+from jobs.bucket.courier import give_away
 from jobs.config.settings import Config
+from jobs.config.wall_clock import WallClock, ticker, time_zone
+from jobs.database.dues import Due
+from jobs.database.nights import Night
+from jobs.database.store import Store
 from jobs.errors import EXIT_INTERRUPTED
 from jobs.executors.base import Executor, Outcome, Task
 from jobs.service.budget import Budget, Window
 from jobs.service.forecast import Forecast, forecast
 from jobs.service.notify import Tell
-from jobs.service.schedule import WallClock, ticker, time_zone
 from jobs.service.today import Today
-from jobs.storage.courier import give_away
-from jobs.store.dues import Due
-from jobs.store.nights import Night
-from jobs.store.store import Store
 
 logger = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from datetime import timedelta
 from typing import Any
 
 from jobs.config.service import Kind, ServiceSettings
+from jobs.database.notices import Notices
 from jobs.errors import ConfigError, redact
-from jobs.store.notices import Notices
 
 logger = logging.getLogger(__name__)
 

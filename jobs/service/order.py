@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from jobs.store.figures import Figures, Past
+from jobs.database.figures import Figures, Past
 
 HISTORY = 14
 """Nights that are looked at."""

@@ -13,10 +13,10 @@ from jinja2 import Environment, FileSystemLoader
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from jobs.bucket.sharing import open_sharing
 from jobs.config.settings import Config
+from jobs.database.store import Store
 from jobs.errors import ConfigError
-from jobs.storage.sharing import open_sharing
-from jobs.store.store import Store
 
 HERE = "127.0.0.1"
 _REPORT = re.compile(r"/reports/(?P<camera>[a-z0-9_-]+)/(?P<run>[0-9.-]+)/index\.html")

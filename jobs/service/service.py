@@ -13,15 +13,15 @@ from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 
 from jobs.config.settings import CameraConfig, Config
+from jobs.database.store import Store
+from jobs.disk.cleanup import remove_old_reports
 from jobs.errors import describe
 from jobs.executors.base import Executor
-from jobs.ingest.service import IngestService
-from jobs.nights.afterwards import remove_old_reports
 from jobs.service.metrics import CullingCollector, registry
 from jobs.service.nights import Nights, Origin
 from jobs.service.notify import Tell
 from jobs.service.pages import Pages
-from jobs.store.store import Store
+from jobs.watch.watch import IngestService
 
 logger = logging.getLogger(__name__)
 

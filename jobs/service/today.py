@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 from culling_pipeline.day.daybook import DayClock, mean_loss
 from culling_pipeline.monitoring.drift import watch_drift
 from culling_pipeline.records import DriftRecord
+from jobs.cameras.day_plan import ingest_plan
+from jobs.cameras.watched_days import date_of_night, stored_day
 from jobs.config.settings import CameraConfig, Config
-from jobs.nights.day_plan import ingest_plan
-from jobs.nights.days import date_of_night, stored_day
-from jobs.store.store import Store
+from jobs.database.store import Store
 
 logger = logging.getLogger(__name__)
 

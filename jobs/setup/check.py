@@ -11,17 +11,19 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from jobs.config.settings import CameraConfig, Config
-from jobs.config.weights import StudentSettings, TeacherSettings
-from jobs.errors import EXIT_DONE, EXIT_STREAM, ConfigError, describe, exit_code, redact
-from jobs.nights.cost import Speed, night_cost, speed_of
-from jobs.nights.detectors import (
+from jobs.bucket.bucket import StorageError
+from jobs.bucket.sharing import open_registry, try_storage
+from jobs.cameras.detectors import (
     configured_detector,
     weights_in_words,
     weights_path,
     why_untrained,
 )
-from jobs.nights.origin import origin_in_words
+from jobs.cameras.student_origin import origin_in_words
+from jobs.config.settings import CameraConfig, Config
+from jobs.config.weights import StudentSettings, TeacherSettings
+from jobs.errors import EXIT_DONE, EXIT_STREAM, ConfigError, describe, exit_code, redact
+from jobs.nights.cost import Speed, night_cost, speed_of
 from jobs.nights.plans import pick_device
 from jobs.setup.probing import (
     WATCHED_SHARE,
@@ -31,8 +33,6 @@ from jobs.setup.probing import (
     probe_camera,
     too_late,
 )
-from jobs.storage.bucket import StorageError
-from jobs.storage.sharing import open_registry, try_storage
 from models.base import backend_of
 from models.boxes.classes import ClassMap
 from models.registry import ModelRegistry

@@ -22,9 +22,9 @@ from typing import Any
 from culling_pipeline.records import NightRecord
 from culling_pipeline.run.progress import NoProgress
 from jobs.config.load import load_config
+from jobs.database import store as store_module
+from jobs.database.store import NightJournal, Store
 from jobs.nights.nightly import retrain_camera
-from jobs.store import store as store_module
-from jobs.store.store import NightJournal, Store
 from tests.integration.tiny import CAMERA, DAY, stages_of
 
 HALF = 100

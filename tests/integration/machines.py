@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from culling_pipeline.run.progress import NoProgress
+from jobs.bucket.bucket import Bucket
 from jobs.config.settings import Config
 from jobs.config.storage import StorageSettings
+from jobs.database import store as store_module
+from jobs.database.store import NightJournal, Store
 from jobs.nights.nightly import retrain_camera
-from jobs.storage.bucket import Bucket
-from jobs.store import store as store_module
-from jobs.store.store import NightJournal, Store
 from tests.integration.tiny import CAMERA, DAY, tiny_config, with_settings
 
 LITTLE = with_settings(

@@ -14,9 +14,9 @@ import av
 import pytest
 
 from culling_pipeline.training.job import save_candidate
+from jobs.cameras.detectors import BUILTIN_FOLDER
+from jobs.database.store import Store
 from jobs.errors import describe, exit_code
-from jobs.nights.detectors import BUILTIN_FOLDER
-from jobs.store.store import Store
 from models.boxes.student import load_detector
 from models.registry import ModelRegistry
 from tests.integration.tiny import (

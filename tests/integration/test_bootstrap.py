@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from culling_pipeline.training.loop import TrainingError
+from jobs.cameras.detectors import ensure_incumbent
 from jobs.cli import run
 from jobs.config.load import load_config
 from jobs.nights import bootstrap
-from jobs.nights.detectors import ensure_incumbent
 from models.boxes.student import load_detector
 from models.registry import ORIGIN_META, ModelRegistry
 from tests.integration.tiny import SETTINGS, write_config

@@ -10,8 +10,8 @@ import pytest
 
 from culling_pipeline.labels.teacher_labels import load_detections
 from culling_pipeline.night.stages import TEACHER_FILE
-from jobs.out.dataset import export_dataset, import_dataset
-from jobs.store.store import Store
+from jobs.database.store import Store
+from jobs.exports.dataset import export_dataset, import_dataset
 from models.registry import ModelRegistry
 from tests.integration.tiny import CAMERA, SETTINGS, DoneNight, run_tiny_night, tiny_config
 

@@ -14,9 +14,9 @@ from culling_pipeline.monitoring.viewpoint import PastDay
 from culling_pipeline.records import UnusableNight
 from culling_pipeline.run.progress import NoProgress
 from jobs.config.load import load_config
+from jobs.database import store as store_module
+from jobs.database.store import NightJournal, Store
 from jobs.nights.nightly import retrain_camera
-from jobs.store import store as store_module
-from jobs.store.store import NightJournal, Store
 from models.registry import ModelRegistry
 from streams.synthetic.street.render import StreetRenderer
 from streams.synthetic.street.scene import make_scene

@@ -19,8 +19,8 @@ from culling_pipeline.records import NightRecord
 from culling_pipeline.run.progress import Advance, NoProgress
 from culling_pipeline.tasks.boxes.confidence import frame_loss
 from jobs.config.night import ModelsSettings
+from jobs.database.store import Store
 from jobs.nights.nightly import retrain_camera
-from jobs.store.store import Store
 from models.boxes.detector import scaled
 from models.boxes.lean.packed import packing_works
 from models.boxes.student import load_detector

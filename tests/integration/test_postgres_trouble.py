@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from jobs.cli import run
+from jobs.database import connection as database
+from jobs.database.connection import StoreError
+from jobs.database.store import NightJournal, Store
+from jobs.database.tables import nights_table
 from jobs.errors import EXIT_DONE, EXIT_NIGHT, EXIT_USAGE, describe, disk_full_cause, exit_code
-from jobs.store import database
-from jobs.store.database import StoreError
-from jobs.store.store import NightJournal, Store
-from jobs.store.tables import nights_table
 from tests.integration.live import all_said
 from tests.integration.servers.postgres import PASSWORD, PostgresServer, forms
 from tests.unit.small_night import DAY, night_record

@@ -11,8 +11,8 @@ from benchmarks.real_footage import human_boxes
 from culling_pipeline.run.progress import NoProgress
 from culling_pipeline.tasks.boxes.average_precision import coco_map
 from jobs.config.settings import CameraConfig, Config
+from jobs.database.store import Store
 from jobs.nights.nightly import retrain_camera
-from jobs.store.store import Store
 from models.boxes.student import load_detector
 from models.registry import ModelRegistry
 from streams.open import open_source

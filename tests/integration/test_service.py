@@ -18,9 +18,9 @@ import psutil
 import pytest
 import yaml
 
-from jobs.store.dues import Due
-from jobs.store.nights import Night
-from jobs.store.store import Store
+from jobs.database.dues import Due
+from jobs.database.nights import Night
+from jobs.database.store import Store
 from tests.integration.tiny import CAMERA, SMALL, command, debris, environment, stages_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]

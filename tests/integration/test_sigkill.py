@@ -20,7 +20,7 @@ import pytest
 
 from culling_pipeline.night.stages import TEACHER_FILE
 from jobs.config.load import load_config
-from jobs.store.store import Store
+from jobs.database.store import Store
 from models.boxes.student import load_detector
 from models.registry import ModelRegistry
 from tests.integration.tiny import (

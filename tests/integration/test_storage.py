@@ -19,18 +19,18 @@ import yaml
 
 from culling_pipeline.records import NightRecord
 from culling_pipeline.run.progress import Advance, NoProgress
+from jobs.bucket import bucket as bucket_module
+from jobs.bucket import sharing as sharing_module
+from jobs.bucket.bucket import Bucket, StorageError, open_bucket
+from jobs.bucket.sharing import open_registry, open_sharing
+from jobs.cameras.watched_days import watched_days
 from jobs.cli import run as culling_here
 from jobs.config.settings import Config
+from jobs.database.store import Store
 from jobs.errors import exit_code
-from jobs.ingest.service import IngestService
 from jobs.nights import nightly
-from jobs.nights.days import watched_days
 from jobs.nights.nightly import retrain_camera
-from jobs.storage import bucket as bucket_module
-from jobs.storage import sharing as sharing_module
-from jobs.storage.bucket import Bucket, StorageError, open_bucket
-from jobs.storage.sharing import open_registry, open_sharing
-from jobs.store.store import Store
+from jobs.watch.watch import IngestService
 from models.checkpoint import load_checkpoint
 from models.registry import ModelRegistry
 from streams.synthetic.source import FIRST_DAY
@@ -323,8 +323,8 @@ def test_a_server_that_is_down(
 def test_without_storage_its_packages_are_not_imported(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from jobs.config.settings import Config; "
-        "from jobs.nights import nightly; from jobs.storage import courier, night, registry; "
-        "from jobs.storage.sharing import open_registry; "
+        "from jobs.nights import nightly; from jobs.bucket import courier, night, registry; "
+        "from jobs.bucket.sharing import open_registry; "
         f"open_registry(Config(data_dir=Path({str(tmp_path)!r})), ['yard']); "
         "print({'fsspec', 's3fs', 'botocore'} & sys.modules.keys())"
     )

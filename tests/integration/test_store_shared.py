@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from jobs.store.tables import stages_table
+from jobs.database.tables import stages_table
 from tests.integration.live import wait_until
 from tests.integration.shared_nights import DUE, OWN, STAGES
 from tests.unit.small_night import night_record

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from jobs.store.database import REVISION
+from jobs.database.connection import REVISION
 from tests.unit.stores import Where
 from tests.unit.test_store_upgrade import assert_nothing_is_lost, make_first_release
 
@@ -18,7 +18,7 @@ STEPS = 60
 KILLED = """
 import os, pathlib, sys
 import alembic.command, sqlalchemy as sa
-from jobs.store.store import Store
+from jobs.database.store import Store
 
 def open_and_die(folder, steps):
     seen = 0

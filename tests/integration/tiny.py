@@ -16,10 +16,10 @@ import yaml
 
 from culling_pipeline.records import NightRecord
 from culling_pipeline.run.progress import NoProgress
+from jobs.cameras.detectors import BUILTIN_FOLDER
 from jobs.config.settings import CameraConfig, Config
-from jobs.nights.detectors import BUILTIN_FOLDER
+from jobs.database.store import Store
 from jobs.nights.nightly import retrain_camera
-from jobs.store.store import Store
 
 CAMERA = "yard"
 DAY = date(2026, 11, 21)

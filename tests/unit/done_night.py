@@ -10,10 +10,10 @@ from culling_pipeline.day.frame_files import frame_name, load_images, write_imag
 from culling_pipeline.labels.teacher_labels import save_detections
 from culling_pipeline.night.stages import TEACHER_FILE
 from culling_pipeline.records import NightRecord, StoredFrame
+from jobs.cameras.detectors import ensure_incumbent
 from jobs.config.load import load_config
 from jobs.config.settings import Config
-from jobs.nights.detectors import ensure_incumbent
-from jobs.store.store import Store
+from jobs.database.store import Store
 from models.boxes.detections import Detections
 from models.boxes.student import load_detector
 from models.registry import ModelRegistry

@@ -10,8 +10,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from jobs.store.database import DRIVER
-from jobs.store.store import Store
+from jobs.database.connection import DRIVER
+from jobs.database.store import Store
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Where:
         return Where(self.data_dir / name, url, self.make_url)
 
     def engine(self) -> sa.Engine:
-        """Straight to the database, past all that `jobs.store` does."""
+        """Straight to the database, past all that `jobs.database` does."""
         if self.url is None:
             return sa.create_engine(f"sqlite:///{self.data_dir}/culling.db")
         return sa.create_engine(self.url.replace("postgresql", DRIVER, 1))

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from jobs.config.settings import CameraConfig, Config
+from jobs.database.store import Store
+from jobs.disk.cleanup import remove_old_reports, tidy_up
 from jobs.executors.local import LocalExecutor
-from jobs.nights.afterwards import remove_old_reports, tidy_up
 from jobs.service.nights import Origin
 from jobs.service.service import Service
-from jobs.store.store import Store
 from models.registry import ModelRegistry
 from tests.unit.small_night import DAY, night_record
 from tests.unit.watched import write_day

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from jobs.database.connection import Database
 from jobs.errors import ConfigError, describe
-from jobs.store.database import Database
 
 SECRET = "s3cret-of-the-database"
 

@@ -12,13 +12,13 @@ import yaml
 
 from jobs.config.load import load_config
 from jobs.config.service import ServiceSettings
+from jobs.database.store import Store
 from jobs.errors import EXIT_MODEL, EXIT_NIGHT, EXIT_STREAM, EXIT_USAGE, ConfigError
 from jobs.executors.base import Task
 from jobs.executors.choose import configured_executor
 from jobs.executors.local import LocalExecutor, gpu_of
 from jobs.executors.ray import _room
 from jobs.executors.task import run_task
-from jobs.store.store import Store
 
 STREET = "synthetic://street?seed=5&hours=1&width=160&height=96"
 

@@ -16,13 +16,13 @@ import pytest
 
 from culling_pipeline.records import GateRecord
 from jobs import cli
+from jobs.cameras.detectors import weights_path
 from jobs.commands.summary import _figures, in_one_line
 from jobs.config.load import load_config
 from jobs.config.settings import CameraConfig, Config
+from jobs.database.store import Store
 from jobs.errors import NightError
-from jobs.nights.detectors import weights_path
 from jobs.setup.check import check_streams
-from jobs.store.store import Store
 from models.boxes.detections import WeightsError
 from streams.base import StreamError
 from tests.unit.small_night import DAY, night_record

@@ -13,11 +13,11 @@ from pydantic import BaseModel
 
 from jobs.config.live import LiveSettings
 from jobs.config.load import load_config, parse_overrides
+from jobs.config.new_file import TEMPLATE, write_config
 from jobs.config.night import ConfidenceSettings, ControlSettings, CullingSettings, TrainingSettings
 from jobs.config.settings import CameraConfig, CameraDefaults, Config
 from jobs.config.weights import DetectorIo
 from jobs.errors import ConfigError
-from jobs.setup.init import TEMPLATE, write_config
 
 ROOT = Path(__file__).resolve().parents[2]
 YARD = "cameras: {yard: {source: yard.mp4, classes: [person]}}\n"

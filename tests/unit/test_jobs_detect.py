@@ -14,7 +14,7 @@ import yaml
 
 from culling_pipeline.day.frame_files import load_image
 from jobs import cli
-from jobs.out.video import COLOURS, VideoWriter, draw
+from jobs.exports.video import COLOURS, VideoWriter, draw
 from models.boxes.detections import Detections
 from models.boxes.student import load_detector
 from models.registry import ModelRegistry

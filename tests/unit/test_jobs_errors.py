@@ -12,6 +12,7 @@ import pytest
 from culling_pipeline.run.progress import NoProgress, Progress
 from culling_pipeline.training.loop import TrainingError
 from jobs.commands.progress import BarProgress, LineProgress, open_progress
+from jobs.database.connection import StoreError
 from jobs.errors import (
     ConfigError,
     NightError,
@@ -21,7 +22,6 @@ from jobs.errors import (
     exit_code,
     redact,
 )
-from jobs.store.database import StoreError
 from models.boxes.detections import ModelError, WeightsError
 from streams.base import SourceNotFoundError, StreamError
 

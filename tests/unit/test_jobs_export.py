@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from jobs import cli
-from jobs.out.export import Check
+from jobs.exports.export import Check
 from models.boxes.detections import Detections
 from models.boxes.exported import Agreement, ExportedDetector
 from models.registry import ModelRegistry

@@ -13,10 +13,10 @@ import pytest
 
 from culling_pipeline.day.daybook import DAYBOOK, FRAMES, DayClock
 from jobs.config.settings import CameraConfig, Config
-from jobs.ingest.feed import Feed
-from jobs.ingest.room import Floor
-from jobs.ingest.scoring import Scored, Student, Students
-from jobs.ingest.watching import Condition
+from jobs.disk.budget import Floor
+from jobs.watch.feed import Feed
+from jobs.watch.scoring import Scored, Student, Students
+from jobs.watch.watching import Condition
 from models.boxes.detections import Detections
 from models.boxes.detector import TorchDetector
 from streams.base import Frame

@@ -11,10 +11,10 @@ import pytest
 
 from culling_pipeline.day.daybook import DAYBOOK
 from culling_pipeline.gate.memory import LESSONS, load_lessons
+from jobs.cameras.day_plan import ingest_plan
 from jobs.config.settings import CameraConfig, Config
-from jobs.ingest import gating
-from jobs.ingest.gating import LAG_FRAMES, Gating
-from jobs.nights.day_plan import ingest_plan
+from jobs.watch import gating
+from jobs.watch.gating import LAG_FRAMES, Gating
 from models.boxes.detections import Detections
 from streams.base import Frame
 

@@ -14,18 +14,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from jobs.cli import run
-from jobs.commands.progress import LineProgress
-from jobs.config.load import load_config
-from jobs.config.settings import CameraConfig
-from jobs.errors import ConfigError
-from jobs.nights.detectors import (
+from jobs.cameras.detectors import (
     bring_weights,
     configured_detector,
     described,
     ensure_incumbent,
     weights_path,
 )
+from jobs.cli import run
+from jobs.commands.progress import LineProgress
+from jobs.config.load import load_config
+from jobs.config.settings import CameraConfig
+from jobs.errors import ConfigError
 from models.boxes.classes import ClassMap
 from models.boxes.student import load_detector
 from models.checkpoint import load_checkpoint

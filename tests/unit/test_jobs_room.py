@@ -12,12 +12,12 @@ import pytest
 
 from culling_pipeline.day.daybook import DAYBOOK, DayClock
 from culling_pipeline.day.watched_day import StoredDay
+from jobs.cameras.day_plan import ingest_plan
+from jobs.cameras.watched_days import date_of_night, stored_day, watched_days
 from jobs.config.settings import CameraConfig, Config
-from jobs.ingest import room
-from jobs.ingest.room import AFTER_HIT_S, GB, Floor, Room, thin
-from jobs.nights.day_plan import ingest_plan
-from jobs.nights.days import date_of_night, stored_day, watched_days
-from jobs.store.store import Store
+from jobs.database.store import Store
+from jobs.disk import budget as room
+from jobs.disk.budget import AFTER_HIT_S, GB, Floor, Room, thin
 from models.boxes.detections import Detections
 from streams.base import Frame
 from tests.unit.example_night import example_night

@@ -10,8 +10,8 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from jobs.ingest.scoring import BATCH, MAX_WAIT_S, Scorer, Student, Students
-from jobs.nights.detectors import weights_path
+from jobs.cameras.detectors import weights_path
+from jobs.watch.scoring import BATCH, MAX_WAIT_S, Scorer, Student, Students
 from models.base import backend_of
 from models.boxes.detections import Detections
 from models.boxes.detector import TorchDetector

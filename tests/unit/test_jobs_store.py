@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from jobs.database.connection import MIGRATIONS, REVISION, Database, StoreError
+from jobs.database.figures import Figures, Past
+from jobs.database.store import NightJournal
+from jobs.database.tables import dues_table, metadata, nights_table, records_table
 from jobs.errors import NightError
-from jobs.store.database import MIGRATIONS, REVISION, Database, StoreError
-from jobs.store.figures import Figures, Past
-from jobs.store.store import NightJournal
-from jobs.store.tables import dues_table, metadata, nights_table, records_table
 from tests.unit.small_night import DAY, START, night_record
 from tests.unit.stores import Where, edit
 
@@ -182,7 +182,7 @@ def test_a_stage_saved_twice_keeps_the_last(where: Where) -> None:
 def test_a_stage_outlives_a_killed_process(where: Where) -> None:
     code = (
         "import os, pathlib, datetime\n"
-        "from jobs.store.store import Store\n"
+        "from jobs.database.store import Store\n"
         f"store = Store(pathlib.Path({str(where.data_dir)!r}), os.environ.get('WHERE'))\n"
         "night = store.open_night('yard', datetime.date(2026, 11, 21))\n"
         "store.save_stage(night.id, 'ingest', {'a': 1})\n"

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from jobs.cameras.detectors import ensure_incumbent
+from jobs.cameras.student_origin import origin_in_words
 from jobs.cli import run
 from jobs.config.settings import CameraConfig, Config
 from jobs.nights.cost import Speed, night_cost
-from jobs.nights.detectors import ensure_incumbent
-from jobs.nights.origin import origin_in_words
 from models.checkpoint import load_checkpoint, save_checkpoint
 from models.registry import ORIGIN_META, ModelRegistry
 from tests.unit.test_untrained import RANDOM, SIZE, camera

@@ -21,11 +21,11 @@ import sqlalchemy as sa
 import time_machine
 
 from benchmarks.nights import Quick, config_of, service_of, simulate
+from jobs.database.store import Store
 from jobs.errors import EXIT_INTERRUPTED, EXIT_NIGHT
 from jobs.executors.base import Outcome
 from jobs.service.forecast import Forecast, forecast
 from jobs.service.nights import Nights, Origin
-from jobs.store.store import Store
 from tests.unit.small_night import night_record
 from tests.unit.stores import Where
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from jobs.service.schedule import WallClock, ticker, time_zone
+from jobs.config.wall_clock import WallClock, ticker, time_zone
 
 BERLIN = ZoneInfo("Europe/Berlin")
 LORD_HOWE = ZoneInfo("Australia/Lord_Howe")

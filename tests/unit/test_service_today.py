@@ -25,14 +25,14 @@ from culling_pipeline.records import (
     NightRecord,
     ViewRecord,
 )
+from jobs.cameras.day_plan import ingest_plan
+from jobs.cameras.watched_days import date_of_night
 from jobs.commands.tonight import tonight
 from jobs.config.settings import Config
-from jobs.nights.day_plan import ingest_plan
-from jobs.nights.days import date_of_night
+from jobs.database.history import REACH
+from jobs.database.store import Store
 from jobs.service.forecast import forecast
 from jobs.service.today import Today
-from jobs.store.history import REACH
-from jobs.store.store import Store
 from tests.unit.small_night import DAY, night_record
 from tests.unit.stores import Where
 from tests.unit.watched import write_day

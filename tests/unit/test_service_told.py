@@ -21,20 +21,20 @@ import time_machine
 
 from benchmarks.nights import Quick, config_of
 from culling_pipeline.records import AnyNight, DriftRecord
-from jobs.commands.logs import log_to_stderr
 from jobs.commands.tonight import needs_in_words, needs_of, tonight
 from jobs.config.service import ServiceSettings
 from jobs.config.settings import Config
+from jobs.database.figures import Figures
+from jobs.database.store import Store
 from jobs.errors import ConfigError
 from jobs.executors.base import Outcome, Task
+from jobs.logs import log_to_stderr
 from jobs.service.budget import Budget, Window
 from jobs.service.metrics import CullingCollector, registry
 from jobs.service.nights import Nights, Origin
 from jobs.service.notify import Tell
 from jobs.service.order import PATIENCE, in_order, prospect
 from jobs.service.pages import Pages
-from jobs.store.figures import Figures
-from jobs.store.store import Store
 from streams.secret_words import keep_secret
 from tests.unit.small_night import night_record, unusable_night
 

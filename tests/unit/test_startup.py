@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from culling_pipeline.day.daybook import DayClock
-from jobs.store.store import Store
+from jobs.database.store import Store
 from models.registry import ModelRegistry
 from tests.unit.small_night import DAY, night_record
 from tests.unit.watched import write_day

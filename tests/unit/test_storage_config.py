@@ -8,11 +8,11 @@ import pytest
 
 from jobs.config.load import load_config, parse_overrides
 from jobs.config.settings import Config
+from jobs.database.store import Store
 from jobs.errors import ConfigError, redact
 from jobs.executors.local import LocalExecutor
 from jobs.service.nights import Origin
 from jobs.service.service import Service
-from jobs.store.store import Store
 
 CANARY = "c4n4ry-0f-the-st0re"
 YARD = "cameras: {yard: {source: yard.mp4, classes: [person]}}\n"

@@ -13,18 +13,18 @@ import pytest
 
 from culling_pipeline.day.daybook import DAYBOOK
 from culling_pipeline.labels.corrections import add_corrections, load_corrections
+from jobs.bucket import courier as courier_module
+from jobs.bucket import sharing as sharing_module
+from jobs.bucket.bucket import StorageError, open_bucket
+from jobs.bucket.courier import Courier, give_away
+from jobs.bucket.days import BROUGHT, KEEP_DAYS, StoredDays, today
+from jobs.bucket.night import agree_on_corrections
+from jobs.bucket.sharing import Sharing, open_sharing, try_storage
+from jobs.cameras.watched_days import date_of_night, watched_days
 from jobs.config.settings import Config
 from jobs.config.storage import StorageSettings
-from jobs.ingest.room import Floor, Room
-from jobs.nights.days import date_of_night, watched_days
-from jobs.storage import courier as courier_module
-from jobs.storage import sharing as sharing_module
-from jobs.storage.bucket import StorageError, open_bucket
-from jobs.storage.courier import Courier, give_away
-from jobs.storage.days import BROUGHT, KEEP_DAYS, StoredDays, today
-from jobs.storage.night import agree_on_corrections
-from jobs.storage.sharing import Sharing, open_sharing, try_storage
-from jobs.store.store import Store
+from jobs.database.store import Store
+from jobs.disk.budget import Floor, Room
 from tests.unit.small_night import night_record
 from tests.unit.test_corrections import GREY, corrected
 from tests.unit.watched import write_day

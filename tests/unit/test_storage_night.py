@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from culling_pipeline.records import AnyNight
+from jobs.bucket.bucket import Bucket, StorageError, open_bucket
+from jobs.bucket.night import SharedNight
+from jobs.bucket.sharing import open_sharing
+from jobs.cameras.watched_days import watched_days
 from jobs.config.settings import Config
 from jobs.config.storage import StorageSettings
-from jobs.nights.days import watched_days
-from jobs.storage.bucket import Bucket, StorageError, open_bucket
-from jobs.storage.night import SharedNight
-from jobs.storage.sharing import open_sharing
-from jobs.store.store import NightJournal, Store
+from jobs.database.store import NightJournal, Store
 from tests.unit.small_night import night_record, unusable_night
 from tests.unit.watched import write_day
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from jobs.bucket.bucket import Bucket, StorageError
+from jobs.bucket.registry import SharedRegistry
+from jobs.bucket.versions import DEBRIS_AFTER, REMEMBERED, StoredVersions
 from jobs.config.storage import StorageSettings
-from jobs.storage.bucket import Bucket, StorageError
-from jobs.storage.registry import SharedRegistry
-from jobs.storage.versions import DEBRIS_AFTER, REMEMBERED, StoredVersions
 from models.boxes.detections import WeightsError
 from models.checkpoint import load_checkpoint
 from models.registry import CREATED, PARENT, ModelRegistry

@@ -11,11 +11,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from jobs.bucket import bucket as bucket_module
+from jobs.bucket.bucket import Bucket, MissingError, StorageError
+from jobs.bucket.shelf import Shelf, files_below
 from jobs.config.storage import StorageSettings
 from jobs.errors import ConfigError, exit_code
-from jobs.storage import bucket as bucket_module
-from jobs.storage.bucket import Bucket, MissingError, StorageError
-from jobs.storage.shelf import Shelf, files_below
 
 
 class Counting(Bucket):

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from jobs.database.connection import StoreError
+from jobs.database.store import Store
 from jobs.errors import disk_full_cause
-from jobs.store.database import StoreError
-from jobs.store.store import Store
 from tests.unit.small_night import DAY
 
 

@@ -15,9 +15,9 @@ from alembic import command
 from alembic.config import Config
 
 from culling_pipeline.records import NightRecord
-from jobs.store.database import MIGRATIONS
-from jobs.store.figures import Figures
-from jobs.store.store import NightJournal
+from jobs.database.connection import MIGRATIONS
+from jobs.database.figures import Figures
+from jobs.database.store import NightJournal
 from tests.unit.example_night import example_night
 from tests.unit.small_night import DAY, START, night_record
 from tests.unit.stores import Where

@@ -12,12 +12,12 @@ import pytest
 import torch
 
 from culling_pipeline.culling.strategies import STRATEGIES, Uniform
+from jobs.cameras.detectors import configured_detector, described, ensure_incumbent, why_untrained
 from jobs.config.load import load_config
 from jobs.config.settings import CameraConfig, Config
+from jobs.database.nights import Night
 from jobs.errors import ConfigError
-from jobs.nights.detectors import configured_detector, described, ensure_incumbent, why_untrained
 from jobs.nights.plans import night_plan
-from jobs.store.nights import Night
 from models.boxes.resnet import ResNetTrunk
 from models.boxes.student import load_detector, meta_of
 from models.checkpoint import save_checkpoint

@@ -15,10 +15,10 @@ from benchmarks.nights import config_of
 from culling_pipeline.records import UnusableNight
 from culling_pipeline.report.unusable import Glimpse, render_unusable
 from jobs.commands.summary import night_table, night_to_dict, nights_table
+from jobs.database.nights import Night
+from jobs.database.store import Store
 from jobs.service.metrics import CullingCollector, registry
 from jobs.service.pages import Pages
-from jobs.store.nights import Night
-from jobs.store.store import Store
 from tests.unit.example_night import stored_frame
 from tests.unit.small_night import DAY, night_record, unusable_night
 from tests.unit.stores import Where

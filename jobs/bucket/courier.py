@@ -1,0 +1,114 @@
+"""What a machine that watches cameras exchanges with the others meanwhile, in a thread of its own:
+which student is in use, and the days that it has watched. An outage is told once, then made up for.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from datetime import date
+from functools import partial
+
+from jobs.bucket.bucket import StorageError
+from jobs.bucket.days import StoredDays, today
+from jobs.bucket.sharing import open_sharing
+from jobs.cameras.watched_days import days_done, watched_days
+from jobs.config.settings import Config
+from jobs.database.store import Store
+from jobs.errors import ConfigError, describe
+from models.boxes.detections import ModelError
+
+logger = logging.getLogger(__name__)
+
+EVERY_S = 60.0
+TODAY_EVERY = 60
+"""In one of so many rounds the day that still goes on is sent."""
+ERRORS = (ConfigError, StorageError, ModelError, OSError)
+
+
+class Courier:
+    """Goes round all `cameras` once a minute, from `start` to `close`."""
+
+    def __init__(self, config: Config, cameras: Sequence[str], store: Store) -> None:
+        self._config, self._cameras, self._store = config, cameras, store
+        self._sharing = open_sharing(config)
+        self._leaving = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._told = False
+
+    def start(self) -> None:
+        """Learn which students are in use, and go round from then on. Raises `ConfigError` where
+        the store cannot be used at all; an outage does not matter."""
+        if self._sharing.days is None:
+            return
+        registry = self._sharing.registry(self._config, may_lag=True)
+        for camera in self._cameras:
+            registry.refresh(camera)
+        self._thread = threading.Thread(target=self._go_round, name="courier", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Come to an end, with the days sent as they are now."""
+        if self._thread is None:
+            return
+        self._leaving.set()
+        self._thread.join()
+        self._carry(with_today=True)
+
+    def _go_round(self) -> None:
+        rounds = 0
+        while not self._leaving.wait(EVERY_S):
+            rounds += 1
+            self._refresh()
+            self._carry(with_today=rounds % TODAY_EVERY == 0)
+
+    def _refresh(self) -> None:
+        registry = self._sharing.registry(self._config)
+        for camera in self._cameras:
+            if not self._attempt(partial(registry.refresh, camera)):
+                return
+
+    def _carry(self, *, with_today: bool) -> None:
+        days, now = self._sharing.days, today()
+        assert days is not None
+        for camera in self._cameras:
+            waiting = set(watched_days(self._config, camera)) - days_done(self._store, camera)
+            errands = [partial(_send, days, camera, d) for d in sorted(waiting) if d < now]
+            if with_today:
+                errands += [partial(_send, days, camera, d) for d in waiting if d == now]
+                errands.append(partial(days.clear_old, camera, today=now))
+            for errand in errands:
+                if not self._attempt(errand):
+                    return
+
+    def _attempt(self, errand: Callable[[], object]) -> bool:
+        """Whether it was done; where one was not, the others can wait as well."""
+        try:
+            errand()
+        except ERRORS as error:
+            if not self._told:
+                logger.warning("not sent or brought now: %s", describe(error))
+            self._told = True
+            return False
+        if self._told:
+            logger.info("the store can be reached again")
+        self._told = False
+        return True
+
+
+def _send(days: StoredDays, camera: str, day: date) -> None:
+    if days.send(camera, day):
+        logger.info("camera %s: its day %s was sent", camera, day)
+
+
+def give_away(config: Config, camera: str) -> None:
+    """Send today as it is now: another machine may run its night. Where that fails, an earlier
+    state of it is there."""
+    days = open_sharing(config).days
+    if days is None or today() not in watched_days(config, camera):
+        return
+    try:
+        _send(days, camera, today())
+    except ERRORS as error:
+        logger.warning("camera %s: its day was not sent: %s", camera, describe(error))

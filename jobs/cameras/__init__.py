@@ -1,0 +1,1 @@
+"""A camera's source, detectors and watched days, as configured."""

@@ -1,0 +1,59 @@
+"""Which of a camera's watched days a night is about, and where they lie.
+
+`culling ingest` writes a folder a day; a night takes the latest day that is over and has had no
+night since, else today as far as it goes. Days missed before that stay until their room is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import UTC, date, datetime
+
+from culling_pipeline.day.daybook import DAYBOOK, DayClock
+from culling_pipeline.day.watched_day import DayOnDisk
+from jobs.config.settings import Config
+from jobs.database.store import Store
+
+
+def watched_days(config: Config, camera: str) -> list[date]:
+    """The days of which this camera has a daybook, the oldest first."""
+    found = []
+    for folder in (config.data_dir / "days" / camera).glob("*"):
+        if (folder / DAYBOOK).is_file():
+            try:
+                found.append(date.fromisoformat(folder.name))
+            except ValueError:
+                continue
+    return sorted(found)
+
+
+def stored_day(config: Config, camera: str, day: date) -> DayOnDisk | None:
+    """This day, if it was watched."""
+    folder = config.day_dir(camera, day)
+    return DayOnDisk(folder, DayClock.on(day)) if (folder / DAYBOOK).is_file() else None
+
+
+def days_done(store: Store, camera: str) -> set[date]:
+    """The days that have had their night: one that began when they were over. An early night of a
+    day that still went on does not use it up."""
+    nights = store.nights(camera, state="done")
+    return {n.night_date for n in nights if n.started_at >= DayClock.on(n.night_date).end}
+
+
+def date_of_night(
+    config: Config,
+    camera: str,
+    store: Store,
+    *,
+    now: datetime | None = None,
+    elsewhere: Collection[date] = (),
+) -> date:
+    """The day that a night begun now is about; `elsewhere` are days that other machines have."""
+    now = now or datetime.now(UTC)
+    days = sorted({*watched_days(config, camera), *elsewhere})
+    if not days:
+        return now.astimezone(UTC).date()
+    today = now.astimezone().date()
+    done = days_done(store, camera)
+    waiting = [day for day in days if day < today and day not in done]
+    return waiting[-1] if waiting else days[-1]

@@ -1,0 +1,78 @@
+"""`culling run` and `plan`: the service, and what it would do tonight."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jobs.commands.common import (
+    DEFAULT_CONFIG,
+    AsJson,
+    ConfigPath,
+    Overrides,
+    load,
+    print_json,
+    print_table,
+)
+from jobs.commands.signals import TerminatedError, on_sigterm
+
+app = typer.Typer()
+
+
+@app.command()
+def run(config: ConfigPath = DEFAULT_CONFIG, overrides: Overrides = []) -> None:  # noqa: B006
+    """The service: watch all cameras, run their nights on schedule, serve the reports. Ctrl-C ends
+    it, and so does SIGTERM; the next one goes on where it stopped."""
+    with suppress(TerminatedError):  # SIGTERM is how services are ended: no error
+        _serve(config, overrides)
+
+
+def _serve(config: Path, overrides: list[str]) -> None:
+    from jobs.config.load import parse_overrides
+    from jobs.database.store import open_store
+    from jobs.executors.choose import configured_executor
+    from jobs.logs import log_to_stderr
+    from jobs.service.nights import Origin
+    from jobs.service.service import Service
+
+    loaded = load(config, overrides)
+    log_to_stderr(as_json=loaded.service.logs == "json", times=True)
+    logging.getLogger("streams").setLevel(logging.INFO)
+    logging.getLogger("jobs").setLevel(logging.INFO)
+    origin = Origin(config.absolute(), parse_overrides(overrides))
+    with open_store(loaded) as store:
+        service = Service(loaded, origin, store, configured_executor(loaded))
+        on_sigterm(service.end)
+        service.run()
+
+
+@app.command()
+def plan(
+    config: ConfigPath = DEFAULT_CONFIG,
+    overrides: Overrides = [],  # noqa: B006
+    as_json: AsJson = False,
+    cameras: Annotated[
+        int | None, typer.Option(min=1, help="Say what so many cameras would need.")
+    ] = None,
+    gpu: Annotated[
+        float, typer.Option(min=0.01, help="… on devices that are so many times as fast.")
+    ] = 1.0,
+) -> None:
+    """Tonight's order, what each night is expected to cost, and what does not fit."""
+    from jobs.commands.tonight import needs_in_words, needs_of, tonight, tonight_table
+    from jobs.database.store import open_store
+
+    loaded = load(config, overrides)
+    with open_store(loaded) as store:
+        found = tonight(loaded, store)
+    needs = None if cameras is None else needs_of(found, cameras, faster=gpu)
+    if as_json:
+        print_json({"nights": [line.to_dict() for line in found.lines], "needs": needs})
+        return
+    print_table(tonight_table(found))
+    if needs is not None:
+        typer.echo(needs_in_words(needs, found, faster=gpu))

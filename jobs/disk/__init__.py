@@ -1,0 +1,1 @@
+"""How much room frames and reports may take."""

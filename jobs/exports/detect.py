@@ -1,0 +1,126 @@
+"""`culling detect`: a camera's student over a recording, a folder of images or any other source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from culling_pipeline.run.progress import Progress
+from jobs.bucket.sharing import open_registry
+from jobs.config.settings import CameraConfig, Config
+from jobs.errors import UsageError
+from jobs.exports.export import version_to_use
+from jobs.exports.video import VideoWriter, draw
+from jobs.nights.plans import pick_device
+from models.boxes.backend import at_work
+from models.boxes.detections import Detections
+from models.boxes.student import load_detector
+from models.boxes.zones import IgnoringDetector, Zones
+from streams.base import Frame, FrameSource, SourceUnreadableError
+from streams.mask import MaskedSource
+from streams.open import open_source
+from streams.sampler import Sampler
+
+VIDEO_SUFFIX = ".mp4"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What is asked for: `every_s` 0 takes every frame, None samples as the camera does; `frames`
+    is how many at most."""
+
+    output: Path | None = None
+    on_line: Callable[[dict[str, Any]], None] | None = None
+    every_s: float | None = None
+    frames: int | None = None
+    version: str | None = None
+    force: bool = False
+
+
+def detect(config: Config, name: str, source: str, wanted: Wanted, *, progress: Progress) -> int:
+    """Draw what the camera's student finds in `source`, tell it frame by frame, or both; the number
+    of frames. Mask, ignore zones and working threshold are the camera's."""
+    camera = config.cameras[name]
+    _check_output(wanted.output, force=wanted.force)
+    registry = open_registry(config, [name])
+    version = version_to_use(registry, name, wanted.version)
+    plain = load_detector(registry.path(name, version), device=pick_device(config.device))
+    student = at_work(plain, camera.student.backend)
+    looking = IgnoringDetector(student, Zones(camera.ignore_zones))
+    every_s = camera.sample_interval_s if wanted.every_s is None else wanted.every_s
+    done = 0
+    with ExitStack() as stack:
+        opened = stack.enter_context(_open(camera, source))
+        video = None
+        if wanted.output is not None:
+            video = stack.enter_context(VideoWriter(wanted.output))
+        total = _expected(opened, every_s, wanted.frames)
+        advance = stack.enter_context(progress.stage(f"{version} on {opened.info.location}", total))
+        for frame in _frames(opened, every_s, wanted.frames):
+            found = looking.predict([frame.image])[0].above(camera.student.min_score)
+            if video is not None:
+                video.add(draw(frame.image, found, student.class_names), frame.time_s)
+            if wanted.on_line is not None:
+                wanted.on_line(as_line(frame, found, student.class_names))
+            done += 1
+            advance(1)
+        if not done:
+            message = f"camera {name!r}: {opened.info.location}: no frame came from it"
+            raise SourceUnreadableError(message)
+    return done
+
+
+def as_line(frame: Frame, found: Detections, class_names: tuple[str, ...]) -> dict[str, Any]:
+    """One frame as JSON: its times, its size, and its boxes in pixels, best first."""
+    return {
+        "time_s": round(frame.time_s, 3),
+        "wall_time": frame.wall_time.isoformat(),
+        "width_px": frame.image.shape[1],
+        "height_px": frame.image.shape[0],
+        "boxes_xyxy": [[round(float(edge), 2) for edge in box] for box in found.boxes_xyxy],
+        "scores": [round(float(score), 4) for score in found.scores],
+        "classes": [class_names[label] for label in found.labels],
+    }
+
+
+def _check_output(output: Path | None, *, force: bool) -> None:
+    if output is None:
+        return
+    if output.suffix != VIDEO_SUFFIX:
+        message = f"--output {output}: must end in {VIDEO_SUFFIX}"
+        raise UsageError(message)
+    if not output.parent.is_dir():
+        message = f"--output {output}: there is no folder {output.parent}: make it first"
+        raise UsageError(message)
+    if output.exists() and not force:
+        message = f"{output}: exists already: --force replaces it, --output names another"
+        raise UsageError(message)
+
+
+def _open(camera: CameraConfig, source: str) -> FrameSource:
+    """The source, blackened where the camera's mask lies."""
+    live = camera.live.to_options(must_answer=True)
+    opened = open_source(source, camera=camera.name, live=live)
+    return MaskedSource(opened, camera.mask) if camera.mask else opened
+
+
+def _frames(source: FrameSource, every_s: float, most: int | None) -> Iterator[Frame]:
+    for number, frame in enumerate(source.frames(Sampler(every_s) if every_s else None), start=1):
+        yield frame
+        if number == most:
+            return
+
+
+def _expected(source: FrameSource, every_s: float, most: int | None) -> int | None:
+    """How many frames will come, as far as the source says."""
+    info = source.info
+    if info.duration_s is None or not (every_s or info.rate_fps):
+        return most
+    rate_fps = 1 / every_s if every_s else info.rate_fps or 0.0
+    if info.rate_fps:
+        rate_fps = min(rate_fps, info.rate_fps)
+    count = max(1, round(info.duration_s * rate_fps))
+    return count if most is None else min(count, most)

@@ -1,0 +1,220 @@
+"""`culling export`: a camera's student as a file, checked on its last night's control slice."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from culling_pipeline.day.frame_files import load_images
+from culling_pipeline.run.progress import Progress
+from culling_pipeline.tasks.boxes.average_precision import coco_map
+from jobs.bucket.sharing import open_registry
+from jobs.config.settings import CameraConfig, Config
+from jobs.database.store import Store
+from jobs.errors import UsageError
+from jobs.exports.last_night import LastNight, last_night, require_frames
+from jobs.nights.plans import code_version
+from models.base import Detector
+from models.boxes.detections import Detections
+from models.boxes.detector import TorchDetector
+from models.boxes.export import (
+    SUFFIXES,
+    ExportError,
+    export_detector,
+    export_files,
+    require_packages,
+)
+from models.boxes.exported import Agreement, ExportedDetector, agreement
+from models.boxes.student import load_detector
+from models.boxes.zones import IgnoringDetector, Zones
+from models.registry import ModelRegistry
+
+MAX_MAP50_CHANGE = 0.002
+MAX_BOX_PX, MAX_SCORE = 0.5, 0.01
+"""Where there are no labels to measure with: how far boxes and scores may lie from the student's
+own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """What the student and its file say of the control slice; mAP50 (0…1) is None where the
+    teacher's labels are gone, or show nothing."""
+
+    agreement: Agreement
+    map50_student: float | None = None
+    map50_file: float | None = None
+
+    @property
+    def trouble(self) -> str | None:
+        """What is wrong with the file, or None."""
+        if self.map50_student is not None and self.map50_file is not None:
+            change = self.map50_file - self.map50_student
+            if abs(change) <= MAX_MAP50_CHANGE:
+                return None
+            return (
+                f"its mAP50 is {100 * change:+.2f} points off the student's "
+                f"({100 * MAX_MAP50_CHANGE:.1f} are allowed)"
+            )
+        seen = self.agreement
+        if not seen.unmatched and seen.max_box_px <= MAX_BOX_PX and seen.max_score <= MAX_SCORE:
+            return None
+        return (
+            f"of {seen.boxes} boxes {seen.unmatched} have no partner, the others are up to "
+            f"{seen.max_box_px:.2f} px and {seen.max_score:.3f} of score off the student's "
+            f"({MAX_BOX_PX} px and {MAX_SCORE} are allowed)"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """A file that was written and checked."""
+
+    camera: str
+    version: str
+    format: str
+    files: tuple[Path, ...]
+    about: dict[str, Any]
+    check: Check
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return {**asdict(self), "files": [str(file) for file in self.files]}
+
+    @property
+    def in_words(self) -> str:
+        """What was written and how it was checked, in one line."""
+        height, width = self.about["height_px"], self.about["width_px"]
+        seen = self.check.agreement
+        said = f"{seen.boxes} boxes at most {seen.max_box_px:.3f} px and {seen.max_score:.4f} off"
+        if self.check.map50_student is not None and self.check.map50_file is not None:
+            said = f"mAP50 {self.check.map50_student:.4f} → {self.check.map50_file:.4f}, {said}"
+        return (
+            f"camera {self.camera!r}: {self.version} at {width}×{height} is in "
+            f"{' and '.join(map(str, self.files))} (on {seen.frames} control frames: {said})"
+        )
+
+
+def export_camera(
+    config: Config,
+    name: str,
+    *,
+    store: Store,
+    progress: Progress,
+    format_: str,
+    output: Path | None = None,
+    version: str | None = None,
+    force: bool = False,
+) -> Exported:
+    """Write the incumbent, or `version`, to `output`, complete and checked or not at all.
+
+    A file that does not say what the student says raises `ExportError` and is removed.
+    """
+    camera = config.cameras[name]
+    require_packages(format_)
+    registry = open_registry(config, [name])
+    version = version_to_use(registry, name, version)
+    output = output or Path(f"{name}-{version}{SUFFIXES[format_]}")
+    _check_output(output, format_, force=force)
+    night = last_night(config, name, store)
+    require_frames(night, night.control, "to check the file with")
+    student = load_detector(registry.path(name, version))
+    about = _about(camera, student, version, registry.meta(name, version))
+    with TemporaryDirectory(dir=output.parent, prefix=".export-", suffix=".tmp") as folder:
+        aside = Path(folder) / output.name
+        export_detector(student, aside, format_, about)
+        check = _checked(camera, student, ExportedDetector(aside), night, progress)
+        if check.trouble:
+            message = (
+                f"camera {name!r}: {version} as {format_} is not the same model: {check.trouble}; "
+                "nothing was written"
+            )
+            raise ExportError(message)
+        files = export_files(output, format_)
+        for file in reversed(files):  # the .xml, which is opened, comes after its .bin
+            (Path(folder) / file.name).replace(file)
+    return Exported(
+        camera=name, version=version, format=format_, files=files, about=about, check=check
+    )
+
+
+def version_to_use(registry: ModelRegistry, camera: str, version: str | None) -> str:
+    """The version asked for, or the one in use, on this disk; `UsageError` where there is none."""
+    if version is None:
+        version = registry.incumbent(camera)
+        if version is None:
+            message = f"camera {camera!r} has no model in use yet: run `culling retrain {camera}`"
+            raise UsageError(message)
+        return version
+    known = registry.all_versions(camera)
+    if version not in known:
+        message = f"camera {camera!r} has no version {version!r}; there are: {', '.join(known)}"
+        raise UsageError(message)
+    registry.bring(camera, version)
+    return version
+
+
+def _check_output(output: Path, format_: str, *, force: bool) -> None:
+    if output.suffix != SUFFIXES[format_]:
+        message = f"--output {output}: a file of format {format_} must end in {SUFFIXES[format_]}"
+        raise UsageError(message)
+    if not output.parent.is_dir():
+        message = f"--output {output}: there is no folder {output.parent}: make it first"
+        raise UsageError(message)
+    for file in export_files(output, format_):
+        if file.exists() and not force:
+            message = f"{file}: exists already: --force replaces it, --output names another"
+            raise UsageError(message)
+
+
+def _about(
+    camera: CameraConfig, student: TorchDetector, version: str, meta: dict[str, Any]
+) -> dict[str, Any]:
+    """What goes into the file beside the net."""
+    spec = student.spec
+    return {
+        "camera": camera.name,
+        "version": version,
+        "class_names": list(spec.class_names),
+        "height_px": spec.height_px,
+        "width_px": spec.width_px,
+        "scale": meta.get("scale"),
+        "min_score": camera.student.min_score,
+        "ignore_zones": [[list(corner) for corner in zone] for zone in camera.ignore_zones],
+        "channel_order": "rgb",
+        "pixel_range": [0, 255],
+        "architecture": spec.architecture,
+        "weights_sha256": meta.get("sha256"),
+        "code_version": code_version(),
+        "exported_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _checked(
+    camera: CameraConfig,
+    student: Detector,
+    file: Detector,
+    night: LastNight,
+    progress: Progress,
+) -> Check:
+    """Both on the control slice: mAP50 where the teacher's labels are there, and box by box."""
+    frames, zones = night.control, Zones(camera.ignore_zones)
+    images = load_images(night.folder, frames)
+    ours: list[Detections] = []
+    theirs: list[Detections] = []
+    both = (IgnoringDetector(student, zones), ours), (IgnoringDetector(file, zones), theirs)
+    with progress.stage("checking the file", len(frames)) as advance:
+        for image in images:
+            for detector, found in both:
+                found += detector.predict([image])
+            advance(1)
+    seen = agreement(ours, theirs, min_score=camera.student.min_score)
+    if night.labels is None or night.record.classes != student.class_names:
+        return Check(agreement=seen)
+    truths = [night.labels[frame.id] for frame in frames]
+    if not sum(map(len, truths)):
+        return Check(agreement=seen)
+    before, after = (coco_map(f, truths, student.class_names) for f in (ours, theirs))
+    return Check(agreement=seen, map50_student=before.map50, map50_file=after.map50)

@@ -1,0 +1,64 @@
+"""A camera's last night, as far as it still lies on disk: its frames and the teacher's labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from culling_pipeline.labels.teacher_labels import load_detections
+from culling_pipeline.night.stages import TEACHER_FILE, frames_of
+from culling_pipeline.records import NightRecord, StoredFrame
+from jobs.bucket.sharing import open_sharing
+from jobs.config.settings import Config
+from jobs.database.store import Store
+from jobs.errors import UsageError
+from models.boxes.detections import Detections
+
+
+@dataclass(frozen=True, slots=True)
+class LastNight:
+    """What is left of a night: `folder` holds its frames; `labels`, by frame id, are None where
+    the night was run by a release that did not keep them."""
+
+    record: NightRecord
+    folder: Path
+    labels: Mapping[int, Detections] | None
+
+    @property
+    def control(self) -> list[StoredFrame]:
+        """The control slice, as far as its files are there."""
+        return self._there(self.record.ingest.control)
+
+    @property
+    def kept(self) -> list[StoredFrame]:
+        """The kept set, hardest first, as far as its files are there."""
+        return self._there(self.record.cull.kept)
+
+    def _there(self, ids: Sequence[int]) -> list[StoredFrame]:
+        frames = frames_of(self.record.ingest, ids)
+        return [frame for frame in frames if (self.folder / frame.path).is_file()]
+
+
+def last_night(config: Config, camera: str, store: Store) -> LastNight:
+    """The camera's last night that trained a model; `UsageError` where there has been none."""
+    trained = (n for n in store.nights(camera, state="done") if n.figures is not None)
+    night = next(trained, None)
+    record = None if night is None else store.record(night.id)
+    if not isinstance(record, NightRecord):
+        message = f"camera {camera!r} has no night yet: run `culling retrain {camera}`"
+        raise UsageError(message)
+    open_sharing(config).bring_frames(camera, record.run_id)
+    folder = config.frames_dir(camera, record.run_id)
+    path = folder / TEACHER_FILE
+    return LastNight(record, folder, load_detections(path) if path.is_file() else None)
+
+
+def require_frames(night: LastNight, frames: Sequence[StoredFrame], what_for: str) -> None:
+    """Raise `UsageError` if none of the frames is left on disk."""
+    if not frames:
+        message = (
+            f"camera {night.record.camera!r}: of night {night.record.run_id} no frame is left in "
+            f"{night.folder} {what_for}: run `culling retrain {night.record.camera}`"
+        )
+        raise UsageError(message)

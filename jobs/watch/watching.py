@@ -1,0 +1,105 @@
+"""One camera's frames, brought to the service by a thread of their own."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+
+from jobs.cameras.sources import open_camera
+from jobs.config.settings import CameraConfig
+from jobs.errors import describe
+from streams.base import Frame, FrameSource
+from streams.live.source import LiveCounts, LiveSource
+from streams.mask import MaskedSource
+from streams.sampler import Sampler
+
+logger = logging.getLogger(__name__)
+
+Inbox = queue.Queue["Frame"]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How a live camera is: a state of `streams.live.health`, since when, why, and what it has been
+    through."""
+
+    state: str
+    since: datetime
+    reason: str
+    counts: LiveCounts
+
+
+class Watcher(threading.Thread):
+    """Reads a camera until it ends, `limit` frames came, or it is stopped.
+
+    It waits while the inbox is full: a recording is read as fast as it is scored, and a live source
+    drops frames meanwhile and counts them.
+    """
+
+    def __init__(self, camera: CameraConfig, inbox: Inbox, *, limit: int | None) -> None:
+        super().__init__(name=f"watch-{camera.name}", daemon=True)
+        self.camera = camera
+        self.error: Exception | None = None
+        self.ended = False
+        self._inbox, self._limit = inbox, limit
+        self._stopping = threading.Event()
+        self._source: FrameSource | None = None
+
+    def run(self) -> None:
+        try:
+            live = self.camera.live.to_options(must_answer=False)
+            with open_camera(self.camera, live=live) as source:
+                self._source = source
+                self._read(source)
+        except Exception as error:  # a thread's border: one camera must not stop the others
+            if not self._stopping.is_set():
+                logger.warning("%s", describe(error))
+                self.error = error
+        finally:
+            self.ended = True
+
+    def _read(self, source: FrameSource) -> None:
+        frames = source.frames(Sampler(self.camera.sample_interval_s))
+        for frame in islice(frames, self._limit):
+            if not self._hand_over(frame):
+                return
+
+    def _hand_over(self, frame: Frame) -> bool:
+        while not self._stopping.is_set():
+            try:
+                self._inbox.put(frame, timeout=0.2)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def stop(self) -> None:
+        """Come to an end soon; the source's own threads end with their reads."""
+        self._stopping.set()
+        live = self._live_source
+        if live is not None:
+            threading.Thread(target=live.close, daemon=True).start()
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the camera never ends; known once the source is open."""
+        return self._live_source is not None
+
+    @property
+    def condition(self) -> Condition | None:
+        """How the camera is; None for a recording, or before the source is open."""
+        live = self._live_source
+        if live is None:
+            return None
+        health = live.health
+        return Condition(health.state.value, health.since, health.reason, live.counts)
+
+    @property
+    def _live_source(self) -> LiveSource | None:
+        source = self._source
+        inner = source.source if isinstance(source, MaskedSource) else source
+        return inner if isinstance(inner, LiveSource) else None
