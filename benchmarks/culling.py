@@ -113,7 +113,7 @@ def choose(day: Day, strategy_name: str, n: int, seed: int) -> Choice:
     budget = len(day.times_s) if whole_day else budget
     survivors = strategy.survivors(candidates, budget, rng)
     differences = [disagreement(i, day.student[i], day.teacher[i], n_classes=3) for i in survivors]
-    return Choice(strategy.keep(candidates, differences, n, rng), survivors)
+    return Choice(strategy.kept_set(candidates, differences, n, rng), survivors)
 
 
 def execute(run: Run, cache: Path) -> Row:

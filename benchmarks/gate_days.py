@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from benchmarks.fleet import CACHE, HEIGHT_PX, STUDENT, WIDTH_PX
 from culling_pipeline.gate.gate import Gate, GatePlan, differ
-from culling_pipeline.gate.memory import Lessons, load_lessons, save_lessons
+from culling_pipeline.gate.memory import GateMemory, load_memory, save_memory
 from culling_pipeline.labels.teacher_labels import load_detections, save_detections
 from models.boxes.detections import Detections
 from models.boxes.student import load_detector
@@ -87,10 +87,10 @@ def new_gate(seed: int) -> Gate:
     return Gate(PLAN, np.random.default_rng(seed))
 
 
-def _from_disk(gate: Gate) -> Lessons:
+def _from_disk(gate: Gate) -> GateMemory:
     with tempfile.TemporaryDirectory() as folder:
-        save_lessons(Path(folder), gate.lessons, "benchmark")
-        lessons = load_lessons(Path(folder), "benchmark")
+        save_memory(Path(folder), gate.memory, "benchmark")
+        lessons = load_memory(Path(folder), "benchmark")
     assert lessons is not None
     return lessons
 

@@ -22,7 +22,7 @@ import psutil
 
 from culling_pipeline.culling.strategies import build_strategy
 from culling_pipeline.day.daybook import DAYBOOK, DayClock
-from culling_pipeline.day.watched_day import DayOnDisk, StoredDay
+from culling_pipeline.day.watched_day import DayWriter, WatchedDay
 from culling_pipeline.run.workers import Workers
 from jobs.cameras.day_plan import ingest_plan
 from jobs.config.settings import CameraDefaults, CullingSettings
@@ -59,7 +59,7 @@ def memory_mib() -> float:
     return psutil.Process().memory_info().rss / 2**20
 
 
-def watch(days: list[StoredDay], frames: int) -> dict[str, float]:
+def watch(days: list[DayWriter], frames: int) -> dict[str, float]:
     """Give each of the days so many frames, one a second."""
     rng, looks = np.random.default_rng(1), dict[str, float]()
     for k in range(frames):
@@ -80,7 +80,7 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch, Workers(1) as workers:
         folders = [Path(scratch) / f"camera-{i}" for i in range(args.cameras)]
-        days = [StoredDay(f, PLAN, clock=CLOCK) for f in folders]
+        days = [DayWriter(f, PLAN, clock=CLOCK) for f in folders]
         result: dict[str, float] = {"cameras": args.cameras, "frames": args.frames}
         result |= watch(days, args.frames)
         grown = result["memory_mib_at_100_percent"] - result["memory_mib_at_5_percent"]
@@ -88,9 +88,9 @@ def main() -> None:
         result["daybook_mib"] = (folders[0] / DAYBOOK).stat().st_size / 2**20
         for day in days:
             day.close()
-        result["opening_cpu_s"] = _timed(lambda: StoredDay(folders[0], PLAN, clock=CLOCK).close())
+        result["opening_cpu_s"] = _timed(lambda: DayWriter(folders[0], PLAN, clock=CLOCK).close())
         result["collecting_cpu_s"] = _timed(
-            lambda: DayOnDisk(folders[0], CLOCK).collect(
+            lambda: WatchedDay(folders[0], CLOCK).collect(
                 workers.detector(Unasked),
                 build_strategy(CullingSettings().strategy),
                 plan=PLAN,

@@ -36,7 +36,8 @@ class Cost(Record):
     seconds: float
     device: str = "cpu"
     backend: str = ""
-    """By which means a detector looked at the images (`models.boxes.backend`); empty where none did."""
+    """How the detector was run that looked at the images (`models.boxes.backend`); empty where
+    none did."""
 
     @property
     def seconds_per_image(self) -> float:
@@ -56,7 +57,7 @@ class StoredFrame(Record):
     confidence_loss: float
 
 
-class CoursePoint(Record):
+class LossPoint(Record):
     """The day's course of the confidence loss: one point per slice of time."""
 
     wall_time: datetime
@@ -208,7 +209,7 @@ class IngestRecord(Record):
     control_blocks: tuple[int, ...] = ()
     histogram_edges: tuple[float, ...]
     histogram_counts: tuple[int, ...]
-    course: tuple[CoursePoint, ...]
+    course: tuple[LossPoint, ...]
     costs: tuple[Cost, ...]
     gate: GateRecord | None = None
     feed: FeedRecord | None = None

@@ -26,5 +26,5 @@ class Detector(Protocol):
 
 
 def backend_of(detector: Detector) -> str:
-    """By which means a detector is run (`models.boxes.backend`); empty for one that does not say."""
+    """How a detector is run (`models.boxes.backend`); empty for one that does not say."""
     return str(getattr(detector, "backend", ""))

@@ -40,7 +40,7 @@ class Strategy(Protocol):
     ) -> tuple[int, ...]:
         """The frames that the teacher is to label."""
 
-    def keep(
+    def kept_set(
         self,
         candidates: Candidates,
         disagreements: Sequence[Disagreement],
@@ -69,7 +69,7 @@ class Coverage:
         order = candidates.hardest_first()
         return _ids(candidates.ids[order[np.isin(order, [*hard, *rest])]])
 
-    def keep(
+    def kept_set(
         self,
         candidates: Candidates,
         disagreements: Sequence[Disagreement],
@@ -96,7 +96,7 @@ class ConfidenceOnly:
     ) -> tuple[int, ...]:
         return _ids(candidates.ids[_hardest_of_day(candidates, budget)])
 
-    def keep(
+    def kept_set(
         self,
         candidates: Candidates,
         disagreements: Sequence[Disagreement],
@@ -121,7 +121,7 @@ class Strata:
     ) -> tuple[int, ...]:
         return _ids(candidates.ids[_hardest_of_parts(candidates, budget)])
 
-    def keep(
+    def kept_set(
         self,
         candidates: Candidates,
         disagreements: Sequence[Disagreement],
@@ -150,7 +150,7 @@ class Paper:
     ) -> tuple[int, ...]:
         return _ids(candidates.ids[_hardest_of_day(candidates, budget)])
 
-    def keep(
+    def kept_set(
         self,
         candidates: Candidates,
         disagreements: Sequence[Disagreement],
@@ -177,7 +177,7 @@ class Random:
         check_budget(budget)
         return _ids(rng.permutation(candidates.ids[candidates.drawn])[:budget])
 
-    def keep(
+    def kept_set(
         self,
         candidates: Candidates,
         disagreements: Sequence[Disagreement],
@@ -207,7 +207,7 @@ class Uniform:
         rows = _evenly(candidates.times_s[drawn], candidates.ids[drawn], budget)
         return _ids(candidates.ids[drawn][rows])
 
-    def keep(
+    def kept_set(
         self,
         candidates: Candidates,
         disagreements: Sequence[Disagreement],

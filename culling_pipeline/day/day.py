@@ -1,7 +1,7 @@
 """The day so far: which of its frames are to stay on disk, in bounded memory.
 
 `Day.admit` takes note of one frame and changes nothing on disk, so that a day can be told again
-from its daybook (`stored_day.py`); `Day.take` stores the picture as well.
+from its daybook (`watched_day.py`); `Day.take` stores the picture as well.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from culling_pipeline.culling.candidates import Candidates
 from culling_pipeline.culling.strategies import Strategy
 from culling_pipeline.day.control_slice import ControlPlan, ControlSlice
 from culling_pipeline.day.frame_files import frame_name, write_image
-from culling_pipeline.day.loss_series import HISTOGRAM_BINS, Course, Seen
-from culling_pipeline.day.reservoir import Drawn, Reservoir
+from culling_pipeline.day.loss_series import HISTOGRAM_BINS, LossSeries, Seen
+from culling_pipeline.day.reservoir import RandomDraw, Reservoir
 from culling_pipeline.gate.gate import GatePlan
 from culling_pipeline.records import Cost, FeedRecord, GateRecord, IngestRecord, StoredFrame
 from culling_pipeline.tasks.boxes.confidence import ConfidencePlan
@@ -83,7 +83,7 @@ class Day:
         )
         self._control_slice = ControlSlice(plan.control, duration_s=self.duration_s, seed=plan.seed)
         per_group = self._control_slice.frames_per_group
-        self._control: dict[int, Drawn] = defaultdict(lambda: Drawn(per_group, self._rng))
+        self._control: dict[int, RandomDraw] = defaultdict(lambda: RandomDraw(per_group, self._rng))
 
     def look(self, frame: Frame, detections: Detections, *, scored: bool, model: str = "") -> Seen:
         """What is to be noted of a frame."""
@@ -155,7 +155,7 @@ class Day:
 
     def record(
         self,
-        course: Course,
+        course: LossSeries,
         strategy: Strategy,
         cost: Cost,
         *,

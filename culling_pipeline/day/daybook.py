@@ -18,7 +18,7 @@ import numpy as np
 
 from culling_pipeline.day.control_slice import SHORT_S
 from culling_pipeline.day.day import Day, IngestPlan
-from culling_pipeline.day.loss_series import Course, Seen
+from culling_pipeline.day.loss_series import LossSeries, Seen
 from culling_pipeline.records import FeedRecord, GateRecord
 from models.boxes.detections import Detections
 
@@ -71,7 +71,7 @@ class DayClock:
 
 
 @dataclass
-class Story:
+class ReplayedDay:
     """A day told again from its daybook. `end` is where the last whole line ends, `first` and
     `last` when the first and the last frame were seen."""
 
@@ -115,17 +115,17 @@ class Story:
         )
 
 
-def tell(
+def replay(
     folder: Path,
     plan: IngestPlan,
     *,
     duration_s: float | None,
     start_s: float = 0.0,
-    course: Course | None = None,
-) -> Story:
+    course: LossSeries | None = None,
+) -> ReplayedDay:
     """The story of a stored day, its times counted from `start_s`; nothing is changed on disk.
     What all its frames were is noted in `course`, if there is one."""
-    story = Story(Day(plan, folder / FRAMES, duration_s, str(folder)))
+    story = ReplayedDay(Day(plan, folder / FRAMES, duration_s, str(folder)))
     for line, end in _lines(folder / DAYBOOK):
         story.end = end
         if "event" in line:
@@ -177,7 +177,7 @@ def first_shape(folder: Path) -> tuple[int, int] | None:
     return None
 
 
-def _note_event(story: Story, line: Mapping[str, Any]) -> None:
+def _note_event(story: ReplayedDay, line: Mapping[str, Any]) -> None:
     moment = datetime.fromisoformat(line["at"])
     match line["event"]:
         case "start":

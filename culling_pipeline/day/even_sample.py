@@ -21,7 +21,7 @@ from culling_pipeline.day.day import EmptyDayError, IngestPlan
 from culling_pipeline.day.daybook import FRAMES
 from culling_pipeline.day.frame_files import frame_name, load_images, write_image
 from culling_pipeline.day.loss_series import Seen
-from culling_pipeline.day.watched_day import DayOnDisk
+from culling_pipeline.day.watched_day import WatchedDay
 from culling_pipeline.records import Record, StoredFrame
 from culling_pipeline.run.progress import Progress
 from streams.base import Frame, FrameSource
@@ -40,7 +40,7 @@ class _Seen(NamedTuple):
     block: int
 
 
-class Drawn(Record):
+class EvenSample(Record):
     """One camera's frames: `train` to learn from, `control` to measure with, and for each of these
     the stretch of time it comes from (`blocks`)."""
 
@@ -71,7 +71,7 @@ def evenly(items: Sequence[_Item], count: int) -> list[_Item]:
 
 def draw_recording(
     source: FrameSource, plan: IngestPlan, count: int, folder: Path, progress: Progress
-) -> Drawn:
+) -> EvenSample:
     """About `count` frames to train on, and those to measure with, as JPEG files in `folder`.
 
     Of a recording that does not tell its length every second frame goes whenever there are twice
@@ -101,7 +101,7 @@ def draw_recording(
     train, control = evenly(train, count), evenly(control, control_count(count, plan))
     _unlink(folder, [f for f in held if f not in train and f not in control])
     _enough(train, control, where=info.location)
-    return Drawn(
+    return EvenSample(
         height_px=shape[0],
         width_px=shape[1],
         train=tuple(train),
@@ -111,8 +111,8 @@ def draw_recording(
 
 
 def draw_days(
-    days: Sequence[DayOnDisk], plan: IngestPlan, count: int, folder: Path, *, n_classes: int
-) -> Drawn:
+    days: Sequence[WatchedDay], plan: IngestPlan, count: int, folder: Path, *, n_classes: int
+) -> EvenSample:
     """The same of a live camera's watched days: of the frames that were drawn at random there.
     Pictures are linked into `folder`, not copied."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -132,7 +132,7 @@ def draw_days(
     to_measure = _linked(evenly(control, control_count(count, plan)), folder, first_id=len(train))
     _enough(to_train, to_measure, where=str(days[-1].folder))
     assert shape is not None
-    return Drawn(
+    return EvenSample(
         height_px=shape[0],
         width_px=shape[1],
         train=tuple(frame for frame, _ in to_train),
@@ -142,7 +142,7 @@ def draw_days(
 
 
 def first_of_day(
-    day: DayOnDisk, plan: IngestPlan, count: int, *, n_classes: int
+    day: WatchedDay, plan: IngestPlan, count: int, *, n_classes: int
 ) -> list[NDArray[np.uint8]]:
     """The first few stored pictures of a watched day, H×W×3 uint8 RGB each."""
     frames = day.look(plan, n_classes).frames

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from culling_pipeline.records import CoursePoint
+from culling_pipeline.records import LossPoint
 from culling_pipeline.tasks.boxes.confidence import ConfidencePlan, standardise
 from models.boxes.detections import Detections
 
@@ -37,7 +37,7 @@ class Seen:
     model: str = ""
 
 
-class Course:
+class LossSeries:
     """The day's course, frame by frame."""
 
     def __init__(self, plan: ConfidencePlan, n_classes: int) -> None:
@@ -68,11 +68,11 @@ class Course:
             return np.array(self._losses)
         return standardise(np.array(self._class_losses).reshape(len(self), self._n_classes))
 
-    def points(self, losses: NDArray[np.float64]) -> tuple[CoursePoint, ...]:
+    def points(self, losses: NDArray[np.float64]) -> tuple[LossPoint, ...]:
         """Mean and 90th percentile of these F losses in slices of equal numbers of frames."""
         slices = np.array_split(np.arange(len(losses)), min(_POINTS, len(losses)))
         return tuple(
-            CoursePoint(
+            LossPoint(
                 wall_time=_EPOCH + self._walls[int(rows[len(rows) // 2])] * _MICROSECOND,
                 frames=len(rows),
                 mean=float(losses[rows].mean()),

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from culling_pipeline.culling.strategies import Strategy
 from culling_pipeline.day.day import Day, IngestPlan
 from culling_pipeline.day.frame_files import load_images
-from culling_pipeline.day.loss_series import Course
+from culling_pipeline.day.loss_series import LossSeries
 from culling_pipeline.gate.gate import Decision, Gate
 from culling_pipeline.records import Cost, GateRecord, IngestRecord
 from culling_pipeline.run.progress import Progress
@@ -52,7 +52,7 @@ def ingest(
     folder.mkdir(parents=True, mode=0o700)
     info = source.info
     day = Day(plan, folder, info.duration_s, info.location)
-    course = Course(plan.confidence, n_classes)
+    course = LossSeries(plan.confidence, n_classes)
     gate = Gate(plan.gate, np.random.default_rng([plan.seed, 22]))
     try:
         found = _watch(source, pool, gate, progress, day=day, course=course)
@@ -77,7 +77,7 @@ def _watch(
     progress: Progress,
     *,
     day: Day,
-    course: Course,
+    course: LossSeries,
 ) -> dict[int, Detections]:
     """What was found in the frames that are stored, by frame id."""
     interval_s, expected = day.plan.interval_s, None

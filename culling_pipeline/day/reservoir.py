@@ -35,7 +35,7 @@ class Hardest:
         return {-negative for _, negative in self._heap}
 
 
-class Drawn:
+class RandomDraw:
     """A random draw of `capacity` frames, each seen frame as likely as any other (Vitter,
     Random sampling with a reservoir, algorithm R)."""
 
@@ -70,7 +70,7 @@ class Reservoir:
         share = -(-2 * survivors // parts)  # twice its share: a busy part may take a quiet one's
         self._parts = [Hardest(share) for _ in range(parts)]
         self._day = Hardest(survivors)
-        self._drawn = Drawn(drawn, rng)
+        self._drawn = RandomDraw(drawn, rng)
         self._holders: dict[int, int] = {}
 
     def offer(

@@ -30,15 +30,15 @@ from culling_pipeline.day.daybook import (
     FRAMES,
     DayClock,
     Event,
-    Story,
+    ReplayedDay,
     as_event,
     as_line,
     detections_of,
     first_shape,
-    tell,
+    replay,
 )
 from culling_pipeline.day.frame_files import frame_name, write_image
-from culling_pipeline.day.loss_series import Course
+from culling_pipeline.day.loss_series import LossSeries
 from culling_pipeline.monitoring.daily_figures import figures_of_watched_day
 from culling_pipeline.records import Cost, DayFigures, IngestRecord
 from models.boxes.detections import Detections
@@ -52,7 +52,7 @@ class DayInUseError(Exception):
     """Another process is writing this day."""
 
 
-class StoredDay:
+class DayWriter:
     """A day that is being written. Close it, or leave its `with` block; it can be opened again."""
 
     def __init__(self, folder: Path, plan: IngestPlan, *, clock: DayClock) -> None:
@@ -60,7 +60,7 @@ class StoredDay:
         (folder / FRAMES).mkdir(parents=True, exist_ok=True, mode=0o700)
         self._file = _locked(folder / DAYBOOK)
         try:
-            story = tell(folder, plan, duration_s=clock.duration_s)
+            story = replay(folder, plan, duration_s=clock.duration_s)
             self.day, self._early = story.day, story.is_short
             self._first, self.last = story.first, story.last
             self._file.truncate(story.end)
@@ -123,7 +123,7 @@ class StoredDay:
 
     def _end_of_early_hour(self, now: datetime) -> None:
         """In a day's first hour everything is stored: it may be all that is watched, and then it is
-        told as a short recording (`DayOnDisk`), whose frames are not those of a long day."""
+        told as a short recording (`WatchedDay`), whose frames are not those of a long day."""
         if self._early and self._first is not None:
             self._early = now.timestamp() - self._first.timestamp() < SHORT_S
             if not self._early:
@@ -170,7 +170,7 @@ def _tidy(folder: Path, day: Day, *, everything: bool = False) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class DayOnDisk:
+class WatchedDay:
     """Where a stored day lies, and which day it is."""
 
     folder: Path
@@ -221,18 +221,18 @@ class DayOnDisk:
 
     def figures(self, plan: IngestPlan, *, n_classes: int) -> DayFigures | None:
         """The figures of the day as it is up to now (`figures_of_watched_day`)."""
-        day = tell(self.folder, plan, duration_s=self.clock.duration_s).day
+        day = replay(self.folder, plan, duration_s=self.clock.duration_s).day
         found = detections_of(self.folder, day.control_ids)
         return figures_of_watched_day(day, found, on=self.clock.day, n_classes=n_classes)
 
-    def _story(self, plan: IngestPlan, n_classes: int) -> tuple[Story, Course]:
+    def _story(self, plan: IngestPlan, n_classes: int) -> tuple[ReplayedDay, LossSeries]:
         """A day watched for less than an hour is told as what it is: a short recording, whose last
         stretch is the control slice (`control.py`)."""
-        course = Course(plan.confidence, n_classes)
-        whole = tell(self.folder, plan, duration_s=self.clock.duration_s, course=course)
+        course = LossSeries(plan.confidence, n_classes)
+        whole = replay(self.folder, plan, duration_s=self.clock.duration_s, course=course)
         if whole.first is None or not whole.is_short:
             return whole, course
-        short = tell(
+        short = replay(
             self.folder,
             plan,
             duration_s=whole.span_s + plan.interval_s,

@@ -21,8 +21,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from culling_pipeline.gate.memory import GateTally, Lessons
-from culling_pipeline.gate.threshold import Calibration
+from culling_pipeline.gate.memory import GateMemory, GateTally
+from culling_pipeline.gate.threshold import GateThreshold
 from models.boxes.detections import Detections, match
 
 SIDE_PX = 48
@@ -148,7 +148,7 @@ class Gate:
         self.tally = GateTally()
         self._rng = rng
         self._meter = ChangeMeter()
-        self._calibration = Calibration(plan.min_recall)
+        self._calibration = GateThreshold(plan.min_recall)
         self._offered = self._in_a_row = 0
         self._since_s = self._last_s = float("-inf")
 
@@ -219,9 +219,9 @@ class Gate:
     # -- from day to day -----------------------------------------------------------------------
 
     @property
-    def lessons(self) -> Lessons:
+    def memory(self) -> GateMemory:
         """What is to be known after a restart, and tomorrow."""
-        return Lessons(
+        return GateMemory(
             self._calibration.evidence,
             self._meter.noise,
             self._since_s,
@@ -229,7 +229,7 @@ class Gate:
             replace(self.tally),
         )
 
-    def take_up(self, lessons: Lessons, *, same_day: bool) -> None:
+    def take_up(self, lessons: GateMemory, *, same_day: bool) -> None:
         """Go on from these lessons, in place of any others; the tally is only one of `same_day`."""
         self._calibration.replace(lessons.evidence)
         self._meter = ChangeMeter(lessons.noise)

@@ -25,7 +25,7 @@ from culling_pipeline.gate.threshold import Evidence
 
 logger = logging.getLogger(__name__)
 
-LESSONS = "gate.npz"
+MEMORY_FILE = "gate.npz"
 _FORMAT = 1
 
 
@@ -50,7 +50,7 @@ class GateTally:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Lessons:
+class GateMemory:
     """What a gate knows: its evidence, the noise of each pixel of its small picture (H×W float32,
     None where it knows none), when the present unbroken stretch of watching began, when the last
     frame was seen (seconds), and the day's tally."""
@@ -68,7 +68,7 @@ def key_of(about: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def save_lessons(folder: Path, lessons: Lessons, key: str) -> None:
+def save_memory(folder: Path, lessons: GateMemory, key: str) -> None:
     """Write them into a day's folder, complete or not at all, for the owner's eyes only."""
     data = io.BytesIO()
     none = np.zeros((0, 0), np.float32)
@@ -80,15 +80,15 @@ def save_lessons(folder: Path, lessons: Lessons, key: str) -> None:
         times_s=np.array([lessons.since_s, lessons.last_s]),
         tally=np.array(astuple(lessons.tally), np.float64),
     )
-    aside = folder / f"{LESSONS}.tmp"
+    aside = folder / f"{MEMORY_FILE}.tmp"
     with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(data.getvalue())
-    aside.replace(folder / LESSONS)
+    aside.replace(folder / MEMORY_FILE)
 
 
-def load_lessons(folder: Path, key: str) -> Lessons | None:
+def load_memory(folder: Path, key: str) -> GateMemory | None:
     """The lessons of a day, if there are some that hold under this key; damaged ones do not."""
-    path = folder / LESSONS
+    path = folder / MEMORY_FILE
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
             if stored["key"].item() != key:
@@ -102,4 +102,4 @@ def load_lessons(folder: Path, key: str) -> Lessons | None:
         logger.warning("%s cannot be read (%s): the change gate learns anew", path, error)
         return None
     counts = GateTally(*(int(n) for n in tally[:5]), *(float(n) for n in tally[5:]))
-    return Lessons(evidence, noise if noise.size else None, since_s, last_s, counts)
+    return GateMemory(evidence, noise if noise.size else None, since_s, last_s, counts)

@@ -47,7 +47,7 @@ def upper_bound(share: NDArray[np.float64], count: NDArray[np.float64]) -> NDArr
     return np.minimum(1.0, (share + z2 / (2 * n) + spread) / (1 + z2 / n))
 
 
-class Calibration:
+class GateThreshold:
     """The threshold on the change, from the last few thousand scored object frames."""
 
     def __init__(self, min_recall: float) -> None:

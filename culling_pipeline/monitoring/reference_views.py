@@ -29,7 +29,7 @@ them must not drive the usual view out."""
 
 
 @dataclass(frozen=True, slots=True)
-class ViewsOnDisk:
+class ReferenceViews:
     """One camera's folder of earlier days."""
 
     folder: Path

@@ -10,10 +10,10 @@ from typing import Any, Protocol
 
 from culling_pipeline.culling.strategies import Strategy
 from culling_pipeline.day.day import IngestPlan
-from culling_pipeline.day.watched_day import DayOnDisk
+from culling_pipeline.day.watched_day import WatchedDay
 from culling_pipeline.judging.verdict import JudgePlan
 from culling_pipeline.labels.corrections import Corrections
-from culling_pipeline.monitoring.reference_views import ViewsOnDisk
+from culling_pipeline.monitoring.reference_views import ReferenceViews
 from culling_pipeline.records import DayFigures
 from culling_pipeline.run.progress import Progress
 from culling_pipeline.run.workers import BuildDetector
@@ -82,7 +82,7 @@ class NightPlan:
 class NightParts:
     """What a night works with: where frames come from, the two detectors, and places on disk.
 
-    With `stored_day` the frames are those of a day that was watched as it went by, and
+    With `watched_day` the frames are those of a day that was watched as it went by, and
     `open_source` is not called. `history` is what drift is judged by: the figures of the camera's
     earlier days, oldest first.
     """
@@ -95,7 +95,7 @@ class NightParts:
     work: Path
     journal: Journal
     progress: Progress
-    views: ViewsOnDisk
+    views: ReferenceViews
     history: tuple[DayFigures, ...] = ()
-    stored_day: DayOnDisk | None = None
+    watched_day: WatchedDay | None = None
     corrections: Corrections = field(default_factory=Corrections)

@@ -21,7 +21,7 @@ from culling_pipeline.culling.candidates import Candidates
 from culling_pipeline.culling.resolution import Search, opt_resolution, smallest_scale_for
 from culling_pipeline.day.frame_files import load_images
 from culling_pipeline.day.recording import ingest
-from culling_pipeline.day.watched_day import DayOnDisk
+from culling_pipeline.day.watched_day import WatchedDay
 from culling_pipeline.judging.verdict import judge
 from culling_pipeline.labels.teacher_labels import (
     as_labels,
@@ -88,7 +88,7 @@ class Stages:
     def watch_the_day(self) -> IngestRecord:
         """Student on every sampled frame; survivors, control slice and random frames stay."""
         pool = self._student(self.parts.incumbent)
-        stored = self.parts.stored_day
+        stored = self.parts.watched_day
         record, found = self._watched(pool) if stored is None else self._collected(pool, stored)
         figures = self._figures(record, found, student=self.parts.incumbent.name)
         record = record.model_copy(update={"figures": figures})
@@ -110,7 +110,7 @@ class Stages:
             )
 
     def _collected(
-        self, pool: PooledDetector, stored: DayOnDisk
+        self, pool: PooledDetector, stored: WatchedDay
     ) -> tuple[IngestRecord, dict[int, Detections]]:
         """A live camera's day, which was watched as it went by."""
         with self.parts.progress.stage("collecting the day", None):
@@ -213,7 +213,7 @@ class Stages:
         rng = np.random.default_rng([self.plan.ingest.seed, 41])
         return CullRecord(
             strategy=self.plan.strategy_name,
-            kept=self.plan.strategy.keep(candidates, disagreements, self.plan.keep, rng),
+            kept=self.plan.strategy.kept_set(candidates, disagreements, self.plan.keep, rng),
             survivors=tuple(disagreements),
             teacher_calls=len(day.survivors),
         )

@@ -14,10 +14,10 @@ from markupsafe import Markup
 
 from culling_pipeline.records import (
     Accuracy,
-    CoursePoint,
     DriftRecord,
     EpochPoint,
     JudgeRecord,
+    LossPoint,
     ResolutionRecord,
     ScalePoint,
 )
@@ -118,7 +118,7 @@ def _bins(panel: svg.Panel, edges: Sequence[float], counts: Sequence[int]) -> li
     return parts
 
 
-def course(points: Sequence[CoursePoint]) -> Markup:
+def course(points: Sequence[LossPoint]) -> Markup:
     """Mean and 90th percentile of the confidence loss over the day, in UTC; gaps stay open."""
     known = [p for p in points if p.frames and math.isfinite(p.mean) and math.isfinite(p.p90)]
     if not known:

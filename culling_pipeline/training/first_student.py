@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from culling_pipeline.day.even_sample import Drawn
+from culling_pipeline.day.even_sample import EvenSample
 from culling_pipeline.day.frame_files import load_image
 from culling_pipeline.records import TrainRecord
 from culling_pipeline.training.job import OnEpoch, train_to
@@ -29,7 +29,7 @@ class Lesson:
     """What one camera gives: its frames in `folder`, the teacher's labels of them, height and width
     the student works at there, and where nothing counts."""
 
-    drawn: Drawn
+    drawn: EvenSample
     folder: Path
     labels: Mapping[int, Detections]
     size: tuple[int, int]

@@ -54,7 +54,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class TrainingResult:
     """What happened: one point per epoch, images trained on in all, frames that only gave objects,
     seconds in the loop."""
 
@@ -75,7 +75,7 @@ def fine_tune(
     *,
     others: Iterable[Sample] = (),
     on_epoch: OnEpoch | None = None,
-) -> Course:
+) -> TrainingResult:
     """Train `detector` in place, at its own image size, on the samples the schedule picks.
 
     `others` are labelled frames that are not trained on; where the plan has objects pasted, they
@@ -111,7 +111,7 @@ def fine_tune(
             on_epoch(point)
     model.eval().to(memory_format=torch.contiguous_format)
     images = sum(p.images for p in points)
-    return Course(
+    return TrainingResult(
         tuple(points),
         images,
         len(donors),

@@ -87,7 +87,7 @@ class SharedNight(NightSharing):
             folder = self._config.views_dir(self._camera)
             self._views.tidy(self._views.send(files_below(folder)))
 
-    def keep(self, record: AnyNight) -> None:
+    def publish(self, record: AnyNight) -> None:
         """The night is about to be done: its report and its frames stay."""
         report = self._config.report_dir(self._camera, self._run) / "index.html"
         key = report_key(self._camera, self._run)

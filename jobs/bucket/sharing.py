@@ -35,7 +35,7 @@ class NightSharing:
     def begin(self) -> None:
         """Bring what it needs."""
 
-    def keep(self, record: AnyNight) -> None:
+    def publish(self, record: AnyNight) -> None:
         """Send what is to stay of it."""
 
     def over(self, record: AnyNight) -> None:

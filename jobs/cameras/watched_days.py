@@ -10,7 +10,7 @@ from collections.abc import Collection
 from datetime import UTC, date, datetime
 
 from culling_pipeline.day.daybook import DAYBOOK, DayClock
-from culling_pipeline.day.watched_day import DayOnDisk
+from culling_pipeline.day.watched_day import WatchedDay
 from jobs.config.settings import Config
 from jobs.database.store import Store
 
@@ -27,10 +27,10 @@ def watched_days(config: Config, camera: str) -> list[date]:
     return sorted(found)
 
 
-def stored_day(config: Config, camera: str, day: date) -> DayOnDisk | None:
+def watched_day(config: Config, camera: str, day: date) -> WatchedDay | None:
     """This day, if it was watched."""
     folder = config.day_dir(camera, day)
-    return DayOnDisk(folder, DayClock.on(day)) if (folder / DAYBOOK).is_file() else None
+    return WatchedDay(folder, DayClock.on(day)) if (folder / DAYBOOK).is_file() else None
 
 
 def days_done(store: Store, camera: str) -> set[date]:

@@ -18,7 +18,7 @@ from jobs.errors import describe
 
 if TYPE_CHECKING:
     from jobs.setup.check import Finding
-    from jobs.watch.watch import IngestService
+    from jobs.watch.watch import CameraWatch
 
 
 def report_path(config: Config, camera: str, run_id: str) -> Path:
@@ -147,12 +147,12 @@ def _unusable(record: UnusableNight) -> dict[str, str]:
     }
 
 
-def feeds_to_dict(service: IngestService) -> dict[str, dict[str, Any]]:
+def feeds_to_dict(service: CameraWatch) -> dict[str, dict[str, Any]]:
     """What each camera has given since `culling ingest` was started, for JSON."""
     return {name: _feed(service, name) for name in service.feeds}
 
 
-def feeds_table(service: IngestService) -> Table:
+def feeds_table(service: CameraWatch) -> Table:
     """The same for people."""
     table = Table(title="watched")
     for heading in ("camera", "state", "frames", "scored", "dropped", "not stored"):
@@ -163,7 +163,7 @@ def feeds_table(service: IngestService) -> Table:
     return table
 
 
-def _feed(service: IngestService, name: str) -> dict[str, Any]:
+def _feed(service: CameraWatch, name: str) -> dict[str, Any]:
     tally, watcher = service.feeds[name].tally, service.watchers[name]
     condition = watcher.condition
     state = "could not be read" if watcher.error else "read to its end"

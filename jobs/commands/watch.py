@@ -40,14 +40,14 @@ def ingest(
     it, and nothing is lost; `culling retrain` then trains on what was watched."""
     from jobs.commands.summary import feeds_table, feeds_to_dict
     from jobs.database.store import open_store
-    from jobs.watch.watch import IngestService
+    from jobs.watch.watch import CameraWatch
 
     loaded = load(config, overrides)
     names = chosen(loaded, cameras, all_cameras=not cameras)
     logging.getLogger("streams").setLevel(logging.INFO)
     logging.getLogger("jobs").setLevel(logging.INFO)
     with open_store(loaded) as store:
-        service = IngestService(
+        service = CameraWatch(
             loaded,
             [loaded.cameras[name] for name in names],
             store,

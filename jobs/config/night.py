@@ -172,8 +172,8 @@ class TrainingSettings(Section):
         return self.interval or max(1, round(self.full_epochs / 6))
 
     def to_options(self, *, learning_rate_steps: tuple[int, ...] | None = None) -> ScheduleOptions:
-        """The options as `culling_pipeline.training.schedule` takes them; where `pick` is not given,
-        everything is picked up again where the learning rate falls (Drop-and-Pick, sec. 3.3)."""
+        """The options of the schedule; where `pick` is not given, everything is picked up again
+        where the learning rate falls (Drop-and-Pick, sec. 3.3)."""
         from culling_pipeline.training.schedule import ScheduleOptions
 
         given = {name: getattr(self, name) for name in ScheduleOptions.__slots__}

@@ -1,7 +1,7 @@
 """When nights are due: `03:00` or a cron expression, by the clock on a wall.
 
-APScheduler is the clock and nothing more: what is due is kept in our own table (`jobs/database/dues`),
-because a one-off job that is killed in mid-run is lost there, and two processes on one of its job
+APScheduler is the clock and nothing more. What is due is kept in our own table
+(`jobs/database/dues`), because a one-off job that is killed in mid-run is lost there, and two processes on one of its job
 stores run everything twice.
 """
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from culling_pipeline.day.daybook import DayClock
 from culling_pipeline.day.frame_files import frame_name
-from culling_pipeline.day.watched_day import DayInUseError, StoredDay
+from culling_pipeline.day.watched_day import DayInUseError, DayWriter
 from jobs.cameras.day_plan import ingest_plan
 from jobs.cameras.watched_days import days_done, watched_days
 from jobs.config.settings import CameraConfig, Config
@@ -103,7 +103,7 @@ class Room:
         self._config, self._store, self._floor = config, store, floor
         self._finished_only = finished_only
 
-    def make(self, open_days: Mapping[str, StoredDay]) -> None:
+    def make(self, open_days: Mapping[str, DayWriter]) -> None:
         """Delete what is over a budget, or needed for the floor. Everything is measured once."""
         used = {name: self._used(name) for name in self._cameras_on_disk()}
         for name, camera in self._config.cameras.items():
@@ -123,7 +123,7 @@ class Room:
         sizes = {(s.st_dev, s.st_ino): s.st_size for root in roots for s in _stats(root)}
         return sum(sizes.values())
 
-    def _free(self, cameras: list[str], wanted: float, open_days: Mapping[str, StoredDay]) -> int:
+    def _free(self, cameras: list[str], wanted: float, open_days: Mapping[str, DayWriter]) -> int:
         """Delete pictures worth `wanted` bytes, if there are so many; the bytes that it freed."""
         freed = 0
         if wanted <= 0:
@@ -154,7 +154,7 @@ class Room:
         return sorted(folders, key=lambda folder: folder.day)
 
     def _finished_days(
-        self, cameras: Iterable[str], open_days: Mapping[str, StoredDay]
+        self, cameras: Iterable[str], open_days: Mapping[str, DayWriter]
     ) -> list[_Folder]:
         folders = []
         for camera in cameras:
@@ -176,7 +176,7 @@ class Room:
         name: str,
         day: date,
         wanted: float,
-        open_days: Mapping[str, StoredDay],
+        open_days: Mapping[str, DayWriter],
         *,
         control: bool,
     ) -> int:
@@ -190,7 +190,7 @@ class Room:
             return 0
 
 
-def thin(stored: StoredDay, wanted: float, *, control: bool) -> int:
+def thin(stored: DayWriter, wanted: float, *, control: bool) -> int:
     """Delete frames worth `wanted` bytes: the easiest, or if there is no other way the control
     slice, the earliest first. Those that a night has linked stay: nothing would be freed. The bytes
     that it freed."""
@@ -218,8 +218,8 @@ def _worth(picture: os.stat_result) -> int:
     return picture.st_size if picture.st_nlink == 1 else 0
 
 
-def _reopened(config: Config, camera: CameraConfig, day: date) -> StoredDay:
-    return StoredDay(
+def _reopened(config: Config, camera: CameraConfig, day: date) -> DayWriter:
+    return DayWriter(
         config.day_dir(camera.name, day),
         ingest_plan(camera),
         clock=DayClock.on(day),

@@ -23,8 +23,8 @@ from typing import Any
 import torch
 
 from culling_pipeline.day.day import EmptyDayError
-from culling_pipeline.day.even_sample import Drawn, draw_days, draw_recording
-from culling_pipeline.day.watched_day import DayOnDisk
+from culling_pipeline.day.even_sample import EvenSample, draw_days, draw_recording
+from culling_pipeline.day.watched_day import WatchedDay
 from culling_pipeline.judging.verdict import judge
 from culling_pipeline.labels.teacher_labels import (
     as_labels,
@@ -48,7 +48,7 @@ from jobs.cameras.detectors import (
     full_size,
 )
 from jobs.cameras.sources import open_camera
-from jobs.cameras.watched_days import stored_day, watched_days
+from jobs.cameras.watched_days import watched_day, watched_days
 from jobs.config.settings import CameraConfig, Config
 from jobs.config.weights import UNTRAINED, StudentSettings
 from jobs.errors import NightError, UsageError
@@ -225,10 +225,10 @@ class Bootstrap:
             zones=Zones(camera.ignore_zones),
         )
 
-    def _drawn(self, camera: CameraConfig, folder: Path) -> Drawn:
+    def _drawn(self, camera: CameraConfig, folder: Path) -> EvenSample:
         path = folder / _DRAWN
         if path.is_file():
-            return Drawn.model_validate_json(path.read_text(encoding="utf-8"))
+            return EvenSample.model_validate_json(path.read_text(encoding="utf-8"))
         plan, frames = ingest_plan(camera), folder / "frames"
         days = self.days(camera)
         if days:
@@ -240,14 +240,14 @@ class Bootstrap:
         path.write_text(drawn.model_dump_json(), encoding="utf-8")
         return drawn
 
-    def days(self, camera: CameraConfig) -> list[DayOnDisk]:
+    def days(self, camera: CameraConfig) -> list[WatchedDay]:
         """What `culling ingest` has watched of this camera; empty for a recording."""
         dates = watched_days(self.config, camera.name)
-        days = [stored_day(self.config, camera.name, date) for date in dates]
+        days = [watched_day(self.config, camera.name, date) for date in dates]
         return [day for day in days if day is not None]
 
     def _labelled(
-        self, camera: CameraConfig, drawn: Drawn, folder: Path, workers: Workers
+        self, camera: CameraConfig, drawn: EvenSample, folder: Path, workers: Workers
     ) -> dict[int, Detections]:
         opener = OpenIgnoring(
             self.teacher(camera, (drawn.height_px, drawn.width_px)), Zones(camera.ignore_zones)

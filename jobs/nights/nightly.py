@@ -11,10 +11,10 @@ from pathlib import Path
 import torch
 
 from culling_pipeline.day.day import EmptyDayError
-from culling_pipeline.day.watched_day import DayOnDisk
+from culling_pipeline.day.watched_day import WatchedDay
 from culling_pipeline.labels.corrections import load_corrections
 from culling_pipeline.labels.teacher_labels import load_detections, save_detections
-from culling_pipeline.monitoring.reference_views import ViewsOnDisk
+from culling_pipeline.monitoring.reference_views import ReferenceViews
 from culling_pipeline.night.inputs import Journal, NightParts
 from culling_pipeline.night.night import exhibits, glimpses, run_night
 from culling_pipeline.night.stages import TEACHER_FILE
@@ -28,7 +28,7 @@ from jobs.bucket.bucket import NIGHT_PATIENCE_S
 from jobs.bucket.sharing import open_sharing
 from jobs.cameras.detectors import bring_weights, configured_detector, ensure_incumbent, full_size
 from jobs.cameras.sources import open_camera
-from jobs.cameras.watched_days import date_of_night, stored_day
+from jobs.cameras.watched_days import date_of_night, watched_day
 from jobs.config.settings import CameraConfig, Config
 from jobs.database.nights import Night
 from jobs.database.store import Store
@@ -72,7 +72,7 @@ def retrain_camera(
             record = _run(
                 config, camera, journal.night, registry, shared.journal, progress, history
             )
-            shared.keep(record)
+            shared.publish(record)
         except (EmptyDayError, TrainingError) as error:
             message = f"camera {name!r}: {error}"
             raise NightError(message) from error
@@ -99,7 +99,7 @@ def _run(
     progress: Progress,
     history: tuple[DayFigures, ...],
 ) -> AnyNight:
-    day = stored_day(config, camera.name, night.night_date)
+    day = watched_day(config, camera.name, night.night_date)
     source, height_px, width_px = _look_at(camera, day)
     device = pick_device(config.device)
     size = full_size(height_px, width_px, max_side_px=camera.student.max_side_px)
@@ -122,7 +122,7 @@ def _run(
         logger.warning("camera %s: %s", camera.name, note)
     parts = NightParts(
         open_source=lambda: open_camera(camera),
-        stored_day=day,
+        watched_day=day,
         corrections=load_corrections(config.corrections_dir(camera.name)),
         incumbent=incumbent,
         build_teacher=build_teacher,
@@ -131,7 +131,7 @@ def _run(
         work=config.work_dir(camera.name, night.run_id),
         journal=journal,
         progress=progress,
-        views=ViewsOnDisk(config.views_dir(camera.name)),
+        views=ReferenceViews(config.views_dir(camera.name)),
         history=history,
     )
     record = run_night(plan, parts)
@@ -194,7 +194,7 @@ def write_report(
         raise
 
 
-def _look_at(camera: CameraConfig, day: DayOnDisk | None) -> tuple[str, int, int]:
+def _look_at(camera: CameraConfig, day: WatchedDay | None) -> tuple[str, int, int]:
     """The source as it may be shown, and its pictures' height and width in pixels."""
     if day is None:
         with open_camera(camera) as source:

@@ -11,14 +11,14 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from jobs.database.store import Store
-from jobs.watch.watch import IngestService
+from jobs.watch.watch import CameraWatch
 
 
 class CullingCollector(Collector):
     """All figures of one service; labels are camera names and fixed words."""
 
     def __init__(
-        self, store: Store, data_dir: Path, ingest: Callable[[], IngestService | None]
+        self, store: Store, data_dir: Path, ingest: Callable[[], CameraWatch | None]
     ) -> None:
         self._store, self._data_dir, self._ingest = store, data_dir, ingest
 
@@ -74,7 +74,7 @@ class CullingCollector(Collector):
             states.add_metric([state], count)
         yield states
 
-    def _of_cameras(self, service: IngestService) -> Iterator[Metric]:
+    def _of_cameras(self, service: CameraWatch) -> Iterator[Metric]:
         frames = CounterMetricFamily(
             "culling_frames", "Frames by what became of them.", labels=["camera", "what"]
         )

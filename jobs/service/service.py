@@ -21,7 +21,7 @@ from jobs.service.metrics import CullingCollector, registry
 from jobs.service.nights import Nights, Origin
 from jobs.service.notify import Tell
 from jobs.service.pages import Pages
-from jobs.watch.watch import IngestService
+from jobs.watch.watch import CameraWatch
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class Service:
         self._config, self._store, self._now = config, store, now
         watches = config.service.watch
         self._cameras = [c for c in config.cameras.values() if watches and is_watched(c)]
-        self._ingest: IngestService | None = None
+        self._ingest: CameraWatch | None = None
         self._stopping = threading.Event()
         self._ends = False
         self._tidy_at = now()
@@ -98,7 +98,7 @@ class Service:
     def _watch(self) -> None:
         while not self._stopping.is_set():
             try:
-                self._ingest = IngestService(self._config, self._cameras, self._store)
+                self._ingest = CameraWatch(self._config, self._cameras, self._store)
                 self._ingest.run()
             except Exception as error:  # a thread's border: the nights go on
                 logger.warning("ingest: %s; begun again in %.0f s", describe(error), INGEST_AGAIN_S)

@@ -12,7 +12,7 @@ from culling_pipeline.day.daybook import DayClock, mean_loss
 from culling_pipeline.monitoring.drift import watch_drift
 from culling_pipeline.records import DriftRecord
 from jobs.cameras.day_plan import ingest_plan
-from jobs.cameras.watched_days import date_of_night, stored_day
+from jobs.cameras.watched_days import date_of_night, watched_day
 from jobs.config.settings import CameraConfig, Config
 from jobs.database.store import Store
 
@@ -51,7 +51,7 @@ class Today:
         if settings is None or settings.culling.confidence.standardise:
             return None
         day = date_of_night(self._config, camera, self._store, now=self._now())
-        stored = stored_day(self._config, camera, day)
+        stored = watched_day(self._config, camera, day)
         return None if stored is None else mean_loss(stored.folder)
 
     def alarm(self) -> tuple[str, DriftRecord] | None:
@@ -72,7 +72,7 @@ class Today:
 
     def _verdict(self, camera: CameraConfig, now: datetime) -> DriftRecord | None:
         today = DayClock.of(now).day
-        stored = stored_day(self._config, camera.name, today)
+        stored = watched_day(self._config, camera.name, today)
         if stored is None:
             return None
         history = self._store.history.of(camera.name)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from culling_pipeline.day.daybook import DayClock
-from culling_pipeline.day.watched_day import DayInUseError, StoredDay
+from culling_pipeline.day.watched_day import DayInUseError, DayWriter
 from culling_pipeline.gate.gate import Decision
 from jobs.cameras.day_plan import ingest_plan
 from jobs.cameras.detectors import ensure_incumbent, full_size
@@ -66,7 +66,7 @@ class Feed:
         self.config, self.camera = config, camera
         self.plan = ingest_plan(camera)
         self.tally = Tally()
-        self.day: StoredDay | None = None
+        self.day: DayWriter | None = None
         self.student: Student | None = None
         self._students, self._floor, self._now = students, floor, now
         self._registry = ModelRegistry(config.models_root)
@@ -146,7 +146,7 @@ class Feed:
         self.tally.paused += 1
         self._unwritten_paused += 1
 
-    def _note_paused(self, day: StoredDay, moment: datetime) -> None:
+    def _note_paused(self, day: DayWriter, moment: datetime) -> None:
         if self._unwritten_paused:
             day.note("paused", moment, count=self._unwritten_paused)
             self._unwritten_paused = 0
@@ -172,7 +172,7 @@ class Feed:
 
     # -- the day -------------------------------------------------------------------------------
 
-    def _day_of(self, moment: datetime) -> StoredDay:
+    def _day_of(self, moment: datetime) -> DayWriter:
         """The day of this moment, begun or taken up again."""
         clock = DayClock.of(moment)
         if self.day is not None and self.day.clock.day != clock.day:
@@ -182,7 +182,7 @@ class Feed:
         if self.day is None:
             folder = self.config.day_dir(self.camera.name, clock.day)
             try:
-                self.day = StoredDay(folder, self.plan, clock=clock)
+                self.day = DayWriter(folder, self.plan, clock=clock)
             except DayInUseError as error:
                 message = f"camera {self.camera.name!r}: {error}"
                 raise UsageError(message) from error
@@ -236,7 +236,7 @@ class Feed:
         except OSError as error:
             self._cannot_write(error)
 
-    def _note_condition(self, day: StoredDay, condition: Condition, now: datetime) -> None:
+    def _note_condition(self, day: DayWriter, condition: Condition, now: datetime) -> None:
         known = self._condition
         if known is None or condition.state != known.state:
             since = now if known is None else condition.since

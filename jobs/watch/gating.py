@@ -12,7 +12,7 @@ import numpy as np
 from culling_pipeline.day.daybook import DayClock
 from culling_pipeline.day.recording import gate_record
 from culling_pipeline.gate.gate import Decision, Gate, GatePlan
-from culling_pipeline.gate.memory import GateTally, key_of, load_lessons, save_lessons
+from culling_pipeline.gate.memory import GateTally, key_of, load_memory, save_memory
 from culling_pipeline.records import GateRecord
 from jobs.cameras.watched_days import watched_days
 from jobs.config.settings import CameraConfig, Config
@@ -24,7 +24,7 @@ LAG_FRAMES = 128
 its decisions on a recording are always the same. No more frames than that wait to be scored."""
 
 MEMORY = timedelta(days=7)
-"""Lessons of days before that are not looked for: they count for next to nothing."""
+"""Memories of earlier days are not looked for: they count for next to nothing."""
 
 UPDATE_EVERY = 16
 SAVE_EVERY = 600
@@ -80,7 +80,7 @@ class Gating:
             return
         for day in reversed(watched_days(self._config, self._camera.name)):
             if timedelta(0) <= today - day <= MEMORY:
-                lessons = load_lessons(self._config.day_dir(self._camera.name, day), self._key)
+                lessons = load_memory(self._config.day_dir(self._camera.name, day), self._key)
                 if lessons is not None:
                     self._gate.take_up(lessons, same_day=day == today and self._day is None)
                     break
@@ -110,7 +110,7 @@ class Gating:
     def save(self, folder: Path) -> None:
         """Write what was learned into a day's folder."""
         if self._gate.plan.enabled and self._about is not None:
-            save_lessons(folder, self._gate.lessons, self._key)
+            save_memory(folder, self._gate.memory, self._key)
 
     @property
     def record(self) -> GateRecord | None:

@@ -37,7 +37,7 @@ STOP_S = 5.0
 """How long the cameras' threads are waited for at the end."""
 
 
-class IngestService:
+class CameraWatch:
     """Watches these cameras until all have ended, `for_s` are over or it is interrupted."""
 
     def __init__(

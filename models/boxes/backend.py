@@ -1,4 +1,4 @@
-"""By which means a torchvision detector is run: as it is, or arranged for the CPU (`models.boxes.lean`).
+"""How a torchvision detector is run: as it is, or arranged for the CPU (`models.boxes.lean`).
 
 What is arranged has to say the same. That is seen each time a detector is opened, on pictures that
 are always the same, so that all processes of a night decide alike.

@@ -82,7 +82,7 @@ DETECTRON2 = _rules(
 
 
 def converted(state: Mapping[str, Tensor], layout: str, *, source: object) -> dict[str, Tensor]:
-    """A detector's state dict of `layout` (`models.boxes.layout.LAYOUTS`) as ours, background first.
+    """A detector's state dict of `layout` (`models.boxes.layout`) as ours, background first.
 
     torchvision's 91 rows of classes become the 80 of `COCO_80`; other numbers of classes stay.
     A name that the layout does not have raises `WeightsError`; missing tensors and shapes are

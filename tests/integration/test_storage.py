@@ -30,7 +30,7 @@ from jobs.database.store import Store
 from jobs.errors import exit_code
 from jobs.nights import nightly
 from jobs.nights.nightly import retrain_camera
-from jobs.watch.watch import IngestService
+from jobs.watch.watch import CameraWatch
 from models.checkpoint import load_checkpoint
 from models.registry import ModelRegistry
 from streams.synthetic.source import FIRST_DAY
@@ -209,7 +209,7 @@ def test_a_day_watched_on_one_machine_is_trained_on_another_through_an_outage(
 
     # Given a day that machine `a` has watched
     with Store(tmp_path / "db") as store:
-        IngestService(a, list(a.cameras.values()), store).run()
+        CameraWatch(a, list(a.cameras.values()), store).run()
     days = watched_days(a, CAMERA)
     assert days
     assert open_sharing(b).days_elsewhere(CAMERA) == set(days)

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from culling_pipeline.records import (
     Accuracy,
     Cost,
-    CoursePoint,
     CullRecord,
     Disagreement,
     EpochPoint,
     IngestRecord,
     JudgeRecord,
     LabelRecord,
+    LossPoint,
     NightRecord,
     ResolutionRecord,
     ScalePoint,
@@ -127,7 +127,7 @@ def stored_frame(number: int, *, loss: float) -> StoredFrame:
     )
 
 
-def example_course() -> list[CoursePoint]:
+def example_course() -> list[LossPoint]:
     points = []
     for quarter in range(96):
         hour = quarter / 4
@@ -135,7 +135,7 @@ def example_course() -> list[CoursePoint]:
         mean = 0.35 + 0.8 * rush + 0.05 * math.sin(quarter * 1.7)
         if not 13 <= hour < 14:
             at = MIDNIGHT + timedelta(hours=hour)
-            points.append(CoursePoint(wall_time=at, frames=900, mean=mean, p90=1.9 * mean))
+            points.append(LossPoint(wall_time=at, frames=900, mean=mean, p90=1.9 * mean))
     return points
 
 

@@ -6,14 +6,14 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from culling_pipeline.day.loss_series import Course, Seen
+from culling_pipeline.day.loss_series import LossSeries, Seen
 from culling_pipeline.tasks.boxes.confidence import ConfidencePlan, standardised_losses
 from models.boxes.detections import Detections
 
 BEGAN = datetime(2026, 3, 29, 0, 59, 59, 999_999, tzinfo=UTC)
 
 
-def noted(course: Course, count: int) -> list[Detections]:
+def noted(course: LossSeries, count: int) -> list[Detections]:
     """Frames a third of a second apart, with up to three detections of two classes each."""
     rng, given = np.random.default_rng(2), []
     for k in range(count):
@@ -27,7 +27,7 @@ def noted(course: Course, count: int) -> list[Detections]:
 
 
 def test_a_course_has_every_frame_at_its_microsecond() -> None:
-    course = Course(ConfidencePlan(), 2)
+    course = LossSeries(ConfidencePlan(), 2)
     noted(course, 50)
     losses = course.losses()
     points = course.points(losses)
@@ -41,7 +41,7 @@ def test_a_course_has_every_frame_at_its_microsecond() -> None:
 
 
 def test_a_long_course_is_cut_into_equal_slices() -> None:
-    course = Course(ConfidencePlan(), 2)
+    course = LossSeries(ConfidencePlan(), 2)
     noted(course, 960)
     points = course.points(course.losses())
     assert len(points) == 96
@@ -52,7 +52,7 @@ def test_a_long_course_is_cut_into_equal_slices() -> None:
 
 def test_standardised_frame_by_frame_is_as_of_the_whole_day() -> None:
     plan = ConfidencePlan(standardise=True, q=2.0, b=0.25, min_score=0.3)
-    course = Course(plan, 2)
+    course = LossSeries(plan, 2)
     given = noted(course, 40)
     assert course.wants_detections
     expected = standardised_losses(given, 2, min_score=0.3, q=2.0, b=0.25)

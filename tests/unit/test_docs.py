@@ -24,7 +24,7 @@ README = ROOT / "README.md"
 DOCUMENTS = [README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BUILTIN = ("person", "car", "bicycle")
 PRESETS = {"person-vehicle-bike": ("vehicle", "person", "bike"), "yolox-coco": COCO_80}
-"""What the teachers of the examples know; as in `models.boxes.foreign`, which takes seconds to import."""
+"""What the teachers of the examples know, as in `models.boxes.foreign` (seconds to import)."""
 NOT_YET = "## What is not there yet"
 
 

@@ -12,9 +12,15 @@ import pytest
 
 from culling_pipeline.day.control_slice import ControlSlice
 from culling_pipeline.day.day import EmptyDayError
-from culling_pipeline.day.even_sample import Drawn, control_count, draw_days, draw_recording, evenly
+from culling_pipeline.day.even_sample import (
+    EvenSample,
+    control_count,
+    draw_days,
+    draw_recording,
+    evenly,
+)
 from culling_pipeline.day.frame_files import load_images
-from culling_pipeline.day.watched_day import DayOnDisk
+from culling_pipeline.day.watched_day import WatchedDay
 from culling_pipeline.run.progress import NoProgress
 from streams.base import Frame, FrameSource, SourceInfo
 from streams.sampler import Sampler
@@ -47,7 +53,7 @@ class Recording(FrameSource):
         """Nothing is open."""
 
 
-def drawn(folder: Path, minutes: int = 1440, count: int = 40, *, tells: bool = True) -> Drawn:
+def drawn(folder: Path, minutes: int = 1440, count: int = 40, *, tells: bool = True) -> EvenSample:
     source = Recording(minutes, tells=tells)
     found = draw_recording(source, PLAN, count, folder, NoProgress())
     names = {path.name for path in folder.iterdir()}
@@ -89,7 +95,7 @@ def test_a_watched_day_gives_what_was_drawn_in_it(tmp_path: Path) -> None:
     with open_day(here) as day:
         watch(day, 0, 1000)
         random, control = day.day.drawn_ids, day.day.control_ids
-    days = [DayOnDisk(here, CLOCK)]
+    days = [WatchedDay(here, CLOCK)]
     found = draw_days(days, PLAN, 5, tmp_path / "frames", n_classes=1)
     times = {CLOCK.midnight + timedelta(minutes=i) for i in random}
     assert len(found.train) == 5

@@ -26,7 +26,7 @@ from culling_pipeline.gate.gate import (
     differ,
 )
 from culling_pipeline.gate.memory import GateTally
-from culling_pipeline.gate.threshold import Calibration, upper_bound
+from culling_pipeline.gate.threshold import GateThreshold, upper_bound
 from culling_pipeline.records import IngestRecord
 from culling_pipeline.run.progress import NoProgress
 from culling_pipeline.run.workers import Images, Workers
@@ -145,7 +145,7 @@ def test_the_bound_is_wilsons() -> None:
 
 
 def calibrated(evidence: Sequence[tuple[float, bool, float]]) -> float:
-    calibration = Calibration(min_recall=0.995)
+    calibration = GateThreshold(min_recall=0.995)
     for change, lost, weight in evidence:
         calibration.learn(change, lost=lost, weight=weight)
     calibration.update()

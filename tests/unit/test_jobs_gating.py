@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from culling_pipeline.day.daybook import DAYBOOK
-from culling_pipeline.gate.memory import LESSONS, load_lessons
+from culling_pipeline.gate.memory import MEMORY_FILE, load_memory
 from jobs.cameras.day_plan import ingest_plan
 from jobs.config.settings import CameraConfig, Config
 from jobs.watch import gating
@@ -162,11 +162,11 @@ def test_lessons_are_written_as_the_day_goes_by(
     config = configuration(tmp_path)
     folder, gate = day_folder(config), gating_of(config)
     watch(config, gate, count=9)
-    assert not (folder / LESSONS).exists()
+    assert not (folder / MEMORY_FILE).exists()
     watch(config, gate, count=1)
-    assert (folder / LESSONS).exists()
-    assert load_lessons(folder, gate._key) is not None
-    assert b"secret" not in (folder / LESSONS).read_bytes()
+    assert (folder / MEMORY_FILE).exists()
+    assert load_memory(folder, gate._key) is not None
+    assert b"secret" not in (folder / MEMORY_FILE).read_bytes()
 
 
 def test_without_a_gate_nothing_is_written(tmp_path: Path) -> None:
@@ -174,5 +174,5 @@ def test_without_a_gate_nothing_is_written(tmp_path: Path) -> None:
     gate = gating_of(config)
     watch(config, gate, count=5)
     gate.save(day_folder(config))
-    assert not (day_folder(config) / LESSONS).exists()
+    assert not (day_folder(config) / MEMORY_FILE).exists()
     assert gate.record is None

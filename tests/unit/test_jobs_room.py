@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from culling_pipeline.day.daybook import DAYBOOK, DayClock
-from culling_pipeline.day.watched_day import StoredDay
+from culling_pipeline.day.watched_day import DayWriter
 from jobs.cameras.day_plan import ingest_plan
-from jobs.cameras.watched_days import date_of_night, stored_day, watched_days
+from jobs.cameras.watched_days import date_of_night, watched_day, watched_days
 from jobs.config.settings import CameraConfig, Config
 from jobs.database.store import Store
 from jobs.disk import budget as room
@@ -50,10 +50,10 @@ def found(score: float) -> Detections:
     return Detections(box, np.array([score], np.float32), np.zeros(1, np.int64))
 
 
-def open_day(config: Config, day: date) -> StoredDay:
+def open_day(config: Config, day: date) -> DayWriter:
     camera = config.cameras["yard"]
     folder = config.day_dir("yard", day)
-    return StoredDay(folder, ingest_plan(camera), clock=DayClock.on(day))
+    return DayWriter(folder, ingest_plan(camera), clock=DayClock.on(day))
 
 
 def watched(config: Config, day: date, count: int = 150) -> None:
@@ -237,4 +237,4 @@ def test_a_night_is_about_the_latest_day_that_is_over_and_had_none(
     assert date_of_night(config, "yard", store) == LONG_AGO
     finish_night(store, LONG_AGO)
     assert date_of_night(config, "yard", store) == TODAY
-    assert stored_day(config, "yard", date(2020, 1, 1)) is None
+    assert watched_day(config, "yard", date(2020, 1, 1)) is None

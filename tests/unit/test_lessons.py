@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from culling_pipeline.gate.gate import BREAK_S, Decision, Gate, GatePlan
-from culling_pipeline.gate.memory import LESSONS, GateTally, key_of, load_lessons, save_lessons
-from culling_pipeline.gate.threshold import DAY_S, Calibration
+from culling_pipeline.gate.memory import MEMORY_FILE, GateTally, key_of, load_memory, save_memory
+from culling_pipeline.gate.threshold import DAY_S, GateThreshold
 from models.boxes.detections import Detections
 
 NOON = 1e9
@@ -20,7 +20,7 @@ NOON = 1e9
 
 def calibrated(*evidence: tuple[int, float, bool, float], now_s: float = NOON) -> float:
     """The threshold from evidence given as (how many, change, lost, age in seconds)."""
-    calibration = Calibration(min_recall=0.995)
+    calibration = GateThreshold(min_recall=0.995)
     for count, change, lost, age_s in evidence:
         for _ in range(count):
             calibration.learn(change, lost=lost, weight=1.0, at_s=NOON - age_s)
@@ -29,7 +29,7 @@ def calibrated(*evidence: tuple[int, float, bool, float], now_s: float = NOON) -
 
 
 def unbroken(*evidence: tuple[int, float, bool, float]) -> float:
-    calibration = Calibration(min_recall=0.995)
+    calibration = GateThreshold(min_recall=0.995)
     for count, change, lost, age_s in evidence:
         for _ in range(count):
             calibration.learn(change, lost=lost, weight=1.0, at_s=NOON - age_s)
@@ -91,7 +91,7 @@ def test_another_scene_is_rarely_taken_for_the_one_before() -> None:
     rng, fooled = np.random.default_rng(4), 0
     before = [(5.0, 0.0, 1.0, NOON - DAY_S / 2)] * 2000
     for _ in range(200):  # one in fifty object frames would be lost, at any change
-        calibration = Calibration(min_recall=0.995)
+        calibration = GateThreshold(min_recall=0.995)
         since = [(5.0, float(lost), 1.0, NOON) for lost in rng.random(280) < 0.02]
         calibration.replace(np.array([*before, *since]))
         calibration.update(now_s=NOON, since_s=NOON)
@@ -100,12 +100,12 @@ def test_another_scene_is_rarely_taken_for_the_one_before() -> None:
 
 
 def test_the_oldest_evidence_gives_way() -> None:
-    calibration = Calibration(min_recall=0.995)
+    calibration = GateThreshold(min_recall=0.995)
     for number in range(5000):
         calibration.learn(float(number), lost=False, weight=1.0, at_s=NOON)
     kept = calibration.evidence[:, 0].tolist()
     assert kept == [float(number) for number in range(5000 - 4096, 5000)]
-    other = Calibration(min_recall=0.995)
+    other = GateThreshold(min_recall=0.995)
     other.replace(calibration.evidence)
     other.learn(7.0, lost=False, weight=1.0, at_s=NOON)
     assert other.evidence[[0, -1], 0].tolist() == [kept[1], 7.0]
@@ -156,7 +156,7 @@ def test_the_next_day_begins_with_half_of_the_frames(taught: Gate) -> None:
     tomorrow = NOON + DAY_S
     assert watch(gate_of(1), tomorrow, 400, box(0.9)) == 0
     gate = gate_of(1)
-    gate.take_up(taught.lessons, same_day=False)
+    gate.take_up(taught.memory, same_day=False)
     assert watch(gate, tomorrow, 400, box(0.9)) > 50
     assert gate.tally.recall == 1
     assert gate.tally.scored < 350  # of today only
@@ -164,13 +164,13 @@ def test_the_next_day_begins_with_half_of_the_frames(taught: Gate) -> None:
 
 def test_where_objects_would_be_lost_today_the_lessons_do_not_help(taught: Gate) -> None:
     gate = gate_of(1)
-    gate.take_up(taught.lessons, same_day=False)
+    gate.take_up(taught.memory, same_day=False)
     assert watch(gate, NOON + DAY_S, 400, Detections.empty()) == 0
 
 
 def test_a_restart_within_the_hour_changes_nothing(taught: Gate) -> None:
     gate = gate_of()
-    gate.take_up(taught.lessons, same_day=True)
+    gate.take_up(taught.memory, same_day=True)
     gate.update()
     soon = NOON + 650 + BREAK_S / 2
     assert gate.threshold == taught.threshold
@@ -181,7 +181,7 @@ def test_a_restart_within_the_hour_changes_nothing(taught: Gate) -> None:
 
 def test_a_break_in_mid_watching_counts_as_one(taught: Gate) -> None:
     gate = gate_of()
-    gate.take_up(taught.lessons, same_day=True)
+    gate.take_up(taught.memory, same_day=True)
     gate.update()
     late = NOON + 650 + BREAK_S + 1
     decision = gate.decide(next(iter(pictures(1))), late)
@@ -193,7 +193,7 @@ def test_a_break_in_mid_watching_counts_as_one(taught: Gate) -> None:
 
 def test_a_clock_that_was_set_back_ends_all_that_was_known(taught: Gate) -> None:
     gate = gate_of()
-    gate.take_up(taught.lessons, same_day=True)
+    gate.take_up(taught.memory, same_day=True)
     gate.update()
     assert watch(gate, NOON - DAY_S, 150, box(0.9)) == 0
     assert gate.lessons.since_s == NOON - DAY_S
@@ -201,7 +201,7 @@ def test_a_clock_that_was_set_back_ends_all_that_was_known(taught: Gate) -> None
 
 def test_with_another_student_everything_is_scored_again(taught: Gate) -> None:
     gate = gate_of()
-    gate.take_up(taught.lessons, same_day=True)
+    gate.take_up(taught.memory, same_day=True)
     gate.forget()
     gate.update()
     assert (gate.threshold, len(gate.lessons.evidence)) == (-1, 0)
@@ -212,10 +212,10 @@ def test_with_another_student_everything_is_scored_again(taught: Gate) -> None:
 
 
 def test_lessons_come_back_as_they_were(tmp_path: Path, taught: Gate) -> None:
-    save_lessons(tmp_path, taught.lessons, key_of({"student": "v1"}))
-    assert [path.name for path in tmp_path.iterdir()] == [LESSONS]
-    assert (tmp_path / LESSONS).stat().st_mode & 0o777 == 0o600
-    back = load_lessons(tmp_path, key_of({"student": "v1"}))
+    save_memory(tmp_path, taught.memory, key_of({"student": "v1"}))
+    assert [path.name for path in tmp_path.iterdir()] == [MEMORY_FILE]
+    assert (tmp_path / MEMORY_FILE).stat().st_mode & 0o777 == 0o600
+    back = load_memory(tmp_path, key_of({"student": "v1"}))
     assert back is not None
     assert np.array_equal(back.evidence, taught.lessons.evidence)
     assert np.array_equal(back.noise, taught.lessons.noise)
@@ -225,29 +225,29 @@ def test_lessons_come_back_as_they_were(tmp_path: Path, taught: Gate) -> None:
 
 
 def test_a_gate_that_knows_nothing_can_be_saved(tmp_path: Path) -> None:
-    save_lessons(tmp_path, gate_of().lessons, "key")
-    back = load_lessons(tmp_path, "key")
+    save_memory(tmp_path, gate_of().memory, "key")
+    back = load_memory(tmp_path, "key")
     assert back is not None
     assert (back.noise, back.evidence.shape, back.tally) == (None, (0, 4), GateTally())
 
 
 def test_lessons_of_something_else_are_not_taken_up(tmp_path: Path, taught: Gate) -> None:
-    assert load_lessons(tmp_path, "key") is None
-    save_lessons(tmp_path, taught.lessons, key_of({"student": "v1", "shape": [48, 64]}))
-    assert load_lessons(tmp_path, key_of({"student": "v2", "shape": [48, 64]})) is None
-    assert load_lessons(tmp_path, key_of({"shape": (48, 64), "student": "v1"})) is not None
+    assert load_memory(tmp_path, "key") is None
+    save_memory(tmp_path, taught.memory, key_of({"student": "v1", "shape": [48, 64]}))
+    assert load_memory(tmp_path, key_of({"student": "v2", "shape": [48, 64]})) is None
+    assert load_memory(tmp_path, key_of({"shape": (48, 64), "student": "v1"})) is not None
 
 
 @pytest.mark.parametrize("keep", [0, 50, -10])
 def test_damaged_lessons_are_left_and_named(
     tmp_path: Path, taught: Gate, keep: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    save_lessons(tmp_path, taught.lessons, "key")
-    whole = (tmp_path / LESSONS).read_bytes()
-    (tmp_path / LESSONS).write_bytes(whole[:keep])
+    save_memory(tmp_path, taught.memory, "key")
+    whole = (tmp_path / MEMORY_FILE).read_bytes()
+    (tmp_path / MEMORY_FILE).write_bytes(whole[:keep])
     with caplog.at_level(logging.WARNING):
-        assert load_lessons(tmp_path, "key") is None
-    assert f"{tmp_path / LESSONS} cannot be read" in caplog.text
+        assert load_memory(tmp_path, "key") is None
+    assert f"{tmp_path / MEMORY_FILE} cannot be read" in caplog.text
     assert "learns anew" in caplog.text
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from culling_pipeline.day.control_slice import ControlPlan, ControlSlice
-from culling_pipeline.day.reservoir import Drawn, Hardest, Reservoir
+from culling_pipeline.day.reservoir import Hardest, RandomDraw, Reservoir
 
 
 def test_hardest_keeps_the_highest_and_of_equals_the_earliest() -> None:
@@ -25,7 +25,7 @@ def test_hardest_keeps_the_highest_and_of_equals_the_earliest() -> None:
 def test_every_frame_is_drawn_equally_often() -> None:
     counts = np.zeros(20)
     for seed in range(2000):
-        drawn = Drawn(5, np.random.default_rng(seed))
+        drawn = RandomDraw(5, np.random.default_rng(seed))
         for i in range(20):
             drawn.offer(i)
         counts[drawn.ids] += 1

@@ -268,8 +268,8 @@ def test_strata_and_paper_choose_differently() -> None:
     candidates = day([1.0, 5.0], [0, 0], 1)
     records = [differs(0, 1, 0.0), differs(1, 3, 0.7)]
     rng = np.random.default_rng(0)
-    assert STRATEGIES["paper"].keep(candidates, records, 1, rng) == (0,)
-    assert STRATEGIES["strata"].keep(candidates, records, 1, rng) == (1,)
+    assert STRATEGIES["paper"].kept_set(candidates, records, 1, rng) == (0,)
+    assert STRATEGIES["strata"].kept_set(candidates, records, 1, rng) == (1,)
 
 
 def test_paper_takes_the_whole_day_at_once() -> None:
@@ -278,7 +278,7 @@ def test_paper_takes_the_whole_day_at_once() -> None:
     assert STRATEGIES["paper"].survivors(candidates, 4, rng) == (0, 1, 2, 3)
     assert STRATEGIES["strata"].survivors(candidates, 4, rng) == (0, 1, 4, 5)
     records = [differs(i, 1, p) for i, p in enumerate([0.5, 0.0, 0.5, 1.0])]
-    assert STRATEGIES["paper"].keep(candidates, records, 3, rng) == (1, 0, 2)
+    assert STRATEGIES["paper"].kept_set(candidates, records, 3, rng) == (1, 0, 2)
 
 
 def test_uniform_is_evenly_spaced_in_time() -> None:
@@ -301,9 +301,9 @@ def test_uniform_finds_enough_frames_when_all_lie_together() -> None:
 def test_random_depends_on_the_generator_only() -> None:
     candidates, records = random_day(0)
     random = STRATEGIES["random"]
-    first = random.keep(candidates, records, 20, np.random.default_rng(1))
-    again = random.keep(candidates, records[::-1], 20, np.random.default_rng(1))
-    other = random.keep(candidates, records, 20, np.random.default_rng(2))
+    first = random.kept_set(candidates, records, 20, np.random.default_rng(1))
+    again = random.kept_set(candidates, records[::-1], 20, np.random.default_rng(1))
+    other = random.kept_set(candidates, records, 20, np.random.default_rng(2))
     assert first == again != other
 
 
@@ -317,7 +317,7 @@ def test_contract(name: str, budget: int) -> None:
     assert set(survivors) <= set(candidates.ids.tolist())
     assert all(type(i) is int for i in survivors)
     labelled = [r for r in records if r.frame_id in set(survivors)]
-    kept = strategy.keep(candidates, labelled, budget // 2, np.random.default_rng(0))
+    kept = strategy.kept_set(candidates, labelled, budget // 2, np.random.default_rng(0))
     assert len(set(kept)) == len(kept) == min(budget // 2, len(labelled))
     assert set(kept) <= set(survivors)
 
@@ -338,9 +338,9 @@ def test_the_order_of_the_rows_does_not_matter(name: str) -> None:
         assert strategy.survivors(shuffled, budget, np.random.default_rng(0)) == strategy.survivors(
             candidates, budget, np.random.default_rng(0)
         )
-        assert strategy.keep(
+        assert strategy.kept_set(
             shuffled, [records[i] for i in order], budget, np.random.default_rng(0)
-        ) == strategy.keep(candidates, records, budget, np.random.default_rng(0))
+        ) == strategy.kept_set(candidates, records, budget, np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
@@ -350,7 +350,7 @@ def test_a_negative_budget_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="budget: got -1"):
         STRATEGIES[name].survivors(candidates, -1, rng)
     with pytest.raises(ValueError, match="budget: got -1"):
-        STRATEGIES[name].keep(candidates, records, -1, rng)
+        STRATEGIES[name].kept_set(candidates, records, -1, rng)
 
 
 def test_a_day_of_86400_frames_is_quick() -> None:

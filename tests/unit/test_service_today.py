@@ -16,12 +16,12 @@ import time_machine
 
 from benchmarks.nights import Quick, config_of, service_of
 from culling_pipeline.day.daybook import DayClock
-from culling_pipeline.day.watched_day import DayOnDisk
+from culling_pipeline.day.watched_day import WatchedDay
 from culling_pipeline.monitoring.drift import drift_of_night, watch_drift
 from culling_pipeline.records import (
-    CoursePoint,
     DayFigures,
     IngestRecord,
+    LossPoint,
     NightRecord,
     ViewRecord,
 )
@@ -71,7 +71,7 @@ def figures(people: int) -> DayFigures:
         folder = Path(name)
         write_day(folder, DAY, people=people)
         plan = ingest_plan(config_of(folder).cameras["yard"])
-        found = DayOnDisk(folder, DayClock.on(DAY)).figures(plan, n_classes=1)
+        found = WatchedDay(folder, DayClock.on(DAY)).figures(plan, n_classes=1)
     assert found is not None
     return found
 
@@ -206,7 +206,7 @@ def test_the_order_of_nights_goes_by_todays_loss(store: Store) -> None:
 
 def with_course(record: NightRecord) -> IngestRecord:
     """A day with a mean L_conf of 1."""
-    point = CoursePoint(wall_time=record.started_at, frames=100, mean=1.0, p90=2.0)
+    point = LossPoint(wall_time=record.started_at, frames=100, mean=1.0, p90=2.0)
     return record.ingest.model_copy(update={"course": (point,)})
 
 

@@ -66,7 +66,7 @@ def work(config: Config) -> dict[str, str]:
 
 def finish(shared: SharedNight, config: Config, store: Store, record: AnyNight) -> None:
     _write(config.report_dir(CAMERA, record.run_id) / "index.html", f"page of {record.run_id}")
-    shared.keep(record)
+    shared.publish(record)
     night = store.latest_night(CAMERA)
     assert night is not None
     store.finish_night(night.id, record)

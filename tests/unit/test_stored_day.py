@@ -21,8 +21,8 @@ from culling_pipeline.culling.candidates import parts_of_day
 from culling_pipeline.culling.strategies import STRATEGIES
 from culling_pipeline.day.control_slice import ControlPlan
 from culling_pipeline.day.day import DAY_S, Day, IngestPlan
-from culling_pipeline.day.daybook import DAYBOOK, FRAMES, DayClock, tell
-from culling_pipeline.day.watched_day import DayInUseError, DayOnDisk, StoredDay
+from culling_pipeline.day.daybook import DAYBOOK, FRAMES, DayClock, replay
+from culling_pipeline.day.watched_day import DayInUseError, DayWriter, WatchedDay
 from culling_pipeline.gate.gate import GatePlan
 from culling_pipeline.records import IngestRecord
 from culling_pipeline.run.workers import Workers
@@ -77,11 +77,11 @@ def given_at(moment: datetime) -> Detections:
     return next(frames(CLOCK.seconds(moment), 1))[1]
 
 
-def open_day(folder: Path, plan: IngestPlan = PLAN) -> StoredDay:
-    return StoredDay(folder, plan, clock=CLOCK)
+def open_day(folder: Path, plan: IngestPlan = PLAN) -> DayWriter:
+    return DayWriter(folder, plan, clock=CLOCK)
 
 
-def watch(day: StoredDay, start_s: float, count: int, **more: float) -> None:
+def watch(day: DayWriter, start_s: float, count: int, **more: float) -> None:
     for frame, detections in frames(start_s, count, **more):
         day.take(frame, detections, scored=True, model="v1", seconds=0.5)
 
@@ -90,11 +90,11 @@ def pictures(folder: Path) -> set[str]:
     return {path.name for path in (folder / FRAMES).iterdir()}
 
 
-def stored(day: StoredDay) -> set[str]:
+def stored(day: DayWriter) -> set[str]:
     return {f"{i:06d}.jpg" for i in day.day.frames}
 
 
-def facts(day: StoredDay) -> object:
+def facts(day: DayWriter) -> object:
     known = day.day
     return known.count, known.frames, sorted(known.control_ids)
 
@@ -212,7 +212,7 @@ def told_bytes(folder: Path, count: int) -> int:
     gc.collect()
     tracemalloc.start()
     try:
-        story = tell(folder, PLAN, duration_s=CLOCK.duration_s)
+        story = replay(folder, PLAN, duration_s=CLOCK.duration_s)
         return tracemalloc.get_traced_memory()[0]
     finally:
         tracemalloc.stop()
@@ -243,7 +243,7 @@ def collect(folder: Path, into: Path, *, model: str = "v1", until: datetime) -> 
             return [found(0.5) for _ in images]
 
     with Workers(1) as workers:
-        record, own = DayOnDisk(folder, CLOCK).collect(
+        record, own = WatchedDay(folder, CLOCK).collect(
             workers.detector(Unasked),
             STRATEGIES["strata"],
             plan=PLAN,
@@ -295,7 +295,7 @@ def asked_of(folder: Path, into: Path, plan: IngestPlan = PLAN) -> tuple[int, In
             return [found(0.5) for _ in images]
 
     with Workers(1) as workers:
-        record, _ = DayOnDisk(folder, CLOCK).collect(
+        record, _ = WatchedDay(folder, CLOCK).collect(
             workers.detector(Counting),
             STRATEGIES["strata"],
             plan=plan,
@@ -382,7 +382,7 @@ def test_the_story_accounts_for_the_whole_day(tmp_path: Path) -> None:
         day.note("state", at(9000), state="live", why="pictures come")
         watch(day, 9000, 10)
         day.note("stop", at(10_000))
-    story = tell(tmp_path, PLAN, duration_s=CLOCK.duration_s)
+    story = replay(tmp_path, PLAN, duration_s=CLOCK.duration_s)
     feed = story.feed(CLOCK, at(20_000))
     assert (feed.down_s, feed.dropped, feed.paused) == (1800, 3, 6)
     assert feed.unwatched_s == 3600 + 10_000
@@ -396,7 +396,7 @@ def test_a_killed_watch_counts_as_unwatched_from_its_last_frame(tmp_path: Path) 
         day.note("start", at(5000))
         watch(day, 5000, 10)
         day.note("stop", at(6000))
-    story = tell(tmp_path, PLAN, duration_s=CLOCK.duration_s)
+    story = replay(tmp_path, PLAN, duration_s=CLOCK.duration_s)
     assert story.feed(CLOCK, at(6000)).unwatched_s == pytest.approx(5000 - 540)
 
 

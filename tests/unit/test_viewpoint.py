@@ -23,7 +23,7 @@ from culling_pipeline.monitoring.background import (
     median,
     shrunk,
 )
-from culling_pipeline.monitoring.reference_views import ViewsOnDisk, load_day, save_day
+from culling_pipeline.monitoring.reference_views import ReferenceViews, load_day, save_day
 from culling_pipeline.monitoring.viewpoint import PastDay, compare, references, watch_view
 from culling_pipeline.records import StoredFrame, ViewRecord
 from streams.synthetic.street.render import StreetRenderer
@@ -303,9 +303,9 @@ def judged(folder: Path, *changes: Callable[[Picture], Picture], first: int = 0)
     said = []
     for number, change in enumerate(changes, start=first):
         today = day(number, change, slots=SLOTS[1:])
-        verdict = ViewsOnDisk(folder).judge(today)
+        verdict = ReferenceViews(folder).judge(today)
         said.append(verdict.state)
-    assert ViewsOnDisk(folder).judge(today) == verdict
+    assert ReferenceViews(folder).judge(today) == verdict
     return said
 
 
