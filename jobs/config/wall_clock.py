@@ -1,8 +1,8 @@
 """When nights are due: `03:00` or a cron expression, by the clock on a wall.
 
 APScheduler is the clock and nothing more. What is due is kept in our own table
-(`jobs/database/dues`), because a one-off job that is killed in mid-run is lost there, and two processes on one of its job
-stores run everything twice.
+(`jobs/database/dues`): a one-off job that is killed in mid-run is lost in APScheduler, and two
+processes on one of its job stores run everything twice.
 """
 
 from __future__ import annotations
