@@ -20,8 +20,9 @@ from culling_pipeline.night.stages import OpenStudent
 from culling_pipeline.run.workers import Workers
 from models import __path__ as models_path
 from models.base import backend_of
+from models.boxes import backend
 from models.boxes.backend import at_work, disagreement, first_look_error, trial_picture
-from models.boxes.detections import Detections, backend
+from models.boxes.detections import Detections
 from models.boxes.detector import DetectorSpec, TorchDetector, build_model, scaled
 from models.boxes.exported import agreement
 from models.boxes.layout import AlignedPooling
