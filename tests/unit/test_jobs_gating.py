@@ -143,7 +143,7 @@ def test_what_one_student_found_teaches_nothing_about_the_next(tmp_path: Path) -
     watch(config, gate, count=50)
     watch(config, gate, count=LAG_FRAMES + 42, version="v2", began=NOON + timedelta(seconds=50))
     first_without_a_reference = 1
-    assert len(gate._gate.lessons.evidence) == 42 - first_without_a_reference
+    assert len(gate._gate.memory.evidence) == 42 - first_without_a_reference
 
 
 def test_a_tally_ends_with_its_day_and_is_not_taken_up_on_another(watched: Config) -> None:

@@ -187,8 +187,8 @@ def test_a_break_in_mid_watching_counts_as_one(taught: Gate) -> None:
     decision = gate.decide(next(iter(pictures(1))), late)
     assert decision.score
     assert gate.threshold == -1
-    assert gate.lessons.since_s == gate.lessons.last_s == late
-    assert gate.lessons.noise is None
+    assert gate.memory.since_s == gate.lessons.last_s == late
+    assert gate.memory.noise is None
 
 
 def test_a_clock_that_was_set_back_ends_all_that_was_known(taught: Gate) -> None:
@@ -196,7 +196,7 @@ def test_a_clock_that_was_set_back_ends_all_that_was_known(taught: Gate) -> None
     gate.take_up(taught.memory, same_day=True)
     gate.update()
     assert watch(gate, NOON - DAY_S, 150, box(0.9)) == 0
-    assert gate.lessons.since_s == NOON - DAY_S
+    assert gate.memory.since_s == NOON - DAY_S
 
 
 def test_with_another_student_everything_is_scored_again(taught: Gate) -> None:
@@ -204,7 +204,7 @@ def test_with_another_student_everything_is_scored_again(taught: Gate) -> None:
     gate.take_up(taught.memory, same_day=True)
     gate.forget()
     gate.update()
-    assert (gate.threshold, len(gate.lessons.evidence)) == (-1, 0)
+    assert (gate.threshold, len(gate.memory.evidence)) == (-1, 0)
     assert gate.tally == taught.tally
 
 
@@ -217,8 +217,8 @@ def test_lessons_come_back_as_they_were(tmp_path: Path, taught: Gate) -> None:
     assert (tmp_path / MEMORY_FILE).stat().st_mode & 0o777 == 0o600
     back = load_memory(tmp_path, key_of({"student": "v1"}))
     assert back is not None
-    assert np.array_equal(back.evidence, taught.lessons.evidence)
-    assert np.array_equal(back.noise, taught.lessons.noise)
+    assert np.array_equal(back.evidence, taught.memory.evidence)
+    assert np.array_equal(back.noise, taught.memory.noise)
     assert (back.since_s, back.last_s) == (NOON, NOON + 649)
     assert back.tally == taught.tally
     assert type(back.tally.scored) is int
@@ -254,4 +254,4 @@ def test_damaged_lessons_are_left_and_named(
 def test_a_frame_skipped_is_no_evidence() -> None:
     gate = gate_of()
     gate.learn(Decision(float("inf"), score=True), box(0.9), box(0.9), NOON)
-    assert len(gate.lessons.evidence) == 0
+    assert len(gate.memory.evidence) == 0
