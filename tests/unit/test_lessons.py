@@ -187,7 +187,7 @@ def test_a_break_in_mid_watching_counts_as_one(taught: Gate) -> None:
     decision = gate.decide(next(iter(pictures(1))), late)
     assert decision.score
     assert gate.threshold == -1
-    assert gate.memory.since_s == gate.lessons.last_s == late
+    assert gate.memory.since_s == gate.memory.last_s == late
     assert gate.memory.noise is None
 
 
