@@ -28,8 +28,7 @@ from numpy.typing import NDArray
 from benchmarks.book import markdown
 from culling_pipeline.tasks.boxes.average_precision import coco_map
 from jobs.cameras.detectors import BUILTIN_FOLDER
-from models.base import Detector
-from models.boxes.detections import Detections
+from models.boxes.detections import Detections, Detector
 from models.boxes.detector import TorchDetector
 from models.boxes.export import FORMATS, SUFFIXES, export_detector, export_files
 from models.boxes.exported import ExportedDetector, agreement

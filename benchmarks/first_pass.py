@@ -48,9 +48,10 @@ from culling_pipeline.training.schedule import show
 from jobs.config.night import ControlSettings, CullingSettings, TrainingSettings
 from models.boxes.backend import at_work
 from models.boxes.detections import Detections, match
-from models.boxes.detector import TorchDetector, build_model, scaled
+from models.boxes.detector import TorchDetector, build_model
 from models.boxes.foreign import PRESETS, ForeignDetector
 from models.boxes.student import load_detector
+from models.images import scaled
 from streams.open import open_source
 from streams.sampler import Sampler
 from streams.synthetic.street.render import StreetRenderer

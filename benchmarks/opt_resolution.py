@@ -40,7 +40,8 @@ from culling_pipeline.tasks.boxes.confidence import frame_loss
 from culling_pipeline.training.loop import Sample, fine_tune
 from jobs.config.night import ResolutionSettings
 from models.boxes.detections import Detections
-from models.boxes.detector import TorchDetector, scaled
+from models.boxes.detector import TorchDetector
+from models.images import scaled
 
 CACHE = Path("build/opt-resolution") / teacher_name()
 SCALES = scales_down_to(0.45)

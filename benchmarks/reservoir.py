@@ -40,8 +40,7 @@ from culling_pipeline.tasks.boxes.confidence import frame_loss
 from jobs.cameras.day_plan import ingest_plan
 from jobs.config.night import CullingSettings
 from jobs.config.settings import CameraDefaults
-from models.base import Detector
-from models.boxes.detections import Detections
+from models.boxes.detections import Detections, Detector
 from models.boxes.student import load_detector
 from streams.base import Frame, FrameSource, SourceInfo
 from streams.sampler import Sampler

@@ -41,7 +41,7 @@ def exit_codes() -> dict[type[BaseException], int]:
     """The most specific class that matches decides; `Exception` is what nobody expected."""
     # Only a command that fails has to load these, and numpy with them.
     from culling_pipeline.tasks.boxes.coco_files import DatasetError
-    from models.boxes.detections import ModelError
+    from models.errors import ModelError
     from streams.base import StreamError
 
     return {

@@ -21,8 +21,9 @@ from culling_pipeline.records import Record, StoredFrame
 from culling_pipeline.tasks.boxes.coco_files import DatasetError
 from culling_pipeline.training.loop import Sample
 from models.boxes.detections import Detections
-from models.boxes.zones import NO_ZONES, Zones
+from models.boxes.zones import outside
 from models.files import replace_file
+from models.zones import NO_ZONES, Zones
 
 LABELS_FILE = "labels.json"
 
@@ -48,7 +49,7 @@ class CorrectedFrame(Record):
         boxes = np.array([self.boxes_xyxy[i] for i in known], np.float32).reshape(-1, 4)
         labels = [list(class_names).index(self.classes[i]) for i in known]
         found = Detections(boxes, np.ones(len(known), np.float32), np.array(labels, np.int64))
-        return zones.outside(found, self.height_px, self.width_px)
+        return outside(zones, found, self.height_px, self.width_px)
 
 
 _FILE = TypeAdapter(tuple[CorrectedFrame, ...])

@@ -20,8 +20,8 @@ from culling_pipeline.run.workers import BuildDetector
 from culling_pipeline.training.loop import TrainPlan
 from models.boxes.backend import Backend
 from models.boxes.classes import ClassMap
-from models.boxes.zones import NO_ZONES, Zones
 from models.registry import ModelRegistry
+from models.zones import NO_ZONES, Zones
 from streams.base import FrameSource
 
 

@@ -52,10 +52,11 @@ from culling_pipeline.tasks.boxes.disagreement import disagreement
 from culling_pipeline.training.job import TrainJob, run_training
 from models.boxes.backend import Backend, at_work
 from models.boxes.detections import Detections
-from models.boxes.detector import TorchDetector, scaled
+from models.boxes.detector import TorchDetector
 from models.boxes.lean.detector import LeanDetector
 from models.boxes.student import load_detector, meta_of
 from models.boxes.zones import IgnoringDetector, OpenIgnoring
+from models.images import scaled
 
 STUDENT_FILE = "student.npz"
 """What the student said of the stored frames, in the night's work folder …"""

@@ -21,8 +21,8 @@ import torch
 from numpy.typing import NDArray
 
 from culling_pipeline.run.process_start import undisturbed_start
-from models.base import Detector, backend_of
-from models.boxes.detections import Detections
+from models.base import backend_of
+from models.boxes.detections import Detections, Detector
 
 Images = Sequence[NDArray[np.uint8]]
 BuildDetector = Callable[[], Detector]

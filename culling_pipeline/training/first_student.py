@@ -16,8 +16,9 @@ from culling_pipeline.records import TrainRecord
 from culling_pipeline.training.job import OnEpoch, train_to
 from culling_pipeline.training.loop import Sample, TrainPlan
 from models.boxes.detections import Detections
-from models.boxes.detector import TorchDetector, resize
-from models.boxes.zones import NO_ZONES, Zones
+from models.boxes.detector import TorchDetector
+from models.images import resize
+from models.zones import NO_ZONES, Zones
 
 SCRATCH_RATE, TRUNK_RATE = 2e-3, 5e-4
 """AdamW's rate for a net of random numbers (docs/LOG.md, in batches of 4) and for one that has an

@@ -17,11 +17,11 @@ from culling_pipeline.labels.corrections import CorrectedFrame, samples_of
 from culling_pipeline.labels.teacher_labels import load_detections
 from culling_pipeline.records import Cost, EpochPoint, StoredFrame, TrainRecord
 from culling_pipeline.training.loop import Sample, TrainPlan, fine_tune
-from models.boxes.detections import WeightsError
 from models.boxes.detector import TorchDetector
 from models.boxes.student import load_detector, meta_of
-from models.boxes.zones import NO_ZONES, Zones
 from models.checkpoint import save_checkpoint
+from models.errors import WeightsError
+from models.zones import NO_ZONES, Zones
 
 Arm = Literal["culled", "random", "first"]
 OnEpoch = Callable[[EpochPoint], None]

@@ -16,8 +16,9 @@ from culling_pipeline.records import EpochPoint
 from culling_pipeline.tasks.boxes.augment import Augmentation, Donor, Prepared, Variation, donor_of
 from culling_pipeline.training.schedule import Schedule, ScheduleOptions, build_schedule
 from models.boxes.detections import Detections
-from models.boxes.detector import TorchDetector, resize, set_image_size
+from models.boxes.detector import TorchDetector, set_image_size
 from models.boxes.losses import image_losses
+from models.images import resize
 
 MAX_GRADIENT_NORM = 5.0
 

@@ -26,8 +26,8 @@ from torch.utils.data import DataLoader, Dataset
 from culling_pipeline.run.progress import Progress
 from culling_pipeline.tasks.boxes.coco_dataset import Labelled
 from culling_pipeline.training.loop import TrainingError, lacks_statistics, train_mode
-from models.boxes.detections import WeightsError
 from models.boxes.detector import to_tensor
+from models.errors import WeightsError
 from models.files import aside, sync_folder
 
 PICTURES_OF_RATE = 16

@@ -17,7 +17,7 @@ from jobs.cameras.watched_days import days_done, watched_days
 from jobs.config.settings import Config
 from jobs.database.store import Store
 from jobs.errors import ConfigError, describe
-from models.boxes.detections import ModelError
+from models.errors import ModelError
 
 logger = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from torch import Tensor
 from jobs.bucket.bucket import Bucket, StorageError
 from jobs.bucket.versions import PINNED, Listing, StoredVersions, manifest_name
 from jobs.errors import describe
-from models.boxes.detections import WeightsError
+from models.errors import WeightsError
 from models.files import replace_file
 from models.registry import CREATED, PARENT, ModelRegistry
 

@@ -14,14 +14,14 @@ import models
 from culling_pipeline.run.progress import Progress
 from jobs.config.settings import CameraConfig
 from jobs.config.weights import PTH_SUFFIXES, UNTRAINED, StudentSettings, TeacherSettings
-from models.base import Detector
 from models.boxes.backend import Backend, at_work
 from models.boxes.classes import ClassMap
-from models.boxes.detections import WeightsError
+from models.boxes.detections import Detector
 from models.boxes.detector import DetectorSpec, TorchDetector, build_model
 from models.boxes.foreign import ForeignDetector, ForeignOptions
 from models.boxes.student import fit_to_camera, fresh_spec, load_detector, meta_of, spec_from_meta
 from models.checkpoint import load_into, load_pth
+from models.errors import WeightsError
 from models.files import load_meta
 from models.pretrained.catalogue import PREFIX, PublishedWeights, published
 from models.pretrained.download import cached, fetch

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from models.boxes.detections import WeightsError
+from models.errors import WeightsError
 
 if TYPE_CHECKING:
     from models.registry import ModelRegistry

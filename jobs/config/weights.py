@@ -17,7 +17,7 @@ from jobs.config.fields import (
     Text,
     Whole,
 )
-from models.boxes.detections import WeightsError
+from models.errors import WeightsError
 
 if TYPE_CHECKING:
     from models.boxes.foreign import ForeignOptions

@@ -11,7 +11,7 @@ from jobs.bucket.bucket import StorageError
 from jobs.config.settings import CameraConfig, Config
 from jobs.database.store import Store
 from jobs.disk.budget import Floor, Room
-from models.boxes.detections import ModelError
+from models.errors import ModelError
 from models.registry import ModelRegistry
 
 logger = logging.getLogger(__name__)

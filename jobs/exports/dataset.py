@@ -25,8 +25,8 @@ from jobs.database.store import Store
 from jobs.errors import UsageError
 from jobs.exports.last_night import last_night, require_frames
 from jobs.nights.plans import code_version
-from models.boxes.zones import NO_ZONES
 from models.files import replace_file
+from models.zones import NO_ZONES
 
 ANNOTATIONS, IMAGES = "annotations.json", "images"
 _UPLOAD = r"(?:^|[/\\]|[0-9a-f]{8}-)"

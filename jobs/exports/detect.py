@@ -18,7 +18,8 @@ from jobs.nights.plans import pick_device
 from models.boxes.backend import at_work
 from models.boxes.detections import Detections
 from models.boxes.student import load_detector
-from models.boxes.zones import IgnoringDetector, Zones
+from models.boxes.zones import IgnoringDetector
+from models.zones import Zones
 from streams.base import Frame, FrameSource, SourceUnreadableError
 from streams.mask import MaskedSource
 from streams.open import open_source

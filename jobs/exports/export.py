@@ -17,8 +17,7 @@ from jobs.database.store import Store
 from jobs.errors import UsageError
 from jobs.exports.last_night import LastNight, last_night, require_frames
 from jobs.nights.plans import code_version
-from models.base import Detector
-from models.boxes.detections import Detections
+from models.boxes.detections import Detections, Detector
 from models.boxes.detector import TorchDetector
 from models.boxes.export import (
     SUFFIXES,
@@ -29,8 +28,9 @@ from models.boxes.export import (
 )
 from models.boxes.exported import Agreement, ExportedDetector, agreement
 from models.boxes.student import load_detector
-from models.boxes.zones import IgnoringDetector, Zones
+from models.boxes.zones import IgnoringDetector
 from models.registry import ModelRegistry
+from models.zones import Zones
 
 MAX_MAP50_CHANGE = 0.002
 MAX_BOX_PX, MAX_SCORE = 0.5, 0.01

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.boxes.detections import Detections
-from models.boxes.detector import resize
 from models.files import aside
+from models.images import resize
 
 MILLISECOND = Fraction(1, 1000)
 COLOURS = ((230, 60, 50), (40, 130, 230), (40, 170, 70), (240, 160, 20), (150, 70, 200))

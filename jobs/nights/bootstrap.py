@@ -58,9 +58,10 @@ from models.boxes.classes import ClassMap
 from models.boxes.detections import Detections
 from models.boxes.detector import TorchDetector
 from models.boxes.student import fit_to_camera, load_detector, meta_of
-from models.boxes.zones import OpenIgnoring, Zones
+from models.boxes.zones import OpenIgnoring
 from models.checkpoint import load_checkpoint, save_checkpoint
 from models.registry import ORIGIN_META
+from models.zones import Zones
 
 BACKBONE = "pretrained:resnet18-imagenet"
 ORIGIN = "bootstrap"

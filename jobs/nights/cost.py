@@ -23,10 +23,9 @@ from jobs.cameras.sources import open_camera
 from jobs.config.settings import CameraConfig, Config
 from jobs.nights.bootstrap import Bootstrap
 from jobs.nights.plans import night_judging, pick_device
-from models.base import Detector
 from models.boxes.backend import at_work
 from models.boxes.classes import ClassMap
-from models.boxes.detections import Detections
+from models.boxes.detections import Detections, Detector
 from models.boxes.detector import TorchDetector
 from models.boxes.student import fit_to_camera
 from streams.sampler import Sampler

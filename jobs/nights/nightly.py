@@ -36,7 +36,7 @@ from jobs.disk.cleanup import tidy_up
 from jobs.errors import NightError
 from jobs.nights.plans import night_plan, pick_device
 from models.boxes.classes import ClassMap
-from models.boxes.detections import ModelError
+from models.errors import ModelError
 from models.registry import ModelRegistry
 
 logger = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from jobs.config.settings import CameraConfig, Config
 from jobs.database.nights import Night
 from jobs.errors import UsageError
 from models.boxes.classes import ClassMap
-from models.boxes.zones import Zones
+from models.zones import Zones
 
 
 def night_plan(

@@ -21,8 +21,9 @@ from jobs.watch.gating import LAG_FRAMES, Gating
 from jobs.watch.scoring import Scored, Student, Students
 from jobs.watch.watching import Condition
 from models.boxes.detections import Detections
-from models.boxes.zones import Zones
+from models.boxes.zones import outside
 from models.registry import ModelRegistry
+from models.zones import Zones
 from streams.base import Frame
 
 logger = logging.getLogger(__name__)
@@ -114,7 +115,7 @@ class Feed:
             seconds, inherited = 0.0, self._last
             if first.scored is not None:
                 height_px, width_px = first.frame.image.shape[:2]
-                self._last = self._zones.outside(first.scored.found, height_px, width_px)
+                self._last = outside(self._zones, first.scored.found, height_px, width_px)
                 seconds = first.scored.seconds
             self._gating.settle(
                 first.frame, first.student.version, first.decision, self._last, inherited

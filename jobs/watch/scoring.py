@@ -15,9 +15,8 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from models.base import Detector
 from models.boxes.backend import Backend, at_work
-from models.boxes.detections import Detections
+from models.boxes.detections import Detections, Detector
 from models.boxes.student import load_detector
 from models.files import META_FILE, load_meta
 

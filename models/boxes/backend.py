@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.ops import MultiScaleRoIAlign
 
-from models.boxes.detector import TorchDetector, scaled, set_image_size, to_tensor
+from models.boxes.detector import TorchDetector, set_image_size, to_tensor
 from models.boxes.exported import agreement
 from models.boxes.lean.detector import LeanDetector, why_not
 from models.boxes.lean.packed import table
 from models.boxes.lean.regions import SmallTable, apart, margin
+from models.images import scaled
 
 logger = logging.getLogger(__name__)
 

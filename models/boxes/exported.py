@@ -11,11 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.base import Detector
-from models.boxes.detections import Detections, match
-from models.boxes.detector import resize
+from models.boxes.detections import Detections, Detector, match
 from models.boxes.export import SUFFIXES, ExportError, quietly, read_about
 from models.boxes.foreign import ForeignDetector, ForeignOptions
+from models.images import resize
 
 SMALLEST_SCORE = 1e-3
 """Rows without an object have score 0."""

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from torchvision.ops import batched_nms
 
 from models.boxes.classes import COCO_80
-from models.boxes.detections import Detections, ModelError
+from models.boxes.detections import Detections
+from models.errors import ModelError
 from models.runtimes import OpenVinoNet, open_net
 
 OutputKind = Literal["boxes-labels", "boxes-scores-labels", "yolox"]

@@ -21,9 +21,9 @@ from culling_pipeline.tasks.boxes.confidence import frame_loss
 from jobs.config.night import ModelsSettings
 from jobs.database.store import Store
 from jobs.nights.nightly import retrain_camera
-from models.boxes.detector import scaled
 from models.boxes.lean.packed import packing_works
 from models.boxes.student import load_detector
+from models.images import scaled
 from models.registry import ModelRegistry
 from tests.integration.tiny import (
     CAMERA,

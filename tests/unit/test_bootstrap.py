@@ -16,8 +16,9 @@ from jobs.config.settings import CameraConfig
 from jobs.errors import UsageError
 from jobs.nights.alike import check_alike, shared_classes
 from jobs.nights.cost import BootstrapCost
-from models.boxes.detections import Detections, ModelError
-from models.boxes.zones import Zones
+from models.boxes.detections import Detections
+from models.errors import ModelError
+from models.zones import Zones
 
 
 def camera(name: str, **settings: Any) -> CameraConfig:

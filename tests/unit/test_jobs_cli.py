@@ -23,7 +23,7 @@ from jobs.config.settings import CameraConfig, Config
 from jobs.database.store import Store
 from jobs.errors import NightError
 from jobs.setup.check import check_streams
-from models.boxes.detections import WeightsError
+from models.errors import WeightsError
 from streams.base import StreamError
 from tests.unit.small_night import DAY, night_record
 

@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.base import Detector
-from models.boxes.detections import Detections, ModelError, WeightsError, match
+from models.boxes.detections import Detections, Detector, match
 from models.boxes.foreign import PRESETS, ForeignDetector, ForeignOptions
+from models.errors import ModelError, WeightsError
 
 onnx = pytest.importorskip("onnx", reason="the dev extra makes the tiny nets")
 

@@ -23,7 +23,7 @@ from models.base import backend_of
 from models.boxes import backend
 from models.boxes.backend import at_work, disagreement, first_look_error, trial_picture
 from models.boxes.detections import Detections
-from models.boxes.detector import DetectorSpec, TorchDetector, build_model, scaled
+from models.boxes.detector import DetectorSpec, TorchDetector, build_model
 from models.boxes.exported import agreement
 from models.boxes.layout import AlignedPooling
 from models.boxes.lean import packed, regions
@@ -32,7 +32,9 @@ from models.boxes.lean.packed import PyramidConv, channels_first, packing_works,
 from models.boxes.lean.pooling import RegionPooling
 from models.boxes.lean.trunk import halved_by_max
 from models.boxes.student import load_detector
-from models.boxes.zones import OpenIgnoring, Zones
+from models.boxes.zones import OpenIgnoring
+from models.images import scaled
+from models.zones import Zones
 from streams.synthetic.street.render import StreetRenderer
 from streams.synthetic.street.scene import make_scene
 

@@ -15,9 +15,9 @@ import pytest
 import torch
 
 from benchmarks.conversion import recipe_weights
-from models.boxes.detections import WeightsError
 from models.boxes.detector import build_model
 from models.boxes.resnet import LAYERS, ResNetTrunk
+from models.errors import WeightsError
 from models.pretrained import catalogue
 from models.pretrained.catalogue import CATALOGUE, PublishedWeights, published
 from models.pretrained.download import Patience, cache_folder, cached, fetch

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.boxes.detections import WeightsError
 from models.checkpoint import load_checkpoint
+from models.errors import WeightsError
 from models.registry import ModelRegistry
 
 KILLS = int(os.environ.get("CULLING_KILLS", "30"))

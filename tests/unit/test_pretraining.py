@@ -23,8 +23,8 @@ from culling_pipeline.training.pretraining import (
     pretrain,
 )
 from jobs.cli import run
-from models.boxes.detections import WeightsError
 from models.boxes.detector import DetectorSpec, build_model
+from models.errors import WeightsError
 from tests.integration.coco import write_coco
 
 SPEC = DetectorSpec(

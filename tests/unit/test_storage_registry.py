@@ -14,8 +14,8 @@ from jobs.bucket.bucket import Bucket, StorageError
 from jobs.bucket.registry import SharedRegistry
 from jobs.bucket.versions import DEBRIS_AFTER, REMEMBERED, StoredVersions
 from jobs.config.storage import StorageSettings
-from models.boxes.detections import WeightsError
 from models.checkpoint import load_checkpoint
+from models.errors import WeightsError
 from models.registry import CREATED, PARENT, ModelRegistry
 
 CAMERA = "gate"
