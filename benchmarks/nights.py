@@ -35,7 +35,10 @@ RESULTS = Path(__file__).parent / "results"
 ORIGIN = Origin(Path("config.yaml"), {})
 BERLIN = ZoneInfo("Europe/Berlin")
 OUTAGE = timedelta(hours=50)
-COST = LabelRecord(labelled=1, objects=1, costs=(Cost(stage="all", images=1, seconds=600.0),))
+LINE = Cost(
+    stage="all", activity="label", purpose="own", images=1, seconds=600.0, device="cpu", backend=""
+)
+COST = LabelRecord(labelled=1, objects=1, costs=(LINE,))
 """What the ledger says of each of these nights: ten minutes."""
 
 

@@ -29,7 +29,7 @@ import torch
 
 from benchmarks.fleet import STUDENT
 from culling_pipeline.culling.candidates import Candidates, parts_of_day
-from culling_pipeline.culling.strategies import build_strategy
+from culling_pipeline.culling.strategies import STRATEGIES
 from culling_pipeline.day.control_slice import ControlSlice
 from culling_pipeline.day.day import IngestPlan
 from culling_pipeline.day.recording import ingest
@@ -160,7 +160,7 @@ def main() -> None:
 def measure(source: FrameSource, detector: Detector, hours: float) -> dict[str, Any]:
     """One day through `ingest`, and the survivors that all of it would have given."""
     plan = ingest_plan(CameraDefaults())
-    strategy, losses = build_strategy(SETTINGS.strategy), list[float]()
+    strategy, losses = STRATEGIES[SETTINGS.strategy], list[float]()
     with tempfile.TemporaryDirectory() as scratch, Workers(1) as workers:
         folder = Path(scratch) / "frames"
         watched = Watched(source, folder)

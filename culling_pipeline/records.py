@@ -7,12 +7,18 @@ back instead of repeating the work. The report and the command line read nothing
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 SlotState = Literal["same", "moved", "covered", "unknown"]
 ViewState = Literal["learning", "same", "moved", "covered", "settled", "unsure"]
+Activity = Literal["look", "label", "train", "measure"]
+"""What costs: a student looks at images, the teacher labels, a student is trained, or candidates
+are measured."""
+Purpose = Literal["own", "comparison", "control"]
+"""What it costs for: the night's own student, the comparison with random frames, or the control
+slice, which training on everything would need as well."""
 
 TO_DO = {
     "moved": "turn the camera back, or leave it: after three whole days in the same place it is "
@@ -28,16 +34,47 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+_OLD_COSTS: dict[str, tuple[Activity, Purpose]] = {
+    "student scoring": ("look", "own"),
+    "student scoring: stored frames": ("look", "own"),
+    "resolution": ("look", "own"),
+    "teacher: survivors": ("label", "own"),
+    "teacher: control slice": ("label", "control"),
+    "teacher: random frames": ("label", "comparison"),
+    "training": ("train", "own"),
+    "training: first student": ("train", "own"),
+    "training: random frames": ("train", "comparison"),
+    "judging": ("measure", "control"),
+    "judging: random frames": ("measure", "comparison"),
+}
+"""What 0.1.0's lines of the ledger were, by their names."""
+
+
 class Cost(Record):
-    """One line of the ledger: what a stage cost. `seconds` are summed over processes."""
+    """One line of the ledger: what a stage cost. `seconds` are summed over processes. Figures go by
+    `activity` and `purpose`; `stage` is only shown (`stage_names.py`)."""
 
     stage: str
+    activity: Activity
+    purpose: Purpose
     images: int
     seconds: float
-    device: str = "cpu"
-    backend: str = ""
-    """How the detector was run that looked at the images (`models.boxes.backend`); empty where
-    none did."""
+    device: str
+    backend: str
+    """How the model was run that looked at the images (`models.boxes.backend`); empty where none
+    did."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_0_1_0(cls, stored: Any) -> Any:
+        """Lines written by 0.1.0 have a name and nothing else that says what they are; the oldest
+        say nothing of the backend."""
+        if not isinstance(stored, dict) or "activity" in stored or "purpose" in stored:
+            return stored
+        known = _OLD_COSTS.get(str(stored.get("stage")))
+        if known is None:
+            return stored
+        return {"backend": "", **stored, "activity": known[0], "purpose": known[1]}
 
     @property
     def seconds_per_image(self) -> float:

@@ -44,3 +44,9 @@ class Trainable(Model, Protocol):
 def backend_of(model: Model) -> str:
     """How a model is run (`models.boxes.backend`); empty for one that does not say."""
     return str(getattr(model, "backend", ""))
+
+
+def device_of(model: Model) -> str:
+    """Where a model runs: `cuda`, or `cpu`, which those run on that do not say."""
+    device = getattr(model, "device", "cpu")
+    return str(getattr(device, "type", device))

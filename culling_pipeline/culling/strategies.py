@@ -2,14 +2,15 @@
 
 A strategy decides twice. `survivors` picks, by what the student alone says, the frames the teacher
 gets to see; `keep` picks from those, knowing where the two differ, the frames to train on. To add
-a strategy, write such a class here and name it in `STRATEGIES`.
+a strategy, write such a class here, with the words that reports use of it, and
+name it in `STRATEGIES`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import ClassVar, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,9 +27,20 @@ from culling_pipeline.records import Disagreement
 _Value = TypeVar("_Value")
 
 
+class StrategyWords(NamedTuple):
+    """What the report says of a strategy: which frames of the day were the survivors, which of
+    these are kept, and in what order the kept ones come."""
+
+    survivors: str
+    kept: str
+    order: str
+
+
 class Strategy(Protocol):
     """How to cull. Both steps return frame ids, hardest first (or in the order the strategy
     has, where it knows no hardness): at most `budget`, all there are when there are fewer."""
+
+    words: ClassVar[StrategyWords]
 
     @property
     def uses_teacher(self) -> bool:
@@ -56,6 +68,11 @@ class Coverage:
     at random, for L_conf is blind to what the student does not see at all; kept are those that
     together show the most of what the student gets wrong. See `cull_by_coverage`."""
 
+    words: ClassVar[StrategyWords] = StrategyWords(
+        survivors="one half the student was least sure of, the other drawn at random",
+        kept="those that together show most of what the student gets wrong",
+        order="in the order in which they were worth most",
+    )
     uses_teacher: bool = True
     random_share: float = 0.5
 
@@ -89,6 +106,11 @@ class ConfidenceOnly:
     """The first stage of Dataset Culling alone, over the whole day (its Table 2, "confidence"):
     the hardest frames by L_conf. The teacher labels no more than what is kept."""
 
+    words: ClassVar[StrategyWords] = StrategyWords(
+        survivors="of the whole day those the student was least sure of",
+        kept="all of them",
+        order="the student was least sure of the first",
+    )
     uses_teacher: bool = False
 
     def survivors(
@@ -114,6 +136,11 @@ class Strata:
     """The default: equal parts of the day, in each the hardest by L_conf, then by the number of
     objects missed or invented. See `cull_by_confidence` and `cull_by_disagreement` for why."""
 
+    words: ClassVar[StrategyWords] = StrategyWords(
+        survivors="in each part of the day those the student was least sure of",
+        kept="in each part of the day those on which student and teacher disagreed most",
+        order="student and teacher disagreed most on the first",
+    )
     uses_teacher: bool = True
 
     def survivors(
@@ -143,6 +170,11 @@ class Paper:
     average precision, ties by L_conf. It crowds where the day is busiest and, precision being a
     ratio, prefers frames with one missed object; kept to compare with."""
 
+    words: ClassVar[StrategyWords] = StrategyWords(
+        survivors="of the whole day those the student was least sure of",
+        kept="those on which the student was least precise by the teacher",
+        order="the student was least precise on the first",
+    )
     uses_teacher: bool = True
 
     def survivors(
@@ -169,6 +201,11 @@ class Paper:
 class Random:
     """Frames drawn at random: what every strategy has to beat at the same cost."""
 
+    words: ClassVar[StrategyWords] = StrategyWords(
+        survivors="drawn at random",
+        kept="all of them",
+        order="in the order in which they were drawn",
+    )
     uses_teacher: bool = False
 
     def survivors(
@@ -194,6 +231,11 @@ class Uniform:
     """Frames evenly spaced in time, in order of time: the paper's "intermittent sampling". With
     `at_most` the teacher sees no more frames than that, whatever the budget."""
 
+    words: ClassVar[StrategyWords] = StrategyWords(
+        survivors="evenly spaced in time",
+        kept="all of them",
+        order="in order of time",
+    )
     uses_teacher: bool = False
     at_most: int | None = None
 
@@ -230,14 +272,6 @@ STRATEGIES: dict[str, Strategy] = {
     "uniform": Uniform(),
 }
 """All strategies by the name they have in the configuration; the first is the default."""
-
-
-def build_strategy(name: str) -> Strategy:
-    """The strategy of that name; `ValueError` names those there are."""
-    if name not in STRATEGIES:
-        message = f"strategy: got {name!r}, must be one of {', '.join(STRATEGIES)}"
-        raise ValueError(message)
-    return STRATEGIES[name]
 
 
 def _evenly(times_s: NDArray[np.float64], ids: NDArray[np.int64], budget: int) -> NDArray[np.int64]:

@@ -157,7 +157,7 @@ class Day:
         self,
         course: LossSeries,
         strategy: Strategy,
-        cost: Cost,
+        costs: Sequence[Cost],
         *,
         gate: GateRecord | None = None,
         feed: FeedRecord | None = None,
@@ -184,7 +184,7 @@ class Day:
             histogram_edges=tuple(float(e) for e in edges),
             histogram_counts=tuple(int(c) for c in counts),
             course=course.points(losses),
-            costs=(cost,),
+            costs=tuple(costs),
             gate=gate,
             feed=feed,
         )

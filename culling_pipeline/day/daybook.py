@@ -28,10 +28,11 @@ _NONE_NOTED = Detections.empty()
 _EVENT = b'{"event":'
 """How the line of an event begins, and no frame's."""
 
-Event = Literal["start", "stop", "state", "dropped", "paused", "gone", "gate"]
-"""`start` and `stop` of the watching, the camera's new `state`, frames `dropped` by this machine
-since the last such line, frames not taken because writing is `paused`, stored frames `gone` to make
-room, what the `gate` did in the day so far."""
+Event = Literal["start", "stop", "student", "state", "dropped", "paused", "gone", "gate"]
+"""`start` and `stop` of the watching, the device and backend by which the `student` scores from
+there on, the camera's new `state`, frames `dropped` by this machine since the last such line,
+frames not taken because writing is `paused`, stored frames `gone` to make room, what the `gate` did
+in the day so far."""
 
 UP = ("live", "frozen", "dark")
 """The states in which a camera gives pictures."""
@@ -70,6 +71,17 @@ class DayClock:
         return moment.timestamp() - self.midnight.timestamp()
 
 
+@dataclass(slots=True)
+class ScoredBy:
+    """What the student scored on one device by one backend; both are empty where a daybook is older
+    than this line, and does not say."""
+
+    device: str = ""
+    backend: str = ""
+    images: int = 0
+    seconds: float = 0.0
+
+
 @dataclass
 class ReplayedDay:
     """A day told again from its daybook. `end` is where the last whole line ends, `first` and
@@ -81,8 +93,7 @@ class ReplayedDay:
     last: datetime | None = None
     dropped: int = 0
     paused: int = 0
-    scored: int = 0
-    seconds: float = 0.0
+    scored_by: list[ScoredBy] = field(default_factory=list)
     gate: GateRecord | None = None
     states: list[tuple[datetime, str]] = field(default_factory=list)
 
@@ -97,6 +108,13 @@ class ReplayedDay:
     def is_short(self) -> bool:
         """Whether what was seen is too short to have a control slice of whole blocks of time."""
         return self.span_s < SHORT_S
+
+    def count(self, seen: Seen, seconds: float) -> None:
+        """Add a frame to what was scored."""
+        if not self.scored_by:
+            self.scored_by.append(ScoredBy())
+        self.scored_by[-1].images += seen.scored
+        self.scored_by[-1].seconds += seconds
 
     def feed(self, clock: DayClock, until: datetime) -> FeedRecord:
         """How the day went up to this moment."""
@@ -139,8 +157,7 @@ def replay(
             story.states.append((seen.wall_time, "live"))
         story.first = story.first or seen.wall_time
         story.last = seen.wall_time
-        story.scored += seen.scored
-        story.seconds += line["s"]
+        story.count(seen, line["s"])
     return story
 
 
@@ -186,6 +203,8 @@ def _note_event(story: ReplayedDay, line: Mapping[str, Any]) -> None:
             story.states.append((moment, "connecting"))
         case "stop":
             story.states.append((moment, "unwatched"))
+        case "student":
+            story.scored_by.append(ScoredBy(line["device"], line["backend"]))
         case "state":
             story.states.append((moment, line["state"]))
         case "dropped":

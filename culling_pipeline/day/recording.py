@@ -20,6 +20,7 @@ from culling_pipeline.gate.gate import Decision, Gate
 from culling_pipeline.records import Cost, GateRecord, IngestRecord
 from culling_pipeline.run.progress import Progress
 from culling_pipeline.run.workers import PooledDetector, batched_images
+from culling_pipeline.stage_names import INGEST, STORED_FRAMES
 from models.boxes.detections import Detections
 from streams.base import Frame, FrameSource
 from streams.sampler import Sampler
@@ -57,12 +58,15 @@ def ingest(
     try:
         found = _watch(source, pool, gate, progress, day=day, course=course)
         cost = Cost(
-            stage="student scoring",
+            stage=INGEST.words,
+            activity="look",
+            purpose="own",
             images=pool.images,
             seconds=pool.seconds,
+            device=pool.device,
             backend=pool.backend,
         )
-        record = day.record(course, strategy, cost, gate=gate_record(gate))
+        record = day.record(course, strategy, (cost,), gate=gate_record(gate))
         late = {i for i, seen in day.frames.items() if not seen.scored}
         return with_own_detections(record, found, pool, late, folder=folder)
     except BaseException:
@@ -84,7 +88,7 @@ def _watch(
     if day.duration_s is not None:
         expected = math.ceil(day.duration_s / interval_s)
     found: dict[int, Detections] = {}
-    with progress.stage("watching the day", expected) as advance:
+    with progress.stage(INGEST.words, expected) as advance:
         for group in _seen(source.frames(Sampler(interval_s)), pool, gate):
             for frame, detections, scored in group:
                 seen = day.look(frame, detections, scored=scored)
@@ -119,9 +123,12 @@ def with_own_detections(
     kept |= {frame.id: d for frame, d in zip(late, own, strict=True)}
     images, seconds = pool.images - before[0], pool.seconds - before[1]
     cost = Cost(
-        stage="student scoring: stored frames",
+        stage=INGEST.of(STORED_FRAMES),
+        activity="look",
+        purpose="own",
         images=images,
         seconds=seconds,
+        device=pool.device,
         backend=pool.backend,
     )
     return record.model_copy(update={"costs": (*record.costs, cost)}), kept

@@ -16,7 +16,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -31,6 +31,7 @@ from culling_pipeline.day.daybook import (
     DayClock,
     Event,
     ReplayedDay,
+    ScoredBy,
     as_event,
     as_line,
     detections_of,
@@ -41,6 +42,7 @@ from culling_pipeline.day.frame_files import frame_name, write_image
 from culling_pipeline.day.loss_series import LossSeries
 from culling_pipeline.monitoring.daily_figures import figures_of_watched_day
 from culling_pipeline.records import Cost, DayFigures, IngestRecord
+from culling_pipeline.stage_names import INGEST
 from models.boxes.detections import Detections
 from streams.base import Frame
 
@@ -205,9 +207,9 @@ class WatchedDay:
             story, course = self._story(plan, n_classes)
             day = story.day
             _link_all(day, self.folder / FRAMES, folder)
-            cost = Cost(stage="student scoring", images=story.scored, seconds=story.seconds)
+            costs = _costs(story.scored_by, pool)
             feed = story.feed(self.clock, until)
-            record = day.record(course, strategy, cost, gate=story.gate, feed=feed)
+            record = day.record(course, strategy, costs, gate=story.gate, feed=feed)
             late = {i for i, seen in day.frames.items() if seen.model != model or not seen.scored}
             found = detections_of(self.folder, day.frames)
             return with_own_detections(record, found, pool, late, folder=folder)
@@ -239,6 +241,28 @@ class WatchedDay:
             start_s=self.clock.seconds(whole.first),
         )
         return short, course
+
+
+def _costs(scored: Iterable[ScoredBy], pool: PooledDetector) -> list[Cost]:
+    """One line of the ledger for each way in which the day was scored. A daybook that does not say
+    on which device is taken to mean the night's own."""
+    found: dict[tuple[str, str], ScoredBy] = {}
+    for part in scored:
+        whole = found.setdefault((part.device, part.backend), ScoredBy(part.device, part.backend))
+        whole.images += part.images
+        whole.seconds += part.seconds
+    return [
+        Cost(
+            stage=INGEST.words,
+            activity="look",
+            purpose="own",
+            images=part.images,
+            seconds=part.seconds,
+            device=part.device or pool.device,
+            backend=part.backend,
+        )
+        for part in found.values()
+    ]
 
 
 def _link_all(day: Day, here: Path, there: Path) -> None:

@@ -6,6 +6,7 @@ import hashlib
 from datetime import UTC, datetime
 from typing import Any
 
+from culling_pipeline.judging.cost_ratio import seconds_by_stage
 from culling_pipeline.night.inputs import NightPlan
 from culling_pipeline.records import (
     ArmsRecord,
@@ -56,7 +57,7 @@ def lineage(
             "difference_95": [verdict.difference_low, verdict.difference_high],
         },
         "promoted": verdict.promoted,
-        "ledger_s": {cost.stage: round(cost.seconds, 3) for r in records for cost in r.costs},
+        "ledger_s": seconds_by_stage(cost for record in records for cost in record.costs),
         "code_version": plan.code_version,
     }
 

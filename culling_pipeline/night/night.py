@@ -1,7 +1,7 @@
 """One night of one camera, from top to bottom.
 
-    watch the day → compare the view → teacher labels → precision culling → optResolution → retrain
-                  → judge → promote
+    scoring → view comparison → labelling → precision culling → resolution search → training
+            → judging → promotion
 
 If the lens was moved or covered the night ends there: nothing is trained, the incumbent stays.
 
@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from culling_pipeline.day.frame_files import load_image
 from culling_pipeline.judging import cost_ratio as ledger
+from culling_pipeline.judging import stage_names
 from culling_pipeline.labels.teacher_labels import load_detections
 from culling_pipeline.monitoring.drift import drift_of_night
 from culling_pipeline.night.inputs import Journal, NightParts, NightPlan
@@ -39,6 +40,7 @@ from culling_pipeline.records import (
 from culling_pipeline.report.pictures import Exhibit
 from culling_pipeline.report.unusable import Glimpse
 from culling_pipeline.run.workers import Workers
+from culling_pipeline.stage_names import StageName
 
 EXHIBITS = 24
 GLIMPSES = 4
@@ -55,17 +57,21 @@ def run_night(plan: NightPlan, parts: NightParts) -> AnyNight:
 
 def _run(night: Stages, started: datetime) -> AnyNight:
     plan, journal = night.plan, night.parts.journal
-    day = _once(journal, "ingest", IngestRecord, night.watch_the_day)
-    view = _once(journal, "view", ViewRecord, lambda: night.look_at_the_view(day))
+    day = _once(journal, stage_names.INGEST, IngestRecord, night.watch_the_day)
+    view = _once(journal, stage_names.VIEW, ViewRecord, lambda: night.look_at_the_view(day))
     if not view.fit_to_train:
         return UnusableNight(**_head(plan, started), ingest=day, view=view)
-    label = _once(journal, "label", LabelRecord, lambda: night.label(day))
-    cull = _once(journal, "cull", CullRecord, lambda: night.cull(day))
-    size = _once(journal, "resolution", ResolutionRecord, lambda: night.find_resolution(day, cull))
-    arms = _once(journal, "train", ArmsRecord, lambda: night.train(day, cull, size))
-    verdict = _once(journal, "judge", JudgeRecord, lambda: night.judge(day, arms))
+    label = _once(journal, stage_names.LABEL, LabelRecord, lambda: night.label(day))
+    cull = _once(journal, stage_names.CULL, CullRecord, lambda: night.cull(day))
+    size = _once(
+        journal, stage_names.RESOLUTION, ResolutionRecord, lambda: night.find_resolution(day, cull)
+    )
+    arms = _once(journal, stage_names.TRAIN, ArmsRecord, lambda: night.train(day, cull, size))
+    verdict = _once(journal, stage_names.JUDGE, JudgeRecord, lambda: night.judge(day, arms))
     results = (day, label, cull, size, arms, verdict)
-    promotion = _once(journal, "promote", PromotionRecord, lambda: night.promote(*results))
+    promotion = _once(
+        journal, stage_names.PROMOTE, PromotionRecord, lambda: night.promote(*results)
+    )
     if verdict.promoted and not promotion.promoted:
         verdict = verdict.model_copy(update={"promoted": False, "reason": _overruled(plan)})
     costs = [c for r in (day, label, size, arms.culled, verdict) for c in r.costs]
@@ -113,18 +119,20 @@ def _overruled(plan: NightPlan) -> str:
     )
 
 
-def _once(journal: Journal, name: str, kind: type[_Stage], work: Callable[[], _Stage]) -> _Stage:
+def _once(
+    journal: Journal, stage: StageName, kind: type[_Stage], work: Callable[[], _Stage]
+) -> _Stage:
     """A stage's record: from the journal, or made now and written there."""
-    stored = journal.load(name)
+    stored = journal.load(stage.key)
     if stored is not None:
         return kind.model_validate(stored)
     record = work()
-    journal.save(name, record.model_dump(mode="json"))
+    journal.save(stage.key, record.model_dump(mode="json"))
     return record
 
 
 def exhibits(record: NightRecord, parts: NightParts, *, student_min_score: float) -> list[Exhibit]:
-    """The hardest kept frames with both detectors' boxes, for the report."""
+    """The first frames of the kept set with both detectors' boxes, for the report."""
     student = load_detections(parts.work / STUDENT_FILE)
     teacher = load_detections(parts.work / TEACHER_FILE)
     by_id = {d.frame_id: d for d in record.cull.survivors}

@@ -9,11 +9,11 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 
@@ -34,6 +34,7 @@ from culling_pipeline.monitoring.daily_figures import day_figures
 from culling_pipeline.night.inputs import NightParts, NightPlan
 from culling_pipeline.night.lineage import lineage
 from culling_pipeline.records import (
+    Activity,
     ArmsRecord,
     Cost,
     CullRecord,
@@ -42,14 +43,27 @@ from culling_pipeline.records import (
     JudgeRecord,
     LabelRecord,
     PromotionRecord,
+    Purpose,
     ResolutionRecord,
     StoredFrame,
     TrainRecord,
     ViewRecord,
 )
 from culling_pipeline.run.workers import PooledDetector, Workers, batched_images
+from culling_pipeline.stage_names import (
+    CONTROL_SLICE,
+    INGEST,
+    JUDGE,
+    LABEL,
+    RANDOM_FRAMES,
+    RESOLUTION,
+    SURVIVORS,
+    TRAIN,
+    VIEW,
+)
 from culling_pipeline.tasks.boxes.disagreement import disagreement
-from culling_pipeline.training.job import TrainJob, run_training
+from culling_pipeline.training.job import Arm, TrainJob, run_training
+from models.base import backend_of, device_of
 from models.boxes.backend import Backend, at_work
 from models.boxes.detections import Detections
 from models.boxes.detector import TorchDetector
@@ -114,7 +128,7 @@ class Stages:
         self, pool: PooledDetector, stored: WatchedDay
     ) -> tuple[IngestRecord, dict[int, Detections]]:
         """A live camera's day, which was watched as it went by."""
-        with self.parts.progress.stage("collecting the day", None):
+        with self.parts.progress.stage(INGEST.words, None):
             return stored.collect(
                 pool,
                 self.plan.strategy,
@@ -147,7 +161,7 @@ class Stages:
 
     def look_at_the_view(self, day: IngestRecord) -> ViewRecord:
         """Whether the camera still looks where it did (`viewpoint.py`), by its control frames."""
-        with self.parts.progress.stage("comparing the view", None):
+        with self.parts.progress.stage(VIEW.words, None):
             frames = frames_of(day, day.control)
             return self.parts.views.judge(
                 background_of(self.parts.frames, frames, day=self.plan.date)
@@ -155,19 +169,22 @@ class Stages:
 
     def label(self, day: IngestRecord) -> LabelRecord:
         """The teacher on what survived, on the control slice, and on the random frames."""
-        groups = {"teacher: survivors": day.survivors, "teacher: control slice": day.control}
+        groups: list[tuple[str, Purpose, Sequence[int]]] = [
+            (SURVIVORS, "own", day.survivors),
+            (CONTROL_SLICE, "control", day.control),
+        ]
         if self._compares(day):
-            groups["teacher: random frames"] = self._random_frames(day)
+            groups.append((RANDOM_FRAMES, "comparison", self._random_frames(day)))
         labels: dict[int, Detections] = {}
         costs: list[Cost] = []
-        total = sum(len(ids) for ids in groups.values())
+        total = sum(len(ids) for _, _, ids in groups)
         pool = self.workers.detector(OpenIgnoring(self.parts.build_teacher, self.plan.zones))
-        with self.parts.progress.stage("asking the teacher", total) as advance:
+        with self.parts.progress.stage(LABEL.words, total) as advance:
             names = pool.class_names
-            for stage, ids in groups.items():
+            for part, purpose, ids in groups:
                 todo = [i for i in ids if i not in labels]
                 advance(len(ids) - len(todo))
-                before = (pool.images, pool.seconds)
+                before = _Spent.by(pool)
                 found = detect(pool, frames_of(day, todo), self.parts.frames, advance)
                 labels |= as_labels(
                     found,
@@ -178,8 +195,8 @@ class Stages:
                     min_score=self.plan.teacher_min_score,
                     min_side=self.plan.teacher_min_side,
                 )
-                images, seconds = pool.images - before[0], pool.seconds - before[1]
-                costs.append(self._cost(stage, images, seconds, pool.backend))
+                spent = _Spent.by(pool, since=before)
+                costs.append(spent.cost(LABEL.of(part), "label", purpose))
         corrected = self.parts.corrections.labels_of(
             frames_of(day, list(labels)), self.plan.classes.names, self.plan.zones
         )
@@ -249,7 +266,7 @@ class Stages:
         """Which scale L_conf allows, and what it took to ask; nothing where it has no say."""
         plan, began = self.plan, time.perf_counter()
         student = cache(self._opener(self.parts.incumbent))
-        with self.parts.progress.stage("finding the smallest size", None) as advance:
+        with self.parts.progress.stage(RESOLUTION.words, None) as advance:
 
             def losses_at(scale: float, positions: Sequence[int]) -> np.ndarray:
                 sized = student().at_size(*scaled(*plan.full_size, scale))
@@ -264,8 +281,9 @@ class Stages:
             )
         if not search.student_passes:
             return search, ()
-        seconds, backend = time.perf_counter() - began, student().backend
-        return search, (self._cost("resolution", search.student_passes, seconds, backend),)
+        detector, seconds = student(), time.perf_counter() - began
+        spent = _Spent(search.student_passes, seconds, device_of(detector), backend_of(detector))
+        return search, (spent.cost(RESOLUTION.words, "look", "own"),)
 
     # -- retraining ----------------------------------------------------------------------------
 
@@ -276,14 +294,14 @@ class Stages:
         if self._compares(day):
             job = self._job("random", day, self._random_frames(day), size, others=())
             random = self.workers.beside(run_training, job)
-        with self.parts.progress.stage("retraining the student", plan.training.epochs) as advance:
+        with self.parts.progress.stage(TRAIN.words, plan.training.epochs) as advance:
             kept = set(cull.kept)
             others = [i for i in day.survivors if i not in kept]
             job = self._job("culled", day, cull.kept, size, others=others)
             culled = run_training(job, lambda _: advance(1))
         if random is None:
             return ArmsRecord(culled=culled, random=None)
-        with self.parts.progress.stage("the same on random frames", None):
+        with self.parts.progress.stage(TRAIN.of(RANDOM_FRAMES), None):
             return ArmsRecord(culled=culled, random=random.result())
 
     def _job(
@@ -329,14 +347,13 @@ class Stages:
         frames = frames_of(day, day.control)
         labels = load_detections(self.parts.work / TEACHER_FILE)
         before = load_detections(self.parts.work / STUDENT_FILE)
-        models = ["culled"] if arms.random is None else ["culled", "random"]
+        models: list[Arm] = ["culled"] if arms.random is None else ["culled", "random"]
         found, costs = {}, []
-        with self.parts.progress.stage("judging", len(models) * len(frames)) as advance:
+        with self.parts.progress.stage(JUDGE.words, len(models) * len(frames)) as advance:
             for arm in models:
                 pool = self._student(self._candidate(arm))
                 found[arm] = detect(pool, frames, self.parts.frames, advance)
-                stage = "judging" if arm == "culled" else "judging: random frames"
-                costs.append(self._cost(stage, pool.images, pool.seconds, pool.backend))
+                costs.append(_Spent.by(pool).judging(arm))
         verdict = judge(
             truths=[labels[i] for i in day.control],
             before=[before[i] for i in day.control],
@@ -383,9 +400,31 @@ class Stages:
     def _random_frames(self, day: IngestRecord) -> tuple[int, ...]:
         return day.random[: self.plan.keep]
 
-    def _cost(self, stage: str, images: int, seconds: float, backend: str) -> Cost:
-        device = self.plan.device
-        return Cost(stage=stage, images=images, seconds=seconds, device=device, backend=backend)
+
+@dataclass(frozen=True, slots=True)
+class _Spent:
+    """What a detector has done and what it took, for the ledger."""
+
+    images: int
+    seconds: float
+    device: str
+    backend: str
+
+    @classmethod
+    def by(cls, pool: PooledDetector, *, since: Self | None = None) -> Self:
+        """All that a pool has done, or what came after `since`."""
+        images, seconds = (0, 0.0) if since is None else (since.images, since.seconds)
+        return cls(pool.images - images, pool.seconds - seconds, pool.device, pool.backend)
+
+    def cost(self, stage: str, activity: Activity, purpose: Purpose) -> Cost:
+        """The line of the ledger."""
+        return Cost(stage=stage, activity=activity, purpose=purpose, **asdict(self))
+
+    def judging(self, arm: Arm) -> Cost:
+        """The line of having measured one of the night's students."""
+        if arm == "random":
+            return self.cost(JUDGE.of(RANDOM_FRAMES), "measure", "comparison")
+        return self.cost(JUDGE.words, "measure", "control")
 
 
 def frames_of(day: IngestRecord, ids: Sequence[int]) -> list[StoredFrame]:

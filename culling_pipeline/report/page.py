@@ -13,6 +13,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from culling_pipeline.culling.strategies import STRATEGIES, StrategyWords
 from culling_pipeline.records import (
     Cost,
     JudgeRecord,
@@ -37,14 +38,6 @@ _TOO_LONG_FOR_A_SUMMARY = {
     "view": {"slots"},
     "drift": {"figures", "course"},
 }
-
-_WHY_KEPT = {
-    "strata": ("the model was least sure of them", "student and teacher disagreed most"),
-    "confidence_only": ("the model was least sure of them", "all of them"),
-    "random": ("drawn at random", "all of them"),
-    "uniform": ("evenly spaced in time", "all of them"),
-}
-"""Why frames survived and why they stayed, by strategy; others as the first."""
 
 PAGES = Environment(
     loader=FileSystemLoader(Path(__file__).parent),
@@ -78,7 +71,7 @@ class AccuracyRow:
 
 
 def render_report(night: NightRecord, exhibits: Sequence[Exhibit]) -> str:
-    """One self-contained HTML page about `night`, with `exhibits` (hardest first) as pictures."""
+    """One self-contained HTML page about `night`, with `exhibits` as pictures."""
     judge = night.judge
     return PAGES.get_template("night.html").render(
         night=night,
@@ -90,6 +83,7 @@ def render_report(night: NightRecord, exhibits: Sequence[Exhibit]) -> str:
         measured=is_measured(judge.before) and is_measured(judge.after),
         accuracy_rows=_accuracy_rows(night),
         funnel=_funnel(night),
+        strategy=strategy_words(night.cull.strategy),
         charts=_charts(night),
         pictures=draw_pictures(exhibits, night.classes),
         ledger=night.ledger,
@@ -108,7 +102,7 @@ def cautions(judge: JudgeRecord) -> list[str]:
     if control.objects == 0:
         return [
             "The teacher found no object at all in the control slice, so nothing could be "
-            "measured. Was the camera dark, covered, or was there simply no traffic?"
+            "measured. Was the camera dark or covered, or was there simply nothing to find?"
         ]
     if control.frames < SMALL_CONTROL_FRAMES or control.objects < SMALL_CONTROL_OBJECTS:
         said.append(
@@ -126,7 +120,7 @@ def cautions(judge: JudgeRecord) -> list[str]:
         random, new = words.pair(judge.random.map50, judge.after.map50)
         said.append(
             f"Random frames did better: the same training on frames picked at random reached "
-            f"{random}, on the hardest frames {new}. If this happens night after night, picking "
+            f"{random}, on the kept set {new}. If this happens night after night, picking "
             "frames does not pay off on this camera."
         )
     return said
@@ -169,7 +163,7 @@ def _row(name: str, figures: Sequence[float | None], *, digits: int) -> Accuracy
 def _funnel(night: NightRecord) -> list[Step]:
     ingest, cull = night.ingest, night.cull
     seen, survivors, kept = ingest.frames_seen, len(ingest.survivors), len(cull.kept)
-    survived, stayed = _WHY_KEPT.get(cull.strategy, _WHY_KEPT["strata"])
+    survived, stayed, _ = strategy_words(cull.strategy)
     stages = (
         ("seen", seen, "sampled from the camera"),
         ("survivors", survivors, f"{survived}{_one_in(seen, survivors)}"),
@@ -180,6 +174,13 @@ def _funnel(night: NightRecord) -> list[Step]:
         Step(name, frames, meaning, charts.square(frames / seen if seen else 0.0))
         for name, frames, meaning in stages
     ]
+
+
+def strategy_words(name: str) -> StrategyWords:
+    """What is said of a strategy, also of one that this version does not know."""
+    if name in STRATEGIES:
+        return STRATEGIES[name].words
+    return StrategyWords(f"chosen by {name}", f"chosen by {name}", "in its order")
 
 
 def _one_in(before: int, after: int) -> str:

@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from culling_pipeline.run.process_start import undisturbed_start
-from models.base import backend_of
+from models.base import backend_of, device_of
 from models.boxes.detections import Detections, Detector
 
 Images = Sequence[NDArray[np.uint8]]
@@ -62,6 +62,10 @@ def _class_names(build: BuildDetector) -> tuple[str, ...]:
 
 def _backend(build: BuildDetector) -> str:
     return backend_of(_opened_here(build))
+
+
+def _device(build: BuildDetector) -> str:
+    return device_of(_opened_here(build))
 
 
 def _timed(detector: Detector, images: Images) -> tuple[list[Detections], float]:
@@ -151,6 +155,13 @@ class PooledDetector:
         if self._own is not None:
             return backend_of(self._own)
         return self._workers.submit(_backend, self._build).result()
+
+    @property
+    def device(self) -> str:
+        """Where it runs."""
+        if self._own is not None:
+            return device_of(self._own)
+        return self._workers.submit(_device, self._build).result()
 
     def predict(
         self, batches: Iterable[Images], *, ahead: int | None = None

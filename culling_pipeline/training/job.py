@@ -16,6 +16,7 @@ from culling_pipeline.day.frame_files import load_image
 from culling_pipeline.labels.corrections import CorrectedFrame, samples_of
 from culling_pipeline.labels.teacher_labels import load_detections
 from culling_pipeline.records import Cost, EpochPoint, StoredFrame, TrainRecord
+from culling_pipeline.stage_names import FIRST_STUDENT, RANDOM_FRAMES, TRAIN
 from culling_pipeline.training.loop import Sample, TrainPlan, fine_tune
 from models.boxes.detector import TorchDetector
 from models.boxes.student import load_detector, meta_of
@@ -26,9 +27,9 @@ from models.zones import NO_ZONES, Zones
 Arm = Literal["culled", "random", "first"]
 OnEpoch = Callable[[EpochPoint], None]
 _STAGES: dict[Arm, str] = {
-    "culled": "training",
-    "random": "training: random frames",
-    "first": "training: first student",
+    "culled": TRAIN.words,
+    "random": TRAIN.of(RANDOM_FRAMES),
+    "first": TRAIN.of(FIRST_STUDENT),
 }
 
 
@@ -93,9 +94,12 @@ def train_to(
     save_candidate(out, detector)
     cost = Cost(
         stage=_STAGES[arm],
+        activity="train",
+        purpose="comparison" if arm == "random" else "own",
         images=course.images,
         seconds=course.seconds,
         device=detector.device.type,
+        backend="",
     )
     return TrainRecord(
         arm=arm,

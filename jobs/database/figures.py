@@ -7,6 +7,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from culling_pipeline.judging.cost_ratio import seconds_by_stage
 from culling_pipeline.records import DriftRecord, NightRecord
 
 
@@ -43,9 +44,7 @@ class Figures(BaseModel):
     def of(cls, record: NightRecord) -> Self:
         """From the whole record."""
         judge, course = record.judge, record.ingest.course
-        seconds: dict[str, float] = {}
-        for cost in record.ledger:
-            seconds[cost.stage] = seconds.get(cost.stage, 0.0) + cost.seconds
+        seconds = seconds_by_stage(record.ledger)
         frames = [point.frames for point in course]
         return cls(
             frames_seen=record.ingest.frames_seen,

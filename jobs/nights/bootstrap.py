@@ -36,6 +36,7 @@ from culling_pipeline.night.stages import OpenStudent
 from culling_pipeline.records import Accuracy
 from culling_pipeline.run.progress import Progress
 from culling_pipeline.run.workers import Workers
+from culling_pipeline.stage_names import FIRST_STUDENT, JUDGE, LABEL, TRAIN
 from culling_pipeline.training.first_student import Lesson, first_plan, train_first_student
 from culling_pipeline.training.loop import TrainingError
 from jobs.bucket.sharing import open_registry
@@ -254,8 +255,7 @@ class Bootstrap:
             self.teacher(camera, (drawn.height_px, drawn.width_px)), Zones(camera.ignore_zones)
         )
         pool = workers.detector(opener)
-        name = f"asking the teacher: {camera.name}"
-        with self.progress.stage(name, len(drawn.frames)) as advance:
+        with self.progress.stage(LABEL.of(camera.name), len(drawn.frames)) as advance:
             found = detect(pool, drawn.frames, folder / "frames", advance)
             return as_labels(
                 found,
@@ -283,7 +283,7 @@ class Bootstrap:
             from_scratch=self.wish.from_scratch,
             seed=self.cameras[0].training.seed,
         )
-        with self.progress.stage("training the first student", plan.epochs) as advance:
+        with self.progress.stage(TRAIN.of(FIRST_STUDENT), plan.epochs) as advance:
             train_first_student(
                 self.folder / _TRAINED, self.start(), lessons, plan, on_epoch=lambda _: advance(1)
             )
@@ -356,7 +356,7 @@ class Bootstrap:
     ) -> list[Detections]:
         opener = OpenIgnoring(OpenStudent(path, self.device, camera.student.backend), lesson.zones)
         control = lesson.drawn.control
-        with self.progress.stage(f"measuring: {camera.name}", len(control)) as advance:
+        with self.progress.stage(JUDGE.of(camera.name), len(control)) as advance:
             found = detect(workers.detector(opener), control, lesson.folder, advance)
         return [found[frame.id] for frame in control]
 

@@ -23,6 +23,7 @@ from culling_pipeline.report.page import render_report
 from culling_pipeline.report.unusable import render_unusable
 from culling_pipeline.run.progress import Progress
 from culling_pipeline.run.workers import BuildDetector
+from culling_pipeline.stage_names import START
 from culling_pipeline.training.loop import TrainingError
 from jobs.bucket.bucket import NIGHT_PATIENCE_S
 from jobs.bucket.sharing import open_sharing
@@ -166,12 +167,12 @@ def _incumbent_of_night(
     progress: Progress,
 ) -> Path:
     """The student this night began with: a resumed night must not go on from another one."""
-    stored = journal.load("start")
+    stored = journal.load(START.key)
     if stored is not None:
         registry.bring(camera.name, stored["incumbent"])
         return registry.path(camera.name, stored["incumbent"])
     folder = ensure_incumbent(registry, camera, size=size, device=device, on_start=progress.note)
-    journal.save("start", {"incumbent": folder.name})
+    journal.save(START.key, {"incumbent": folder.name})
     return folder
 
 

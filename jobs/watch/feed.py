@@ -20,6 +20,7 @@ from jobs.nights.plans import pick_device
 from jobs.watch.gating import LAG_FRAMES, Gating
 from jobs.watch.scoring import Scored, Student, Students
 from jobs.watch.watching import Condition
+from models.base import backend_of, device_of
 from models.boxes.detections import Detections
 from models.boxes.zones import outside
 from models.registry import ModelRegistry
@@ -77,6 +78,7 @@ class Feed:
         self._last = Detections.empty()
         self._unwritten_paused = 0
         self._condition: Condition | None = None
+        self._means: tuple[DayWriter, str, str] | None = None
 
     # -- frames --------------------------------------------------------------------------------
 
@@ -131,6 +133,7 @@ class Feed:
         try:
             day = self._day_of(done.frame.wall_time)
             self._note_paused(day, done.frame.wall_time)
+            self._note_means(day, done)
             day.take(
                 done.frame,
                 self._last,
@@ -146,6 +149,14 @@ class Feed:
     def _pause(self) -> None:
         self.tally.paused += 1
         self._unwritten_paused += 1
+
+    def _note_means(self, day: DayWriter, done: Waiting) -> None:
+        """What the student runs on and by, for the ledger: where it is new, or the day is."""
+        detector = done.student.detector
+        means = (day, device_of(detector), backend_of(detector))
+        if means != self._means:
+            day.note("student", done.frame.wall_time, device=means[1], backend=means[2])
+            self._means = means
 
     def _note_paused(self, day: DayWriter, moment: datetime) -> None:
         if self._unwritten_paused:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.base import backend_of
+from models.base import backend_of, device_of
 from models.boxes.detections import Detections, Detector
 from models.zones import Zones
 
@@ -40,6 +40,11 @@ class IgnoringDetector(Detector):
     def backend(self) -> str:
         """Of the detector inside."""
         return backend_of(self._detector)
+
+    @property
+    def device(self) -> str:
+        """Where it runs."""
+        return device_of(self._detector)
 
     def predict(self, images: Sequence[NDArray[np.uint8]]) -> list[Detections]:
         found = self._detector.predict(images)

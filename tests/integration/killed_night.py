@@ -44,7 +44,7 @@ class DyingProgress(NoProgress):
         def advance(count: int) -> None:
             nonlocal seen
             seen += count
-            if name == "watching the day" and seen >= HALF:
+            if name == "scoring" and seen >= HALF:
                 die()
 
         yield advance

@@ -142,8 +142,8 @@ def test_no_model_is_made_and_no_day_watched(outcome: Outcome, name: str) -> Non
 
 
 def test_only_the_one_camera_that_could_begin_watched_its_day(outcome: Outcome) -> None:
-    begun = [line for line in outcome.err_lines if line.startswith("watching the day: begins")]
-    assert begun == ["watching the day: begins (9)"]
+    begun = [line for line in outcome.err_lines if line.startswith("scoring: begins")]
+    assert begun == ["scoring: begins (9)"]
 
 
 @pytest.mark.parametrize(

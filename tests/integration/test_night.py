@@ -17,6 +17,7 @@ from culling_pipeline.labels.teacher_labels import load_detections
 from culling_pipeline.night.stages import TEACHER_FILE
 from culling_pipeline.records import NightRecord
 from culling_pipeline.run.progress import Advance, NoProgress
+from culling_pipeline.stage_names import STAGES
 from culling_pipeline.tasks.boxes.confidence import frame_loss
 from jobs.config.night import ModelsSettings
 from jobs.database.store import Store
@@ -80,11 +81,11 @@ def test_the_ledger_has_every_stage_and_every_image(undisturbed: DoneNight) -> N
     control, survivors = len(day.control), len(day.survivors)
     trained = sum(epoch.images for epoch in record.train.epochs)
     assert images == {
-        "student scoring": day.frames_seen,
-        "teacher: survivors": survivors,
-        "teacher: control slice": control,
-        "teacher: random frames": len(set(day.random) - set(day.survivors)),
-        "resolution": record.resolution.student_passes,
+        "scoring": day.frames_seen,
+        "labelling: survivors": survivors,
+        "labelling: control slice": control,
+        "labelling: random frames": len(set(day.random) - set(day.survivors)),
+        "resolution search": record.resolution.student_passes,
         "training": trained,
         "training: random frames": trained,
         "judging": control,
@@ -94,6 +95,9 @@ def test_the_ledger_has_every_stage_and_every_image(undisturbed: DoneNight) -> N
     by = "lean" if packing_works() else "torch"
     wanted = {stage: "" if stage.startswith("training") else by for stage in images}
     assert {cost.stage: cost.backend for cost in record.ledger} == wanted
+    assert {cost.stage.split(":")[0] for cost in record.ledger} <= {s.words for s in STAGES}
+    compared = {cost.stage for cost in record.ledger if cost.purpose == "comparison"}
+    assert compared == {stage for stage in images if stage.endswith("random frames")}
     assert record.night_s > 0
     assert record.cost_ratio > 0
 
@@ -130,9 +134,7 @@ def test_the_new_student_is_a_version_in_use_and_the_store_says_done(
     assert meta["frames"]["ids"] == list(record.cull.kept)
     assert meta["settings"] == config.cameras[CAMERA].fingerprint
     assert meta["metrics"]["after"] == record.judge.after.model_dump()
-    random = ("teacher: random frames",)
-    own = {c.stage for c in record.ledger if "random" not in c.stage}
-    assert set(meta["ledger_s"]) - own <= {*random, "judging: random frames"}
+    assert set(meta["ledger_s"]) == {c.stage for c in record.ledger if "training: r" not in c.stage}
     with Store(config.data_dir) as store:
         (night,) = store.nights()
         found = store.record(night.id)
@@ -165,7 +167,7 @@ def test_every_strategy_has_its_night(tmp_path: Path, strategy: str) -> None:
     assert set(record.cull.kept) <= set(record.ingest.survivors)
     assert record.random_train is None
     assert record.judge.random is None
-    assert not [cost.stage for cost in record.ledger if "random" in cost.stage]
+    assert not [cost.stage for cost in record.ledger if cost.purpose == "comparison"]
     called = 24 if strategy in ("coverage", "paper") else 8  # no teacher call for what is not kept
     assert record.cull.teacher_calls == len(record.ingest.survivors) == called
     if strategy == "random":

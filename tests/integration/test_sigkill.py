@@ -153,7 +153,7 @@ def test_workers_die_with_a_killed_night_and_ctrl_c_ends_one_quietly(
     assert shown["record"]["cull"]["kept"] == list(undisturbed.record.cull.kept)
     after = stages_of(data)
     assert {name: after[name] for name in before} == before
-    assert "watching the day" not in done.stderr
+    assert "scoring: " not in done.stderr
     assert debris(data) == []
     _require_working_incumbent(config, shown["run_id"])
 

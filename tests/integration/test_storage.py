@@ -215,7 +215,7 @@ def test_a_day_watched_on_one_machine_is_trained_on_another_through_an_outage(
     assert open_sharing(b).days_elsewhere(CAMERA) == set(days)
 
     # When the server goes down while `b` trains on it
-    progress = Listening("asking the teacher", server.door.shut)
+    progress = Listening("labelling", server.door.shut)
     with Store(tmp_path / "db") as store:
         try:
             with pytest.raises(
@@ -235,7 +235,7 @@ def test_a_day_watched_on_one_machine_is_trained_on_another_through_an_outage(
         assert set(before) == {"start", "ingest", "view"}
         again = Listening("", lambda: None)
         record = retrain_camera(b, CAMERA, store=store, progress=again)
-    assert "collecting the day" not in again.begun
+    assert "scoring" not in again.begun
     assert isinstance(record, NightRecord)
     assert record.ingest.feed is not None
     assert record.version == days[-1].isoformat()

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from culling_pipeline.records import (
     Accuracy,
+    Activity,
     Cost,
     CullRecord,
     Disagreement,
@@ -25,6 +26,7 @@ from culling_pipeline.records import (
     LabelRecord,
     LossPoint,
     NightRecord,
+    Purpose,
     ResolutionRecord,
     ScalePoint,
     StoredFrame,
@@ -32,6 +34,7 @@ from culling_pipeline.records import (
 )
 from culling_pipeline.report.page import render_report
 from culling_pipeline.report.pictures import Exhibit
+from culling_pipeline.stage_names import INGEST, JUDGE, LABEL, RESOLUTION, TRAIN
 from models.boxes.detections import Detections
 
 CLASSES = ("person", "car", "bicycle")
@@ -55,7 +58,7 @@ def example_night(**changes: object) -> NightRecord:
         finished_at=MIDNIGHT + timedelta(days=1, minutes=51, seconds=12),
         ingest=example_ingest(),
         label=LabelRecord(
-            labelled=2272, objects=11402, costs=(cost("teacher_labels", 2272, 1181.0),)
+            labelled=2272, objects=11402, costs=(cost(LABEL.words, "label", 2272, 1181.0),)
         ),
         cull=example_cull(),
         resolution=example_resolution(),
@@ -71,9 +74,18 @@ def example_night(**changes: object) -> NightRecord:
     return night.model_copy(update=changes)
 
 
-def cost(stage: str, images: int, seconds: float) -> Cost:
-    backend = "" if stage.startswith("training") else "lean"
-    return Cost(stage=stage, images=images, seconds=seconds, device="cpu", backend=backend)
+def cost(
+    stage: str, activity: Activity, images: int, seconds: float, *, purpose: Purpose = "own"
+) -> Cost:
+    return Cost(
+        stage=stage,
+        activity=activity,
+        purpose=purpose,
+        images=images,
+        seconds=seconds,
+        device="cpu",
+        backend="" if activity == "train" else "lean",
+    )
 
 
 def example_judge(**changes: object) -> JudgeRecord:
@@ -85,7 +97,7 @@ def example_judge(**changes: object) -> JudgeRecord:
         difference_high=0.187,
         promoted=True,
         reason="better by 0.149, and the whole 95 % interval lies above zero.",
-        costs=(cost("judge", 1440, 96.0),),
+        costs=(cost(JUDGE.words, "measure", 1440, 96.0, purpose="control"),),
     )
     return judge.model_copy(update=changes)
 
@@ -112,7 +124,7 @@ def example_ingest() -> IngestRecord:
         histogram_edges=edges,
         histogram_counts=counts,
         course=tuple(example_course()),
-        costs=(cost("student_confidence", 51_240, 740.0),),
+        costs=(cost(INGEST.words, "look", 51_240, 740.0),),
     )
 
 
@@ -144,7 +156,7 @@ def example_cull() -> CullRecord:
         disagreement(40 * index, missed=index % 5, invented=index % 3) for index in range(300)
     )
     return CullRecord(
-        strategy="disagreement",
+        strategy="strata",
         kept=tuple(range(KEPT)),
         survivors=survivors,
         teacher_calls=SURVIVORS,
@@ -174,7 +186,7 @@ def example_resolution() -> ResolutionRecord:
         threshold=0.025,
         points=points,
         student_passes=1024,
-        costs=(cost("opt_resolution", 1024, 18.0),),
+        costs=(cost(RESOLUTION.words, "look", 1024, 18.0),),
     )
 
 
@@ -197,7 +209,7 @@ def example_training(arm: str, *, computation: float, epochs: int = 24) -> Train
             "epochs": points,
             "computation": computation,
             "seed": 7,
-            "costs": (cost(f"train_{arm}", images, 0.107 * images),),
+            "costs": (cost(TRAIN.of(arm), "train", images, 0.107 * images),),
         }
     )
 

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from culling_pipeline import stage_names
+from culling_pipeline.stage_names import STAGES
 from jobs import errors
 from jobs.cli import GROUPS
 from jobs.commands import dataset, schedule
@@ -190,8 +192,11 @@ def test_exit_codes_are_those_of_the_program() -> None:
 def test_stages_are_those_of_the_night_in_their_order() -> None:
     overview = section(text_of("docs/design/night.md"), "## Overview")
     named = [row[0].strip("`") for row in rows(overview)]
-    in_code = re.findall(r'_once\(\s*journal, "(\w+)"', text_of("culling_pipeline/night/night.py"))
-    assert named == ["start", *in_code]
+    assert named == [stage.key for stage in STAGES]
+    run = re.findall(
+        r"_once\(\s*journal, stage_names\.(\w+)", text_of("culling_pipeline/night/night.py")
+    )
+    assert [getattr(stage_names, name) for name in run] == list(STAGES[1:])
 
 
 def test_changelog_knows_the_version() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from culling_pipeline.culling.strategies import STRATEGIES
@@ -32,6 +33,7 @@ from culling_pipeline.run.progress import NoProgress
 from culling_pipeline.run.workers import Images, Workers
 from culling_pipeline.tasks.boxes.confidence import ConfidencePlan
 from models.boxes.detections import Detections
+from models.boxes.zones import OpenIgnoring, Zones
 from streams.base import Frame, FrameSource, SourceInfo
 from streams.sampler import Sampler
 
@@ -303,7 +305,8 @@ class LatePool:
     """A pool whose results come as late as they may, as with many processes."""
 
     def __init__(self) -> None:
-        self.images, self.seconds, self.backend = 0, 0.0, "torch"
+        self.images, self.seconds = 0, 0.0
+        self.device, self.backend = "cpu", "torch"
 
     def predict(
         self, batches: Iterable[Images], *, ahead: int | None = None
@@ -352,8 +355,20 @@ def test_a_gated_day_skips_frames_and_loses_nothing(
     assert gate.audited > 3
     assert (gate.misses, gate.recall) == (0, 1.0)
     assert sum(record.histogram_counts) == sum(p.frames for p in record.course) == COUNT
-    assert [c.stage for c in record.costs] == ["student scoring", "student scoring: stored frames"]
+    assert [c.stage for c in record.costs] == ["scoring", "scoring: stored frames"]
     assert record.costs[0].images == gate.scored
+
+
+def test_a_day_scored_on_a_gpu_says_so_in_every_line(tmp_path: Path) -> None:
+    class OnGpu(BrightBoxes):
+        backend = "torch"
+        device = torch.device("cuda")
+
+    opener = OpenIgnoring(OnGpu, Zones((((0, 0), (0.01, 0), (0.01, 0.01)),)))
+    with Workers(1) as workers:
+        record, _ = watch(tmp_path / "frames", workers.detector(opener), enabled=True)
+    by = [(cost.device, cost.backend) for cost in record.costs]
+    assert by == [("cuda", "torch"), ("cuda", "torch")]
 
 
 def test_a_gated_day_has_the_losses_of_a_day_without_a_gate(
@@ -361,7 +376,7 @@ def test_a_gated_day_has_the_losses_of_a_day_without_a_gate(
 ) -> None:
     plain, _ = watch(tmp_path / "frames", Workers().detector(BrightBoxes), enabled=False)
     assert plain.gate is None
-    assert [(c.stage, c.images) for c in plain.costs] == [("student scoring", COUNT)]
+    assert [(c.stage, c.images) for c in plain.costs] == [("scoring", COUNT)]
     assert gated[0].histogram_counts == plain.histogram_counts
     assert gated[0].control == plain.control  # the draws do not depend on the gate
     assert gated[0].random == plain.random

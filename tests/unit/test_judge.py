@@ -10,7 +10,7 @@ import pytest
 from culling_pipeline.judging.cost_ratio import price
 from culling_pipeline.judging.verdict import JudgePlan, judge, verdict
 from culling_pipeline.labels.teacher_labels import load_detections, save_detections
-from culling_pipeline.records import Accuracy, Cost, JudgeRecord
+from culling_pipeline.records import Accuracy, Activity, Cost, JudgeRecord, Purpose
 from culling_pipeline.tasks.boxes.average_precision import Difference
 from models.boxes.detections import Detections
 
@@ -78,15 +78,21 @@ def test_nothing_to_measure_on_promotes_nobody() -> None:
     assert "saw nothing" in record.reason
 
 
+def line(activity: Activity, purpose: Purpose, images: int, seconds: float) -> Cost:
+    """A line of the ledger whose name says nothing: figures go by the rest."""
+    fields = {"activity": activity, "purpose": purpose, "images": images, "seconds": seconds}
+    return Cost.model_validate({"stage": "random", "device": "cpu", "backend": "", **fields})
+
+
 def test_the_price_by_hand() -> None:
     costs = [
-        Cost(stage="student scoring", images=1000, seconds=20.0),
-        Cost(stage="teacher: survivors", images=60, seconds=3.0),  # 0.05 s an image
-        Cost(stage="teacher: control slice", images=40, seconds=2.0),
-        Cost(stage="teacher: random frames", images=10, seconds=0.5),
-        Cost(stage="training", images=100, seconds=8.0),  # 0.08 s an image
-        Cost(stage="training: random frames", images=100, seconds=8.0),
-        Cost(stage="judging", images=40, seconds=1.0),
+        line("look", "own", 1000, 20.0),
+        line("label", "own", 60, 3.0),  # 0.05 s an image
+        line("label", "control", 40, 2.0),
+        line("label", "comparison", 10, 0.5),
+        line("train", "own", 100, 8.0),  # 0.08 s an image
+        line("train", "comparison", 100, 8.0),
+        line("measure", "control", 40, 1.0),
     ]
     found = price(costs, frames_seen=1000, epochs=10)
     assert found.night_s == pytest.approx(34.0)  # without the comparison with random frames

@@ -14,7 +14,7 @@ from culling_pipeline.culling.candidates import (
     parts_of_day,
 )
 from culling_pipeline.culling.coverage import cull_by_coverage
-from culling_pipeline.culling.strategies import STRATEGIES, build_strategy
+from culling_pipeline.culling.strategies import STRATEGIES
 from culling_pipeline.records import Disagreement, StoredFrame
 
 
@@ -311,7 +311,7 @@ def test_random_depends_on_the_generator_only() -> None:
 @pytest.mark.parametrize("budget", [0, 1, 7, 50, 199, 200, 500])
 def test_contract(name: str, budget: int) -> None:
     candidates, records = random_day(5)
-    strategy = build_strategy(name)
+    strategy = STRATEGIES[name]
     survivors = strategy.survivors(candidates, budget, np.random.default_rng(0))
     assert len(set(survivors)) == len(survivors) == min(budget, 200)
     assert set(survivors) <= set(candidates.ids.tolist())
@@ -361,9 +361,12 @@ def test_a_day_of_86400_frames_is_quick() -> None:
     assert np.bincount(parts[kept]).tolist() == [64] * 24
 
 
-def test_an_unknown_strategy_is_refused() -> None:
-    with pytest.raises(ValueError, match="got 'best', must be one of strata, coverage, paper"):
-        build_strategy("best")
+def test_what_is_said_of_a_strategy_is_said_of_no_other() -> None:
+    said = {name: strategy.words for name, strategy in STRATEGIES.items()}
+    assert len(set(said.values())) == len(STRATEGIES)
+    assert all(part for words in said.values() for part in words)
+    for name, strategy in STRATEGIES.items():  # without the teacher's word all survivors are kept
+        assert (said[name].kept == "all of them") == (not strategy.uses_teacher)
 
 
 def test_candidates_are_checked() -> None:

@@ -233,10 +233,15 @@ def test_a_frames_part_of_the_day_is_that_of_the_candidates(
     assert day._part_of(time_s) == expected[0]
 
 
-def collect(folder: Path, into: Path, *, model: str = "v1", until: datetime) -> IngestRecord:
+def collect(
+    folder: Path, into: Path, *, model: str = "v1", until: datetime, device: str = "cpu"
+) -> IngestRecord:
     class Unasked:
         class_names = ("person",)
         asked = 0
+
+        def __init__(self) -> None:
+            self.device = device
 
         def predict(self, images: list[np.ndarray]) -> list[Detections]:
             Unasked.asked += len(images)
@@ -275,6 +280,31 @@ def test_a_night_collects_the_day_and_leaves_it_as_it_is(tmp_path: Path) -> None
     assert record.costs[0].seconds == pytest.approx(720)
     assert record.feed is not None
     assert record.feed.unwatched_s == 0
+
+
+def test_the_ledger_says_what_a_watched_day_was_scored_on(tmp_path: Path) -> None:
+    # Given a day whose watching moved to a GPU, and back
+    with open_day(tmp_path / "day") as day:
+        for k, (device, backend) in enumerate(
+            [("cpu", "lean"), ("cuda", "torch"), ("cpu", "lean")]
+        ):
+            day.note("student", at(200 * 60 * k), device=device, backend=backend)
+            watch(day, 200 * 60 * k, 100)
+    record = collect(tmp_path / "day", tmp_path / "night", until=at(86_400))
+    # Then each has its line
+    lines = [(c.device, c.backend, c.images, c.seconds) for c in record.costs]
+    assert lines == [("cpu", "lean", 200, 100.0), ("cuda", "torch", 100, 50.0)]
+
+
+def test_a_daybook_that_does_not_say_was_scored_on_the_nights_own_device(tmp_path: Path) -> None:
+    with open_day(tmp_path / "day") as day:
+        watch(day, 0, 1440)
+    record = collect(tmp_path / "day", tmp_path / "night", until=at(86_400), device="cuda")
+    assert [(c.device, c.backend) for c in record.costs] == [("cuda", "")]
+    ingested = collect(
+        tmp_path / "day", tmp_path / "2", model="v2", until=at(86_400), device="cuda"
+    )
+    assert [c.device for c in ingested.costs] == ["cuda", "cuda"]
 
 
 def test_frames_another_student_scored_are_scored_again(tmp_path: Path) -> None:
