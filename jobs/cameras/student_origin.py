@@ -9,11 +9,11 @@ from culling_pipeline.report.words import count
 from jobs.cameras.detectors import weights_path, why_untrained
 from jobs.config.settings import CameraConfig
 from jobs.config.weights import PTH_SUFFIXES, StudentSettings
-from jobs.nights.bootstrap import ORIGIN as BOOTSTRAP
 from models.files import load_meta
 from models.registry import ORIGIN_META, PARENT, ModelRegistry
 
-COCO = "coco"
+BOOTSTRAP, COCO = "bootstrap", "coco"
+"""How a version was made, as its meta says under `ORIGIN_META`."""
 _OF_WHAT = {
     BOOTSTRAP: "bootstrapped: taught by the teacher on frames of your cameras",
     COCO: "trained on COCO by `culling pretrain`",

@@ -108,8 +108,8 @@ def demo(
 ) -> None:
     """A whole night on a synthetic camera: offline, minutes on two cores."""
     from jobs.commands.progress import open_progress
-    from jobs.commands.summary import in_one_line, record_table
-    from jobs.nights.demo import demo_to_dict, run_demo
+    from jobs.commands.summary import demo_to_dict, in_one_line, record_table
+    from jobs.nights.demo import run_demo
 
     config, record = run_demo(data_dir, progress=open_progress())
     if as_json:

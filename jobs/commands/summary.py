@@ -40,6 +40,25 @@ def night_to_dict(config: Config, night: Night, record: AnyNight | None) -> dict
     }
 
 
+def demo_to_dict(config: Config, record: NightRecord) -> dict[str, Any]:
+    """The demo's night as one flat object."""
+    judge = record.judge
+    return {
+        "camera": record.camera,
+        "frames_seen": record.ingest.frames_seen,
+        "survivors": len(record.ingest.survivors),
+        "kept": len(record.cull.kept),
+        "scale": record.resolution.scale,
+        "map50_before": judge.before.map50,
+        "map50_after": judge.after.map50,
+        "map50_random": None if judge.random is None else judge.random.map50,
+        "promoted": judge.promoted,
+        "report": str(report_path(config, record.camera, record.run_id)),
+        "ledger": {c.stage: {"images": c.images, "seconds": c.seconds} for c in record.ledger},
+        "cost_ratio": record.cost_ratio,
+    }
+
+
 def in_one_line(config: Config, record: NightRecord) -> str:
     """What the night was worth, for a person, and where its report lies."""
     path = report_path(config, record.camera, record.run_id)

@@ -49,6 +49,7 @@ from jobs.cameras.detectors import (
     full_size,
 )
 from jobs.cameras.sources import open_camera
+from jobs.cameras.student_origin import BOOTSTRAP
 from jobs.cameras.watched_days import watched_day, watched_days
 from jobs.config.settings import CameraConfig, Config
 from jobs.config.weights import UNTRAINED, StudentSettings
@@ -65,7 +66,6 @@ from models.registry import ORIGIN_META
 from models.zones import Zones
 
 BACKBONE = "pretrained:resnet18-imagenet"
-ORIGIN = "bootstrap"
 _TRAINED, _DRAWN, _LABELS, _PLAN = "first.safetensors", "drawn.json", "teacher.npz", "plan.json"
 
 
@@ -204,7 +204,7 @@ class Bootstrap:
         if not path.is_file():
             taken = {v for c in self.cameras for v in self.registry.all_versions(c.name)}
             taken |= {file.stem for file in self.folder.parent.glob("*.safetensors")}
-            first = name = f"{ORIGIN}-{datetime.now(UTC).date()}"
+            first = name = f"{BOOTSTRAP}-{datetime.now(UTC).date()}"
             number = 1
             while name in taken:
                 number += 1
@@ -374,7 +374,7 @@ class Bootstrap:
             full_size=list(lesson.size),
             scale=1.0,
             code_version=code_version(),
-            **{ORIGIN_META: ORIGIN},
+            **{ORIGIN_META: BOOTSTRAP},
         )
 
     def _keep(self, name: str) -> Path:
@@ -382,7 +382,7 @@ class Bootstrap:
         state, meta = load_checkpoint(self.folder / _TRAINED)
         path = self.folder.parent / f"{name}.safetensors"
         more = {
-            ORIGIN_META: ORIGIN,
+            ORIGIN_META: BOOTSTRAP,
             "cameras": [camera.name for camera in self.cameras],
             "created_at": datetime.now(UTC).isoformat(),
             "code_version": code_version(),
