@@ -16,9 +16,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from culling_pipeline import stage_names
 from culling_pipeline.day.frame_files import load_image
 from culling_pipeline.judging import cost_ratio as ledger
-from culling_pipeline.judging import stage_names
 from culling_pipeline.labels.teacher_labels import load_detections
 from culling_pipeline.monitoring.drift import drift_of_night
 from culling_pipeline.night.inputs import Journal, NightParts, NightPlan

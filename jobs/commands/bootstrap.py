@@ -47,16 +47,17 @@ def bootstrap(
     """A first student for these cameras: one net, trained on frames drawn evenly from all of them
     and labelled by the teacher. The same command goes on where it was cut off."""
     from jobs.commands.progress import open_progress
-    from jobs.nights.bootstrap import Bootstrap, Wish
+    from jobs.nights.bootstrap import Bootstrap
+    from jobs.nights.bootstrap_inputs import BootstrapInputs, Wish
     from jobs.nights.cost import bootstrap_cost
 
     loaded = load(config, overrides)
     names = chosen(loaded, cameras, all_cameras=all_cameras)
     wish = Wish(frames=frames, epochs=epochs, from_scratch=from_scratch)
-    progress = open_progress()
-    job = Bootstrap(loaded, names, wish, progress)
-    job.bring()
-    cost = bootstrap_cost(job)
+    inputs, progress = BootstrapInputs(loaded, names, wish), open_progress()
+    job = Bootstrap(inputs, progress)
+    inputs.bring(progress)
+    cost = bootstrap_cost(inputs)
     progress.note(cost.in_words())
     shown: dict[str, Any] = {"cost": asdict(cost) | {"total_s": cost.total_s}}
     if not cost_only:

@@ -21,7 +21,7 @@ from jobs.cameras.day_plan import ingest_plan
 from jobs.cameras.detectors import configured_detector, full_size
 from jobs.cameras.sources import open_camera
 from jobs.config.settings import CameraConfig, Config
-from jobs.nights.bootstrap import Bootstrap
+from jobs.nights.bootstrap_inputs import BootstrapInputs
 from jobs.nights.plans import night_judging, pick_device
 from models.boxes.backend import at_work
 from models.boxes.classes import ClassMap
@@ -97,26 +97,26 @@ class BootstrapCost:
         )
 
 
-def bootstrap_cost(job: Bootstrap) -> BootstrapCost:
+def bootstrap_cost(inputs: BootstrapInputs) -> BootstrapCost:
     """Measured on a few frames of the first camera. Raises what opening its source and the
     detectors raises."""
     torch.set_num_threads(1)  # as in `Bootstrap.run`
-    camera = job.cameras[0]
-    images = few_images(job, camera)
+    camera = inputs.cameras[0]
+    images = few_images(inputs, camera)
     shape = (images[0].shape[0], images[0].shape[1])
     size = full_size(*shape, max_side_px=camera.student.max_side_px)
     canvas = canvas_of([size])
     empty = Detections.empty()
     samples = [on_canvas(image, empty, size, canvas) for image in images]
     return BootstrapCost(
-        cameras=len(job.cameras),
-        frames=job.per_camera * len(job.cameras),
-        control=sum(control_count(job.per_camera, ingest_plan(c)) for c in job.cameras),
-        epochs=job.wish.epochs,
-        teacher_s_per_image=seconds_per_image(job.teacher(camera, shape)(), images),
-        training_s_per_image=training_seconds_per_image(job.start().at_size(*canvas), samples),
-        device=job.device,
-        processes=job.processes,
+        cameras=len(inputs.cameras),
+        frames=inputs.per_camera * len(inputs.cameras),
+        control=sum(control_count(inputs.per_camera, ingest_plan(c)) for c in inputs.cameras),
+        epochs=inputs.wish.epochs,
+        teacher_s_per_image=seconds_per_image(inputs.teacher(camera, shape)(), images),
+        training_s_per_image=training_seconds_per_image(inputs.start().at_size(*canvas), samples),
+        device=inputs.device,
+        processes=inputs.processes,
     )
 
 
@@ -209,10 +209,10 @@ def night_cost(
     )
 
 
-def few_images(job: Bootstrap, camera: CameraConfig) -> list[NDArray[np.uint8]]:
+def few_images(inputs: BootstrapInputs, camera: CameraConfig) -> list[NDArray[np.uint8]]:
     """The first few frames of a camera (H×W×3 uint8 RGB): of its last watched day, if there is
     one, else of its recording."""
-    days = job.days(camera)
+    days = inputs.days(camera)
     if not days:
         with open_camera(camera) as source:
             frames = source.frames(Sampler(camera.sample_interval_s))

@@ -12,7 +12,7 @@ from culling_pipeline.training.loop import TrainingError
 from jobs.cameras.detectors import ensure_incumbent
 from jobs.cli import run
 from jobs.config.load import load_config
-from jobs.nights import bootstrap
+from jobs.nights import bootstrap, bootstrap_lessons, bootstrap_rollout
 from models.boxes.student import load_detector
 from models.registry import ORIGIN_META, ModelRegistry
 from tests.integration.tiny import SETTINGS, write_config
@@ -50,7 +50,9 @@ def test_a_first_student_is_made_cut_off_and_gone_on_with(
     labels = sorted(config.data_dir.glob("bootstrap/*/*/teacher.npz"))
     assert len(labels) == 2
 
-    monkeypatch.setattr(bootstrap, "detect", counting := Counting(bootstrap.detect))
+    counting = Counting(bootstrap_lessons.detect)
+    for step in (bootstrap_lessons, bootstrap_rollout):
+        monkeypatch.setattr(step, "detect", counting)
     assert run([*ASKED, "--json", "--config", str(path)]) == 0
     said = json.loads(capsys.readouterr().out)
     # The teacher was not asked again: only the students looked at the control frames.

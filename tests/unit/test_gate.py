@@ -33,7 +33,8 @@ from culling_pipeline.run.progress import NoProgress
 from culling_pipeline.run.workers import Images, Workers
 from culling_pipeline.tasks.boxes.confidence import ConfidencePlan
 from models.boxes.detections import Detections
-from models.boxes.zones import OpenIgnoring, Zones
+from models.boxes.zones import OpenIgnoring
+from models.zones import Zones
 from streams.base import Frame, FrameSource, SourceInfo
 from streams.sampler import Sampler
 

@@ -1,0 +1,138 @@
+"""What a first student is worth on each camera: it is measured there, registered as a version, and
+put to work where it is better than what is in use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from culling_pipeline.judging.verdict import judge
+from culling_pipeline.labels.teacher_labels import detect
+from culling_pipeline.night.stages import OpenStudent
+from culling_pipeline.records import Accuracy
+from culling_pipeline.run.progress import Progress
+from culling_pipeline.run.workers import Workers
+from culling_pipeline.stage_names import JUDGE
+from culling_pipeline.training.first_student import Lesson
+from jobs.cameras.detectors import described
+from jobs.cameras.student_origin import BOOTSTRAP
+from jobs.config.settings import CameraConfig
+from jobs.nights.bootstrap_inputs import BootstrapInputs
+from jobs.nights.plans import code_version, night_judging
+from models.boxes.classes import ClassMap
+from models.boxes.detections import Detections
+from models.boxes.detector import TorchDetector
+from models.boxes.student import fit_to_camera, load_detector, meta_of
+from models.boxes.zones import OpenIgnoring
+from models.registry import ORIGIN_META, ModelRegistry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CameraResult:
+    """How the first student measured on one camera, against the one in use if there was a trained
+    one; `in_use` says whether it was put to work, `why` in words."""
+
+    camera: str
+    version: str
+    accuracy: Accuracy
+    before: Accuracy | None
+    in_use: bool
+    why: str
+
+
+class Rollout:
+    """Registers one trained student (`weights`) as version `name` of its cameras."""
+
+    def __init__(
+        self,
+        inputs: BootstrapInputs,
+        registry: ModelRegistry,
+        progress: Progress,
+        *,
+        weights: Path,
+        name: str,
+    ) -> None:
+        self.inputs, self.registry, self.progress = inputs, registry, progress
+        self.weights, self.name = weights, name
+
+    def register(self, camera: CameraConfig, lesson: Lesson, workers: Workers) -> CameraResult:
+        """Keep the student as a version of this camera; put it to work if none that is in use is
+        trained, or if it measures better."""
+        name = self.name
+        classes, before = ClassMap.from_config(camera.classes), self.registry.incumbent(camera.name)
+        student = fit_to_camera(
+            load_detector(self.weights),
+            classes,
+            height_px=lesson.size[0],
+            width_px=lesson.size[1],
+        )
+        if name not in self.registry.versions(camera.name):
+            meta = self._meta(student, camera, lesson, parent=before)
+            self.registry.add(camera.name, name, student.model.state_dict(), meta)
+        truths = self._truths(lesson, classes)
+        found = self._found(self.registry.path(camera.name, name), camera, lesson, workers)
+        old = None
+        if before is not None and before != name and self._is_trained(camera, before, classes):
+            old = self._found(self.registry.path(camera.name, before), camera, lesson, workers)
+        verdict = judge(
+            truths=truths,
+            before=found if old is None else old,
+            after=found,
+            random=None,
+            blocks=lesson.drawn.blocks,
+            class_names=classes.names,
+            plan=night_judging(camera),
+            costs=(),
+        )
+        wanted = old is None or verdict.promoted
+        if wanted and before != name:
+            wanted = self.registry.promote(camera.name, name, instead_of=before)
+        return CameraResult(
+            camera=camera.name,
+            version=name,
+            accuracy=verdict.after,
+            before=None if old is None else verdict.before,
+            in_use=wanted,
+            why="there was no trained student" if old is None else verdict.reason,
+        )
+
+    def _is_trained(self, camera: CameraConfig, version: str, classes: ClassMap) -> bool:
+        if self.registry.untrained(camera.name, version) is not None:
+            return False
+        return load_detector(self.registry.path(camera.name, version)).class_names == classes.names
+
+    def _truths(self, lesson: Lesson, classes: ClassMap) -> list[Detections]:
+        labels = [lesson.labels[frame.id] for frame in lesson.drawn.control]
+        if classes == self.inputs.classes:
+            return labels
+        return [classes.translate(found, self.inputs.classes.names) for found in labels]
+
+    def _found(
+        self, path: Path, camera: CameraConfig, lesson: Lesson, workers: Workers
+    ) -> list[Detections]:
+        opener = OpenIgnoring(
+            OpenStudent(path, self.inputs.device, camera.student.backend), lesson.zones
+        )
+        control = lesson.drawn.control
+        with self.progress.stage(JUDGE.of(camera.name), len(control)) as advance:
+            found = detect(workers.detector(opener), control, lesson.folder, advance)
+        return [found[frame.id] for frame in control]
+
+    def _meta(
+        self, student: TorchDetector, camera: CameraConfig, lesson: Lesson, *, parent: str | None
+    ) -> dict[str, Any]:
+        return meta_of(
+            student,
+            parent=parent or described(self.inputs.student),
+            created_at=datetime.now(UTC).isoformat(),
+            settings=camera.fingerprint,
+            student=described(self.inputs.student),
+            teacher=described(camera.teacher),
+            frames={"count": self.inputs.wish.frames},
+            full_size=list(lesson.size),
+            scale=1.0,
+            code_version=code_version(),
+            **{ORIGIN_META: BOOTSTRAP},
+        )
