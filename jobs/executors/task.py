@@ -10,7 +10,8 @@ from contextlib import contextmanager
 
 from culling_pipeline.run.progress import Advance
 from jobs.config.load import load_config
-from jobs.database.store import BusyError, open_store
+from jobs.database.claims import BusyError
+from jobs.database.store import open_store
 from jobs.errors import UsageError, describe, exit_code, is_expected
 from jobs.executors.base import Outcome, Task
 from jobs.logs import log_to_stderr

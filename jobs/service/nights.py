@@ -18,7 +18,7 @@ from culling_pipeline.day.daybook import DayClock
 from jobs.bucket.courier import give_away
 from jobs.config.settings import Config
 from jobs.config.wall_clock import WallClock, ticker, time_zone
-from jobs.database.dues import Due
+from jobs.database.due_queries import Due
 from jobs.database.nights import Night
 from jobs.database.store import Store
 from jobs.errors import EXIT_INTERRUPTED

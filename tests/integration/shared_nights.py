@@ -15,7 +15,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from jobs.database.store import BusyError, Store
+from jobs.database.claims import BusyError
+from jobs.database.store import Store
 from tests.unit.small_night import DAY, START, night_record
 
 DUE = tuple(f"due-{k:02d}" for k in range(80))

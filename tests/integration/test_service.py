@@ -18,7 +18,7 @@ import psutil
 import pytest
 import yaml
 
-from jobs.database.dues import Due
+from jobs.database.due_queries import Due
 from jobs.database.nights import Night
 from jobs.database.store import Store
 from tests.integration.tiny import CAMERA, SMALL, command, debris, environment, stages_of
