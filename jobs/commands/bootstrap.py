@@ -19,8 +19,7 @@ from jobs.commands.common import (
 )
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
+    from jobs.commands.listing import Listing
     from jobs.nights.bootstrap import Bootstrapped
 
 app = typer.Typer()
@@ -86,14 +85,14 @@ def _as_json(result: Bootstrapped) -> dict[str, Any]:
     return {"weights": str(result.weights), "objects": result.objects, "cameras": cameras}
 
 
-def _table(result: Bootstrapped) -> Table:
-    from rich.table import Table
+def _table(result: Bootstrapped) -> Listing:
+    from jobs.commands.listing import Listing, Name
 
-    table = Table("camera", "version", "mAP50", "before", "in use", "why")
+    table = Listing("camera", "version", "mAP50", "before", "in use", "why")
     for found in result.cameras:
         table.add_row(
-            found.camera,
-            found.version,
+            Name(found.camera),
+            Name(found.version),
             f"{found.accuracy.map50:.3f}",
             "–" if found.before is None else f"{found.before.map50:.3f}",
             "yes" if found.in_use else "no",

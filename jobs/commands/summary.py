@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.markup import escape
-from rich.table import Table
-
 from culling_pipeline.records import AnyNight, NightRecord, UnusableNight
 from culling_pipeline.report.sentences import feed_words, gate_words, headline
+from jobs.commands.listing import Listing, Name
 from jobs.config.settings import Config
 from jobs.database.figures import Figures
 from jobs.database.nights import Night
@@ -65,19 +63,17 @@ def in_one_line(config: Config, record: NightRecord) -> str:
     return f"{record.camera}: {headline(record.judge)}. Open {path} for the report."
 
 
-def nights_table(config: Config, nights: Mapping[str, Night | None]) -> Table:
-    """One row a camera, and a line where the terminal has 80 columns."""
-    table = Table()
-    for heading in ("camera", "night", "state", "kept", "AP50 before → after", "random", "model"):
-        table.add_column(heading, overflow="fold")
+def nights_table(config: Config, nights: Mapping[str, Night | None]) -> Listing:
+    """One row a camera."""
+    table = Listing("camera", "night", "state", "kept", "mAP50 before → after", "random", "model")
     for camera, night in nights.items():
         if night is None:
-            table.add_row(camera, "none yet")
+            table.add_row(Name(camera), "none yet")
         elif night.figures is None:
             said = f"not trained: {night.unusable}" if night.unusable else night.error or ""
-            table.add_row(camera, night.run_id, night.state, "", escape(said))
+            table.add_row(Name(camera), Name(night.run_id), night.state, "", said)
         else:
-            table.add_row(camera, night.run_id, night.state, *_in_a_row(night.figures))
+            table.add_row(Name(camera), Name(night.run_id), night.state, *_in_a_row(night.figures))
     return table
 
 
@@ -91,39 +87,39 @@ def _in_a_row(figures: Figures) -> tuple[str, ...]:
     )
 
 
-def night_table(config: Config, night: Night, record: AnyNight | None) -> Table:
+def night_table(config: Config, night: Night, record: AnyNight | None) -> Listing:
     """One night's figures, one a row."""
-    table = Table("", night.camera)
-    table.add_row("night", night.run_id)
+    table = Listing("", Name(night.camera))
+    table.add_row("night", Name(night.run_id))
     table.add_row("state", night.state)
     if night.error is not None:
-        table.add_row("error", escape(night.error))
+        table.add_row("error", night.error)
     cells: dict[str, str] = {}
     if isinstance(record, UnusableNight):
         cells = _unusable(record)
     elif record is not None:
         cells = _figures(record)
     path = report_path(config, night.camera, night.run_id)
-    for name, value in (cells | ({"report": str(path)} if path.is_file() else {})).items():
-        table.add_row(name, escape(value))
+    for name, value in (cells | ({"report": Name(path)} if path.is_file() else {})).items():
+        table.add_row(name, value)
     return table
 
 
-def record_table(config: Config, record: NightRecord) -> Table:
+def record_table(config: Config, record: NightRecord) -> Listing:
     """One night's figures, one a row."""
-    table = Table("", record.camera)
+    table = Listing("", Name(record.camera))
     path = report_path(config, record.camera, record.run_id)
-    for name, value in (_figures(record) | {"report": str(path)}).items():
-        table.add_row(name, escape(value))
+    for name, value in (_figures(record) | {"report": Name(path)}).items():
+        table.add_row(name, value)
     return table
 
 
-def findings_table(findings: Sequence[Finding]) -> Table:
+def findings_table(findings: Sequence[Finding]) -> Listing:
     """What `culling check` found, one row a thing."""
-    table = Table("camera", "part", "", "what was found")
+    table = Listing("camera", "part", "", "what was found")
     for finding in findings:
         mark = "wrong" if finding.exit_code else "ok"
-        table.add_row(finding.camera, finding.part, mark, escape(finding.detail))
+        table.add_row(Name(finding.camera), finding.part, mark, finding.detail)
     return table
 
 
@@ -140,7 +136,7 @@ def _figures(record: NightRecord) -> dict[str, str]:
         **({"corrected by hand": f"{corrected:,}"} if corrected else {}),
         "scale": f"{record.resolution.scale:.2f}",
         "computation": f"{record.train.computation:.0%} of standard training",
-        "AP50 before → after": f"{judge.before.map50:.3f} → {judge.after.map50:.3f}",
+        "mAP50 before → after": f"{judge.before.map50:.3f} → {judge.after.map50:.3f}",
     }
     if random is not None:
         after = judge.after.map50
@@ -171,14 +167,13 @@ def feeds_to_dict(service: CameraWatch) -> dict[str, dict[str, Any]]:
     return {name: _feed(service, name) for name in service.feeds}
 
 
-def feeds_table(service: CameraWatch) -> Table:
+def feeds_table(service: CameraWatch) -> Listing:
     """The same for people."""
-    table = Table(title="watched")
-    for heading in ("camera", "state", "frames", "scored", "dropped", "not stored"):
-        table.add_column(heading)
+    headings = ("camera", "state", "frames", "scored", "dropped", "not stored")
+    table = Listing(*headings, title="watched")
     for name, found in feeds_to_dict(service).items():
         counts = (found["frames_seen"], found["scored"], found["dropped"], found["paused"])
-        table.add_row(name, found["state"], *map(str, counts))
+        table.add_row(Name(name), found["state"], *map(str, counts))
     return table
 
 

@@ -6,9 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rich.markup import escape
-from rich.table import Table
-
+from jobs.commands.listing import Listing, Name
 from jobs.config.service import clock_times
 from jobs.config.settings import Config
 from jobs.database.store import Store
@@ -89,17 +87,17 @@ def needs_in_words(needs: dict[str, float], found: Tonight, *, faster: float) ->
     )
 
 
-def tonight_table(found: Tonight) -> Table:
+def tonight_table(found: Tonight) -> Listing:
     """One row a camera."""
-    table = Table("", "camera", "expected gain", "cost", "tonight", "why")
+    table = Listing("", "camera", "expected gain", "cost", "tonight", "why")
     for place, line in enumerate(found.lines, start=1):
         table.add_row(
             str(place),
-            line.camera,
+            Name(line.camera),
             "not known yet" if line.gain is None else f"{100 * line.gain:+.1f} points",
             f"{line.cost_s / 60:,.0f} min",
             "yes" if line.fits else "no: beyond the budget",
-            escape(line.why),
+            line.why,
         )
     return table
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
-
+from jobs.commands.listing import Listing, Name
 from models.errors import WeightsError
 
 if TYPE_CHECKING:
-    from models.registry import ModelRegistry
+    from jobs.commands.listing import Listing, Name
+from models.registry import ModelRegistry
 
 SHOWN = (
     "parent",
@@ -48,15 +48,15 @@ def version_rows(registry: ModelRegistry, camera: str) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (row["created_at"] or "", row["version"]))
 
 
-def versions_table(rows: Sequence[dict[str, Any]]) -> Table:
+def versions_table(rows: Sequence[dict[str, Any]]) -> Listing:
     """The same for people."""
-    table = Table("", "version", "parent", "frames", "mAP50", "scale", "seconds", "code", "")
+    table = Listing("", "version", "parent", "frames", "mAP50", "scale", "seconds", "code", "")
     for row in rows:
         ledger = row["ledger_s"]
         table.add_row(
             "*" if row["in_use"] else "",
-            row["version"],
-            row["parent"] or "–",
+            Name(row["version"]),
+            Name(row["parent"] or "–"),
             str(row["frames"]["count"]) if row["frames"] else "–",
             _accuracy(row["metrics"]),
             "–" if row["scale"] is None else f"{row['scale']:.2f}",
