@@ -9,8 +9,7 @@ from jobs.commands.listing import Listing, Name
 from models.errors import WeightsError
 
 if TYPE_CHECKING:
-    from jobs.commands.listing import Listing, Name
-from models.registry import ModelRegistry
+    from models.registry import ModelRegistry
 
 SHOWN = (
     "parent",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -32,25 +33,56 @@ from streams.sampler import Sampler
 
 LOOKED_AT = 3
 """Pictures that a measurement takes; the first one only warms up."""
+TIMED_EPOCHS = 2
+"""So often a measurement trains on its pictures, after a first time that only warms up: a process's
+first training loads torch's compiler, which takes ten times as long as the training."""
 
 Images = Sequence[NDArray[np.uint8]]
+Clock = Callable[[], float]
 
 
-def seconds_per_image(detector: Detector, images: Images) -> float:
+class Span(NamedTuple):
+    """Seconds, from the fastest to the slowest measured."""
+
+    fastest: float
+    slowest: float
+
+    def times(self, factor: float) -> Span:
+        """So many of them."""
+        return Span(self.fastest * factor, self.slowest * factor)
+
+    def plus(self, other: Span) -> Span:
+        """One after the other."""
+        return Span(self.fastest + other.fastest, self.slowest + other.slowest)
+
+    def said(self, as_words: Callable[[float], str]) -> str:
+        """In words: one figure where both ends are called the same."""
+        least, most = as_words(self.fastest), as_words(self.slowest)
+        return least if least == most else f"{least} to {most}"
+
+
+def seconds_per_image(detector: Detector, images: Images, clock: Clock = time.perf_counter) -> Span:
     """What a detector takes for a picture (H×W×3 uint8), after a first one that does not count."""
     detector.predict(images[:1])
-    began = time.perf_counter()
-    counted = images[1:] or images
-    for image in counted:
+    took = []
+    for image in images[1:] or images:
+        began = clock()
         detector.predict([image])
-    return (time.perf_counter() - began) / len(counted)
+        took.append(clock() - began)
+    return Span(min(took), max(took))
 
 
-def training_seconds_per_image(detector: TorchDetector, samples: Sequence[Sample]) -> float:
+def training_seconds_per_image(
+    detector: TorchDetector, samples: Sequence[Sample], clock: Clock = time.perf_counter
+) -> Span:
     """What training takes for a picture, once. The detector is changed: give one to throw away."""
-    plan = TrainPlan(schedule="standard", epochs=2, batch_size=len(samples), learning_rate=1e-6)
-    course = fine_tune(detector, samples, plan)
-    return course.seconds / course.images
+    plan = TrainPlan(
+        schedule="standard", epochs=1 + TIMED_EPOCHS, batch_size=len(samples), learning_rate=1e-6
+    )
+    ends: list[float] = []
+    fine_tune(detector, samples, plan, on_epoch=lambda _: ends.append(clock()))
+    took = [(end - began) / len(samples) for began, end in pairwise(ends)]
+    return Span(min(took), max(took))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,38 +94,38 @@ class BootstrapCost:
     frames: int
     control: int
     epochs: int
-    teacher_s_per_image: float
-    training_s_per_image: float
+    teacher_s_per_image: Span
+    training_s_per_image: Span
     device: str
     processes: int
 
     @property
-    def teacher_s(self) -> float:
+    def teacher_s(self) -> Span:
         """Seconds of teacher work, summed over processes."""
-        return (self.frames + self.control) * self.teacher_s_per_image
+        return self.teacher_s_per_image.times(self.frames + self.control)
 
     @property
-    def training_s(self) -> float:
+    def training_s(self) -> Span:
         """Seconds of training, in one process."""
-        return self.frames * self.epochs * self.training_s_per_image
+        return self.training_s_per_image.times(self.frames * self.epochs)
 
     @property
-    def total_s(self) -> float:
+    def total_s(self) -> Span:
         """About how long it takes in all."""
-        return self.teacher_s / self.processes + self.training_s
+        return self.teacher_s.times(1 / self.processes).plus(self.training_s)
 
     def in_words(self) -> str:
         """For the operator, before it begins."""
-        per_teacher = words.short_seconds(self.teacher_s_per_image)
-        per_training = words.short_seconds(self.training_s_per_image)
+        per_teacher = self.teacher_s_per_image.said(words.short_seconds)
+        per_training = self.training_s_per_image.said(words.short_seconds)
         measured = f"{self.control:,} to measure on"
         return (
             f"a first student for {words.count(self.cameras, 'camera')} takes about "
-            f"{words.duration(self.total_s)} on this machine ({self.device}): the teacher labels "
-            f"{self.frames + self.control:,} frames ({self.frames:,} to train on, {measured}) at "
-            f"{per_teacher} each, {words.duration(self.teacher_s)}; training goes through "
+            f"{self.total_s.said(words.duration)} on this machine ({self.device}): the teacher "
+            f"labels {self.frames + self.control:,} frames ({self.frames:,} to train on, {measured}) at "
+            f"{per_teacher} each, {self.teacher_s.said(words.duration)}; training goes through "
             f"{self.frames:,} frames {words.count(self.epochs, 'time')} at {per_training} each, "
-            f"{words.duration(self.training_s)}"
+            f"{self.training_s.said(words.duration)}"
         )
 
 
@@ -124,9 +156,9 @@ def bootstrap_cost(inputs: BootstrapInputs) -> BootstrapCost:
 class Speed:
     """Seconds a picture takes: the student's look, the teacher's, training once."""
 
-    student_s: float
-    teacher_s: float
-    training_s: float
+    student_s: Span
+    teacher_s: Span
+    training_s: Span
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,22 +175,26 @@ class NightCost:
     processes: int
 
     @property
-    def total_s(self) -> float:
+    def total_s(self) -> Span:
         """About how long it takes."""
-        looking_s = self.seen * self.speed.student_s + self.labelled * self.speed.teacher_s
-        one_after_the_other = -(-self.arms // self.processes)
-        training_s = self.trained * self.speed.training_s * one_after_the_other
-        return looking_s / self.processes + training_s
+        speed, one_after_the_other = self.speed, -(-self.arms // self.processes)
+        looking_s = speed.student_s.times(self.seen).plus(speed.teacher_s.times(self.labelled))
+        training_s = speed.training_s.times(self.trained * one_after_the_other)
+        return looking_s.times(1 / self.processes).plus(training_s)
 
     def in_words(self) -> str:
         """For the operator."""
-        speed, twice = self.speed, " (and as many random ones beside it)" * (self.arms > 1)
+        student, teacher, training = (
+            seconds.said(words.short_seconds)
+            for seconds in (self.speed.student_s, self.speed.teacher_s, self.speed.training_s)
+        )
+        twice = " (and as many random ones beside it)" * (self.arms > 1)
         return (
-            f"about {words.duration(self.total_s)} ({self.device}, "
+            f"about {self.total_s.said(words.duration)} ({self.device}, "
             f"{words.count(self.processes, 'process', 'processes')}): the student looks at "
-            f"{self.seen:,} frames at {words.short_seconds(speed.student_s)} each, the teacher at "
-            f"{self.labelled:,} at {words.short_seconds(speed.teacher_s)}, training goes through "
-            f"{self.trained:,} at {words.short_seconds(speed.training_s)}{twice}"
+            f"{self.seen:,} frames at {student} each, the teacher at "
+            f"{self.labelled:,} at {teacher}, training goes through "
+            f"{self.trained:,} at {training}{twice}"
         )
 
 
@@ -166,7 +202,7 @@ def speed_of(camera: CameraConfig, shape: tuple[int, int], device: str) -> Speed
     """Measured on noise of this height and width. Raises what opening the detectors raises."""
     torch.set_num_threads(1)  # as in a night
     rng = np.random.default_rng(0)
-    images = [rng.integers(256, size=(*shape, 3), dtype=np.uint8) for _ in range(2)]
+    images = [rng.integers(256, size=(*shape, 3), dtype=np.uint8) for _ in range(LOOKED_AT)]
     size = full_size(*shape, max_side_px=camera.student.max_side_px)
     known = configured_detector(camera.student, device=device).torch_detector()
     classes = ClassMap.from_config(camera.classes)

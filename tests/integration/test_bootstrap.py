@@ -58,7 +58,8 @@ def test_a_first_student_is_made_cut_off_and_gone_on_with(
     # The teacher was not asked again: only the students looked at the control frames.
     assert counting.frames == 2 + 2 * 2
     assert said["cost"]["frames"] == 12
-    assert said["cost"]["total_s"] > 0
+    fastest, slowest = said["cost"]["total_s"]
+    assert 0 < fastest <= slowest
     assert set(said["objects"]) == {"person", "car", "bicycle"}
     assert sum(said["objects"].values()) > 0
     check_yard(said["cameras"]["yard"], config.models_root)

@@ -6,19 +6,29 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from culling_pipeline.training.loop import Sample
 from jobs.cameras.detectors import ensure_incumbent
 from jobs.cameras.student_origin import origin_in_words
 from jobs.cli import run
 from jobs.config.settings import CameraConfig, Config
-from jobs.nights.cost import Speed, night_cost
+from jobs.nights.cost import (
+    Span,
+    Speed,
+    night_cost,
+    seconds_per_image,
+    training_seconds_per_image,
+)
+from models.boxes.detections import Detections
+from models.boxes.detector import SLIM_ANCHOR_PX, DetectorSpec, TorchDetector, build_model
 from models.checkpoint import load_checkpoint, save_checkpoint
 from models.registry import ORIGIN_META, ModelRegistry
 from tests.unit.test_untrained import RANDOM, SIZE, camera
 
 RANDOM_STUDENT = {"weights": "none", "width": 0.125}
-SPEED = Speed(student_s=0.1, teacher_s=1.0, training_s=0.5)
+SPEED = Speed(student_s=Span(0.1, 0.1), teacher_s=Span(1.0, 1.25), training_s=Span(0.5, 0.75))
 
 
 def said(root: Path, settings: CameraConfig) -> str:
@@ -86,12 +96,44 @@ def cost_of(*, duration_s: float | None = None, untrained: bool = False, **setti
 def test_a_first_night_costs_what_its_pictures_take() -> None:
     cost = cost_of()
     assert (cost.seen, cost.labelled, cost.trained) == (86_400, 1536 + 240 + 256, 256 * 72)
-    assert cost.total_s == (8640 + 2032) / 2 + 18_432 * 0.5
+    assert cost.total_s == ((8640 + 2032) / 2 + 18_432 * 0.5, (8640 + 2540) / 2 + 18_432 * 0.75)
     assert cost.in_words() == (
-        "about 4 h 2 min (cpu, 2 processes): the student looks at 86,400 frames at 100 ms each, "
-        "the teacher at 2,032 at 1.00 s, training goes through 18,432 at 500 ms (and as many "
-        "random ones beside it)"
+        "about 4 h 2 min to 5 h 23 min (cpu, 2 processes): the student looks at 86,400 frames at "
+        "100 ms each, the teacher at 2,032 at 1.00 s to 1.25 s, training goes through 18,432 at "
+        "500 ms to 750 ms (and as many random ones beside it)"
     )
+
+
+def test_what_a_process_loads_for_its_first_picture_is_not_measured() -> None:
+    now_s = [0.0]
+
+    class Loading:
+        """A detector that loads something at its first picture."""
+
+        class_names = ("person",)
+        took = iter([30.0, 1.0, 2.0])
+
+        def predict(self, images: list[np.ndarray]) -> list[Detections]:
+            now_s[0] += next(self.took)
+            return [Detections.empty() for _ in images]
+
+    images = [np.zeros((8, 8, 3), np.uint8)] * 3
+    assert seconds_per_image(Loading(), images, clock=lambda: now_s[0]) == (1.0, 2.0)
+
+
+def test_what_a_process_loads_for_its_first_training_is_not_measured() -> None:
+    spec = DetectorSpec(
+        architecture="resnet18", class_names=("person",), height_px=64, width_px=64, width=0.25,
+        anchor_px=SLIM_ANCHOR_PX,
+    )  # fmt: skip
+    detector = TorchDetector(build_model(spec), spec)
+    samples = [Sample(np.zeros((64, 64, 3), np.uint8), Detections.empty())] * 2
+    ticks = iter(
+        [30.0, 31.0, 35.0]
+    )  # the ends of three rounds, the first of which took half a minute
+    found = training_seconds_per_image(detector, samples, clock=lambda: next(ticks))
+    assert found == (0.5, 2.0)
+    assert next(ticks, None) is None
 
 
 def test_an_untrained_student_s_first_night_asks_the_teacher_less() -> None:
