@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made-for
+# Tests start a hundred processes; without kept bytecode each one compiles torch anew, for seconds.
+unexport PYTHONDONTWRITEBYTECODE
 
 venv: $(STAMP)
 

@@ -52,6 +52,16 @@ thread = threading.Thread(target=start)
 thread.start()
 thread.join()
 """
+IGNORED = """
+import signal
+from culling_pipeline.run.process_start import undisturbed_start
+
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+with undisturbed_start():
+    signal.raise_signal(signal.SIGINT)
+    print("started")
+print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)
+"""
 
 
 def said_by(script: str) -> list[str]:
@@ -72,3 +82,7 @@ def test_sigterm_waits_as_well_and_reaches_its_own_handler() -> None:
 
 def test_a_thread_that_no_signal_interrupts_may_start_processes_too() -> None:
     assert said_by(IN_A_THREAD) == ["True"]
+
+
+def test_ctrl_c_stays_ignored_in_a_scripts_background() -> None:
+    assert said_by(IGNORED) == ["started", "True"]
