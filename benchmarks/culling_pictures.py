@@ -7,6 +7,7 @@ Draws docs/pictures/kept-times.svg and kept-frames.jpg from the culling benchmar
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import cv2
@@ -94,6 +95,7 @@ def _box(image: NDArray[np.uint8], box: NDArray[np.float32], colour: tuple[int, 
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     torch.set_num_threads(1)
     camera = next(c for c in FLEET if c.name == CAMERA)
     day = seen_day(camera, day=0, count=TRAIN_FRAMES, cache=CACHE)

@@ -11,6 +11,7 @@ says what it finds. Writes `benchmarks/results/export.json` and `export.md`.
 
 from __future__ import annotations
 
+import argparse
 import json
 import platform
 import subprocess
@@ -127,7 +128,9 @@ def without_torch(
 
 def main() -> None:
     torch.set_num_threads(1)
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 96
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("frames", nargs="?", type=int, default=96)
+    count = parser.parse_args().frames
     student: TorchDetector = load_detector(BUILTIN_FOLDER / "street-student.safetensors")
     student = student.at_size(HEIGHT, WIDTH)
     names = student.class_names

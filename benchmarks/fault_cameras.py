@@ -12,17 +12,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from streams.live.options import LiveOptions
-from tests.integration.live import LOGIN, RtspServer
-from tests.integration.servers import web
-from tests.integration.servers.clips import (
+from testbed.live import LOGIN, RtspServer
+from testbed.servers import web
+from testbed.servers.clips import (
     jpeg,
     moving_picture,
     pictures_of,
     write_h264,
     write_hls,
 )
-from tests.integration.servers.network import CameraNetwork
-from tests.integration.servers.web import LivePlaylist, WebServer, fixed
+from testbed.servers.network import CameraNetwork
+from testbed.servers.web import LivePlaylist, WebServer, fixed
 
 HLS_S = 240
 """The live playlist ends after so long; longer than any row takes."""

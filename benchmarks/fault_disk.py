@@ -16,10 +16,10 @@ import psutil
 import yaml
 
 from jobs.disk.budget import GB
-from tests.integration.servers import web
-from tests.integration.servers.clips import RATE_FPS, jpeg, moving_picture
-from tests.integration.servers.web import WebServer
-from tests.integration.tiny import start_model_mib
+from testbed.servers import web
+from testbed.servers.clips import RATE_FPS, jpeg, moving_picture
+from testbed.servers.web import WebServer
+from testbed.tiny import start_model_mib
 
 FAULT = "disk full"
 FLOOR_MB = 2

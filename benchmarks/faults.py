@@ -26,8 +26,8 @@ from benchmarks.fault_cameras import SCENES, Trial
 from streams.failures import LASTING
 from streams.live.health import HealthReport, State
 from streams.live.source import LiveSource
-from tests.integration.live import open_files, open_live
-from tests.integration.servers.clips import RATE_FPS
+from testbed.live import open_files, open_live
+from testbed.servers.clips import RATE_FPS
 
 RESULTS = Path(__file__).parent / "results"
 FAULTS = (*SCENES, fault_disk.FAULT)

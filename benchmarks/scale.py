@@ -30,7 +30,6 @@ import numpy as np
 import psutil
 import sqlalchemy as sa
 
-from benchmarks.nights import Quick, config_of, service_of
 from culling_pipeline.records import Disagreement, NightRecord
 from jobs.commands.summary import nights_table
 from jobs.commands.tonight import tonight
@@ -41,7 +40,8 @@ from jobs.database.tables import dues_table, records_table, stages_table
 from jobs.database.tables import nights_table as nights
 from jobs.service.forecast import forecast
 from jobs.service.metrics import CullingCollector
-from tests.unit.example_night import example_night
+from testbed.example_night import example_night
+from testbed.nights import Quick, config_of, service_of
 
 RESULTS = Path(__file__).parent / "results"
 SURVIVORS, VARIANTS, TIMES = 1536, 16, 7
@@ -314,7 +314,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         rows.append(measure(Path(folder), None, args.cameras, args.nights, args.share))
     if args.postgres:
-        from tests.integration.servers.postgres import PostgresServer, programs
+        from testbed.servers.postgres import PostgresServer, programs
 
         found = programs()
         assert found is not None, "PostgreSQL is not installed"

@@ -46,7 +46,7 @@ from jobs.database.store import NightJournal, Store
 from jobs.nights.nightly import retrain_camera
 from models.boxes.student import load_detector
 from models.registry import ModelRegistry
-from tests.integration.tiny import CAMERA, DAY, SMALL, stages_of
+from testbed.tiny import CAMERA, DAY, SMALL, stages_of
 
 RESULTS = Path(__file__).parent / "results"
 KILLS_A_NIGHT = 8

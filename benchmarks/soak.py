@@ -28,10 +28,10 @@ import yaml
 
 from benchmarks.book import markdown
 from culling_pipeline.day.daybook import UP
-from tests.integration.live import RtspServer
-from tests.integration.servers import web
-from tests.integration.servers.clips import jpeg, moving_picture, write_h264, write_hls
-from tests.integration.servers.web import LivePlaylist, WebServer, fixed
+from testbed.live import RtspServer
+from testbed.servers import web
+from testbed.servers.clips import jpeg, moving_picture, write_h264, write_hls
+from testbed.servers.web import LivePlaylist, WebServer, fixed
 
 RESULTS = Path(__file__).parent / "results"
 LOOK_S = 10.0

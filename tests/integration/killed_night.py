@@ -25,7 +25,7 @@ from jobs.config.load import load_config
 from jobs.database import store as store_module
 from jobs.database.store import NightJournal, Store
 from jobs.nights.nightly import retrain_camera
-from tests.integration.tiny import CAMERA, DAY, stages_of
+from testbed.tiny import CAMERA, DAY, stages_of
 
 HALF = 100
 

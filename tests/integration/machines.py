@@ -25,7 +25,7 @@ from jobs.config.storage import StorageSettings
 from jobs.database import store as store_module
 from jobs.database.store import NightJournal, Store
 from jobs.nights.nightly import retrain_camera
-from tests.integration.tiny import CAMERA, DAY, tiny_config, with_settings
+from testbed.tiny import CAMERA, DAY, tiny_config, with_settings
 
 LITTLE = with_settings(
     fps=0.0006,

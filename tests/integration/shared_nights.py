@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from jobs.database.claims import BusyError
 from jobs.database.store import Store
-from tests.unit.small_night import DAY, START, night_record
+from testbed.small_night import DAY, START, night_record
 
 DUE = tuple(f"due-{k:02d}" for k in range(80))
 OWN = tuple(f"own-{k}" for k in range(5))

@@ -19,7 +19,7 @@ from jobs.database.store import Store
 from jobs.errors import describe, exit_code
 from models.boxes.student import load_detector
 from models.registry import ModelRegistry
-from tests.integration.tiny import (
+from testbed.tiny import (
     CAMERA,
     SETTINGS,
     SMALL,

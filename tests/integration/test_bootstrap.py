@@ -15,7 +15,7 @@ from jobs.config.load import load_config
 from jobs.nights import bootstrap, bootstrap_lessons, bootstrap_rollout
 from models.boxes.student import load_detector
 from models.registry import ORIGIN_META, ModelRegistry
-from tests.integration.tiny import SETTINGS, write_config
+from testbed.tiny import SETTINGS, write_config
 
 TINY = {"width": 0.125, "max_side_px": 160}
 ASKED = ("bootstrap", "--all", "--from-scratch", "--frames", "12", "--epochs", "1")

@@ -13,7 +13,7 @@ from culling_pipeline.night.stages import TEACHER_FILE
 from jobs.database.store import Store
 from jobs.exports.dataset import export_dataset, import_dataset
 from models.registry import ModelRegistry
-from tests.integration.tiny import CAMERA, SETTINGS, DoneNight, run_tiny_night, tiny_config
+from testbed.tiny import CAMERA, SETTINGS, DoneNight, run_tiny_night, tiny_config
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -20,8 +20,7 @@ from jobs.nights.nightly import retrain_camera
 from models.registry import ModelRegistry
 from streams.synthetic.street.render import StreetRenderer
 from streams.synthetic.street.scene import make_scene
-from tests.integration import killed_night
-from tests.integration.tiny import (
+from testbed.tiny import (
     CAMERA,
     DAY,
     debris,
@@ -29,6 +28,7 @@ from tests.integration.tiny import (
     with_settings,
     write_config,
 )
+from tests.integration import killed_night
 
 COVERED = with_settings(
     source="synthetic://street?seed=5&hours=8&width=160&height=96",

@@ -9,7 +9,7 @@ import pytest
 
 from jobs import cli
 from jobs.nights import demo
-from tests.integration.tiny import SETTINGS
+from testbed.tiny import SETTINGS
 
 pytestmark = pytest.mark.timeout(1200)
 

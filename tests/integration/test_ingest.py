@@ -21,10 +21,10 @@ from culling_pipeline.day.frame_files import JPEG_QUALITY
 from jobs import cli
 from streams.open import open_source
 from streams.sampler import Sampler
-from tests.integration.live import LOGIN, RtspServer, require_gstreamer, wait_until
-from tests.integration.servers.clips import write_h264
-from tests.integration.servers.web import CANARY
-from tests.integration.tiny import (
+from testbed.live import LOGIN, RtspServer
+from testbed.servers.clips import write_h264
+from testbed.servers.web import CANARY
+from testbed.tiny import (
     command,
     environment,
     make_room,
@@ -32,6 +32,7 @@ from tests.integration.tiny import (
     with_settings,
     write_config,
 )
+from tests.integration.live import require_gstreamer, wait_until
 
 RECORDING = "synthetic://street?seed=5&hours=2&width=160&height=96"
 QUICK: dict[str, Any] = {"source": RECORDING, "fps": 0.02}

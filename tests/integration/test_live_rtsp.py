@@ -14,20 +14,10 @@ import pytest
 
 from streams.live.health import State
 from streams.sampler import Sampler
-from tests.integration.live import (
-    LOGIN,
-    QUICK,
-    RtspServer,
-    all_said,
-    open_live,
-    refused,
-    require_gstreamer,
-    take,
-    wait_for,
-    wait_until,
-)
-from tests.integration.servers.clips import write_h264
-from tests.integration.servers.web import CANARY
+from testbed.live import LOGIN, QUICK, RtspServer, open_live
+from testbed.servers.clips import write_h264
+from testbed.servers.web import CANARY
+from tests.integration.live import all_said, refused, require_gstreamer, take, wait_for, wait_until
 
 pytestmark = pytest.mark.usefixtures("no_canary")
 

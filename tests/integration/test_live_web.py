@@ -20,20 +20,11 @@ from streams.open import open_source
 from streams.recorded import remote
 from streams.recorded.remote import RemoteVideo
 from streams.sampler import Sampler
-from tests.integration.live import (
-    LOGIN,
-    QUICK,
-    all_said,
-    free_port,
-    open_live,
-    refused,
-    take,
-    wait_for,
-    wait_until,
-)
-from tests.integration.servers import web
-from tests.integration.servers.clips import jpeg, moving_picture, write_hls
-from tests.integration.servers.web import CANARY, LivePlaylist, Serve, WebServer, fixed
+from testbed.live import LOGIN, QUICK, free_port, open_live
+from testbed.servers import web
+from testbed.servers.clips import jpeg, moving_picture, write_hls
+from testbed.servers.web import CANARY, LivePlaylist, Serve, WebServer, fixed
+from tests.integration.live import all_said, refused, take, wait_for, wait_until
 from tests.unit.clips import constant_rate, read_number, write_clip
 
 pytestmark = pytest.mark.usefixtures("no_canary")

@@ -26,7 +26,7 @@ from models.boxes.lean.packed import packing_works
 from models.boxes.student import load_detector
 from models.images import scaled
 from models.registry import ModelRegistry
-from tests.integration.tiny import (
+from testbed.tiny import (
     CAMERA,
     DAY,
     SMALL,

@@ -16,9 +16,9 @@ from jobs.database.connection import StoreError
 from jobs.database.store import NightJournal, Store
 from jobs.database.tables import nights_table
 from jobs.errors import EXIT_DONE, EXIT_NIGHT, EXIT_USAGE, describe, disk_full_cause, exit_code
+from testbed.servers.postgres import PASSWORD, PostgresServer, forms
+from testbed.small_night import DAY, night_record
 from tests.integration.live import all_said
-from tests.integration.servers.postgres import PASSWORD, PostgresServer, forms
-from tests.unit.small_night import DAY, night_record
 from tests.unit.stores import edit
 from tests.unit.test_jobs_store import dead_pid
 

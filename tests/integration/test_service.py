@@ -21,7 +21,7 @@ import yaml
 from jobs.database.due_queries import Due
 from jobs.database.nights import Night
 from jobs.database.store import Store
-from tests.integration.tiny import CAMERA, SMALL, command, debris, environment, stages_of
+from testbed.tiny import CAMERA, SMALL, command, debris, environment, stages_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 

@@ -23,7 +23,7 @@ from jobs.config.load import load_config
 from jobs.database.store import Store
 from models.boxes.student import load_detector
 from models.registry import ModelRegistry
-from tests.integration.tiny import (
+from testbed.tiny import (
     CAMERA,
     SETTINGS,
     DoneNight,

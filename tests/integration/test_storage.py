@@ -34,10 +34,10 @@ from jobs.watch.watch import CameraWatch
 from models.checkpoint import load_checkpoint
 from models.registry import ModelRegistry
 from streams.synthetic.source import FIRST_DAY
+from testbed.servers.bucket import BUCKET, S3Server
+from testbed.servers.web import CANARY
+from testbed.tiny import CAMERA, DAY, ROOT, SOURCE, environment, stages_of
 from tests.integration.machines import KEYS, LITTLE, config_of
-from tests.integration.servers.bucket import BUCKET, S3Server
-from tests.integration.servers.web import CANARY
-from tests.integration.tiny import CAMERA, DAY, ROOT, SOURCE, environment, stages_of
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("no_canary")]
 

@@ -13,9 +13,9 @@ import pytest
 import sqlalchemy as sa
 
 from jobs.database.tables import stages_table
+from testbed.small_night import night_record
 from tests.integration.live import wait_until
 from tests.integration.shared_nights import DUE, OWN, STAGES
-from tests.unit.small_night import night_record
 from tests.unit.stores import Where
 
 PROCESSES = 4

@@ -19,7 +19,7 @@ from models.boxes.student import load_detector
 from models.registry import ModelRegistry
 from streams.sampler import Sampler
 from streams.synthetic.source import SyntheticCamera
-from tests.unit.small_night import DAY, START, night_record
+from testbed.small_night import DAY, START, night_record
 
 CAMERA = "yard"
 CLASSES = ("person", "car", "bicycle")

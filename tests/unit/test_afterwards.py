@@ -17,7 +17,7 @@ from jobs.executors.local import LocalExecutor
 from jobs.service.nights import Origin
 from jobs.service.service import Service
 from models.registry import ModelRegistry
-from tests.unit.small_night import DAY, night_record
+from testbed.small_night import DAY, night_record
 from tests.unit.watched import write_day
 
 NOW = datetime(2026, 11, 26, tzinfo=UTC)

@@ -32,7 +32,7 @@ from culling_pipeline.records import (
 )
 from models.boxes.detections import Detections
 from streams.base import Frame
-from tests.unit.small_night import night_record
+from testbed.small_night import night_record
 
 MONDAY = date(2026, 1, 5)
 NAMES = ("person", "car")

@@ -1,11 +1,11 @@
 """Who may import whom, read from the source of every module: `jobs → culling_pipeline →
-{models, streams}`, neither tests nor benchmarks from any of them, rooms (folders) only from rooms
-on a lower floor, and no file in a circle."""
+{models, streams}`, what is not shipped by none of them (`tests → benchmarks → testbed`), rooms
+(folders) only from rooms on a lower floor, and no file in a circle."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -18,7 +18,12 @@ MAY_IMPORT = {
     "culling_pipeline": {"culling_pipeline", "models", "streams"},
     "jobs": {"jobs", "culling_pipeline", "models", "streams"},
 }
-NOT_SHIPPED = {"tests", "benchmarks", "scripts"}
+BESIDE = {
+    "testbed": {"testbed", *MAY_IMPORT},
+    "benchmarks": {"benchmarks", "testbed", *MAY_IMPORT},
+}
+"""What tests and benchmarks share is in `testbed`: a benchmark needs no test to run."""
+NOT_SHIPPED = {"tests", "scripts", *BESIDE}
 OURS = {*MAY_IMPORT, *NOT_SHIPPED}
 COMMAND_LINE = "jobs/cli.py"
 
@@ -165,28 +170,33 @@ def offences(sources: Mapping[str, str]) -> list[str]:
     for path, source in sources.items():
         tree = ast.parse(source)
         package = path.split("/")[0]
+        allowed = (MAY_IMPORT | BESIDE)[package]
         for line, module in imports(tree, path):
             top = module.split(".")[0]
-            if top in OURS and top not in MAY_IMPORT[package]:
+            if top in OURS and top not in allowed:
                 found.append(f"{path}:{line}: {package} must not import {module}")
-        if path != COMMAND_LINE:
+        if package in MAY_IMPORT and path != COMMAND_LINE:
             found += [
                 f"{path}:{line}: {name} below the command line" for line, name in endings(tree)
             ]
     return found
 
 
-@pytest.fixture(scope="module")
-def sources() -> dict[str, str]:
-    """Every file of the four packages, by its path."""
-    paths = [path for package in MAY_IMPORT for path in (ROOT / package).rglob("*.py")]
+def _read(packages: Iterable[str]) -> dict[str, str]:
+    paths = [path for package in packages for path in (ROOT / package).rglob("*.py")]
     return {p.relative_to(ROOT).as_posix(): p.read_text(encoding="utf-8") for p in paths}
 
 
-def test_every_import_points_downwards_and_only_the_command_line_prints(
-    sources: dict[str, str],
-) -> None:
-    assert {path.split("/")[0] for path in sources} == set(MAY_IMPORT)
+@pytest.fixture(scope="module")
+def sources() -> dict[str, str]:
+    """Every file of the four packages, by its path."""
+    return _read(MAY_IMPORT)
+
+
+def test_every_import_points_downwards_and_only_the_command_line_prints() -> None:
+    packages = MAY_IMPORT | BESIDE
+    sources = _read(packages)
+    assert {path.split("/")[0] for path in sources} == set(packages)
     assert len(sources) > 50
     assert offences(sources) == []
 
@@ -240,6 +250,10 @@ def test_what_is_to_be_mended_is_still_broken(sources: dict[str, str]) -> None:
         ("streams/a.py", "__import__('jobs')", "must not import jobs"),
         ("jobs/a.py", "from tests.unit.clips import x", "must not import tests.unit.clips"),
         ("jobs/cli.py", "import benchmarks", "jobs must not import benchmarks"),
+        ("jobs/a.py", "from testbed.tiny import x", "must not import testbed.tiny"),
+        ("benchmarks/a.py", "from tests.unit.a import x", "must not import tests.unit.a"),
+        ("testbed/a.py", "import benchmarks.nights", "must not import benchmarks.nights"),
+        ("testbed/a/b.py", "def f():\n    import tests.unit", "2: testbed must not import tests"),
         ("jobs/a.py", "print('x')", "1: print below the command line"),
         ("models/a.py", "import sys\nsys.exit(1)", "2: sys.exit below the command line"),
         ("models/a.py", "from sys import exit", "1: sys.exit below the command line"),
@@ -261,6 +275,7 @@ def test_an_offence_is_found(path: str, source: str, expected: str) -> None:
         ("streams/synthetic/street/a.py", "from ..base import Frame\nimport numpy"),
         ("models/a.py", "sys.stdout.write('x')\nblueprint('x')\nfrom streamsaver import models"),
         ("jobs/cli.py", "import sys\nprint('x')\nsys.exit(0)"),
+        ("benchmarks/a.py", "import jobs.cli, testbed.tiny, benchmarks.book\nprint('x')"),
     ],
 )
 def test_what_is_allowed_is_no_offence(path: str, source: str) -> None:

@@ -25,7 +25,7 @@ from jobs.errors import NightError
 from jobs.setup.check import check_streams
 from models.errors import WeightsError
 from streams.base import StreamError
-from tests.unit.small_night import DAY, night_record
+from testbed.small_night import DAY, night_record
 
 Retrain = Callable[..., Any]
 

@@ -20,7 +20,7 @@ from jobs.disk import budget as room
 from jobs.disk.budget import AFTER_HIT_S, GB, Floor, Room, thin
 from models.boxes.detections import Detections
 from streams.base import Frame
-from tests.unit.example_night import example_night
+from testbed.example_night import example_night
 
 TODAY = datetime.now().astimezone().date()
 LONG_AGO, YESTERDAY = date(2026, 1, 5), TODAY - timedelta(days=1)

@@ -19,7 +19,7 @@ from jobs.database.figures import Figures, Past
 from jobs.database.store import NightJournal
 from jobs.database.tables import dues_table, metadata, nights_table, records_table
 from jobs.errors import NightError
-from tests.unit.small_night import DAY, START, night_record
+from testbed.small_night import DAY, START, night_record
 from tests.unit.stores import Where, edit
 
 

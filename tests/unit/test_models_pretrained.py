@@ -22,7 +22,7 @@ from models.pretrained import catalogue
 from models.pretrained.catalogue import CATALOGUE, PublishedWeights, published
 from models.pretrained.download import Patience, cache_folder, cached, fetch
 from models.pretrained.open import open_published, published_state, with_backbone
-from tests.integration.servers.web import Handler, WebServer
+from testbed.servers.web import Handler, WebServer
 from tests.unit.test_models_conversion import foreign_state
 
 DATA = bytes(range(256)) * 4000

@@ -22,7 +22,7 @@ from culling_pipeline.report.page import beside_words, cautions, render_report, 
 from culling_pipeline.report.pictures import Exhibit
 from culling_pipeline.report.sentences import feed_words, gate_words, headline
 from models.boxes.detections import Detections
-from tests.unit.example_night import (
+from testbed.example_night import (
     CLASSES,
     MIDNIGHT,
     accuracy,

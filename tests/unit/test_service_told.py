@@ -19,7 +19,6 @@ from zoneinfo import ZoneInfo
 import pytest
 import time_machine
 
-from benchmarks.nights import Quick, config_of
 from culling_pipeline.records import AnyNight, DriftRecord
 from jobs.commands.tonight import needs_in_words, needs_of, tonight
 from jobs.config.service import ServiceSettings
@@ -36,7 +35,8 @@ from jobs.service.notify import Tell
 from jobs.service.order import PATIENCE, in_order, prospect
 from jobs.service.pages import Pages
 from streams.secret_words import keep_secret
-from tests.unit.small_night import night_record, unusable_night
+from testbed.nights import Quick, config_of
+from testbed.small_night import night_record, unusable_night
 
 CANARY = "c4nary-of-notices"
 

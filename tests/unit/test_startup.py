@@ -12,7 +12,7 @@ from pathlib import Path
 from culling_pipeline.day.daybook import DayClock
 from jobs.database.store import Store
 from models.registry import ModelRegistry
-from tests.unit.small_night import DAY, night_record
+from testbed.small_night import DAY, night_record
 from tests.unit.watched import write_day
 
 HEAVY = (

@@ -25,7 +25,7 @@ from jobs.config.settings import Config
 from jobs.config.storage import StorageSettings
 from jobs.database.store import Store
 from jobs.disk.budget import Floor, Room
-from tests.unit.small_night import night_record
+from testbed.small_night import night_record
 from tests.unit.test_corrections import GREY, corrected
 from tests.unit.watched import write_day
 

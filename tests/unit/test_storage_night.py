@@ -16,7 +16,7 @@ from jobs.cameras.watched_days import watched_days
 from jobs.config.settings import Config
 from jobs.config.storage import StorageSettings
 from jobs.database.store import NightJournal, Store
-from tests.unit.small_night import night_record, unusable_night
+from testbed.small_night import night_record, unusable_night
 from tests.unit.watched import write_day
 
 CAMERA, DAY = "yard", date(2026, 11, 20)

@@ -18,8 +18,8 @@ from culling_pipeline.records import NightRecord
 from jobs.database.connection import MIGRATIONS
 from jobs.database.figures import Figures
 from jobs.database.store import NightJournal
-from tests.unit.example_night import example_night
-from tests.unit.small_night import DAY, START, night_record
+from testbed.example_night import example_night
+from testbed.small_night import DAY, START, night_record
 from tests.unit.stores import Where
 
 STAGES = {"ingest": {"frames": 3}, "label": {"objects": 7, "of": "×"}}

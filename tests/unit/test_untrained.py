@@ -24,7 +24,7 @@ from models.checkpoint import save_checkpoint
 from models.pretrained import catalogue
 from models.pretrained.catalogue import published
 from models.registry import ModelRegistry
-from tests.unit.small_night import DAY, START
+from testbed.small_night import DAY, START
 
 RANDOM = "its weights are random numbers (student.weights: none)"
 SIZE = (96, 160)
