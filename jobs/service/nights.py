@@ -159,15 +159,16 @@ class Nights:
             starve_nights=self._config.service.starve_nights,
             today_loss=self._today.mean_loss,
         )
-        spent_s = self._spent(opened, plan)
+        spent_s, refused = self._spent(opened, plan), False
         for prospect in plan.order:
             if len(self._running) >= self._executor.slots:
                 return
             if not self._budget.allows(prospect.cost_s, spent_s=spent_s):
-                continue
-            if self._begin(waiting[prospect.camera]):
+                refused = True
+            elif self._begin(waiting[prospect.camera]):
                 spent_s += prospect.cost_s
-        self._full_until = self._now() + LOOK_AROUND  # none of the others fits into the budget
+        if refused:  # what does not fit into the budget will not do so a second later
+            self._full_until = self._now() + LOOK_AROUND
 
     def _begin(self, due: Due) -> bool:
         if due.attempt >= self._config.service.tries:

@@ -127,6 +127,18 @@ def test_a_failing_night_is_tried_again_with_longer_pauses_and_given_up(
     assert [due.state for due in store.dues.all()] == ["failed", "done"]
 
 
+def test_a_night_that_is_tried_again_waits_for_its_pause_alone(
+    tmp_path: Path, store: Store, clock: time_machine.Coordinates
+) -> None:
+    executor = Quick(store, slots=2)
+    executor.fails["yard"] = Outcome(0, error="no labels", exit_code=EXIT_NIGHT)
+    store.dues.ask("yard", datetime.now(UTC) - timedelta(hours=1))
+    nights = service_of(config_of(tmp_path, retry_after_s=1.0), store, executor)
+    pass_time(nights, clock, 4 / 3600, step_s=1)
+    began = [when for _, when in executor.begun]
+    assert [(b - a).total_seconds() for a, b in pairwise(began)] == [2.0]
+
+
 @pytest.mark.parametrize(
     "ends",
     [
