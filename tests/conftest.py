@@ -24,12 +24,13 @@ SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 
 
 LONGEST_FIRST = (
-    *("test_service.py", "test_sigkill.py", "test_ingest.py", "test_night.py"),
-    *("test_bad_input.py", "test_pretrain.py", "test_store_shared.py", "test_real_footage.py"),
-    *("test_live_web.py", "test_live_rtsp.py", "test_live_network.py", "test_demo.py"),
+    *("test_service.py", "test_live_web.py", "test_live_rtsp.py", "test_live_network.py"),
+    *("test_add.py", "test_sigkill.py", "test_ingest.py", "test_night.py", "test_bad_input.py"),
+    *("test_pretrain.py", "test_store_shared.py", "test_real_footage.py", "test_demo.py"),
 )
 """The slow files that take half a minute and more: each goes to one worker as a whole, and one that
-came last would let the others stand idle."""
+came last would let the others stand idle. A service's nights yield to all other work (`NICE`), so
+those begin beside them that mostly wait for a camera: beside whole nights they would stand still."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

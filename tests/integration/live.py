@@ -52,17 +52,21 @@ def take(frames: Iterator[Frame], count: int) -> list[Frame]:
     return [next(frames) for _ in range(count)]
 
 
-def wait_until(holds: Callable[[], bool], *, within_s: float) -> float:
-    """Seconds until it holds; fails if it does not in time."""
-    began_s = time.monotonic()
+BUSY = 10
+"""How many times as long as a quiet machine a busy one may take. How fast a lost camera is noticed is
+for `benchmarks.faults` to measure, not for a test."""
+
+
+def wait_until(holds: Callable[[], bool], *, within_s: float) -> None:
+    """Wait until it holds; fails if it does not in good time, which is `within_s` when quiet."""
+    deadline_s = time.monotonic() + BUSY * within_s
     while not holds():
-        assert time.monotonic() - began_s < within_s, f"not within {within_s} s"
+        assert time.monotonic() < deadline_s, f"not within {BUSY} times {within_s} s"
         time.sleep(0.02)
-    return time.monotonic() - began_s
 
 
-def wait_for(source: LiveSource, *states: State, within_s: float) -> float:
-    return wait_until(lambda: source.health.state in states, within_s=within_s)
+def wait_for(source: LiveSource, *states: State, within_s: float) -> None:
+    wait_until(lambda: source.health.state in states, within_s=within_s)
 
 
 def all_said(error: BaseException) -> str:

@@ -278,7 +278,7 @@ def test_a_camera_is_watched_lost_found_and_trained_on(server: RtspServer, tmp_p
         wait_for_frames(folder, 20, "gate")
         shown = Path(f"/proc/{process.pid}/cmdline").read_text()
         server.kill()
-        wait_until(lambda: "lost" in states(folder, "gate")[1:], within_s=30)
+        wait_until(lambda: "lost" in states(folder, "gate")[1:], within_s=12)
         server.start(clip)
         said, _ = process.communicate(timeout=240)
     assert process.returncode == 0, said

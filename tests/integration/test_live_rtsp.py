@@ -153,7 +153,7 @@ def test_closing_from_another_thread_ends_the_iteration_even_in_a_stall(
     frames = source.frames()
     take(frames, 2)
     mortal.stop()
-    wait_for(source, State.STALLED, within_s=30.0)
+    wait_for(source, State.STALLED, within_s=10.0)
     threading.Timer(0.3, source.close).start()
     began_s = time.monotonic()
     list(frames)
@@ -167,7 +167,7 @@ def test_a_slow_consumer_loses_the_oldest_and_is_never_behind(camera: RtspServer
     with open_live(camera.url(login=LOGIN)) as source:
         frames = source.frames()
         (first,) = take(frames, 1)
-        wait_until(lambda: source.counts.dropped >= 10, within_s=30.0)
+        wait_until(lambda: source.counts.dropped >= 10, within_s=10.0)
         waiting = take(frames, QUICK.queue_frames)
         assert waiting[0].time_s - first.time_s > 10 / RATE_FPS  # the oldest are gone
         assert all(a.time_s < b.time_s for a, b in pairwise(waiting))

@@ -180,7 +180,7 @@ def test_a_stopped_server_is_stalled_then_lost_then_live(server: WebServer) -> N
         server.stopped.set()
         wait_for(source, State.STALLED, within_s=2.0)
         # The time-out of MJPEG is the longer of the two.
-        assert wait_for(source, State.LOST, within_s=9.0) < 3 * QUICK.open_timeout_s
+        wait_for(source, State.LOST, within_s=9.0)
         assert source.health.reason == "timed out"
         server.stopped.clear()
         wait_for(source, State.LIVE, within_s=4.0)

@@ -129,7 +129,7 @@ def test_workers_die_with_a_killed_night_and_ctrl_c_ends_one_quietly(
         assert len(family) >= 2
         os.kill(process.pid, signal.SIGKILL)
         # Then nothing of it is left
-        _, alive = psutil.wait_procs(family, timeout=10)
+        _, alive = psutil.wait_procs(family, timeout=120)
         assert alive == []
     assert set(stages_of(data)) == {"start"}
     assert list(frames.rglob("*.jpg"))
@@ -171,7 +171,7 @@ def interrupt(config: Path, *, when: Callable[[subprocess.Popen[str]], bool]) ->
         assert said == [
             "culling: interrupted: run the same command again to go on where it stopped"
         ]
-        assert psutil.wait_procs(family, timeout=10)[1] == []
+        assert psutil.wait_procs(family, timeout=120)[1] == []
 
 
 def family_of(process: subprocess.Popen[str]) -> list[psutil.Process]:

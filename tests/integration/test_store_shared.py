@@ -37,7 +37,7 @@ def run_together(where: Where) -> list[dict]:
         subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True)
         for _ in range(PROCESSES)
     ]
-    wait_until(lambda: len(list(where.data_dir.glob("ready-*"))) == PROCESSES, within_s=120)
+    wait_until(lambda: len(list(where.data_dir.glob("ready-*"))) == PROCESSES, within_s=20)
     (where.data_dir / "go").touch()
     told = [process.communicate(timeout=240)[0] for process in processes]
     assert [process.returncode for process in processes] == [0] * PROCESSES

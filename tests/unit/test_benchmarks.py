@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 
 SCRIPT = """
@@ -29,6 +31,7 @@ print(json.dumps(said))
 """In one process, for torch takes seconds to import."""
 
 
+@pytest.mark.slow  # torch and thirty modules
 def test_each_imports_and_each_command_has_its_help() -> None:
     sources = {p.stem: p.read_text("utf-8") for p in sorted((ROOT / "benchmarks").glob("*.py"))}
     commands = [name for name, source in sources.items() if '__name__ == "__main__"' in source]

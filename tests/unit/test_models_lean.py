@@ -153,6 +153,7 @@ def test_several_threads_may_share_it() -> None:
         np.testing.assert_array_equal(a.boxes_xyxy, b.boxes_xyxy)
 
 
+@pytest.mark.slow  # two processes load torch
 def test_one_process_and_two_say_the_same_and_zones_hold() -> None:
     zones = Zones((((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0)),))
     opener = OpenIgnoring(OpenStudent(WEIGHTS / "street-student.safetensors", "cpu"), zones)
@@ -212,17 +213,19 @@ def test_a_levels_convolution_is_torchs(in_order: bool, cells: tuple[int, int]) 
 
 
 @pytest.mark.parametrize(
-    "plain",
+    ("architecture", "more"),
     [
-        small("resnet50", layout="mmdetection", width=0.25),
-        small("resnet50", layout="detectron2", width=0.25),
-        small("resnet34", width=0.5),
-        small("fasterrcnn_mobilenet_v3_large_320_fpn"),
-        small("fasterrcnn_resnet50_fpn"),
+        ("resnet50", {"layout": "mmdetection", "width": 0.25}),
+        ("resnet50", {"layout": "detectron2", "width": 0.25}),
+        ("resnet34", {"width": 0.5}),
+        ("fasterrcnn_mobilenet_v3_large_320_fpn", {}),
+        ("fasterrcnn_resnet50_fpn", {}),
     ],
-    ids=lambda plain: plain.spec.architecture + "-" + plain.spec.layout,
 )
-def test_nets_of_other_kinds_have_the_same_features(plain: TorchDetector) -> None:
+def test_nets_of_other_kinds_have_the_same_features(
+    architecture: str, more: dict[str, Any]
+) -> None:
+    plain = small(architecture, **more)
     assert why_not(plain) is None
     image = trial_picture(96, 160)
     assert backend._levels_apart(plain, LeanDetector(plain), image) < 1e-4

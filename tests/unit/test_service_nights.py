@@ -281,7 +281,7 @@ def test_a_budget_lets_some_in_and_starves_nobody(
     assert len(executor.begun) == 2
     pass_time(nights, clock, 1.5)  # past noon another day's budget begins
     assert len(executor.begun) == 4
-    pass_time(nights, clock, 24 * 9)
+    pass_time(nights, clock, 24 * 9, step_s=3600)
     counts = Counter(name for name, _ in executor.begun)
     assert set(counts) == set(EIGHT)
 

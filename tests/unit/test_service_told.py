@@ -88,7 +88,7 @@ def test_people_are_told_once_and_again_when_it_had_been_over(
     tell.is_over("failed", "yard")
     tell("failed", "yard", "yard: failed again", "")
     tell.close()
-    titles = [sent.get(timeout=5)["title"] for _ in range(3)]
+    titles = [sent.get(timeout=120)["title"] for _ in range(3)]
     assert titles == ["yard: its night failed", "door: its night failed", "yard: failed again"]
     assert sent.empty()
 
@@ -128,7 +128,7 @@ def test_a_covered_lens_is_told_once_and_drift_on_its_day(
             clock.shift(timedelta(hours=6))
             nights.tick()
     tell.close()
-    told = [sent.get(timeout=5) for _ in range(3)]
+    told = [sent.get(timeout=120) for _ in range(3)]
     assert [letter["message"] for letter in told] == [covered.why, drift.reason, covered.why]
     assert told[0]["title"] == "yard: not trained, somebody has to look at the camera"
     assert told[1]["title"] == "yard: its days have changed"
@@ -143,7 +143,7 @@ def test_passwords_are_in_no_notice(
     tell = Tell(settings_of(notify=[address]), store.notices)
     tell("lost", "yard", "yard is lost", f"rtsp://viewer:{CANARY}@camera/ does not answer")
     tell.close()
-    assert sent.get(timeout=5)["message"] == "rtsp://***@camera/ does not answer"
+    assert sent.get(timeout=120)["message"] == "rtsp://***@camera/ does not answer"
 
 
 @pytest.mark.slow  # Apprise takes seconds to import
