@@ -30,7 +30,8 @@ LONGEST_FIRST = (
 )
 """The slow files that take half a minute and more: each goes to one worker as a whole, and one that
 came last would let the others stand idle. A service's nights yield to all other work (`NICE`), so
-those begin beside them that mostly wait for a camera: beside whole nights they would stand still."""
+they begin beside tests that mostly wait for a camera: beside whole nights they would stand still.
+"""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

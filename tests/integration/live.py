@@ -53,8 +53,8 @@ def take(frames: Iterator[Frame], count: int) -> list[Frame]:
 
 
 BUSY = 10
-"""How many times as long as a quiet machine a busy one may take. How fast a lost camera is noticed is
-for `benchmarks.faults` to measure, not for a test."""
+"""How many times as long as a quiet machine a busy one may take. How fast a lost camera is noticed
+is for `benchmarks.faults` to measure, not for a test."""
 
 
 def wait_until(holds: Callable[[], bool], *, within_s: float) -> None:
