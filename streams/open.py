@@ -21,7 +21,7 @@ from streams.base import (
 )
 from streams.live.connection import Connection
 from streams.live.device import connect_device
-from streams.live.hls import Progress, find_playlist, hls_options, web_options
+from streams.live.hls import Progress, find_playlist, web_options
 from streams.live.http import connect_site, connect_web
 from streams.live.options import LiveOptions
 from streams.live.packets import Recipe, open_container
@@ -32,7 +32,7 @@ from streams.recorded.folder import ImageFolder
 from streams.recorded.remote import RemoteVideo
 from streams.site import resolve
 from streams.synthetic.source import SyntheticCamera
-from streams.web import Answer, sniff
+from streams.web import Answer, is_web, sniff
 
 ALLOWED = (
     "rtsp://…, http(s)://… (video, HLS, MJPEG, a snapshot or a page such as YouTube's), device:0, "
@@ -71,6 +71,9 @@ def _open(url: str, camera: str, options: LiveOptions, *, expected: bool) -> Fra
         address = Address(url if scheme else f"https://{url}")
         return _open_site(address, camera, options)
     if scheme in ("http", "https"):
+        if not is_web(Address(url)):
+            message = f"camera {camera!r}: {redact_url(url)}: not a whole address: check the host"
+            raise SourceUrlError(message)
         return _open_web(Address(url), camera, options)
     device = url.lower().startswith("device:") or _DEVICE_FILE.match(url) is not None
     if (device or scheme in ("rtsp", "rtsps")) and not expected:
@@ -131,7 +134,7 @@ def _open_web(address: Address, camera: str, options: LiveOptions) -> FrameSourc
 
 def _is_recorded(address: Address, answer: Answer, where: str, options: LiveOptions) -> bool:
     if answer.kind == "hls":
-        return not find_playlist(address, where=where, options=options).is_live
+        return not find_playlist(address, where=where, options=options).segments.is_live
     return answer.kind == "video" and answer.recorded
 
 
@@ -190,7 +193,7 @@ def _open_media(
         open_timeout_s=options.open_timeout_s,
         read_timeout_s=options.read_timeout_s,
         format_name="hls" if is_playlist else None,
-        options=hls_options(headers) if is_playlist else web_options(headers),
+        options=web_options(headers),
     )
     return open_container(recipe)
 

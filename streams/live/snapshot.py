@@ -10,7 +10,7 @@ from streams.address import Address
 from streams.failures import NOT_VIDEO, failure
 from streams.live.connection import Arrival, Demand, JpegPicture, StreamFacts
 from streams.live.options import LiveOptions
-from streams.web import ask, read
+from streams.web import ask, read_whole
 
 LONGEST_BYTES = 64 * 1024 * 1024
 PICTURE_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"RIFF", b"BM")
@@ -53,7 +53,7 @@ class SnapshotConnection:
     def _get(self) -> bytes:
         timeout_s = max(self._options.open_timeout_s, self._options.read_timeout_s)
         with closing(ask(self._address, where=self._where, timeout_s=timeout_s)) as response:
-            data = read(self._where, lambda: response.read(LONGEST_BYTES), timeout_s=timeout_s)
+            data = read_whole(response, LONGEST_BYTES, where=self._where, timeout_s=timeout_s)
         if not data.startswith(PICTURE_STARTS):
             raise failure(self._where, NOT_VIDEO)
         return data
