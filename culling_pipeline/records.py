@@ -231,11 +231,13 @@ class IngestRecord(Record):
     frame may be survivor and random at once, never control and anything else. `control_is` says in
     words how the control slice was set aside, `control_blocks` which stretch of time each of its
     frames comes from. `gate` is None where every frame was scored, `feed` where a
-    recording was watched and not a live camera. `figures` are the incumbent's (None in nights older
+    recording was watched and not a live camera. `left_out` counts pictures that were of no use, by
+    the reason. `figures` are the incumbent's (None in nights older
     than them).
     """
 
     frames_seen: int
+    left_out: dict[str, int] = {}
     width_px: int
     height_px: int
     frames: tuple[StoredFrame, ...]

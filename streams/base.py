@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
@@ -104,6 +104,11 @@ class FrameSource(ABC):
     def info(self) -> SourceInfo:
         """What this source is and how long it lasts."""
 
+    @property
+    def left_out(self) -> Mapping[str, int]:
+        """Pictures of the latest pass so far that are not given out, by the reason in words."""
+        return {}
+
     @abstractmethod
     def frames(self, sampler: Sampler | None = None) -> Iterator[Frame]:
         """Frames from the beginning: those the sampler wants, or all of them.
@@ -135,12 +140,22 @@ _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*:/+")
 _SECRET = re.compile(r"(?i)(pass\w*|pwd|pw|token|secret|key|auth|signature|sig|user\w*)=[^&\s]+")
 
 
+_NOT_TEXT = re.compile(r"[\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """The text with `\\xfc` in place of each byte of a file's name that is no UTF-8: such names
+    can be opened, but neither printed nor written into JSON."""
+    return _NOT_TEXT.sub(lambda found: f"\\x{ord(found.group()) & 0xFF:02x}", text)
+
+
 def redact_url(url: str) -> str:
     """The address without user, password or token, fit for a log or a message.
 
     Rather too much is hidden than too little: a password may itself contain `@`, `/` or `?`. In
     local paths only known secrets are hidden.
     """
+    url = printable(url)
     found = _SCHEME.match(url)
     scheme = found.group() if found else ""
     if scheme.lower().startswith("file:") or url.startswith(("/", "~", ".")):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -45,12 +45,23 @@ _DEVICE = re.compile(r"^device:(\d{1,3})$", re.IGNORECASE)
 _DEVICE_FILE = re.compile(r"^/dev/video\d+$")
 
 
-def open_source(url: str, *, camera: str, live: LiveOptions | None = None) -> FrameSource:
+def open_source(
+    url: str,
+    *,
+    camera: str,
+    live: LiveOptions | None = None,
+    most_pixels: int | None = None,
+) -> FrameSource:
     """Open what `url` names; raises a `StreamError` that says what is wrong and what to do.
 
     Live sources, which never end, are opened only for those who expect one and say how (`live`).
+    No picture of more than `most_pixels` (by default those of `live`) is decoded, whatever the
+    source.
     """
-    source = _open(url, camera, live or LiveOptions(), expected=live is not None)
+    options = live or LiveOptions()
+    if most_pixels is not None:
+        options = replace(options, most_pixels=most_pixels)
+    source = _open(url, camera, options, expected=live is not None)
     if isinstance(source, LiveSource) and live is None:
         source.close()
         raise _unexpected(url, camera)
@@ -90,8 +101,8 @@ def _open(url: str, camera: str, options: LiveOptions, *, expected: bool) -> Fra
         raise SourceUrlError(message)
     path = _path_of_file_url(url, camera) if scheme == "file" else _path_of(url, camera)
     if os.path.isdir(path):  # unlike Path.is_dir, False for whatever cannot be looked at
-        return ImageFolder(path, camera=camera)
-    return VideoFile(path, camera=camera)
+        return ImageFolder(path, camera=camera, most_pixels=options.most_pixels)
+    return VideoFile(path, camera=camera, most_pixels=options.most_pixels)
 
 
 def _unexpected(url: str, camera: str) -> SourceUrlError:
@@ -129,7 +140,14 @@ def _open_web(address: Address, camera: str, options: LiveOptions) -> FrameSourc
         return _live(address, camera, options, partial(connect_web, progress=Progress()))
     kind = "hls recording" if answer.kind == "hls" else "web video"
     open_media = partial(_open_media, address, where, options, is_playlist=answer.kind == "hls")
-    return _recording(open_media, camera, address, kind, answer.modified_at)
+    return RemoteVideo(
+        open_media,
+        camera=camera,
+        location=address.shown,
+        kind=kind,
+        written_at=answer.modified_at,
+        most_pixels=options.most_pixels,
+    )
 
 
 def _is_recorded(address: Address, answer: Answer, where: str, options: LiveOptions) -> bool:
@@ -160,18 +178,13 @@ def _open_site(page: Address, camera: str, options: LiveOptions) -> FrameSource:
             again.address, where, options, is_playlist=again.is_playlist, headers=again.headers
         )
 
-    return _recording(open_media, camera, page, "site recording", answer.modified_at)
-
-
-def _recording(
-    open_media: Callable[[], Any],
-    camera: str,
-    address: Address,
-    kind: str,
-    written_at: datetime | None,
-) -> RemoteVideo:
     return RemoteVideo(
-        open_media, camera=camera, location=address.shown, kind=kind, written_at=written_at
+        open_media,
+        camera=camera,
+        location=page.shown,
+        kind="site recording",
+        written_at=answer.modified_at,
+        most_pixels=options.most_pixels,
     )
 
 
@@ -192,6 +205,7 @@ def _open_media(
         where=where,
         open_timeout_s=options.open_timeout_s,
         read_timeout_s=options.read_timeout_s,
+        most_pixels=options.most_pixels,
         format_name="hls" if is_playlist else None,
         options=web_options(headers),
     )

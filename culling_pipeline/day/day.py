@@ -7,7 +7,7 @@ from its daybook (`watched_day.py`); `Day.take` stores the picture as well.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +27,7 @@ from culling_pipeline.records import Cost, FeedRecord, GateRecord, IngestRecord,
 from culling_pipeline.tasks.boxes.confidence import ConfidencePlan
 from models.boxes.detections import Detections
 from streams.base import Frame
+from streams.left_out import in_words
 
 DAY_S = 86_400.0
 
@@ -62,6 +63,7 @@ class Admitted(NamedTuple):
 class Day:
     """What is to be known of the day while it goes by. `folder` holds the stored frames, `where`
     says in messages what was watched, `duration_s` is the day's length, None if nobody knows.
+    `left_out` counts, by the reason, what is of no use.
     `count` frames were seen; `frames` are those that are stored, by their number."""
 
     plan: IngestPlan
@@ -71,6 +73,7 @@ class Day:
     count: int = 0
     frames: dict[int, Seen] = field(default_factory=dict)
     shape: tuple[int, int] | None = None
+    left_out: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         plan = self.plan
@@ -111,6 +114,7 @@ class Day:
         self.shape = self.shape or seen.shape
         if seen.shape != self.shape:
             # The camera changed its size in mid-day: seen and scored, but of no further use.
+            self.left_out[_other_size(seen.shape, self.shape)] += 1
             return Admitted(frame_id, stored=False, freed=[])
         stored, freed = self._offer(frame_id, seen)
         gone = [i for i in freed if self.forget(i)]
@@ -173,6 +177,7 @@ class Day:
         of_group = self._control_slice.group_of
         return IngestRecord(
             frames_seen=self.count,
+            left_out=dict(self.left_out),
             width_px=width_px,
             height_px=height_px,
             frames=tuple(self._as_stored(i, losses) for i in sorted(self.frames)),
@@ -198,6 +203,8 @@ class Day:
             "to keep some for training and some for measuring: raise the camera's fps, or "
             "give it a longer recording"
         )
+        if self.left_out:
+            message += f" (left out: {in_words(self.left_out)})"
         raise EmptyDayError(message)
 
     def _choose(
@@ -246,3 +253,7 @@ class Day:
                 if queue and len(chosen) < self.plan.control.frames:
                     chosen.append(int(queue.pop()))
         return tuple(sorted(chosen))
+
+
+def _other_size(shape: tuple[int, ...], most: tuple[int, ...]) -> str:
+    return f"of another size ({shape[1]}×{shape[0]} where the day began with {most[1]}×{most[0]})"

@@ -25,6 +25,7 @@ from culling_pipeline.day.watched_day import WatchedDay
 from culling_pipeline.records import Record, StoredFrame
 from culling_pipeline.run.progress import Progress
 from streams.base import Frame, FrameSource
+from streams.one_size import OneSize
 from streams.sampler import Sampler
 
 _Item = TypeVar("_Item")
@@ -78,6 +79,7 @@ def draw_recording(
     as many as needed. One too short for both raises `EmptyDayError`.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    source = OneSize(source)
     info = source.info
     wanted = count + control_count(count, plan)
     interval_s = plan.interval_s
@@ -87,7 +89,7 @@ def draw_recording(
     stride, shape = 1, (info.height_px, info.width_px)
     with progress.stage("drawing frames", wanted if info.duration_s else None) as advance:
         for number, frame in enumerate(source.frames(Sampler(interval_s))):
-            if number % stride or frame.image.shape[:2] != shape:
+            if number % stride:
                 continue
             write_image(folder, frame_name(number), frame.image)
             held.append(_stored(number, frame))

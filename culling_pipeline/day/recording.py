@@ -23,6 +23,7 @@ from culling_pipeline.run.workers import PooledDetector, batched_images
 from culling_pipeline.stage_names import INGEST, STORED_FRAMES
 from models.boxes.detections import Detections
 from streams.base import Frame, FrameSource
+from streams.one_size import OneSize
 from streams.sampler import Sampler
 
 BATCH = 8
@@ -51,6 +52,7 @@ def ingest(
     """
     shutil.rmtree(folder, ignore_errors=True)  # left over from an ingest that was cut off
     folder.mkdir(parents=True, mode=0o700)
+    source = OneSize(source)
     info = source.info
     day = Day(plan, folder, info.duration_s, info.location)
     course = LossSeries(plan.confidence, n_classes)
@@ -66,6 +68,7 @@ def ingest(
             device=pool.device,
             backend=pool.backend,
         )
+        day.left_out.update(source.left_out)
         record = day.record(course, strategy, (cost,), gate=gate_record(gate))
         late = {i for i, seen in day.frames.items() if not seen.scored}
         return with_own_detections(record, found, pool, late, folder=folder)

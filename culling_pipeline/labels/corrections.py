@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
@@ -24,6 +23,7 @@ from models.boxes.detections import Detections
 from models.boxes.zones import outside
 from models.files import replace_file
 from models.zones import NO_ZONES, Zones
+from streams.pictures import PictureError, read_picture
 
 LABELS_FILE = "labels.json"
 
@@ -153,8 +153,8 @@ def samples_of(
 
 
 def _image(path: Path) -> NDArray[np.uint8]:
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        message = f"{path}: the corrected frame is gone or damaged: import its labels again"
-        raise DatasetError(message)
-    return np.ascontiguousarray(image[..., ::-1])
+    try:
+        return read_picture(path, thorough=False)
+    except PictureError as exc:
+        message = f"{path}: the corrected frame is gone or damaged ({exc}): import its labels again"
+        raise DatasetError(message) from exc

@@ -23,6 +23,7 @@ from culling_pipeline.report import charts, words
 from culling_pipeline.report.pictures import Exhibit, draw_pictures
 from culling_pipeline.report.sentences import feed_words, gate_words, headline, is_measured
 from streams.base import redact_url
+from streams.left_out import in_words
 
 SMALL_CONTROL_FRAMES = 100
 SMALL_CONTROL_OBJECTS = 200
@@ -165,7 +166,7 @@ def _funnel(night: NightRecord) -> list[Step]:
     seen, survivors, kept = ingest.frames_seen, len(ingest.survivors), len(cull.kept)
     survived, stayed, _ = strategy_words(cull.strategy)
     stages = (
-        ("seen", seen, "sampled from the camera"),
+        ("seen", seen, "sampled from the camera" + _left_out(ingest.left_out)),
         ("survivors", survivors, f"{survived}{_one_in(seen, survivors)}"),
         ("kept set", kept, f"{stayed}{_one_in(survivors, kept)}"),
         ("control slice", len(ingest.control), "set aside, only to measure"),
@@ -181,6 +182,10 @@ def strategy_words(name: str) -> StrategyWords:
     if name in STRATEGIES:
         return STRATEGIES[name].words
     return StrategyWords(f"chosen by {name}", f"chosen by {name}", "in its order")
+
+
+def _left_out(counts: dict[str, int]) -> str:
+    return f"; left out: {in_words(counts)}" if counts else ""
 
 
 def _one_in(before: int, after: int) -> str:

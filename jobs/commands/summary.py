@@ -13,6 +13,7 @@ from jobs.config.settings import Config
 from jobs.database.figures import Figures
 from jobs.database.nights import Night
 from jobs.errors import describe
+from streams.left_out import in_words
 
 if TYPE_CHECKING:
     from jobs.setup.check import Finding
@@ -129,6 +130,7 @@ def _figures(record: NightRecord) -> dict[str, str]:
     corrected = record.train.corrected + record.label.corrected
     cells = {
         "frames seen": f"{record.ingest.frames_seen:,}",
+        **({"left out": in_words(record.ingest.left_out)} if record.ingest.left_out else {}),
         **({"change gate": gate} if gate else {}),
         **({"watched": feed} if feed else {}),
         "survivors": f"{len(record.ingest.survivors):,}",
@@ -156,6 +158,7 @@ def _unusable(record: UnusableNight) -> dict[str, str]:
     feed = feed_words(record.ingest.feed)
     return {
         "frames seen": f"{record.ingest.frames_seen:,}",
+        **({"left out": in_words(record.ingest.left_out)} if record.ingest.left_out else {}),
         **({"watched": feed} if feed else {}),
         "not trained": record.why,
         "in use": "the old model",

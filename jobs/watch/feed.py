@@ -26,6 +26,7 @@ from models.boxes.zones import outside
 from models.registry import ModelRegistry
 from models.zones import Zones
 from streams.base import Frame
+from streams.one_size import fitted
 
 logger = logging.getLogger(__name__)
 
@@ -100,12 +101,19 @@ class Feed:
 
     def arrive(self, frame: Frame) -> Waiting:
         """Take a frame in; whether it is to be scored is its `decision.score`."""
+        frame = self._of_the_days_size(frame)
         if self.student is None:
             self.student = self._open_student(frame)
         decision = self._gating.decide(frame, self.student.version)
         waiting = Waiting(frame, decision, self.student, feed=self)
         self._waiting.append(waiting)
         return waiting
+
+    def _of_the_days_size(self, frame: Frame) -> Frame:
+        """A camera may change its size in mid-day (night mode): it is the same view, and goes on in
+        the size the day began with. One that is too small for that is seen, but of no use."""
+        shape = None if self.day is None else self.day.day.shape
+        return frame if shape is None else fitted(frame, shape) or frame
 
     def settle(self) -> None:
         """Note all frames, in order, up to the first that is not scored yet."""

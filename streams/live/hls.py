@@ -114,6 +114,7 @@ def connect_hls(
         open_timeout_s=options.open_timeout_s,
         read_timeout_s=max(options.read_timeout_s, 2 * silence_s),
         sampling=options.sampling,
+        most_pixels=options.most_pixels,
         format_name="hls",
         options=web_options(headers),
         silence_s=silence_s,

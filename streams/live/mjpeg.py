@@ -8,8 +8,9 @@ from contextlib import suppress
 
 from streams.address import Address
 from streams.failures import ENDED, NOT_VIDEO, failure
-from streams.live.connection import Arrival, Demand, JpegPicture, StreamFacts
+from streams.live.connection import Arrival, Demand, JpegPicture, StreamFacts, claims_too_much
 from streams.live.options import LiveOptions
+from streams.pictures import MOST_PIXELS
 from streams.requests import Answered
 from streams.web import ask, read_some
 
@@ -97,8 +98,11 @@ class Parts:
 class MjpegConnection:
     """Each JPEG as it arrives; decoded only if wanted, so the arrival is the only time there is."""
 
-    def __init__(self, response: Answered, *, where: str, timeout_s: float) -> None:
+    def __init__(
+        self, response: Answered, *, where: str, timeout_s: float, most_pixels: int = MOST_PIXELS
+    ) -> None:
         self._response, self._where, self._timeout_s = response, where, timeout_s
+        self._most_pixels = most_pixels
         boundary = response.headers.get_boundary()
         if response.headers.get_content_type() != "multipart/x-mixed-replace" or not (
             boundary and boundary.strip(' "-')
@@ -121,13 +125,19 @@ class MjpegConnection:
             parts = self._cut(data)
             if parts is None:
                 raise failure(self._where, NOT_VIDEO)
-            yield from (Arrival(JpegPicture(part)) for part in parts)
+            yield from map(self._arrival, parts)
             if not parts:
                 yield None
 
     def close(self) -> None:
         with suppress(OSError):
             self._response.close()
+
+    def _arrival(self, part: bytes) -> Arrival:
+        reason = claims_too_much(part, self._most_pixels)
+        if reason is not None:
+            raise failure(self._where, NOT_VIDEO, reason)
+        return Arrival(JpegPicture(part, most_pixels=self._most_pixels))
 
     def _cut(self, data: bytes) -> list[bytes] | None:
         try:
@@ -146,4 +156,6 @@ def connect_mjpeg(
     """The time-out for the first byte and for each next one is the longer of the two."""
     timeout_s = max(options.open_timeout_s, options.read_timeout_s)
     response = ask(address, where=where, timeout_s=timeout_s, headers=headers)
-    return MjpegConnection(response, where=where, timeout_s=timeout_s)
+    return MjpegConnection(
+        response, where=where, timeout_s=timeout_s, most_pixels=options.most_pixels
+    )

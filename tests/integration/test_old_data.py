@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.integration.tiny import command, debris, environment, stages_of
 
 from jobs import cli
 from tests.integration.old_data import GOLDEN, UNFINISHED, restore
-from tests.integration.tiny import command, debris, environment, stages_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
