@@ -4,12 +4,11 @@ line that says so."""
 from __future__ import annotations
 
 import errno
-import re
 import shutil
 from functools import cache
 from pathlib import Path
 
-from streams.secret_words import mask
+from streams.secret_places import redact_text
 
 EXIT_DONE = 0
 EXIT_USAGE = 2
@@ -97,7 +96,7 @@ def disk_full_cause(error: BaseException) -> OSError | None:
 def redact(text: str) -> str:
     """The text without the user name and password of any address in it, and without any secret
     that this process knows."""
-    return re.sub(r"(?<=://)\S*@", "***@", mask(text))
+    return redact_text(text)
 
 
 def is_expected(error: BaseException) -> bool:
