@@ -13,7 +13,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -114,6 +113,8 @@ def read_bytes(path: str | Path, *, most_bytes: int) -> bytes:
 
 def _is_damaged(jpeg: bytes) -> bool:
     """FFmpeg's decoder can be told to fail at the first error, unlike OpenCV's."""
+    import av  # who only looks at stored frames has no use for FFmpeg
+
     decoder: Any = av.CodecContext.create("mjpeg", "r")
     decoder.thread_count = 1
     decoder.options = {"err_detect": "explode"}
