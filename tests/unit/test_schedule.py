@@ -95,7 +95,7 @@ def test_imagenet_is_shown_at_once() -> None:
     begin = time.process_time()
     for name in SCHEDULES:
         show(name, 1_281_167, 120, ScheduleOptions(**IMAGENET))
-    assert time.process_time() - begin < 10  # CPU seconds; it takes a tenth of one
+    assert time.process_time() - begin < 10  # CPU seconds; it takes next to none
 
 
 # ------------------------------------------------------------------ Drop-and-Pick

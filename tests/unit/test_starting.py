@@ -9,16 +9,19 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 CTRL_C = """
-import signal, threading, time
+import os, signal, threading
 from culling_pipeline.run.process_start import undisturbed_start
 
+arrived, arriving = os.pipe()
+os.set_blocking(arriving, False)
+signal.set_wakeup_fd(arriving)
 end = threading.Event()
 other = threading.Thread(target=end.wait)
 other.start()
 try:
     with undisturbed_start():
         signal.pthread_kill(other.ident, signal.SIGINT)
-        time.sleep(0.5)  # until it has arrived there; Python calls the handler here
+        os.read(arrived, 1)  # until it has arrived there; Python calls the handler here
         print("started")
     print("not interrupted")
 except KeyboardInterrupt:
