@@ -1,5 +1,5 @@
 # Everything a newcomer, a developer and CI need. Each target makes .venv itself and reuses it.
-.PHONY: venv demo check test clean
+.PHONY: venv demo check test config-docs clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -29,6 +29,10 @@ check: venv
 # Three workers for two cores: the tests of live cameras mostly wait.
 test: check
 	$(BIN)/python -m pytest -m slow -n 3 --dist loadfile --no-loadscope-reorder
+
+# What is made from the settings in jobs/config/: config.yaml, its schema, docs/reference/config.md.
+config-docs: venv
+	PYTHONPATH=. $(BIN)/python scripts/make_config_docs.py
 
 clean:
 	rm -rf $(VENV) demo-data .mypy_cache .ruff_cache .pytest_cache

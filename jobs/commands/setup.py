@@ -25,10 +25,16 @@ app = typer.Typer()
 @app.command()
 def init(
     config: Annotated[Path, typer.Option("--config", help="Where to.")] = DEFAULT_CONFIG,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Only the editors' schema, after an upgrade.")
+    ] = False,
 ) -> None:
     """Write a commented config.yaml that names every key."""
-    from jobs.config.new_file import write_config
+    from jobs.config.new_file import write_config, write_schema
 
+    if schema:
+        typer.echo(f"wrote {write_schema(config.parent)}", err=True)
+        return
     write_config(config)
     typer.echo(f"wrote {config}: name your cameras in it, then run `culling check`", err=True)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobs.config.edit import insert_camera, read_text, replace_file, template_text
 from jobs.config.load import ADDRESS, parse_config, parse_raw
+from jobs.config.new_file import write_schema
 from jobs.config.secrets import Taken, fill_in, take_out, with_reference, without_secrets
 from jobs.config.settings import CAMERA_NAME, CameraConfig, Config
 from jobs.errors import ConfigError, UsageError
@@ -106,7 +107,10 @@ def add_camera(request: Request) -> Added:
     _write_password_file(request.password_file, taken)
     snapshot = None if found is None else _write_snapshot(config.data_dir, camera, found)
     text, _ = _planned(request, source)  # again: the file may have changed meanwhile
+    is_new = not request.config.exists()
     replace_file(request.config, text)
+    if is_new:
+        write_schema(request.config.parent)
     unset = (name for name, value in taken.variables.items() if os.environ.get(name) != value)
     return Added(
         camera=camera,
@@ -242,7 +246,7 @@ def _look(camera: CameraConfig, taken: Taken, request: Request) -> Probe:
     except ValueError as error:
         message = f"{redact_url(request.url)}: {error} (--no-probe adds the camera unseen)"
         raise UsageError(message) from None
-    return probe_within(camera.model_copy(update={"source": filled}), request.timeout_s)
+    return probe_within(camera.changed(source=filled), request.timeout_s)
 
 
 def _write_snapshot(data_dir: Path, camera: CameraConfig, found: Probe) -> Path:

@@ -279,6 +279,12 @@ def test_init_help_and_version(
     monkeypatch.chdir(tmp_path)
     assert cli.run(["init"]) == 0
     assert list(load_config(tmp_path / "config.yaml").cameras) == ["street"]
+    config, schema = tmp_path / "config.yaml", tmp_path / "culling.schema.json"
+    config.write_text("mine")
+    made = schema.read_bytes()
+    schema.write_text("an older one")
+    assert cli.run(["init", "--schema"]) == 0
+    assert (config.read_text(), schema.read_bytes()) == ("mine", made)
     assert cli.run(["--version"]) == 0
     assert cli.run([]) == 2
     out, _ = capsys.readouterr()

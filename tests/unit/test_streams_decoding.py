@@ -14,6 +14,7 @@ import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.integration.servers.web import WebServer, fixed, video
 
 from streams.base import FrameSource, SourceUnreadableError
 from streams.decoding import Soundness, upright, without_combs
@@ -22,7 +23,6 @@ from streams.open import open_source
 from streams.recorded.file import VideoFile
 from streams.recorded.recording import _parse_creation_time
 from streams.sampler import Sampler
-from tests.integration.servers.web import WebServer, fixed, video
 from tests.unit.clips import (
     HEIGHT_PX,
     WIDTH_PX,
