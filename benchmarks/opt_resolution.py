@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from benchmarks.book import Book, Row
 from benchmarks.culling import RESULTS, plan
-from benchmarks.fleet import teacher_name
+from benchmarks.fleet import LOSS, teacher_name
 from benchmarks.opt_views import KEEP, VIEWS, Lesson, lesson
 from culling_pipeline.culling.resolution import (
     opt_resolution,
@@ -36,7 +36,6 @@ from culling_pipeline.culling.resolution import (
 )
 from culling_pipeline.labels.teacher_labels import load_detections, save_detections
 from culling_pipeline.tasks.boxes.average_precision import coco_map
-from culling_pipeline.tasks.boxes.confidence import frame_loss
 from culling_pipeline.training.loop import Sample, fine_tune
 from jobs.config.night import ResolutionSettings
 from models.boxes.detections import Detections
@@ -122,7 +121,7 @@ def fill(name: str, seed: int, steps: list[int], args: argparse.Namespace) -> No
 
 def losses(found: list[Detections]) -> NDArray[np.float64]:
     """L_conf of each frame."""
-    return np.array([frame_loss(d) for d in found])
+    return np.array([LOSS.loss_of(d) for d in found])
 
 
 def small_object_px(view: Lesson) -> float:

@@ -27,7 +27,7 @@ import numpy as np
 import psutil
 import torch
 
-from benchmarks.fleet import STUDENT
+from benchmarks.fleet import LOSS, STUDENT
 from culling_pipeline.culling.candidates import Candidates, parts_of_day
 from culling_pipeline.culling.strategies import STRATEGIES
 from culling_pipeline.day.control_slice import ControlSlice
@@ -36,7 +36,6 @@ from culling_pipeline.day.recording import ingest
 from culling_pipeline.labels.teacher_labels import load_detections
 from culling_pipeline.run.progress import NoProgress
 from culling_pipeline.run.workers import Workers
-from culling_pipeline.tasks.boxes.confidence import frame_loss
 from jobs.cameras.day_plan import ingest_plan
 from jobs.config.night import CullingSettings
 from jobs.config.settings import CameraDefaults
@@ -92,7 +91,7 @@ class Remembering:
 
     def predict(self, images: Any) -> list[Detections]:
         found = self._detector.predict(images)
-        self._losses += [frame_loss(d) for d in found]
+        self._losses += [LOSS.loss_of(d) for d in found]
         return found
 
 

@@ -50,6 +50,7 @@ RULES = {
     "float_parsing": "must be a number",
     "bool_type": "must be true or false",
     "tuple_type": "must be a list",
+    "value_error": "{error}",
 }
 """pydantic's kinds of error in our words."""
 

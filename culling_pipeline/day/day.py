@@ -23,6 +23,7 @@ from culling_pipeline.day.frame_files import frame_name, write_image
 from culling_pipeline.day.loss_series import HISTOGRAM_BINS, LossSeries, Seen
 from culling_pipeline.day.reservoir import RandomDraw, Reservoir
 from culling_pipeline.gate.gate import GatePlan
+from culling_pipeline.ranges import Count, Positive, WholeFromZero, check
 from culling_pipeline.records import Cost, FeedRecord, GateRecord, IngestRecord, StoredFrame
 from culling_pipeline.tasks.boxes.confidence import ConfidencePlan
 from models.boxes.detections import Detections
@@ -41,14 +42,17 @@ class IngestPlan:
     """What is taken from a day: one frame per `interval_s`, `survivors` for the teacher out of
     `parts` equal parts of the day, `random` drawn at random, and the control slice."""
 
-    interval_s: float
-    survivors: int
-    random: int
-    parts: int
+    interval_s: Positive
+    survivors: Count
+    random: Count
+    parts: Count
     control: ControlPlan
     confidence: ConfidencePlan
     gate: GatePlan
-    seed: int
+    seed: WholeFromZero
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 class Admitted(NamedTuple):

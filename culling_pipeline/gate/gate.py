@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from culling_pipeline.gate.memory import GateMemory, GateTally
 from culling_pipeline.gate.threshold import GateThreshold
+from culling_pipeline.ranges import Count, Flag, InnerShare, PositiveShare, Share, check
 from models.boxes.detections import Detections, match
 
 SIDE_PX = 48
@@ -45,11 +46,14 @@ class GatePlan:
     """`min_score` is the student's working threshold. The student is asked about one frame in
     `every` at most, and of those, with `enabled`, about the ones that changed."""
 
-    enabled: bool = False
-    every: int = 1
-    audit_share: float = 0.05
-    min_recall: float = 0.995
-    min_score: float = 0.5
+    enabled: Flag
+    every: Count
+    audit_share: PositiveShare
+    min_recall: InnerShare
+    min_score: Share
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 @dataclass(frozen=True, slots=True)

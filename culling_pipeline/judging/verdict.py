@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from culling_pipeline.ranges import Flag, SignedShare, WholeFromZero, check
 from culling_pipeline.records import Accuracy, Cost, JudgeRecord
 from culling_pipeline.tasks.boxes.average_precision import Difference, coco_map, paired_bootstrap
 from models.boxes.detections import Detections
@@ -16,9 +17,12 @@ from models.boxes.detections import Detections
 class JudgePlan:
     """When to promote: when the gain in mAP50 is above `min_gain` with 95 % certainty."""
 
-    compare_random: bool = True
-    min_gain: float = 0.0
-    seed: int = 0
+    compare_random: Flag
+    min_gain: SignedShare
+    seed: WholeFromZero
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 def judge(

@@ -14,6 +14,16 @@ from culling_pipeline.day.watched_day import WatchedDay
 from culling_pipeline.judging.verdict import JudgePlan
 from culling_pipeline.labels.corrections import Corrections
 from culling_pipeline.monitoring.reference_views import ReferenceViews
+from culling_pipeline.ranges import (
+    Count,
+    Flag,
+    NotNegative,
+    Positive,
+    PositiveShare,
+    Share,
+    WholeFromZero,
+    check,
+)
 from culling_pipeline.records import DayFigures
 from culling_pipeline.run.progress import Progress
 from culling_pipeline.run.workers import BuildDetector
@@ -21,7 +31,7 @@ from culling_pipeline.training.loop import TrainPlan
 from models.boxes.backend import Backend
 from models.boxes.classes import ClassMap
 from models.registry import ModelRegistry
-from models.zones import NO_ZONES, Zones
+from models.zones import Zones
 from streams.base import FrameSource
 
 
@@ -51,24 +61,24 @@ class NightPlan:
     strategy_name: str
     strategy: Strategy
     ingest: IngestPlan
-    keep: int
-    student_min_score: float
-    teacher_min_score: float
-    teacher_min_side: float
-    find_resolution: bool
-    resolution_threshold: float | None
-    min_scale: float
-    min_object_px: float
+    keep: Count
+    student_min_score: Share
+    teacher_min_score: Share
+    teacher_min_side: Share
+    find_resolution: Flag
+    resolution_threshold: Positive | None
+    min_scale: PositiveShare
+    min_object_px: NotNegative
     training: TrainPlan
-    full_epochs: int
+    full_epochs: Count
     judging: JudgePlan
-    full_size: tuple[int, int]
-    corrected_frames: int = 64
-    """So many frames with corrected labels are trained on beside the kept set, at most."""
-    zones: Zones = NO_ZONES
-    workers: int = 1
-    device: str = "cpu"
-    student_backend: Backend = "auto"
+    full_size: tuple[Count, Count]
+    corrected_frames: WholeFromZero
+    """How many frames with corrected labels are trained on beside the kept set, at most."""
+    zones: Zones
+    workers: Count
+    device: str
+    student_backend: Backend
     student_name: str = ""
     teacher_name: str = ""
     code_version: str = ""
@@ -76,6 +86,9 @@ class NightPlan:
     """Fingerprint of the camera's configuration."""
     notes: tuple[str, ...] = ()
     """What is unusual about this night, for its report."""
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from culling_pipeline.day.even_sample import EvenSample
 from culling_pipeline.day.frame_files import load_image
 from culling_pipeline.records import TrainRecord
+from culling_pipeline.tasks.boxes.augment import Variation
 from culling_pipeline.training.job import OnEpoch, train_to
 from culling_pipeline.training.loop import Sample, TrainPlan
+from culling_pipeline.training.schedule import EVERYTHING
 from models.boxes.detections import Detections
 from models.boxes.detector import TorchDetector
 from models.images import resize
@@ -53,8 +55,12 @@ def first_plan(*, epochs: int, from_scratch: bool, seed: int) -> TrainPlan:
         epochs=epochs,
         batch_size=4,
         learning_rate=SCRATCH_RATE if from_scratch else TRUNK_RATE,
+        weight_decay=1e-4,
         learning_rate_steps=tuple(sorted({round(epochs * 2 / 3), round(epochs * 11 / 12)} - {0})),
+        learning_rate_drop=0.1,
+        variation=Variation(flip=True, paste=0.0, shift=0.0, light=0.0),
         seed=seed,
+        options=EVERYTHING,
     )
 
 

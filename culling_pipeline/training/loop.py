@@ -5,16 +5,29 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from culling_pipeline.ranges import (
+    Count,
+    NotNegative,
+    Positive,
+    PositiveShare,
+    WholeFromZero,
+    check,
+)
 from culling_pipeline.records import EpochPoint
 from culling_pipeline.tasks.boxes.augment import Augmentation, Donor, Prepared, Variation, donor_of
-from culling_pipeline.training.schedule import Schedule, ScheduleOptions, build_schedule
+from culling_pipeline.training.schedule import (
+    Schedule,
+    ScheduleName,
+    ScheduleOptions,
+    build_schedule,
+)
 from models.boxes.detections import Detections
 from models.boxes.detector import TorchDetector, set_image_size
 from models.boxes.losses import image_losses
@@ -32,16 +45,19 @@ class TrainPlan:
     """How to train. `learning_rate_steps` are the epochs after which the learning rate falls to
     `learning_rate_drop` of itself; Drop-and-Pick picks everything up again there (sec. 3.3)."""
 
-    schedule: str = "clip-dap"
-    epochs: int = 12
-    batch_size: int = 8
-    learning_rate: float = 5e-4
-    weight_decay: float = 1e-4
-    learning_rate_steps: tuple[int, ...] = ()
-    learning_rate_drop: float = 0.1
-    variation: Variation = field(default_factory=Variation)
-    seed: int = 0
-    options: ScheduleOptions = field(default_factory=ScheduleOptions)
+    schedule: ScheduleName
+    epochs: Count
+    batch_size: Count
+    learning_rate: Positive
+    weight_decay: NotNegative
+    learning_rate_steps: tuple[Count, ...]
+    learning_rate_drop: PositiveShare
+    variation: Variation
+    seed: WholeFromZero
+    options: ScheduleOptions
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from culling_pipeline.culling.strategies import STRATEGIES
-from culling_pipeline.day.control_slice import ControlPlan
 from culling_pipeline.day.day import IngestPlan
-from culling_pipeline.gate.gate import GatePlan
-from culling_pipeline.tasks.boxes.confidence import ConfidencePlan
 from jobs.config.settings import CameraDefaults
 
 
@@ -19,8 +16,8 @@ def ingest_plan(camera: CameraDefaults) -> IngestPlan:
         survivors=culling.survivors if uses_teacher else culling.keep,
         random=culling.keep,
         parts=culling.parts,
-        control=ControlPlan(**culling.control.model_dump()),
-        confidence=ConfidencePlan(**culling.confidence.model_dump()),
-        gate=GatePlan(**culling.gate.model_dump(), min_score=camera.student.min_score),
+        control=culling.control.to_plan(),
+        confidence=culling.confidence.to_plan(),
+        gate=culling.gate.to_plan(min_score=camera.student.min_score),
         seed=camera.training.seed,
     )

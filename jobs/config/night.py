@@ -26,6 +26,10 @@ from culling_pipeline.ranges import (
 from jobs.config.fields import NO_UNIT, Section, setting
 
 if TYPE_CHECKING:
+    from culling_pipeline.day.control_slice import ControlPlan
+    from culling_pipeline.gate.gate import GatePlan
+    from culling_pipeline.tasks.boxes.augment import Variation
+    from culling_pipeline.tasks.boxes.confidence import ConfidencePlan
     from culling_pipeline.training.loop import TrainPlan
     from culling_pipeline.training.schedule import ScheduleOptions
 
@@ -50,6 +54,12 @@ class ConfidenceSettings(Section):
         "added.",
     )
 
+    def to_plan(self) -> ConfidencePlan:
+        """The plan as `culling_pipeline.tasks.boxes.confidence` takes it."""
+        from culling_pipeline.tasks.boxes.confidence import ConfidencePlan
+
+        return ConfidencePlan(**self.model_dump())
+
 
 class ControlSettings(Section):
     """The control slice: random frames that only measure."""
@@ -64,6 +74,12 @@ class ControlSettings(Section):
         "blocks: over the whole day; end: the last part of the recording; auto: end for "
         "recordings under an hour, else blocks",
     )
+
+    def to_plan(self) -> ControlPlan:
+        """The plan as `culling_pipeline.day.control_slice` takes it."""
+        from culling_pipeline.day.control_slice import ControlPlan
+
+        return ControlPlan(**self.model_dump())
 
 
 class GateSettings(Section):
@@ -96,6 +112,12 @@ class GateSettings(Section):
         unit=NO_UNIT,
         more="Where the gate cannot keep this, it skips nothing.",
     )
+
+    def to_plan(self, *, min_score: float) -> GatePlan:
+        """The plan as `culling_pipeline.gate.gate` takes it; `min_score` is the student's."""
+        from culling_pipeline.gate.gate import GatePlan
+
+        return GatePlan(**self.model_dump(), min_score=min_score)
 
 
 class CullingSettings(Section):
@@ -319,9 +341,14 @@ class TrainingSettings(Section):
         given["interval"] = self.drop_interval
         return ScheduleOptions(**given)
 
+    def to_variation(self) -> Variation:
+        """How far frames are varied, as `culling_pipeline.tasks.boxes.augment` takes it."""
+        from culling_pipeline.tasks.boxes.augment import Variation
+
+        return Variation(flip=self.flip, paste=self.paste, shift=self.shift, light=self.light)
+
     def to_plan(self) -> TrainPlan:
         """The plan as `culling_pipeline.training.loop` takes it."""
-        from culling_pipeline.tasks.boxes.augment import Variation
         from culling_pipeline.training.loop import TrainPlan
 
         return TrainPlan(
@@ -332,9 +359,7 @@ class TrainingSettings(Section):
             weight_decay=self.weight_decay,
             learning_rate_steps=self.steps,
             learning_rate_drop=self.learning_rate_drop,
-            variation=Variation(
-                flip=self.flip, paste=self.paste, shift=self.shift, light=self.light
-            ),
+            variation=self.to_variation(),
             seed=self.seed,
             options=self.to_options(),
         )

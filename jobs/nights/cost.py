@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, pairwise
 from typing import NamedTuple
 
@@ -16,8 +16,8 @@ from culling_pipeline.culling.strategies import STRATEGIES
 from culling_pipeline.day.day import DAY_S
 from culling_pipeline.day.even_sample import control_count, first_of_day
 from culling_pipeline.report import words
-from culling_pipeline.training.first_student import canvas_of, on_canvas
-from culling_pipeline.training.loop import Sample, TrainPlan, fine_tune
+from culling_pipeline.training.first_student import canvas_of, first_plan, on_canvas
+from culling_pipeline.training.loop import Sample, fine_tune
 from jobs.cameras.day_plan import ingest_plan
 from jobs.cameras.detectors import configured_detector, full_size
 from jobs.cameras.sources import open_camera
@@ -76,9 +76,8 @@ def training_seconds_per_image(
     detector: TorchDetector, samples: Sequence[Sample], clock: Clock = time.perf_counter
 ) -> Span:
     """What training takes for a picture, once. The detector is changed: give one to throw away."""
-    plan = TrainPlan(
-        schedule="standard", epochs=1 + TIMED_EPOCHS, batch_size=len(samples), learning_rate=1e-6
-    )
+    recipe = first_plan(epochs=1 + TIMED_EPOCHS, from_scratch=False, seed=0)
+    plan = replace(recipe, batch_size=len(samples), learning_rate=1e-6)
     ends: list[float] = []
     fine_tune(detector, samples, plan, on_epoch=lambda _: ends.append(clock()))
     took = [(end - began) / len(samples) for began, end in pairwise(ends)]

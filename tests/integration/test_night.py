@@ -18,8 +18,7 @@ from culling_pipeline.night.stages import TEACHER_FILE
 from culling_pipeline.records import NightRecord
 from culling_pipeline.run.progress import Advance, NoProgress
 from culling_pipeline.stage_names import STAGES
-from culling_pipeline.tasks.boxes.confidence import frame_loss
-from jobs.config.night import ModelsSettings
+from jobs.config.night import ConfidenceSettings, ModelsSettings
 from jobs.database.store import Store
 from jobs.nights.nightly import retrain_camera
 from models.boxes.lean.packed import packing_works
@@ -190,8 +189,9 @@ def test_opt_resolution_sums_a_frame_as_the_camera_says(tmp_path: Path) -> None:
     folder = tmp_path / "frames" / CAMERA / record.run_id
     images = list(load_images(folder, [frames[i] for i in record.cull.kept]))
     student = load_detector(ModelRegistry(tmp_path / "models").path(CAMERA, "start"))
+    largest = ConfidenceSettings(reduce="max").to_plan()
     full, smaller = (
-        np.array([frame_loss(d, reduce="max") for d in student.at_size(*size).predict(images)])
+        np.array([largest.loss_of(d) for d in student.at_size(*size).predict(images)])
         for size in ((96, 160), scaled(96, 160, 0.9))
     )
     assert record.resolution.points[-1].scale == 0.9

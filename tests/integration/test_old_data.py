@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.integration.tiny import command, debris, environment, stages_of
+from testbed.tiny import command, debris, environment, stages_of
 
 from jobs import cli
 from tests.integration.old_data import GOLDEN, UNFINISHED, restore

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from culling_pipeline.day.loss_series import LossSeries, Seen
-from culling_pipeline.tasks.boxes.confidence import ConfidencePlan, standardised_losses
+from culling_pipeline.tasks.boxes.confidence import standardised_losses
 from models.boxes.detections import Detections
+from tests.unit.plans import confidence_plan
 
 BEGAN = datetime(2026, 3, 29, 0, 59, 59, 999_999, tzinfo=UTC)
 
@@ -27,7 +28,7 @@ def noted(course: LossSeries, count: int) -> list[Detections]:
 
 
 def test_a_course_has_every_frame_at_its_microsecond() -> None:
-    course = LossSeries(ConfidencePlan(), 2)
+    course = LossSeries(confidence_plan(), 2)
     noted(course, 50)
     losses = course.losses()
     points = course.points(losses)
@@ -41,7 +42,7 @@ def test_a_course_has_every_frame_at_its_microsecond() -> None:
 
 
 def test_a_long_course_is_cut_into_equal_slices() -> None:
-    course = LossSeries(ConfidencePlan(), 2)
+    course = LossSeries(confidence_plan(), 2)
     noted(course, 960)
     points = course.points(course.losses())
     assert len(points) == 96
@@ -51,7 +52,7 @@ def test_a_long_course_is_cut_into_equal_slices() -> None:
 
 
 def test_standardised_frame_by_frame_is_as_of_the_whole_day() -> None:
-    plan = ConfidencePlan(standardise=True, q=2.0, b=0.25, min_score=0.3)
+    plan = confidence_plan(standardise=True, q=2.0, b=0.25, min_score=0.3)
     course = LossSeries(plan, 2)
     given = noted(course, 40)
     assert course.wants_detections

@@ -15,7 +15,6 @@ import torch
 from numpy.typing import NDArray
 
 from culling_pipeline.culling.strategies import STRATEGIES
-from culling_pipeline.day.control_slice import ControlPlan
 from culling_pipeline.day.day import IngestPlan
 from culling_pipeline.day.recording import GROUP, LAG, ingest
 from culling_pipeline.gate.gate import (
@@ -23,7 +22,6 @@ from culling_pipeline.gate.gate import (
     ChangeMeter,
     Decision,
     Gate,
-    GatePlan,
     differ,
 )
 from culling_pipeline.gate.memory import GateTally
@@ -31,12 +29,12 @@ from culling_pipeline.gate.threshold import GateThreshold, upper_bound
 from culling_pipeline.records import IngestRecord
 from culling_pipeline.run.progress import NoProgress
 from culling_pipeline.run.workers import Images, Workers
-from culling_pipeline.tasks.boxes.confidence import ConfidencePlan
 from models.boxes.detections import Detections
 from models.boxes.zones import OpenIgnoring
 from models.zones import Zones
 from streams.base import Frame, FrameSource, SourceInfo
 from streams.sampler import Sampler
+from tests.unit.plans import confidence_plan, control_plan, gate_plan
 
 HEIGHT_PX, WIDTH_PX = 96, 160
 NOISE = 4.0
@@ -190,7 +188,7 @@ def test_of_equal_changes_all_count_or_none() -> None:
 
 def closed_gate(**changes: Any) -> Gate:
     """A gate that has seen the empty street and holds any change up to 12 for none."""
-    gate = Gate(GatePlan(enabled=True, **changes), np.random.default_rng(0))
+    gate = Gate(gate_plan(enabled=True, **changes), np.random.default_rng(0))
     for seed in range(80):
         gate.decide(picture(seed))
     for _ in range(700):
@@ -207,7 +205,7 @@ def decided(gate: Gate, image: Picture) -> Decision:
 
 
 def test_a_gate_that_is_off_scores_everything() -> None:
-    gate = Gate(GatePlan(), np.random.default_rng(0))
+    gate = Gate(gate_plan(), np.random.default_rng(0))
     assert all(decided(gate, picture(1)).score for _ in range(50))
     gate.learn(Decision(float("inf"), score=True), one(10, 0.9), Detections.empty())
     tally = gate.tally
@@ -215,7 +213,7 @@ def test_a_gate_that_is_off_scores_everything() -> None:
 
 
 def test_only_every_so_many_th_frame_is_looked_at() -> None:
-    gate = Gate(GatePlan(every=3), np.random.default_rng(0))
+    gate = Gate(gate_plan(every=3), np.random.default_rng(0))
     assert [decided(gate, picture(k)).score for k in range(7)] == [
         True, False, False, True, False, False, True,
     ]  # fmt: skip
@@ -241,7 +239,7 @@ def test_a_share_of_the_skipped_frames_is_audited() -> None:
 
 
 def test_audits_stand_for_the_frames_that_were_skipped() -> None:
-    gate = Gate(GatePlan(enabled=True, audit_share=0.1), np.random.default_rng(0))
+    gate = Gate(gate_plan(enabled=True, audit_share=0.1), np.random.default_rng(0))
     there, gone = one(10, 0.9), Detections.empty()
     for _ in range(60):
         gate.learn(Decision(50.0, score=True), there, gone)  # changed, and scored: not lost
@@ -330,8 +328,8 @@ def watch(
 ) -> tuple[IngestRecord, dict[int, Detections]]:
     plan = IngestPlan(
         interval_s=1.0, survivors=40, random=20, parts=4, seed=3,
-        control=ControlPlan(frames=20, share=0.2, block_s=60.0),
-        confidence=ConfidencePlan(), gate=GatePlan(enabled=enabled, every=every),
+        control=control_plan(frames=20, share=0.2, block_s=60.0),
+        confidence=confidence_plan(), gate=gate_plan(enabled=enabled, every=every),
     )  # fmt: skip
     return ingest(
         Street(count), pool, STRATEGIES["strata"], plan=plan, n_classes=1, folder=folder,

@@ -74,6 +74,13 @@ def test_schedule_show_reproduces_the_paper(capsys: pytest.CaptureFixture[str]) 
     assert "computation: 72.6%" in capsys.readouterr().out
 
 
+def test_schedule_show_goes_by_the_settings_defaults(capsys: pytest.CaptureFixture[str]) -> None:
+    # By default a drop comes after every sixth of the epochs, and a pick at two thirds
+    assert cli.run(["schedule", "show", "dap", "--samples", "100", "--epochs", "36", "--json"]) == 0
+    counts = json.loads(capsys.readouterr().out)["per_epoch"]
+    assert counts == [100] * 8 + [90] * 6 + [81] * 6 + [72] * 4 + [100] * 6 + [90] * 6
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

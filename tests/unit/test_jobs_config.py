@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from jobs.config.live import LiveSettings
 from jobs.config.load import load_config, parse_overrides
 from jobs.config.new_file import SCHEMA, write_config
-from jobs.config.night import ConfidenceSettings, ControlSettings, CullingSettings, TrainingSettings
+from jobs.config.night import CullingSettings, TrainingSettings
 from jobs.config.settings import CameraConfig, CameraDefaults, Config
 from jobs.config.weights import DetectorIo
 from jobs.errors import ConfigError
@@ -76,10 +76,7 @@ def test_shipped_file_names_every_key() -> None:
 
 def test_literals_and_defaults_match_the_code_they_configure() -> None:
     from culling_pipeline.culling.strategies import STRATEGIES
-    from culling_pipeline.day.control_slice import ControlPlan
-    from culling_pipeline.tasks.boxes.confidence import ConfidencePlan
-    from culling_pipeline.training.loop import TrainPlan
-    from culling_pipeline.training.schedule import SCHEDULES, ScheduleOptions
+    from culling_pipeline.training.schedule import SCHEDULES
     from models.boxes.foreign import PRESETS, ForeignOptions
     from streams.keyframes import Sampling
     from streams.live.options import LiveOptions, Transport
@@ -89,14 +86,6 @@ def test_literals_and_defaults_match_the_code_they_configure() -> None:
 
     assert choices(TrainingSettings, "schedule") == SCHEDULES
     assert choices(CullingSettings, "strategy") == tuple(STRATEGIES)
-    assert TrainingSettings(pick=()).to_options() == ScheduleOptions()
-    plain = TrainingSettings(pick=(), learning_rate_steps=(), paste=0.0, shift=0.0, light=0.0)
-    assert plain.to_plan() == TrainPlan()
-    for settings, plan in (
-        (ControlSettings(), ControlPlan),
-        (ConfidenceSettings(), ConfidencePlan),
-    ):
-        assert plan(**settings.model_dump()) == plan()
     assert get_args(choices(DetectorIo, "preset")[0]) == tuple(PRESETS)
     assert LiveSettings().to_options(must_answer=True) == LiveOptions()
     for key, plan in (("sampling", Sampling), ("transport", Transport)):

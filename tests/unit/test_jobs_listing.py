@@ -27,7 +27,7 @@ from jobs.database.figures import Figures
 from jobs.database.nights import Night
 from jobs.setup.check import Finding
 from jobs.watch.feed import Tally
-from tests.unit.example_night import accuracy, example_night
+from testbed.example_night import accuracy, example_night
 
 CAMERA = "crossing-north-by-the-old-mill"
 RUN = "2026-03-14.12"

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from culling_pipeline.judging.cost_ratio import price
-from culling_pipeline.judging.verdict import JudgePlan, judge, verdict
+from culling_pipeline.judging.verdict import judge, verdict
 from culling_pipeline.labels.teacher_labels import load_detections, save_detections
 from culling_pipeline.records import Accuracy, Activity, Cost, JudgeRecord, Purpose
 from culling_pipeline.tasks.boxes.average_precision import Difference
 from models.boxes.detections import Detections
+from tests.unit.plans import judge_plan
 
 
 def boxes(count: int, *, shift: float = 0.0, score: float = 0.9) -> Detections:
@@ -32,7 +33,7 @@ def judged(before: Detections, after: Detections, frames: int = 40) -> JudgeReco
         random=None,
         blocks=[k // 5 for k in range(frames)],
         class_names=["person"],
-        plan=JudgePlan(),
+        plan=judge_plan(),
         costs=(),
     )
 
@@ -71,7 +72,7 @@ def test_nothing_to_measure_on_promotes_nobody() -> None:
         random=None,
         blocks=[0] * 3,
         class_names=["person"],
-        plan=JudgePlan(),
+        plan=judge_plan(),
         costs=(),
     )
     assert not record.promoted

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from culling_pipeline.gate.gate import BREAK_S, Decision, Gate, GatePlan
+from culling_pipeline.gate.gate import BREAK_S, Decision, Gate
 from culling_pipeline.gate.memory import MEMORY_FILE, GateTally, key_of, load_memory, save_memory
 from culling_pipeline.gate.threshold import DAY_S, GateThreshold
 from models.boxes.detections import Detections
+from tests.unit.plans import gate_plan
 
 NOON = 1e9
 """When the break ended, seconds."""
@@ -127,7 +128,7 @@ def pictures(count: int, seed: int = 0) -> Iterable[np.ndarray]:
 
 
 def gate_of(seed: int = 0) -> Gate:
-    return Gate(GatePlan(enabled=True), np.random.default_rng(seed))
+    return Gate(gate_plan(enabled=True), np.random.default_rng(seed))
 
 
 def watch(gate: Gate, began_s: float, count: int, inherited: Detections) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from culling_pipeline.training.loop import Sample, TrainPlan, fine_tune
+from culling_pipeline.training.loop import Sample, fine_tune
 from models.boxes.detections import Detections
 from models.boxes.detector import SLIM_ANCHOR_PX, DetectorSpec, TorchDetector, build_model
 from models.boxes.losses import _ignored, image_losses
@@ -18,6 +18,7 @@ from models.zones import GRID, Zones
 from streams.base import Frame, FrameSource, SourceInfo
 from streams.mask import MaskedSource, covered
 from streams.sampler import Sampler
+from tests.unit.plans import train_plan
 
 LEFT = ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))
 TRIANGLE = ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0))
@@ -151,7 +152,7 @@ def test_mirrored_pictures_have_mirrored_zones(monkeypatch: pytest.MonkeyPatch) 
     fine_tune(
         small_detector(),
         samples,
-        TrainPlan(schedule="standard", epochs=1, batch_size=4),
+        train_plan(schedule="standard", epochs=1, batch_size=4),
     )
     assert len(seen) == 16
     assert all(seen)

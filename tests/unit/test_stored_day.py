@@ -19,16 +19,15 @@ from hypothesis import strategies as st
 
 from culling_pipeline.culling.candidates import parts_of_day
 from culling_pipeline.culling.strategies import STRATEGIES
-from culling_pipeline.day.control_slice import ControlPlan
 from culling_pipeline.day.day import DAY_S, Day, IngestPlan
 from culling_pipeline.day.daybook import DAYBOOK, FRAMES, DayClock, replay
 from culling_pipeline.day.watched_day import DayInUseError, DayWriter, WatchedDay
-from culling_pipeline.gate.gate import GatePlan
 from culling_pipeline.records import IngestRecord
 from culling_pipeline.run.workers import Workers
-from culling_pipeline.tasks.boxes.confidence import ConfidencePlan, standardised_losses
+from culling_pipeline.tasks.boxes.confidence import standardised_losses
 from models.boxes.detections import Detections
 from streams.base import Frame
+from tests.unit.plans import confidence_plan, control_plan, gate_plan
 
 CLOCK = DayClock.on(date(2026, 11, 21))
 PLAN = IngestPlan(
@@ -36,9 +35,9 @@ PLAN = IngestPlan(
     survivors=6,
     random=4,
     parts=3,
-    control=ControlPlan(frames=12, block_s=600),
-    confidence=ConfidencePlan(),
-    gate=GatePlan(),
+    control=control_plan(frames=12, block_s=600),
+    confidence=confidence_plan(),
+    gate=gate_plan(),
     seed=3,
 )
 
@@ -358,11 +357,13 @@ def test_a_picture_that_is_not_there_is_not_chosen(tmp_path: Path) -> None:
 
 
 def test_losses_are_standardised_over_all_frames_of_a_watched_day(tmp_path: Path) -> None:
-    plan = replace(PLAN, confidence=ConfidencePlan(standardise=True))
+    plan = replace(PLAN, confidence=confidence_plan(standardise=True))
     with open_day(tmp_path / "day", plan) as day:
         watch(day, 0, 1440)
     _, record = asked_of(tmp_path / "day", tmp_path / "night", plan)
-    expected = standardised_losses([given for _, given in frames(0, 1440)], 1)
+    expected = standardised_losses(
+        [given for _, given in frames(0, 1440)], 1, min_score=0.2, q=3.0, b=0.5
+    )
     assert [f.confidence_loss for f in record.frames] == [expected[f.id] for f in record.frames]
     assert sum(record.histogram_counts) == 1440
     assert record.histogram_edges[0] == expected.min() < -1
@@ -393,7 +394,7 @@ def test_ten_minutes_are_a_short_recording_with_a_control_slice(tmp_path: Path) 
 
 
 def test_the_last_frame_of_a_short_recording_lies_in_its_last_stretch(tmp_path: Path) -> None:
-    plan = replace(PLAN, control=ControlPlan(frames=48))
+    plan = replace(PLAN, control=control_plan(frames=48))
     with open_day(tmp_path / "day", plan) as day:
         watch(day, 50_000, 59)
     _, record = asked_of(tmp_path / "day", tmp_path / "night", plan)

@@ -14,7 +14,7 @@ import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.integration.servers.web import WebServer, fixed, video
+from testbed.servers.web import WebServer, fixed, video
 
 from streams.base import FrameSource, SourceUnreadableError
 from streams.decoding import Soundness, upright, without_combs

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from tests.integration.servers.web import WebServer, fixed, mjpeg
+from testbed.servers.web import WebServer, fixed, mjpeg
 
 from streams.address import Address
 from streams.base import ConnectionFailedError, SourceUnreadableError

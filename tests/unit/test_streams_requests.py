@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.integration.servers.web import Handler, Serve, WebServer, fixed
+from testbed.servers.web import Handler, Serve, WebServer, fixed
 
 from streams.address import Address
 from streams.base import ConnectionFailedError, SourceUrlError

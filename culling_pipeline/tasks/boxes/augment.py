@@ -19,6 +19,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from culling_pipeline.ranges import Flag, HalfShare, Share, check
+
 Prepared = tuple[Tensor, dict[str, Tensor]]
 """3×H×W uint8, and a target: `boxes` N×4 float32 in its pixels, `labels` N int64 from 1, and where
 there are ignore zones `ignored`, G×G bool over the whole frame."""
@@ -45,10 +47,13 @@ class Variation:
     it. `light`: brightness and contrast change by up to this share.
     """
 
-    flip: bool = True
-    paste: float = 0.0
-    shift: float = 0.0
-    light: float = 0.0
+    flip: Flag
+    paste: Share
+    shift: HalfShare
+    light: HalfShare
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -21,7 +21,7 @@ def disagreement(
     teacher: Detections,
     *,
     n_classes: int,
-    student_min_score: float = 0.5,
+    student_min_score: float,
     min_iou: float = 0.5,
     ap_min_score: float = AP_MIN_SCORE,
 ) -> Disagreement:
@@ -71,8 +71,8 @@ def clean_labels(
     *,
     height_px: int,
     width_px: int,
-    min_score: float = 0.5,
-    min_side: float = 20 / 720,
+    min_score: float,
+    min_side: float,
 ) -> Detections:
     """The teacher's boxes that are good enough to learn from, cut to the frame; may be empty.
 
