@@ -50,15 +50,16 @@ def open_source(
     *,
     camera: str,
     live: LiveOptions | None = None,
+    recorded: LiveOptions | None = None,
     most_pixels: int | None = None,
 ) -> FrameSource:
     """Open what `url` names; raises a `StreamError` that says what is wrong and what to do.
 
     Live sources, which never end, are opened only for those who expect one and say how (`live`).
-    No picture of more than `most_pixels` (by default those of `live`) is decoded, whatever the
-    source.
+    Others may say how a recording on the web is read (`recorded`: time-outs, size). No picture of
+    more than `most_pixels` (by default those of these options) is decoded, whatever the source.
     """
-    options = live or LiveOptions()
+    options = live or recorded or LiveOptions()
     if most_pixels is not None:
         options = replace(options, most_pixels=most_pixels)
     source = _open(url, camera, options, expected=live is not None)

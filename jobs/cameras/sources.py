@@ -11,5 +11,6 @@ from streams.open import open_source
 
 def open_camera(camera: CameraConfig, *, live: LiveOptions | None = None) -> FrameSource:
     """The camera's source; a live one only for those who say how (`live`)."""
-    source = open_source(camera.source, camera=camera.name, live=live)
+    recorded = camera.live.to_options(must_answer=True)
+    source = open_source(camera.source, camera=camera.name, live=live, recorded=recorded)
     return MaskedSource(source, camera.mask) if camera.mask else source

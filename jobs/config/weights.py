@@ -226,9 +226,9 @@ class DetectorIo(Section):
         """The options as `models.boxes.foreign` takes them."""
         from models.boxes.foreign import PRESETS, ForeignOptions
 
-        given = {k: getattr(self, k) for k in self.model_fields_set if k != "preset"}
         if self.preset is None:
-            return ForeignOptions(**given)
+            return ForeignOptions(**self.model_dump(exclude={"preset"}))
+        given = {k: getattr(self, k) for k in self.model_fields_set if k != "preset"}
         return replace(PRESETS[self.preset], **given)
 
 

@@ -121,8 +121,8 @@ class BootstrapCost:
         return (
             f"a first student for {words.count(self.cameras, 'camera')} takes about "
             f"{self.total_s.said(words.duration)} on this machine ({self.device}): the teacher "
-            f"labels {self.frames + self.control:,} frames ({self.frames:,} to train on, {measured}) at "
-            f"{per_teacher} each, {self.teacher_s.said(words.duration)}; training goes through "
+            f"labels {self.frames + self.control:,} frames ({self.frames:,} to train on, "
+            f"{measured}) at {per_teacher} each, {self.teacher_s.said(words.duration)}; training goes through "
             f"{self.frames:,} frames {words.count(self.epochs, 'time')} at {per_training} each, "
             f"{self.training_s.said(words.duration)}"
         )

@@ -54,8 +54,20 @@ def foreign_options(about: dict[str, Any]) -> ForeignOptions:
     return ForeignOptions(
         class_names=tuple(about["class_names"]),
         outputs="boxes-scores-labels",
+        height_px=None,
+        width_px=None,
         channel_order="rgb",
+        mean=(0.0, 0.0, 0.0),
+        scale=(1.0, 1.0, 1.0),
+        keep_aspect=False,
+        pad_value=114,
+        pad_position="top-left",
+        boxes_output=None,
+        scores_output=None,
+        labels_output=None,
+        label_offset=0,
         min_score=SMALLEST_SCORE,
+        nms_iou=0.45,
     )
 
 

@@ -88,8 +88,9 @@ def test_the_cost_is_the_frames_times_what_each_takes() -> None:
     )  # fmt: skip
     assert cost.in_words() == (
         "a first student for 2 cameras takes about 1 h 28 min to 1 h 30 min on this "
-        "machine (cpu): the teacher labels 500 frames (400 to train on, 100 to measure on) at 2.00 s to 2.50 s "
-        "each, 16 min 40 s to 20 min 50 s; training goes through 400 frames 24 times at 500 ms each, 1 h 20 min"
+        "machine (cpu): the teacher labels 500 frames (400 to train on, 100 to measure on) at "
+        "2.00 s to 2.50 s each, 16 min 40 s to 20 min 50 s; training goes through 400 frames 24 "
+        "times at 500 ms each, 1 h 20 min"
     )
 
 

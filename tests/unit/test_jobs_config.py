@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields
 from pathlib import Path
 from typing import get_args
 
@@ -77,7 +76,7 @@ def test_shipped_file_names_every_key() -> None:
 def test_literals_and_defaults_match_the_code_they_configure() -> None:
     from culling_pipeline.culling.strategies import STRATEGIES
     from culling_pipeline.training.schedule import SCHEDULES
-    from models.boxes.foreign import PRESETS, ForeignOptions
+    from models.boxes.foreign import PRESETS
     from streams.keyframes import Sampling
     from streams.live.options import LiveOptions, Transport
 
@@ -90,10 +89,14 @@ def test_literals_and_defaults_match_the_code_they_configure() -> None:
     assert LiveSettings().to_options(must_answer=True) == LiveOptions()
     for key, plan in (("sampling", Sampling), ("transport", Transport)):
         assert choices(LiveSettings, key) == get_args(plan)
-    ours = DetectorIo(preset="yolox-coco")
-    for field in fields(ForeignOptions):
-        if field.name not in ("class_names", "outputs"):
-            assert getattr(ours, field.name) == field.default, field.name
+    for preset in PRESETS:  # what is not given is the preset's, and the presets go by the defaults
+        theirs = DetectorIo(preset=preset).to_options()
+        ours = DetectorIo(
+            class_names=theirs.class_names,
+            outputs=theirs.outputs,
+            keep_aspect=theirs.keep_aspect,
+        )
+        assert ours.to_options() == theirs
 
 
 # -- what a good file gives ------------------------------------------------------------------------

@@ -27,6 +27,7 @@ from jobs.config.night import (
     ResolutionSettings,
     TrainingSettings,
 )
+from models.boxes.foreign import ForeignOptions
 from tests.unit.plans import (
     confidence_plan,
     control_plan,
@@ -37,6 +38,7 @@ from tests.unit.plans import (
 )
 
 PLANS: list[type[Any]] = [
+    ForeignOptions,
     *(ConfidencePlan, ControlPlan, GatePlan, IngestPlan, JudgePlan),
     *(NightPlan, ScheduleOptions, TrainPlan, Variation),
 ]
