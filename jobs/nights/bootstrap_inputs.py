@@ -32,9 +32,9 @@ BACKBONE = "pretrained:resnet18-imagenet"
 class Wish:
     """What the operator asked for: `frames` to train on, of all cameras together."""
 
-    frames: int = 400
-    epochs: int = 24
-    from_scratch: bool = False
+    frames: int
+    epochs: int
+    from_scratch: bool
 
 
 class BootstrapInputs:
