@@ -271,7 +271,7 @@ class TrainingSettings(Section):
     pace_power: OneOrTwo = setting(2, "CLIP: growth, 1 linear or 2 quadratic", unit=NO_UNIT)
     pace_end: PositiveShare = setting(
         0.5,
-        "CLIP: share of the epochs after which all images are in use",
+        "CLIP: share of the epochs after which growth ends",
         unit=NO_UNIT,
         more="a in the paper.",
     )

@@ -123,8 +123,8 @@ class BootstrapCost:
             f"{self.total_s.said(words.duration)} on this machine ({self.device}): the teacher "
             f"labels {self.frames + self.control:,} frames ({self.frames:,} to train on, "
             f"{measured}) at {per_teacher} each, {self.teacher_s.said(words.duration)}; training "
-            f"goes through {self.frames:,} frames {words.count(self.epochs, 'time')} at {per_training} each, "
-            f"{self.training_s.said(words.duration)}"
+            f"goes through {self.frames:,} frames {words.count(self.epochs, 'time')} at "
+            f"{per_training} each, {self.training_s.said(words.duration)}"
         )
 
 
