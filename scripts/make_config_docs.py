@@ -337,13 +337,8 @@ def schema() -> str:
 
 def _sections(start: type[Section] = Config) -> set[type[Section]]:
     """All sections, the machine's and the cameras'."""
-    found = {start, CameraDefaults}
-    for field in start.model_fields.values():
-        below = section_of(field.annotation)
-        below = CameraConfig if field is Config.model_fields["cameras"] else below
-        if below is not None:
-            found |= _sections(below)
-    return found
+    below = filter(None, (section_of(field.annotation) for field in start.model_fields.values()))
+    return {start, CameraDefaults}.union(*map(_sections, below))
 
 
 def _explain(made: dict[str, Any], section: type[Section]) -> None:
