@@ -37,9 +37,10 @@ from benchmarks.fleet import (
 from culling_pipeline.culling.candidates import Candidates, parts_of_day
 from culling_pipeline.culling.strategies import STRATEGIES
 from culling_pipeline.run.workers import Workers
+from culling_pipeline.tasks.base import Sample
 from culling_pipeline.tasks.boxes.average_precision import coco_map
 from culling_pipeline.tasks.boxes.disagreement import disagreement
-from culling_pipeline.training.loop import Sample, TrainPlan, fine_tune
+from culling_pipeline.training.loop import TrainPlan, fine_tune
 from jobs.config.night import CullingSettings, TrainingSettings
 from jobs.config.weights import StudentSettings
 from models.boxes.backend import at_work
@@ -143,7 +144,7 @@ def execute(run: Run, cache: Path) -> Row:
     accuracy = coco_map(found, later.teacher, student.class_names)
     return {
         **asdict(run),
-        "map50": accuracy.map50,
+        "map50": accuracy.score.value,
         "map": accuracy.map,
         "per_class": accuracy.per_class,
         "teacher_calls": len(choice.labelled),

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from benchmarks.culling import TRAIN_FRAMES, choose
 from benchmarks.fleet import CACHE, FLEET, Camera, Day, images, seen_day
-from culling_pipeline.report import svg
+from culling_pipeline import svg
 from jobs.config.weights import StudentSettings
 from models.boxes.detections import match
 

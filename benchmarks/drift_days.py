@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from benchmarks.fleet import HEIGHT_PX, STUDENT, WIDTH_PX
 from culling_pipeline.day.frame_files import JPEG_QUALITY
-from culling_pipeline.labels.teacher_labels import load_detections, save_detections
+from culling_pipeline.tasks.boxes.answer_files import load_detections, save_detections
 from models.boxes.detections import Detections
 from models.boxes.student import load_detector
 from streams.synthetic.street.render import StreetRenderer

@@ -82,7 +82,7 @@ def row_of(
 ) -> dict[str, Any]:
     found, seconds = timed(there, images)
     seen = agreement(ours, found, min_score=0.05)
-    before, after = (coco_map(f, truths, names).map50 for f in (ours, found))
+    before, after = (coco_map(f, truths, names).score.value for f in (ours, found))
     return {
         "format": format_,
         "frames": len(images),
@@ -136,7 +136,7 @@ def main() -> None:
     names = student.class_names
     images, truths = map(list, zip(*street_frames(count), strict=True))
     ours, seconds = timed(student, images)
-    map50 = coco_map(ours, truths, names).map50
+    map50 = coco_map(ours, truths, names).score.value
     torch_row = {"format": "torch", "frames": len(images), "map50": map50}
     rows: list[dict[str, Any]] = [{**torch_row, "seconds_a_frame": seconds}]
     alone = {}

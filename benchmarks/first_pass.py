@@ -42,8 +42,9 @@ from benchmarks.fleet import (
 )
 from benchmarks.wide import widened
 from culling_pipeline.gate.gate import Gate, differ
-from culling_pipeline.labels.teacher_labels import load_detections, save_detections
-from culling_pipeline.training.loop import Sample, fine_tune
+from culling_pipeline.tasks.base import Sample
+from culling_pipeline.tasks.boxes.answer_files import load_detections, save_detections
+from culling_pipeline.training.loop import fine_tune
 from culling_pipeline.training.schedule import show
 from jobs.config.night import (
     ControlSettings,

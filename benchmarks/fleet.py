@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from culling_pipeline.labels.teacher_labels import load_detections, save_detections
+from culling_pipeline.tasks.boxes.answer_files import load_detections, save_detections
 from culling_pipeline.tasks.boxes.disagreement import clean_labels
 from jobs.cameras.detectors import weights_path
 from jobs.config.night import ConfidenceSettings

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from benchmarks.fleet import CACHE, HEIGHT_PX, STUDENT, WIDTH_PX
 from culling_pipeline.gate.gate import Gate, differ
 from culling_pipeline.gate.memory import GateMemory, load_memory, save_memory
-from culling_pipeline.labels.teacher_labels import load_detections, save_detections
+from culling_pipeline.tasks.boxes.answer_files import load_detections, save_detections
 from jobs.config.night import GateSettings
 from jobs.config.weights import StudentSettings
 from models.boxes.detections import Detections

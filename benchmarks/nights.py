@@ -23,9 +23,9 @@ from zoneinfo import ZoneInfo
 
 import time_machine
 
+from benchmarks.testbed.nights import Quick, config_of, service_of
 from jobs.database.store import Store
 from jobs.executors.base import Outcome
-from testbed.nights import Quick, config_of, service_of
 
 RESULTS = Path(__file__).parent / "results"
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -34,9 +34,10 @@ from culling_pipeline.culling.resolution import (
     scales_down_to,
     smallest_scale_for,
 )
-from culling_pipeline.labels.teacher_labels import load_detections, save_detections
+from culling_pipeline.tasks.base import Sample
+from culling_pipeline.tasks.boxes.answer_files import load_detections, save_detections
 from culling_pipeline.tasks.boxes.average_precision import coco_map
-from culling_pipeline.training.loop import Sample, fine_tune
+from culling_pipeline.training.loop import fine_tune
 from jobs.config.night import ResolutionSettings
 from models.boxes.detections import Detections
 from models.boxes.detector import TorchDetector
@@ -78,7 +79,7 @@ def measure(view: Lesson, scale: float, seed: int) -> dict[str, Any]:
     found = [d for p in view.later for d in trained.predict([p])]
     seconds = (time.process_time() - began) / len(view.later)
     return {
-        "map50": coco_map(found, view.truth, trained.class_names).map50,
+        "map50": coco_map(found, view.truth, trained.class_names).score.value,
         "seconds_per_image": seconds,
         "training_seconds": training,
         "pixels": padded_pixels(view, scale) / padded_pixels(view, 1.0),

@@ -25,6 +25,7 @@ from typing import Any
 import yaml
 from safetensors.torch import load_file, save
 
+from benchmarks.testbed.tiny import SMALL
 from jobs.config.load import load_config
 from jobs.database.store import Store
 from jobs.executors.base import Executor
@@ -33,7 +34,6 @@ from jobs.executors.ray import RayExecutor
 from jobs.service.nights import Nights, Origin
 from jobs.service.notify import Tell
 from models.registry import ModelRegistry
-from testbed.tiny import SMALL
 
 RESULTS = Path(__file__).parent / "results"
 SECONDS = 1500

@@ -32,10 +32,10 @@ from culling_pipeline.culling.candidates import Candidates, parts_of_day
 from culling_pipeline.culling.strategies import STRATEGIES
 from culling_pipeline.day.control_slice import ControlSlice
 from culling_pipeline.day.day import IngestPlan
-from culling_pipeline.day.recording import ingest
-from culling_pipeline.labels.teacher_labels import load_detections
+from culling_pipeline.day.recording import watch_recording
 from culling_pipeline.run.progress import NoProgress
 from culling_pipeline.run.workers import Workers
+from culling_pipeline.tasks.boxes.answer_files import load_detections
 from jobs.cameras.day_plan import ingest_plan
 from jobs.config.night import CullingSettings
 from jobs.config.settings import CameraDefaults
@@ -164,9 +164,9 @@ def measure(source: FrameSource, detector: Detector, hours: float) -> dict[str, 
         folder = Path(scratch) / "frames"
         watched = Watched(source, folder)
         began = time.perf_counter()
-        record, _ = ingest(
+        record, _ = watch_recording(
             watched,
-            workers.detector(lambda: Remembering(detector, losses)),
+            workers.model(lambda: Remembering(detector, losses)),
             strategy,
             plan=plan,
             n_classes=3,

@@ -91,7 +91,7 @@ def main() -> None:
         result["opening_cpu_s"] = _timed(lambda: DayWriter(folders[0], PLAN, clock=CLOCK).close())
         result["collecting_cpu_s"] = _timed(
             lambda: WatchedDay(folders[0], CLOCK).collect(
-                workers.detector(Unasked),
+                workers.model(Unasked),
                 STRATEGIES[CullingSettings().strategy],
                 plan=PLAN,
                 n_classes=3,

@@ -7,7 +7,7 @@ back instead of repeating the work. The report and the command line read nothing
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
@@ -32,6 +32,10 @@ class Record(BaseModel):
     """Base of all records: frozen, and unknown fields are an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def changed(self, **values: Any) -> Self:
+        """A copy with these fields changed, validated as if it were new."""
+        return type(self).model_validate({**dict(self), **values})
 
 
 _OLD_COSTS: dict[str, tuple[Activity, Purpose]] = {
@@ -224,6 +228,12 @@ class ViewRecord(Record):
         return f"the lens was {self.state}, {since}: {self.reason}"
 
 
+class StartRecord(Record):
+    """The version of the student that the night begins with."""
+
+    incumbent: str
+
+
 class IngestRecord(Record):
     """What went by, and which frames were kept on disk.
 
@@ -280,6 +290,23 @@ class LabelRecord(Record):
     objects: int
     corrected: int = 0
     costs: tuple[Cost, ...]
+
+
+class CorrectedFrame(Record):
+    """A frame whose labels a person has corrected: the night it is from, when it was taken, its
+    JPEG, its boxes and their classes.
+    `class_names` are all that were looked for, found or not."""
+
+    run_id: str
+    frame_id: int
+    wall_time: datetime
+    image: str
+    height_px: int
+    width_px: int
+    class_names: tuple[str, ...]
+    boxes_xyxy: tuple[tuple[float, float, float, float], ...]
+    classes: tuple[str, ...]
+    corrected_at: datetime
 
 
 class CullRecord(Record):
@@ -348,16 +375,41 @@ class ArmsRecord(Record):
     random: TrainRecord | None
 
 
-class Accuracy(Record):
-    """COCO figures on the control slice, 0…1: AP at IoU 0.5 and mean AP over IoU 0.5…0.95, each
-    a mean over classes; `per_class` is AP at IoU 0.5 by class name (None where the truth holds
-    no such object)."""
+class Score(Record):
+    """One figure of a student: the metric's name, its value, and the interval that it lies in at
+    95 % (None where it was not asked for or nothing is known)."""
 
-    map50: float
-    map: float
+    metric: str
+    value: float
+    interval: tuple[float, float] | None = None
+    higher_is_better: bool = True
+
+    def is_better_than(self, other: Score) -> bool:
+        """Whether this figure is better than another one of the same metric."""
+        return self.value > other.value if self.higher_is_better else self.value < other.value
+
+
+class Accuracy(Record):
+    """A student's figures on F frames: `score` is what it is judged by, `further` are others;
+    `per_class` is the score's value by class name (None where the truth holds none of it). With no
+    `objects` in the truth nothing was measured."""
+
+    score: Score
+    further: tuple[Score, ...] = ()
     per_class: dict[str, float | None]
     frames: int
     objects: int
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_0_1(cls, stored: Any) -> Any:
+        """Before 0.2 an accuracy was of boxes: `map50` and `map`."""
+        if not isinstance(stored, dict) or "map50" not in stored:
+            return stored
+        rest = {key: value for key, value in stored.items() if key not in ("map50", "map")}
+        score = {"metric": "mAP50", "value": stored["map50"]}
+        further = [{"metric": "mAP", "value": stored["map"]}] if "map" in stored else []
+        return {**rest, "score": score, "further": further}
 
 
 class JudgeRecord(Record):

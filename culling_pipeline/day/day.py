@@ -25,8 +25,7 @@ from culling_pipeline.day.reservoir import RandomDraw, Reservoir
 from culling_pipeline.gate.gate import GatePlan
 from culling_pipeline.ranges import Count, Positive, WholeFromZero, check
 from culling_pipeline.records import Cost, FeedRecord, GateRecord, IngestRecord, StoredFrame
-from culling_pipeline.tasks.boxes.confidence import ConfidencePlan
-from models.boxes.detections import Detections
+from culling_pipeline.tasks.base import Answer, Task
 from streams.base import Frame
 from streams.left_out import in_words
 
@@ -47,7 +46,7 @@ class IngestPlan:
     random: Count
     parts: Count
     control: ControlPlan
-    confidence: ConfidencePlan
+    task: Task
     gate: GatePlan
     seed: WholeFromZero
 
@@ -92,13 +91,13 @@ class Day:
         per_group = self._control_slice.frames_per_group
         self._control: dict[int, RandomDraw] = defaultdict(lambda: RandomDraw(per_group, self._rng))
 
-    def look(self, frame: Frame, detections: Detections, *, scored: bool, model: str = "") -> Seen:
+    def look(self, frame: Frame, answer: Answer, *, scored: bool, model: str = "") -> Seen:
         """What is to be noted of a frame."""
         return Seen(
             time_s=frame.time_s,
             wall_time=frame.wall_time,
             shape=frame.image.shape[:2],
-            loss=self.plan.confidence.loss_of(detections),
+            loss=self.plan.task.unsureness(answer),
             scored=scored,
             model=model,
         )

@@ -14,17 +14,14 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import numpy as np
-
 from culling_pipeline.day.control_slice import SHORT_S
 from culling_pipeline.day.day import Day, IngestPlan
 from culling_pipeline.day.loss_series import LossSeries, Seen
 from culling_pipeline.records import FeedRecord, GateRecord
-from models.boxes.detections import Detections
+from culling_pipeline.tasks.base import Answer, Task
 
 DAYBOOK = "daybook.jsonl"
 FRAMES = "frames"
-_NONE_NOTED = Detections.empty()
 _EVENT = b'{"event":'
 """How the line of an event begins, and no frame's."""
 
@@ -152,7 +149,8 @@ def replay(
         seen = _from_line(line, start_s=start_s)
         story.day.admit(seen)
         if course is not None:
-            course.note(seen, _detections(line) if course.wants_detections else _NONE_NOTED)
+            task = plan.task
+            course.note(seen, task.answer_from(line) if course.wants_answers else task.nothing)
         if story.states and story.states[-1][1] == "connecting":
             story.states.append((seen.wall_time, "live"))
         story.first = story.first or seen.wall_time
@@ -161,17 +159,17 @@ def replay(
     return story
 
 
-def detections_of(folder: Path, frame_ids: Collection[int]) -> dict[int, Detections]:
-    """What was found in these frames of a stored day, by frame id; a frame that was not stored had
-    nothing noted, and counts as empty."""
-    wanted, found = set(frame_ids), dict[int, Detections]()
+def answers_in(folder: Path, frame_ids: Collection[int], task: Task) -> dict[int, Answer]:
+    """The student's answers to these frames of a watched day, by frame id; a frame that was not
+    stored had nothing noted, and counts as empty."""
+    wanted, found = set(frame_ids), dict[int, Answer]()
     frame_id = -1
     for raw in _whole_lines(folder / DAYBOOK):
         if raw.startswith(_EVENT):
             continue
         frame_id += 1
         if frame_id in wanted:
-            found[frame_id] = _detections(json.loads(raw))
+            found[frame_id] = task.answer_from(json.loads(raw))
             if len(found) == len(wanted):
                 break
     return found
@@ -245,8 +243,8 @@ def as_event(event: Event, at: datetime, **more: Any) -> dict[str, Any]:
     return {"event": event, "at": at.isoformat(), **more}
 
 
-def as_line(seen: Seen, found: Detections | None) -> dict[str, Any]:
-    """The line of a frame; what was found in it is noted where it may be asked for."""
+def as_line(seen: Seen, answer: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The line of a frame, with the student's answer (`Task.as_json`) where it may be needed."""
     line: dict[str, Any] = {
         "t": seen.time_s,
         "at": seen.wall_time.isoformat(),
@@ -256,11 +254,7 @@ def as_line(seen: Seen, found: Detections | None) -> dict[str, Any]:
     }
     if not seen.scored:
         line["inherited"] = True
-    if found is not None:
-        line["boxes"] = found.boxes_xyxy.tolist()
-        line["scores"] = found.scores.tolist()
-        line["labels"] = found.labels.tolist()
-    return line
+    return line if answer is None else {**line, **answer}
 
 
 def _from_line(line: Mapping[str, Any], *, start_s: float) -> Seen:
@@ -271,14 +265,4 @@ def _from_line(line: Mapping[str, Any], *, start_s: float) -> Seen:
         loss=line["loss"],
         scored=not line.get("inherited", False),
         model=sys.intern(line["by"]),  # one text for all frames
-    )
-
-
-def _detections(line: Mapping[str, Any]) -> Detections:
-    if "boxes" not in line:
-        return _NONE_NOTED
-    return Detections(
-        np.array(line["boxes"], np.float32).reshape(-1, 4),
-        np.array(line["scores"], np.float32),
-        np.array(line["labels"], np.int64),
     )

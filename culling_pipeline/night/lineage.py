@@ -7,33 +7,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from culling_pipeline.judging.cost_ratio import seconds_by_stage
-from culling_pipeline.night.inputs import NightPlan
-from culling_pipeline.records import (
-    ArmsRecord,
-    CullRecord,
-    IngestRecord,
-    JudgeRecord,
-    LabelRecord,
-    ResolutionRecord,
-)
+from culling_pipeline.night.inputs import NightPlan, Results
+from culling_pipeline.records import CullRecord, IngestRecord
 
 
-def lineage(
-    plan: NightPlan,
-    parent: str,
-    *,
-    day: IngestRecord,
-    label: LabelRecord,
-    cull: CullRecord,
-    size: ResolutionRecord,
-    arms: ArmsRecord,
-    verdict: JudgeRecord,
-) -> dict[str, Any]:
+def lineage(plan: NightPlan, parent: str, results: Results) -> dict[str, Any]:
     """Parent, frames, settings, accuracy, cost and code of a night's candidate, as plain values.
 
     `settings` is the fingerprint of the camera's configuration; `promoted` the judge's word on
     this night, whatever was put to work later.
     """
+    day, label, cull, size, arms, verdict = results
     records = (day, label, size, arms.culled, verdict)
     return {
         "parent": parent,
@@ -50,7 +34,7 @@ def lineage(
         "teacher": plan.teacher_name,
         "full_size": list(plan.full_size),
         "scale": size.scale,
-        "map50": verdict.after.map50,
+        "score": verdict.after.score.model_dump(),
         "metrics": {
             "before": verdict.before.model_dump(),
             "after": verdict.after.model_dump(),

@@ -18,6 +18,7 @@ from culling_pipeline.records import (
     Cost,
     JudgeRecord,
     NightRecord,
+    Score,
 )
 from culling_pipeline.report import charts, words
 from culling_pipeline.report.pictures import Exhibit, draw_pictures
@@ -48,6 +49,13 @@ PAGES = Environment(
     lstrip_blocks=True,
 )
 PAGES.globals["words"] = words
+
+
+PAGE = "index.html"
+"""The file of a night's page."""
+
+_MEANS = {"mAP": ", tight boxes"}
+"""What a further figure is about, in a few words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +94,7 @@ def render_report(night: NightRecord, exhibits: Sequence[Exhibit]) -> str:
         funnel=_funnel(night),
         strategy=strategy_words(night.cull.strategy),
         charts=_charts(night),
-        pictures=draw_pictures(exhibits, night.classes),
+        pictures=draw_pictures(exhibits),
         ledger=night.ledger,
         total=_total(night.ledger),
         cost_words=_cost_words(night),
@@ -117,8 +125,8 @@ def cautions(judge: JudgeRecord) -> list[str]:
             f"The difference between old and new could be chance: the 95 % interval from "
             f"{words.signed(low, digits)} to {words.signed(high, digits)} includes zero."
         )
-    if judge.random is not None and judge.random.map50 > judge.after.map50:
-        random, new = words.pair(judge.random.map50, judge.after.map50)
+    if judge.random is not None and judge.random.score.is_better_than(judge.after.score):
+        random, new = words.pair(judge.random.score.value, judge.after.score.value)
         said.append(
             f"Random frames did better: the same training on frames picked at random reached "
             f"{random}, on the kept set {new}. If this happens night after night, picking "
@@ -128,25 +136,28 @@ def cautions(judge: JudgeRecord) -> list[str]:
 
 
 def _decimals(judge: JudgeRecord) -> int:
-    return words.decimals(judge.before.map50, judge.after.map50)
+    return words.decimals(judge.before.score.value, judge.after.score.value)
 
 
 def _accuracy_rows(night: NightRecord) -> list[AccuracyRow]:
     judge, digits = night.judge, _decimals(night.judge)
     arms = (judge.before, judge.after, judge.random)
-    rows = [
-        _row("All classes (mAP50)", [arm.map50 if arm else None for arm in arms], digits=digits),
-        _row(
-            "All classes, tight boxes (mAP)",
-            [arm.map if arm else None for arm in arms],
-            digits=digits,
-        ),
-    ]
+    rows = [_figure_row([arm.score if arm else None for arm in arms], digits=digits)]
+    for number in range(len(judge.after.further)):
+        further = [arm.further[number] if arm else None for arm in arms]
+        rows.append(_figure_row(further, digits=digits))
     known = [*night.classes, *judge.before.per_class, *judge.after.per_class]
     for name in dict.fromkeys(known):
         figures = [arm.per_class.get(name) if arm else None for arm in arms]
         rows.append(_row(name, figures, digits=digits))
     return rows
+
+
+def _figure_row(scores: Sequence[Score | None], *, digits: int) -> AccuracyRow:
+    """One figure of all classes together."""
+    metric = next(score.metric for score in scores if score is not None)
+    name = f"All classes{_MEANS.get(metric, '')} ({metric})"
+    return _row(name, [None if score is None else score.value for score in scores], digits=digits)
 
 
 def _row(name: str, figures: Sequence[float | None], *, digits: int) -> AccuracyRow:
@@ -263,5 +274,5 @@ def beside_words(night: NightRecord) -> str:
 
 def _key_figures(night: NightRecord) -> str:
     """The records without their long lists, as JSON; a figure that is not finite becomes null."""
-    public = night.model_copy(update={"source": redact_url(night.source)})
+    public = night.changed(source=redact_url(night.source))
     return public.model_dump_json(exclude=_TOO_LONG_FOR_A_SUMMARY, indent=2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from culling_pipeline.culling.strategies import STRATEGIES
 from culling_pipeline.day.day import IngestPlan
+from jobs.cameras.task import task_of
 from jobs.config.settings import CameraDefaults
 
 
@@ -17,7 +18,7 @@ def ingest_plan(camera: CameraDefaults) -> IngestPlan:
         random=culling.keep,
         parts=culling.parts,
         control=culling.control.to_plan(),
-        confidence=culling.confidence.to_plan(),
-        gate=culling.gate.to_plan(min_score=camera.student.min_score),
+        task=task_of(camera),
+        gate=culling.gate.to_plan(),
         seed=camera.training.seed,
     )

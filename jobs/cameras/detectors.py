@@ -14,7 +14,9 @@ import models
 from culling_pipeline.run.progress import Progress
 from jobs.config.settings import CameraConfig
 from jobs.config.weights import PTH_SUFFIXES, UNTRAINED, StudentSettings, TeacherSettings
-from models.boxes.backend import Backend, at_work
+from jobs.errors import UsageError
+from models.base import Backend
+from models.boxes.backend import at_work
 from models.boxes.classes import ClassMap
 from models.boxes.detections import Detector
 from models.boxes.detector import DetectorSpec, TorchDetector, build_model
@@ -209,6 +211,15 @@ def weights_in_words(settings: StudentSettings | TeacherSettings) -> str:
     path = weights_path(settings.weights)
     here = f"here: {path}" if path.is_file() else "not downloaded yet, which the first night does"
     return f"{settings.weights}: {entry.described()}, {here}"
+
+
+def pick_device(wanted: str) -> str:
+    """`auto` takes a GPU where there is one; asking for one that is not there is an error."""
+    has_cuda = torch.cuda.is_available()
+    if wanted == "cuda" and not has_cuda:
+        message = "device: cuda is asked for, but torch finds no GPU: use auto or cpu"
+        raise UsageError(message)
+    return "cuda" if has_cuda and wanted != "cpu" else "cpu"
 
 
 def full_size(height_px: int, width_px: int, *, max_side_px: int) -> tuple[int, int]:

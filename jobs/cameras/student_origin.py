@@ -43,7 +43,7 @@ def origin_in_words(registry: ModelRegistry, camera: CameraConfig) -> str:
 
 def _of_parent(camera: CameraConfig, parent: object) -> str:
     """Of a version that was made of configured weights."""
-    given = camera.student.model_copy(update={"weights": str(parent)})
+    given = camera.student.changed(weights=str(parent))
     return _of_weights(given)
 
 

@@ -74,8 +74,8 @@ def _as_json(result: Bootstrapped) -> dict[str, Any]:
     cameras = {
         found.camera: {
             "version": found.version,
-            "map50": found.accuracy.map50,
-            "map50_before": None if found.before is None else found.before.map50,
+            "map50": found.accuracy.score.value,
+            "map50_before": None if found.before is None else found.before.score.value,
             "control_frames": found.accuracy.frames,
             "in_use": found.in_use,
             "why": found.why,
@@ -93,8 +93,8 @@ def _table(result: Bootstrapped) -> Listing:
         table.add_row(
             Name(found.camera),
             Name(found.version),
-            f"{found.accuracy.map50:.3f}",
-            "–" if found.before is None else f"{found.before.map50:.3f}",
+            f"{found.accuracy.score.value:.3f}",
+            "–" if found.before is None else f"{found.before.score.value:.3f}",
             "yes" if found.in_use else "no",
             found.why,
         )

@@ -84,6 +84,7 @@ def _in_words(result: Pretrained) -> str:
     accuracy = result.accuracy
     measured = "not measured: val2017 is not there"
     if accuracy is not None:
-        measured = f"{100 * accuracy.map:.1f} box AP on {accuracy.frames:,} pictures of val2017"
+        box_ap = 100 * accuracy.further[0].value
+        measured = f"{box_ap:.1f} box AP on {accuracy.frames:,} pictures of val2017"
     setting = f"student: {{weights: {result.weights}}}"
     return f"trained on {result.pictures:,} pictures, {measured}; {setting}"

@@ -34,7 +34,7 @@ def night_to_dict(config: Config, night: Night, record: AnyNight | None) -> dict
         "error": night.error,
         "unusable": night.unusable,
         "report": str(path) if path.is_file() else None,
-        "figures": None if night.figures is None else night.figures.model_dump(mode="json"),
+        "figures": None if night.figures is None else night.figures.to_json(),
         "record": None if record is None else record.model_dump(mode="json"),
     }
 
@@ -48,9 +48,9 @@ def demo_to_dict(config: Config, record: NightRecord) -> dict[str, Any]:
         "survivors": len(record.ingest.survivors),
         "kept": len(record.cull.kept),
         "scale": record.resolution.scale,
-        "map50_before": judge.before.map50,
-        "map50_after": judge.after.map50,
-        "map50_random": None if judge.random is None else judge.random.map50,
+        "map50_before": judge.before.score.value,
+        "map50_after": judge.after.score.value,
+        "map50_random": None if judge.random is None else judge.random.score.value,
         "promoted": judge.promoted,
         "report": str(report_path(config, record.camera, record.run_id)),
         "ledger": {c.stage: {"images": c.images, "seconds": c.seconds} for c in record.ledger},
@@ -79,10 +79,10 @@ def nights_table(config: Config, nights: Mapping[str, Night | None]) -> Listing:
 
 
 def _in_a_row(figures: Figures) -> tuple[str, ...]:
-    random = figures.map50_random
+    random = figures.score_random
     return (
         f"{figures.kept:,}",
-        f"{figures.map50_before:.3f} → {figures.map50_after:.3f}",
+        f"{figures.score_before:.3f} → {figures.score_after:.3f}",
         "–" if random is None else f"{random:.3f}",
         "new" if figures.promoted else "old",
     )
@@ -138,11 +138,13 @@ def _figures(record: NightRecord) -> dict[str, str]:
         **({"corrected by hand": f"{corrected:,}"} if corrected else {}),
         "scale": f"{record.resolution.scale:.2f}",
         "computation": f"{record.train.computation:.0%} of standard training",
-        "mAP50 before → after": f"{judge.before.map50:.3f} → {judge.after.map50:.3f}",
+        f"{judge.after.score.metric} before → after": (
+            f"{judge.before.score.value:.3f} → {judge.after.score.value:.3f}"
+        ),
     }
     if random is not None:
-        after = judge.after.map50
-        cells["culled vs random"] = f"{after:.3f} vs {random.map50:.3f} at the same cost"
+        after = judge.after.score.value
+        cells["culled vs random"] = f"{after:.3f} vs {random.score.value:.3f} at the same cost"
     cells["in use"] = ("the new model: " if judge.promoted else "the old model: ") + judge.reason
     if record.notes:
         cells["note"] = " ".join(record.notes)

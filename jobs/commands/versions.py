@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from culling_pipeline.records import Accuracy
 from jobs.commands.listing import Listing, Name
 from models.errors import WeightsError
 
@@ -69,4 +70,5 @@ def versions_table(rows: Sequence[dict[str, Any]]) -> Listing:
 def _accuracy(metrics: dict[str, Any] | None) -> str:
     if not metrics:
         return "–"
-    return f"{metrics['before']['map50']:.3f} → {metrics['after']['map50']:.3f}"
+    before, after = (Accuracy.model_validate(metrics[at]) for at in ("before", "after"))
+    return f"{before.score.value:.3f} → {after.score.value:.3f}"

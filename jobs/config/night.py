@@ -28,7 +28,7 @@ from jobs.config.fields import NO_UNIT, Section, setting
 if TYPE_CHECKING:
     from culling_pipeline.day.control_slice import ControlPlan
     from culling_pipeline.gate.gate import GatePlan
-    from culling_pipeline.tasks.boxes.augment import Variation
+    from culling_pipeline.tasks.base import Variation
     from culling_pipeline.tasks.boxes.confidence import ConfidencePlan
     from culling_pipeline.training.loop import TrainPlan
     from culling_pipeline.training.schedule import ScheduleOptions
@@ -113,11 +113,11 @@ class GateSettings(Section):
         more="Where the gate cannot keep this, it skips nothing.",
     )
 
-    def to_plan(self, *, min_score: float) -> GatePlan:
-        """The plan as `culling_pipeline.gate.gate` takes it; `min_score` is the student's."""
+    def to_plan(self) -> GatePlan:
+        """The plan as `culling_pipeline.gate.gate` takes it."""
         from culling_pipeline.gate.gate import GatePlan
 
-        return GatePlan(**self.model_dump(), min_score=min_score)
+        return GatePlan(**self.model_dump())
 
 
 class CullingSettings(Section):
@@ -343,7 +343,7 @@ class TrainingSettings(Section):
 
     def to_variation(self) -> Variation:
         """How far frames are varied, as `culling_pipeline.tasks.boxes.augment` takes it."""
-        from culling_pipeline.tasks.boxes.augment import Variation
+        from culling_pipeline.tasks.base import Variation
 
         return Variation(flip=self.flip, paste=self.paste, shift=self.shift, light=self.light)
 

@@ -21,8 +21,8 @@ RECORDS: TypeAdapter[AnyNight] = TypeAdapter(AnyNight)
 
 _FIGURES = nights_table.c.figures
 PAST: dict[str, sa.ColumnElement[Any]] = {
-    "map50_before": _FIGURES["map50_before"].as_float(),
-    "map50_after": _FIGURES["map50_after"].as_float(),
+    "score_before": _FIGURES["score_before"].as_float(),
+    "score_after": _FIGURES["score_after"].as_float(),
     "promoted": _FIGURES["promoted"].as_boolean(),
     "mean_loss": _FIGURES["mean_loss"].as_float(),
     "device_s": _FIGURES["device_s"].as_float(),

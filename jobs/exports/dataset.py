@@ -5,26 +5,24 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from shutil import copyfile
 from tempfile import TemporaryDirectory
 
-from culling_pipeline.labels.corrections import (
-    CorrectedFrame,
-    Corrections,
-    add_corrections,
-    load_corrections,
-)
-from culling_pipeline.night.stages import frames_of
-from culling_pipeline.records import NightRecord, StoredFrame
+from culling_pipeline.labels.corrections import Corrections, add_corrections, load_corrections
+from culling_pipeline.night.at_work import frames_of
+from culling_pipeline.records import CorrectedFrame, NightRecord, StoredFrame
 from culling_pipeline.tasks.boxes.coco_files import DatasetError, LabelledImage, coco_of, read_coco
 from jobs.bucket.sharing import open_sharing
+from jobs.cameras.task import task_of
 from jobs.config.settings import CameraConfig, Config
 from jobs.database.store import Store
 from jobs.errors import UsageError
 from jobs.exports.last_night import last_night, require_frames
 from jobs.nights.plans import code_version
+from models.boxes.classes import ClassMap
 from models.files import replace_file
 from models.zones import NO_ZONES
 
@@ -56,7 +54,8 @@ def export_dataset(config: Config, name: str, output: Path, *, store: Store) -> 
         raise UsageError(message)
     open_sharing(config).corrections(name)
     corrections = load_corrections(config.corrections_dir(name))
-    corrected = corrections.labels_of(frames, record.classes, NO_ZONES)
+    task = task_of(config.cameras[name], ClassMap.from_config(record.classes))
+    corrected = corrections.truths_of(frames, replace(task, ignore_zones=NO_ZONES))
     images = [
         LabelledImage(
             id=frame.id + 1,

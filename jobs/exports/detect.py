@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from culling_pipeline.run.progress import Progress
+from culling_pipeline.tasks.boxes.drawing import painted
 from jobs.bucket.sharing import open_registry
+from jobs.cameras.detectors import pick_device
 from jobs.config.settings import CameraConfig, Config
 from jobs.errors import UsageError
 from jobs.exports.export import version_to_use
-from jobs.exports.video import VideoWriter, draw
-from jobs.nights.plans import pick_device
+from jobs.exports.video import VideoWriter
 from models.boxes.backend import at_work
 from models.boxes.detections import Detections
 from models.boxes.student import load_detector
@@ -63,7 +64,7 @@ def detect(config: Config, name: str, source: str, wanted: Wanted, *, progress: 
         for frame in _frames(opened, every_s, wanted.frames):
             found = looking.predict([frame.image])[0].above(camera.student.min_score)
             if video is not None:
-                video.add(draw(frame.image, found, student.class_names), frame.time_s)
+                video.add(painted(frame.image, found, student.class_names), frame.time_s)
             if wanted.on_line is not None:
                 wanted.on_line(as_line(frame, found, student.class_names))
             done += 1

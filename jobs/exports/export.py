@@ -217,4 +217,4 @@ def _checked(
     if not sum(map(len, truths)):
         return Check(agreement=seen)
     before, after = (coco_map(f, truths, student.class_names) for f in (ours, theirs))
-    return Check(agreement=seen, map50_student=before.map50, map50_file=after.map50)
+    return Check(agreement=seen, map50_student=before.score.value, map50_file=after.score.value)

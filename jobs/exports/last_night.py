@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from culling_pipeline.labels.teacher_labels import load_detections
-from culling_pipeline.night.stages import TEACHER_FILE, frames_of
+from culling_pipeline.night.at_work import TEACHER_FILE, frames_of
 from culling_pipeline.records import NightRecord, StoredFrame
+from culling_pipeline.tasks.boxes.answer_files import load_detections
 from jobs.bucket.sharing import open_sharing
 from jobs.config.settings import Config
 from jobs.database.store import Store

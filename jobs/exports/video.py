@@ -8,39 +8,13 @@ from types import TracebackType
 from typing import Any, Self
 
 import av
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.boxes.detections import Detections
 from models.files import aside
 from models.images import resize
 
 MILLISECOND = Fraction(1, 1000)
-COLOURS = ((230, 60, 50), (40, 130, 230), (40, 170, 70), (240, 160, 20), (150, 70, 200))
-"""RGB, one a class, over again after the last."""
-
-
-def draw(
-    image: NDArray[np.uint8], found: Detections, class_names: tuple[str, ...]
-) -> NDArray[np.uint8]:
-    """A copy of the H×W×3 uint8 RGB image with each box, its class and its score."""
-    canvas = image.copy()
-    thick = max(1, round(image.shape[1] / 640))
-    scale = max(0.35, image.shape[1] / 1600)
-    for box, score, label in zip(found.boxes_xyxy, found.scores, found.labels, strict=True):
-        colour = COLOURS[int(label) % len(COLOURS)]
-        x1, y1, x2, y2 = (round(float(edge)) for edge in box)
-        cv2.rectangle(canvas, (x1, y1), (x2, y2), colour, thick)
-        text = f"{class_names[label]} {score:.2f}"
-        (wide, high), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thick)
-        top = y1 - high - below if y1 > high + below else y1
-        bottom = top + high + below
-        cv2.rectangle(canvas, (x1, top), (x1 + wide, bottom), colour, cv2.FILLED)
-        white = (255, 255, 255)
-        place = (x1, bottom - below // 2)
-        cv2.putText(canvas, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, white, thick)
-    return canvas
 
 
 class VideoWriter:

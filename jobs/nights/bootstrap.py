@@ -23,14 +23,14 @@ from culling_pipeline.day.day import EmptyDayError
 from culling_pipeline.run.progress import Progress
 from culling_pipeline.run.workers import Workers
 from culling_pipeline.stage_names import FIRST_STUDENT, TRAIN
-from culling_pipeline.training.first_student import Lesson, first_plan, train_first_student
+from culling_pipeline.training.first_student import CameraShare, first_plan, train_first_student
 from culling_pipeline.training.loop import TrainingError
 from jobs.bucket.sharing import open_registry
 from jobs.cameras.student_origin import BOOTSTRAP
 from jobs.errors import NightError, UsageError
 from jobs.nights.bootstrap_inputs import BootstrapInputs
-from jobs.nights.bootstrap_lessons import LessonMaker
 from jobs.nights.bootstrap_rollout import CameraResult, Rollout
+from jobs.nights.bootstrap_shares import ShareMaker
 from jobs.nights.plans import code_version
 from models.checkpoint import load_checkpoint, save_checkpoint
 from models.registry import ORIGIN_META
@@ -65,9 +65,9 @@ class Bootstrap:
     def _run(self, name: str) -> Bootstrapped:
         try:
             with Workers(self.inputs.processes) as workers:
-                maker = LessonMaker(self.inputs, self.progress, self.folder)
-                lessons = {c.name: maker.lesson(c, workers) for c in self.inputs.cameras}
-                self._train(list(lessons.values()))
+                maker = ShareMaker(self.inputs, self.progress, self.folder)
+                shares = {c.name: maker.share(c, workers) for c in self.inputs.cameras}
+                self._train(list(shares.values()))
                 rollout = Rollout(
                     self.inputs,
                     self.registry,
@@ -76,7 +76,7 @@ class Bootstrap:
                     name=name,
                 )
                 results = tuple(
-                    rollout.register(camera, lessons[camera.name], workers)
+                    rollout.register(camera, shares[camera.name], workers)
                     for camera in self.inputs.cameras
                 )
         except (EmptyDayError, TrainingError) as error:
@@ -85,7 +85,7 @@ class Bootstrap:
         weights = self._keep(name)
         shutil.rmtree(self.folder)
         return Bootstrapped(
-            weights=weights, objects=self._objects(lessons.values()), cameras=results
+            weights=weights, objects=self._objects(shares.values()), cameras=results
         )
 
     @contextmanager
@@ -114,14 +114,14 @@ class Bootstrap:
             path.write_text(json.dumps({"name": name}), encoding="utf-8")
         return str(json.loads(path.read_text(encoding="utf-8"))["name"])
 
-    def _train(self, lessons: Sequence[Lesson]) -> None:
+    def _train(self, shares: Sequence[CameraShare]) -> None:
         if (self.folder / _TRAINED).with_suffix(".json").is_file():
             return
-        objects = self._objects(lessons)
+        objects = self._objects(shares)
         if not any(objects.values()):
             message = (
                 "bootstrap: the teacher found none of "
-                f"{', '.join(objects)} in {sum(len(x.drawn.train) for x in lessons)} frames: "
+                f"{', '.join(objects)} in {sum(len(x.drawn.train) for x in shares)} frames: "
                 "nothing can be learned; draw more (--frames), or see whether the classes are right"
             )
             raise NightError(message)
@@ -134,17 +134,18 @@ class Bootstrap:
             train_first_student(
                 self.folder / _TRAINED,
                 self.inputs.start(),
-                lessons,
+                self.inputs.task,
+                shares,
                 plan,
                 on_epoch=lambda _: advance(1),
             )
 
-    def _objects(self, lessons: Iterable[Lesson]) -> dict[str, int]:
+    def _objects(self, shares: Iterable[CameraShare]) -> dict[str, int]:
         """How many objects of each class the student was shown."""
         counts = dict.fromkeys(self.inputs.classes.names, 0)
-        for lesson in lessons:
-            for frame in lesson.drawn.train:
-                for label in lesson.labels[frame.id].labels.tolist():
+        for share in shares:
+            for frame in share.drawn.train:
+                for label in share.truths[frame.id].labels.tolist():
                     counts[self.inputs.classes.names[label]] += 1
         return counts
 

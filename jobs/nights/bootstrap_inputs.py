@@ -10,17 +10,19 @@ from functools import cached_property
 
 from culling_pipeline.day.watched_day import WatchedDay
 from culling_pipeline.run.progress import Progress
+from culling_pipeline.tasks.boxes.task import BoxTask
 from jobs.cameras.detectors import (
     OpenDetector,
     bring_weights,
     configured_detector,
     full_size,
+    pick_device,
 )
+from jobs.cameras.task import task_of
 from jobs.cameras.watched_days import watched_day, watched_days
 from jobs.config.settings import CameraConfig, Config
 from jobs.config.weights import UNTRAINED, StudentSettings
 from jobs.nights.alike import check_alike, shared_classes
-from jobs.nights.plans import pick_device
 from models.boxes.classes import ClassMap
 from models.boxes.detector import TorchDetector
 from models.boxes.student import fit_to_camera
@@ -63,10 +65,10 @@ class BootstrapInputs:
         """The net to begin with: a backbone, or random weights with `--from-scratch`."""
         settings = self.cameras[0].student
         if self.wish.from_scratch:
-            return settings.model_copy(update={"weights": UNTRAINED})
+            return settings.changed(weights=UNTRAINED)
         if settings.published is not None and settings.published.is_backbone:
             return settings
-        return settings.model_copy(update={"weights": BACKBONE})
+        return settings.changed(weights=BACKBONE)
 
     @property
     def processes(self) -> int:
@@ -83,6 +85,11 @@ class BootstrapInputs:
         """The classes of the first student."""
         names = configured_detector(self.cameras[0].teacher, device=self.device)().class_names
         return shared_classes(self.cameras, names)
+
+    @cached_property
+    def task(self) -> BoxTask:
+        """The first student's task: that of the first camera, in the classes of them all."""
+        return task_of(self.cameras[0], self.classes)
 
     def start(self) -> TorchDetector:
         """The untrained net."""

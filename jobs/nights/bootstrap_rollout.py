@@ -9,23 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from culling_pipeline.judging.verdict import judge
-from culling_pipeline.labels.teacher_labels import detect
-from culling_pipeline.night.stages import OpenStudent
+from culling_pipeline.labels.teacher_labels import answers_of
 from culling_pipeline.records import Accuracy
 from culling_pipeline.run.progress import Progress
 from culling_pipeline.run.workers import Workers
 from culling_pipeline.stage_names import JUDGE
-from culling_pipeline.training.first_student import Lesson
+from culling_pipeline.training.first_student import CameraShare
 from jobs.cameras.detectors import described
 from jobs.cameras.student_origin import BOOTSTRAP
+from jobs.cameras.task import task_of
 from jobs.config.settings import CameraConfig
 from jobs.nights.bootstrap_inputs import BootstrapInputs
 from jobs.nights.plans import code_version, night_judging
 from models.boxes.classes import ClassMap
 from models.boxes.detections import Detections
 from models.boxes.detector import TorchDetector
-from models.boxes.student import fit_to_camera, load_detector, meta_of
-from models.boxes.zones import OpenIgnoring
+from models.boxes.student import fit_to_camera, load_detector
 from models.registry import ORIGIN_META, ModelRegistry
 
 
@@ -57,7 +56,7 @@ class Rollout:
         self.inputs, self.registry, self.progress = inputs, registry, progress
         self.weights, self.name = weights, name
 
-    def register(self, camera: CameraConfig, lesson: Lesson, workers: Workers) -> CameraResult:
+    def register(self, camera: CameraConfig, share: CameraShare, workers: Workers) -> CameraResult:
         """Keep the student as a version of this camera; put it to work if none that is in use is
         trained, or if it measures better."""
         name = self.name
@@ -65,24 +64,24 @@ class Rollout:
         student = fit_to_camera(
             load_detector(self.weights),
             classes,
-            height_px=lesson.size[0],
-            width_px=lesson.size[1],
+            height_px=share.size[0],
+            width_px=share.size[1],
         )
         if name not in self.registry.versions(camera.name):
-            meta = self._meta(student, camera, lesson, parent=before)
+            meta = self._meta(student, camera, share, parent=before)
             self.registry.add(camera.name, name, student.model.state_dict(), meta)
-        truths = self._truths(lesson, classes)
-        found = self._found(self.registry.path(camera.name, name), camera, lesson, workers)
+        truths = self._truths(share, classes)
+        found = self._found(self.registry.path(camera.name, name), camera, share, workers)
         old = None
         if before is not None and before != name and self._is_trained(camera, before, classes):
-            old = self._found(self.registry.path(camera.name, before), camera, lesson, workers)
+            old = self._found(self.registry.path(camera.name, before), camera, share, workers)
         verdict = judge(
+            task=task_of(camera),
             truths=truths,
             before=found if old is None else old,
             after=found,
             random=None,
-            blocks=lesson.drawn.blocks,
-            class_names=classes.names,
+            blocks=share.drawn.blocks,
             plan=night_judging(camera),
             costs=(),
         )
@@ -103,35 +102,37 @@ class Rollout:
             return False
         return load_detector(self.registry.path(camera.name, version)).class_names == classes.names
 
-    def _truths(self, lesson: Lesson, classes: ClassMap) -> list[Detections]:
-        labels = [lesson.labels[frame.id] for frame in lesson.drawn.control]
+    def _truths(self, share: CameraShare, classes: ClassMap) -> list[Detections]:
+        labels = [share.truths[frame.id] for frame in share.drawn.control]
         if classes == self.inputs.classes:
             return labels
         return [classes.translate(found, self.inputs.classes.names) for found in labels]
 
     def _found(
-        self, path: Path, camera: CameraConfig, lesson: Lesson, workers: Workers
+        self, path: Path, camera: CameraConfig, share: CameraShare, workers: Workers
     ) -> list[Detections]:
-        opener = OpenIgnoring(
-            OpenStudent(path, self.inputs.device, camera.student.backend), lesson.zones
-        )
-        control = lesson.drawn.control
+        opener = task_of(camera).student_opener(path, device=self.inputs.device)
+        control = share.drawn.control
         with self.progress.stage(JUDGE.of(camera.name), len(control)) as advance:
-            found = detect(workers.detector(opener), control, lesson.folder, advance)
+            found = answers_of(workers.model(opener), control, share.folder, advance)
         return [found[frame.id] for frame in control]
 
     def _meta(
-        self, student: TorchDetector, camera: CameraConfig, lesson: Lesson, *, parent: str | None
+        self,
+        student: TorchDetector,
+        camera: CameraConfig,
+        share: CameraShare,
+        *,
+        parent: str | None,
     ) -> dict[str, Any]:
-        return meta_of(
-            student,
+        return student.meta(
             parent=parent or described(self.inputs.student),
             created_at=datetime.now(UTC).isoformat(),
             settings=camera.fingerprint,
             student=described(self.inputs.student),
             teacher=described(camera.teacher),
             frames={"count": self.inputs.wish.frames},
-            full_size=list(lesson.size),
+            full_size=list(share.size),
             scale=1.0,
             code_version=code_version(),
             **{ORIGIN_META: BOOTSTRAP},

@@ -16,18 +16,19 @@ from culling_pipeline.culling.strategies import STRATEGIES
 from culling_pipeline.day.day import DAY_S
 from culling_pipeline.day.even_sample import control_count, first_of_day
 from culling_pipeline.report import words
+from culling_pipeline.tasks.base import Sample, Task
 from culling_pipeline.training.first_student import canvas_of, first_plan, on_canvas
-from culling_pipeline.training.loop import Sample, fine_tune
+from culling_pipeline.training.loop import fine_tune
 from jobs.cameras.day_plan import ingest_plan
-from jobs.cameras.detectors import configured_detector, full_size
+from jobs.cameras.detectors import configured_detector, full_size, pick_device
 from jobs.cameras.sources import open_camera
+from jobs.cameras.task import task_of
 from jobs.config.settings import CameraConfig, Config
 from jobs.nights.bootstrap_inputs import BootstrapInputs
-from jobs.nights.plans import night_judging, pick_device
+from jobs.nights.plans import night_judging
+from models.base import Model, Trainable
 from models.boxes.backend import at_work
 from models.boxes.classes import ClassMap
-from models.boxes.detections import Detections, Detector
-from models.boxes.detector import TorchDetector
 from models.boxes.student import fit_to_camera
 from streams.sampler import Sampler
 
@@ -61,25 +62,25 @@ class Span(NamedTuple):
         return least if least == most else f"{least} to {most}"
 
 
-def seconds_per_image(detector: Detector, images: Images, clock: Clock = time.perf_counter) -> Span:
+def seconds_per_image(model: Model, images: Images, clock: Clock = time.perf_counter) -> Span:
     """What a detector takes for a picture (H×W×3 uint8), after a first one that does not count."""
-    detector.predict(images[:1])
+    model.predict(images[:1])
     took = []
     for image in images[1:] or images:
         began = clock()
-        detector.predict([image])
+        model.predict([image])
         took.append(clock() - began)
     return Span(min(took), max(took))
 
 
 def training_seconds_per_image(
-    detector: TorchDetector, samples: Sequence[Sample], clock: Clock = time.perf_counter
+    student: Trainable, task: Task, samples: Sequence[Sample], clock: Clock = time.perf_counter
 ) -> Span:
-    """What training takes for a picture, once. The detector is changed: give one to throw away."""
+    """What training takes for a picture, once. The student is changed: give one to throw away."""
     recipe = first_plan(epochs=1 + TIMED_EPOCHS, from_scratch=False, seed=0)
     plan = replace(recipe, batch_size=len(samples), learning_rate=1e-6)
     ends: list[float] = []
-    fine_tune(detector, samples, plan, on_epoch=lambda _: ends.append(clock()))
+    fine_tune(student, task, samples, plan, on_epoch=lambda _: ends.append(clock()))
     took = [(end - began) / len(samples) for began, end in pairwise(ends)]
     return Span(min(took), max(took))
 
@@ -137,15 +138,17 @@ def bootstrap_cost(inputs: BootstrapInputs) -> BootstrapCost:
     shape = (images[0].shape[0], images[0].shape[1])
     size = full_size(*shape, max_side_px=camera.student.max_side_px)
     canvas = canvas_of([size])
-    empty = Detections.empty()
-    samples = [on_canvas(image, empty, size, canvas) for image in images]
+    task = inputs.task
+    samples = [on_canvas(Sample(image, task.nothing), task, size, canvas) for image in images]
     return BootstrapCost(
         cameras=len(inputs.cameras),
         frames=inputs.per_camera * len(inputs.cameras),
         control=sum(control_count(inputs.per_camera, ingest_plan(c)) for c in inputs.cameras),
         epochs=inputs.wish.epochs,
         teacher_s_per_image=seconds_per_image(inputs.teacher(camera, shape)(), images),
-        training_s_per_image=training_seconds_per_image(inputs.start().at_size(*canvas), samples),
+        training_s_per_image=training_seconds_per_image(
+            inputs.start().at_size(*canvas), task, samples
+        ),
         device=inputs.device,
         processes=inputs.processes,
     )
@@ -208,11 +211,12 @@ def speed_of(camera: CameraConfig, shape: tuple[int, int], device: str) -> Speed
     student = fit_to_camera(known, classes, height_px=size[0], width_px=size[1])
     teacher_size = full_size(*shape, max_side_px=camera.teacher.max_side_px)
     teacher = configured_detector(camera.teacher, device=device, size=teacher_size)()
-    samples = [Sample(image, Detections.empty()) for image in images]
+    task = task_of(camera)
+    samples = [Sample(image, task.nothing) for image in images]
     return Speed(
         student_s=seconds_per_image(at_work(student, camera.student.backend), images),
         teacher_s=seconds_per_image(teacher, images),
-        training_s=training_seconds_per_image(student, samples),
+        training_s=training_seconds_per_image(student, task, samples),
     )
 
 
@@ -252,4 +256,4 @@ def few_images(inputs: BootstrapInputs, camera: CameraConfig) -> list[NDArray[np
         with open_camera(camera) as source:
             frames = source.frames(Sampler(camera.sample_interval_s))
             return [frame.image for frame in islice(frames, LOOKED_AT)]
-    return first_of_day(days[-1], ingest_plan(camera), LOOKED_AT, n_classes=len(camera.classes))
+    return first_of_day(days[-1], ingest_plan(camera), LOOKED_AT)

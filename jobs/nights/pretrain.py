@@ -18,11 +18,11 @@ from culling_pipeline.tasks.boxes.average_precision import coco_map
 from culling_pipeline.tasks.boxes.coco_dataset import CocoError, Labelled, has_split, read_split
 from culling_pipeline.training.loop import TrainingError
 from culling_pipeline.training.pretraining import Group, PretrainPlan, pretrain
-from jobs.cameras.detectors import bring_weights
+from jobs.cameras.detectors import bring_weights, pick_device
 from jobs.cameras.student_origin import COCO
 from jobs.config.weights import StudentSettings
 from jobs.errors import NightError, UsageError
-from jobs.nights.plans import code_version, pick_device
+from jobs.nights.plans import code_version
 from models.boxes.detections import Detections
 from models.boxes.detector import DetectorSpec, TorchDetector, build_model, to_tensor
 from models.boxes.student import meta_of

@@ -60,7 +60,7 @@ class CullingCollector(Collector):
                 ended.add_metric([camera], night.finished_at.timestamp())
             if night.figures is not None:
                 f = night.figures
-                map50.add_metric([camera], f.map50_after if f.promoted else f.map50_before)
+                map50.add_metric([camera], f.score_after if f.promoted else f.score_before)
                 promoted.add_metric([camera], float(f.promoted))
                 cost.add_metric([camera], f.device_s)
                 drift.add_metric([camera], float(f.drift is not None))

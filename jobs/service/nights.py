@@ -224,7 +224,7 @@ class Nights:
             title = f"{due.camera}: not trained, somebody has to look at the camera"
             self._tell("moved", due.camera, title, night.unusable, once=True)
         if figures is not None:
-            words = f"mAP50 {figures.map50_before:.3f} → {figures.map50_after:.3f}"
+            words = f"{figures.metric} {figures.score_before:.3f} → {figures.score_after:.3f}"
             logger.info("%s: its night is done, %s", due.camera, words)
             self._tell.is_over("moved", due.camera)
             if figures.promoted:

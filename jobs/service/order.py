@@ -48,7 +48,7 @@ def prospect(
     """
     if not history:
         return Prospect(camera, NEW, typical_s, left_out, "its first night", is_new=True)
-    in_use = [f.map50_after if f.promoted else f.map50_before for f in history]
+    in_use = [f.score_after if f.promoted else f.score_before for f in history]
     below = max(in_use) - in_use[0]
     change = _log_ratio(today_loss, history[0].mean_loss)
     promoted = [k for k, f in enumerate(history) if f.promoted]

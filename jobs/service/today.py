@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from culling_pipeline.day.daybook import DayClock, mean_loss
+from culling_pipeline.monitoring.daily_figures import figures_of_watched_day
 from culling_pipeline.monitoring.drift import watch_drift
 from culling_pipeline.records import DriftRecord
 from jobs.cameras.day_plan import ingest_plan
@@ -78,10 +79,9 @@ class Today:
         history = self._store.history.of(camera.name)
         if not history or history[-1].date >= today:  # a night has judged this day
             return None
-        names = camera.class_names
-        figures = stored.figures(ingest_plan(camera), n_classes=len(names))
+        figures = figures_of_watched_day(stored, ingest_plan(camera))
         if figures is None:
             return None
-        found = watch_drift([*history, figures], names)
+        found = watch_drift([*history, figures], camera.class_names)
         alarm = found is not None and found.date == today and found.state == "drift"
         return found if alarm else None

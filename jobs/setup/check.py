@@ -15,6 +15,7 @@ from jobs.bucket.bucket import StorageError
 from jobs.bucket.sharing import open_registry, try_storage
 from jobs.cameras.detectors import (
     configured_detector,
+    pick_device,
     weights_in_words,
     weights_path,
     why_untrained,
@@ -24,7 +25,6 @@ from jobs.config.settings import CameraConfig, Config
 from jobs.config.weights import StudentSettings, TeacherSettings
 from jobs.errors import EXIT_DONE, EXIT_STREAM, ConfigError, describe, exit_code, redact
 from jobs.nights.cost import Speed, night_cost, speed_of
-from jobs.nights.plans import pick_device
 from jobs.setup.probing import (
     WATCHED_SHARE,
     advice,

@@ -12,19 +12,15 @@ from culling_pipeline.day.daybook import DayClock
 from culling_pipeline.day.watched_day import DayInUseError, DayWriter
 from culling_pipeline.gate.gate import Decision
 from jobs.cameras.day_plan import ingest_plan
-from jobs.cameras.detectors import ensure_incumbent, full_size
+from jobs.cameras.detectors import ensure_incumbent, full_size, pick_device
 from jobs.config.settings import CameraConfig, Config
 from jobs.disk.budget import Floor
 from jobs.errors import UsageError
-from jobs.nights.plans import pick_device
 from jobs.watch.gating import LAG_FRAMES, Gating
 from jobs.watch.scoring import Scored, Student, Students
 from jobs.watch.watching import Condition
 from models.base import backend_of, device_of
-from models.boxes.detections import Detections
-from models.boxes.zones import outside
 from models.registry import ModelRegistry
-from models.zones import Zones
 from streams.base import Frame
 from streams.one_size import fitted
 
@@ -73,10 +69,9 @@ class Feed:
         self.student: Student | None = None
         self._students, self._floor, self._now = students, floor, now
         self._registry = ModelRegistry(config.models_root)
-        self._zones = Zones(camera.ignore_zones)
-        self._gating = Gating(config, camera, self.plan.gate, seed=self.plan.seed)
+        self._gating = Gating(config, camera, self.plan)
         self._waiting: deque[Waiting] = deque()
-        self._last = Detections.empty()
+        self._last = self.plan.task.nothing
         self._unwritten_paused = 0
         self._condition: Condition | None = None
         self._means: tuple[DayWriter, str, str] | None = None
@@ -124,8 +119,8 @@ class Feed:
             self._waiting.popleft()
             seconds, inherited = 0.0, self._last
             if first.scored is not None:
-                height_px, width_px = first.frame.image.shape[:2]
-                self._last = outside(self._zones, first.scored.found, height_px, width_px)
+                shape = first.frame.image.shape[:2]
+                self._last = self.plan.task.outside_zones(first.scored.found, *shape)
                 seconds = first.scored.seconds
             self._gating.settle(
                 first.frame, first.student.version, first.decision, self._last, inherited
@@ -178,7 +173,7 @@ class Feed:
         size = full_size(*frame.image.shape[:2], max_side_px=camera.student.max_side_px)
         device = pick_device(self.config.device)
         folder = ensure_incumbent(self._registry, camera, size=size, device=device)
-        return self._students.open(folder, self.camera.student.backend)
+        return self._students.open(folder, self.plan.task, self.camera.student.backend)
 
     def renew_student(self) -> None:
         """Go on with the incumbent, should a night have promoted another."""
@@ -187,7 +182,7 @@ class Feed:
             return
         assert version is not None
         folder = self._registry.path(self.camera.name, version)
-        self.student = self._students.open(folder, self.camera.student.backend)
+        self.student = self._students.open(folder, self.plan.task, self.camera.student.backend)
         logger.info("camera %s: scored by %s from now on", self.camera.name, version)
 
     # -- the day -------------------------------------------------------------------------------

@@ -9,14 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
+from culling_pipeline.day.day import IngestPlan
 from culling_pipeline.day.daybook import DayClock
 from culling_pipeline.day.recording import gate_record
 from culling_pipeline.gate.gate import Decision, Gate, GatePlan
 from culling_pipeline.gate.memory import GateTally, key_of, load_memory, save_memory
 from culling_pipeline.records import GateRecord
+from culling_pipeline.tasks.base import Answer
 from jobs.cameras.watched_days import watched_days
 from jobs.config.settings import CameraConfig, Config
-from models.boxes.detections import Detections
 from streams.base import Frame, redact_url
 
 LAG_FRAMES = 128
@@ -39,8 +40,8 @@ class _Lesson:
     number: int
     about: _Subject
     decision: Decision
-    found: Detections
-    inherited: Detections
+    found: Answer
+    inherited: Answer
     at_s: float
 
 
@@ -48,9 +49,9 @@ class Gating:
     """Frames come by `decide` and, in the same order, by `settle` once it is known what is in them;
     then by `count`, if they are noted in a day."""
 
-    def __init__(self, config: Config, camera: CameraConfig, plan: GatePlan, *, seed: int) -> None:
+    def __init__(self, config: Config, camera: CameraConfig, plan: IngestPlan) -> None:
         self._config, self._camera = config, camera
-        self._gate = Gate(plan, np.random.default_rng([seed, 22]))
+        self._gate = Gate(plan.gate, plan.task, np.random.default_rng([plan.seed, 22]))
         self._lessons: deque[_Lesson] = deque()
         self._arrived = self._settled = 0
         self._about: _Subject | None = None
@@ -91,7 +92,7 @@ class Gating:
             self._gate.learn(lesson.decision, lesson.found, lesson.inherited, lesson.at_s)
 
     def settle(
-        self, frame: Frame, version: str, decision: Decision, found: Detections, last: Detections
+        self, frame: Frame, version: str, decision: Decision, found: Answer, last: Answer
     ) -> None:
         """What was found in a frame (if it was scored), and in the scored one before."""
         if decision.score:
@@ -128,7 +129,7 @@ def _key(camera: CameraConfig, plan: GatePlan, about: _Subject) -> str:
             "source": redact_url(camera.source),
             "interval_s": camera.sample_interval_s,
             "every": plan.every,
-            "min_score": plan.min_score,
+            "min_score": camera.student.min_score,
             "student": version,
             "shape": shape,
         }

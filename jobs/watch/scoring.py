@@ -15,9 +15,8 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from models.boxes.backend import Backend, at_work
-from models.boxes.detections import Detections, Detector
-from models.boxes.student import load_detector
+from culling_pipeline.tasks.base import Answer, Task
+from models.base import Backend, Model
 from models.files import META_FILE, load_meta
 
 BATCH = 8
@@ -33,7 +32,7 @@ class Student:
 
     version: str
     kind: str
-    detector: Detector
+    detector: Model
 
 
 class Students:
@@ -41,9 +40,9 @@ class Students:
 
     def __init__(self, device: str) -> None:
         self._device = device
-        self._opened: dict[str, Detector] = {}
+        self._opened: dict[str, Model] = {}
 
-    def open(self, folder: Path, backend: Backend = "auto") -> Student:
+    def open(self, folder: Path, task: Task, backend: Backend = "auto") -> Student:
         """The student whose version lies in `folder`."""
         files = sorted(path for path in folder.iterdir() if path.name != META_FILE)
         spec = load_meta(folder)["spec"]  # the size that it works at is part of what it is
@@ -52,7 +51,8 @@ class Students:
             digest.update(path.read_bytes())
         kind = digest.hexdigest()
         if kind not in self._opened:
-            self._opened[kind] = at_work(load_detector(folder, device=self._device), backend)
+            opener = task.student_opener(folder, device=self._device, ignoring=False)
+            self._opened[kind] = opener()
         return Student(folder.name, kind, self._opened[kind])
 
     def keep_only(self, kinds: set[str]) -> None:
@@ -73,7 +73,7 @@ class Scored(Generic[_Ticket]):
     """What came of one image, and its share of the seconds that its batch took."""
 
     ticket: _Ticket
-    found: Detections
+    found: Answer
     seconds: float
 
 

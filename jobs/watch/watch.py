@@ -19,10 +19,10 @@ from typing import Any
 import torch
 
 from jobs.bucket.courier import Courier
+from jobs.cameras.detectors import pick_device
 from jobs.config.settings import CameraConfig, Config
 from jobs.database.store import Store
 from jobs.disk.budget import GB, Floor, Room
-from jobs.nights.plans import pick_device
 from jobs.watch.feed import Feed, Waiting
 from jobs.watch.scoring import Scorer, Students
 from jobs.watch.watching import Inbox, Watcher

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from testbed.servers.postgres import PASSWORD, PostgresServer, forms, programs
-from testbed.servers.web import CANARY
-from testbed.tiny import CAMERA, DoneNight, run_tiny_night, tiny_config
+from benchmarks.testbed.servers.postgres import PASSWORD, PostgresServer, forms, programs
+from benchmarks.testbed.servers.web import CANARY
+from benchmarks.testbed.tiny import CAMERA, DoneNight, run_tiny_night, tiny_config
 from tests.integration.live import skip_or_fail
 
 

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from benchmarks.testbed.live import QUICK, SYSTEM_PYTHON
+from benchmarks.testbed.servers.network import missing_tools, unable
 from streams.base import Frame, StreamError
 from streams.live.health import State
 from streams.live.options import LiveOptions
 from streams.live.source import LiveSource
 from streams.open import open_source
-from testbed.live import QUICK, SYSTEM_PYTHON
-from testbed.servers.network import missing_tools, unable
 
 
 def require_gstreamer() -> None:

@@ -19,14 +19,14 @@ from urllib.parse import quote
 import cv2
 import pytest
 
+from benchmarks.testbed.live import LOGIN, RtspServer, free_port
+from benchmarks.testbed.servers import web
+from benchmarks.testbed.servers.clips import RATE_FPS, jpeg, moving_picture, write_h264, write_hls
+from benchmarks.testbed.servers.web import CANARY, LivePlaylist, WebServer, fixed
 from jobs import cli
 from jobs.config.load import load_config
 from streams.live.options import LiveOptions
 from streams.probe import probe
-from testbed.live import LOGIN, RtspServer, free_port
-from testbed.servers import web
-from testbed.servers.clips import RATE_FPS, jpeg, moving_picture, write_h264, write_hls
-from testbed.servers.web import CANARY, LivePlaylist, WebServer, fixed
 from tests.integration.live import require_gstreamer
 from tests.unit.clips import constant_rate, write_clip
 

@@ -13,13 +13,7 @@ from typing import Any
 import av
 import pytest
 
-from culling_pipeline.training.job import save_candidate
-from jobs.cameras.detectors import BUILTIN_FOLDER
-from jobs.database.store import Store
-from jobs.errors import describe, exit_code
-from models.boxes.student import load_detector
-from models.registry import ModelRegistry
-from testbed.tiny import (
+from benchmarks.testbed.tiny import (
     CAMERA,
     SETTINGS,
     SMALL,
@@ -31,6 +25,12 @@ from testbed.tiny import (
     with_settings,
     write_config,
 )
+from culling_pipeline.training.job import save_candidate
+from jobs.cameras.detectors import BUILTIN_FOLDER
+from jobs.database.store import Store
+from jobs.errors import describe, exit_code
+from models.boxes.student import load_detector
+from models.registry import ModelRegistry
 from tests.unit.clips import constant_rate, write_clip
 
 pytestmark = pytest.mark.timeout(1200)

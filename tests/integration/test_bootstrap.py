@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.testbed.tiny import SETTINGS, write_config
 from culling_pipeline.training.loop import TrainingError
 from jobs.cameras.detectors import ensure_incumbent
 from jobs.cli import run
@@ -15,7 +16,6 @@ from jobs.config.load import load_config
 from jobs.nights import bootstrap, bootstrap_lessons, bootstrap_rollout
 from models.boxes.student import load_detector
 from models.registry import ORIGIN_META, ModelRegistry
-from testbed.tiny import SETTINGS, write_config
 
 TINY = {"width": 0.125, "max_side_px": 160}
 ASKED = ("bootstrap", "--all", "--from-scratch", "--frames", "12", "--epochs", "1")

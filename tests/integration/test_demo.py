@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.testbed.tiny import SETTINGS
 from jobs import cli
 from jobs.nights import demo
-from testbed.tiny import SETTINGS
 
 pytestmark = pytest.mark.timeout(1200)
 

@@ -17,14 +17,10 @@ import cv2
 import numpy as np
 import pytest
 
-from culling_pipeline.day.frame_files import JPEG_QUALITY
-from jobs import cli
-from streams.open import open_source
-from streams.sampler import Sampler
-from testbed.live import LOGIN, RtspServer
-from testbed.servers.clips import write_h264
-from testbed.servers.web import CANARY
-from testbed.tiny import (
+from benchmarks.testbed.live import LOGIN, RtspServer
+from benchmarks.testbed.servers.clips import write_h264
+from benchmarks.testbed.servers.web import CANARY
+from benchmarks.testbed.tiny import (
     command,
     environment,
     make_room,
@@ -32,6 +28,10 @@ from testbed.tiny import (
     with_settings,
     write_config,
 )
+from culling_pipeline.day.frame_files import JPEG_QUALITY
+from jobs import cli
+from streams.open import open_source
+from streams.sampler import Sampler
 from tests.integration.live import require_gstreamer, wait_until
 
 RECORDING = "synthetic://street?seed=5&hours=2&width=160&height=96"

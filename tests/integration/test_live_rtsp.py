@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.testbed.live import LOGIN, QUICK, RtspServer, open_live
+from benchmarks.testbed.servers.clips import RATE_FPS, write_h264
+from benchmarks.testbed.servers.web import CANARY
 from streams.live.health import State
 from streams.sampler import Sampler
-from testbed.live import LOGIN, QUICK, RtspServer, open_live
-from testbed.servers.clips import RATE_FPS, write_h264
-from testbed.servers.web import CANARY
 from tests.integration.live import all_said, refused, require_gstreamer, take, wait_for, wait_until
 
 pytestmark = pytest.mark.usefixtures("no_canary")

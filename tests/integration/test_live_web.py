@@ -13,6 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.testbed.live import LOGIN, QUICK, free_port, open_live
+from benchmarks.testbed.servers import web
+from benchmarks.testbed.servers.clips import jpeg, moving_picture, write_hls
+from benchmarks.testbed.servers.web import CANARY, LivePlaylist, Serve, WebServer, fixed
 from streams import site
 from streams.base import ConnectionFailedError, Frame, SourceUnreadableError
 from streams.live.health import HealthLimits, State
@@ -20,10 +24,6 @@ from streams.open import open_source
 from streams.recorded import remote
 from streams.recorded.remote import RemoteVideo
 from streams.sampler import Sampler
-from testbed.live import LOGIN, QUICK, free_port, open_live
-from testbed.servers import web
-from testbed.servers.clips import jpeg, moving_picture, write_hls
-from testbed.servers.web import CANARY, LivePlaylist, Serve, WebServer, fixed
 from tests.integration.live import all_said, refused, take, wait_for, wait_until
 from tests.unit.clips import constant_rate, read_number, write_clip
 

@@ -11,21 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from culling_pipeline.culling.resolution import relative_mse, scales_down_to, smallest_scale_for
-from culling_pipeline.day.frame_files import load_images
-from culling_pipeline.labels.teacher_labels import load_detections
-from culling_pipeline.night.stages import TEACHER_FILE
-from culling_pipeline.records import NightRecord
-from culling_pipeline.run.progress import Advance, NoProgress
-from culling_pipeline.stage_names import STAGES
-from jobs.config.night import ConfidenceSettings, ModelsSettings
-from jobs.database.store import Store
-from jobs.nights.nightly import retrain_camera
-from models.boxes.lean.packed import packing_works
-from models.boxes.student import load_detector
-from models.images import scaled
-from models.registry import ModelRegistry
-from testbed.tiny import (
+from benchmarks.testbed.tiny import (
     CAMERA,
     DAY,
     SMALL,
@@ -34,6 +20,20 @@ from testbed.tiny import (
     run_tiny_night,
     tiny_config,
 )
+from culling_pipeline.culling.resolution import relative_mse, scales_down_to, smallest_scale_for
+from culling_pipeline.day.frame_files import load_images
+from culling_pipeline.night.at_work import TEACHER_FILE
+from culling_pipeline.records import NightRecord
+from culling_pipeline.run.progress import Advance, NoProgress
+from culling_pipeline.stage_names import STAGES
+from culling_pipeline.tasks.boxes.answer_files import load_detections
+from jobs.config.night import ConfidenceSettings, ModelsSettings
+from jobs.database.store import Store
+from jobs.nights.nightly import retrain_camera
+from models.boxes.lean.packed import packing_works
+from models.boxes.student import load_detector
+from models.images import scaled
+from models.registry import ModelRegistry
 
 pytestmark = pytest.mark.timeout(1200)
 

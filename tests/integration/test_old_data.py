@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.testbed.tiny import command, debris, environment, stages_of
 from jobs import cli
-from testbed.tiny import command, debris, environment, stages_of
 from tests.integration.old_data import GOLDEN, UNFINISHED, restore
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]

@@ -18,10 +18,10 @@ import psutil
 import pytest
 import yaml
 
+from benchmarks.testbed.tiny import CAMERA, SMALL, command, debris, environment, stages_of
 from jobs.database.due_queries import Due
 from jobs.database.nights import Night
 from jobs.database.store import Store
-from testbed.tiny import CAMERA, SMALL, command, debris, environment, stages_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 

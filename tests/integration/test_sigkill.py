@@ -18,12 +18,7 @@ import numpy as np
 import psutil
 import pytest
 
-from culling_pipeline.night.stages import TEACHER_FILE
-from jobs.config.load import load_config
-from jobs.database.store import Store
-from models.boxes.student import load_detector
-from models.registry import ModelRegistry
-from testbed.tiny import (
+from benchmarks.testbed.tiny import (
     CAMERA,
     SETTINGS,
     DoneNight,
@@ -34,6 +29,11 @@ from testbed.tiny import (
     stages_of,
     write_config,
 )
+from culling_pipeline.night.at_work import TEACHER_FILE
+from jobs.config.load import load_config
+from jobs.database.store import Store
+from models.boxes.student import load_detector
+from models.registry import ModelRegistry
 
 pytestmark = pytest.mark.timeout(1200)
 

@@ -17,6 +17,9 @@ import pytest
 import torch
 import yaml
 
+from benchmarks.testbed.servers.bucket import BUCKET, S3Server
+from benchmarks.testbed.servers.web import CANARY
+from benchmarks.testbed.tiny import CAMERA, DAY, ROOT, SOURCE, environment, stages_of
 from culling_pipeline.records import NightRecord
 from culling_pipeline.run.progress import Advance, NoProgress
 from jobs.bucket import bucket as bucket_module
@@ -34,9 +37,6 @@ from jobs.watch.watch import CameraWatch
 from models.checkpoint import load_checkpoint
 from models.registry import ModelRegistry
 from streams.synthetic.source import FIRST_DAY
-from testbed.servers.bucket import BUCKET, S3Server
-from testbed.servers.web import CANARY
-from testbed.tiny import CAMERA, DAY, ROOT, SOURCE, environment, stages_of
 from tests.integration.machines import KEYS, LITTLE, config_of
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("no_canary")]

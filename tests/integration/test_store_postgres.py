@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.servers.postgres import PostgresServer
+from benchmarks.testbed.servers.postgres import PostgresServer
 from tests.unit.stores import Where
 from tests.unit.test_jobs_store import *  # noqa: F403 - its tests, run with our `where`
 from tests.unit.test_store_upgrade import (

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from benchmarks.testbed.small_night import night_record
 from jobs.database.tables import stages_table
-from testbed.small_night import night_record
 from tests.integration.live import wait_until
 from tests.integration.shared_nights import DUE, OWN, STAGES
 from tests.unit.stores import Where

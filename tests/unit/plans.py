@@ -8,7 +8,7 @@ from typing import Any
 from culling_pipeline.day.control_slice import ControlPlan
 from culling_pipeline.gate.gate import GatePlan
 from culling_pipeline.judging.verdict import JudgePlan
-from culling_pipeline.tasks.boxes.augment import Variation
+from culling_pipeline.tasks.base import Variation
 from culling_pipeline.tasks.boxes.confidence import ConfidencePlan
 from culling_pipeline.training.loop import TrainPlan
 from culling_pipeline.training.schedule import ScheduleOptions

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.testbed.small_night import DAY, night_record
 from jobs.config.settings import CameraConfig, Config
 from jobs.database.store import Store
 from jobs.disk.cleanup import remove_old_reports, tidy_up
@@ -17,7 +18,6 @@ from jobs.executors.local import LocalExecutor
 from jobs.service.nights import Origin
 from jobs.service.service import Service
 from models.registry import ModelRegistry
-from testbed.small_night import DAY, night_record
 from tests.unit.watched import write_day
 
 NOW = datetime(2026, 11, 26, tzinfo=UTC)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.testbed.small_night import night_record
 from culling_pipeline.day.day import Day, IngestPlan
 from culling_pipeline.monitoring.daily_figures import (
     SLOTS,
@@ -30,7 +31,6 @@ from culling_pipeline.records import (
 )
 from models.boxes.detections import Detections
 from streams.base import Frame
-from testbed.small_night import night_record
 from tests.unit.plans import confidence_plan, control_plan, gate_plan
 
 MONDAY = date(2026, 1, 5)

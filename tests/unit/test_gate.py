@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from culling_pipeline.culling.strategies import STRATEGIES
 from culling_pipeline.day.day import IngestPlan
-from culling_pipeline.day.recording import GROUP, LAG, ingest
+from culling_pipeline.day.recording import GROUP, LAG, watch_recording
 from culling_pipeline.gate.gate import (
     MAX_SKIPS,
     ChangeMeter,
@@ -331,7 +331,7 @@ def watch(
         control=control_plan(frames=20, share=0.2, block_s=60.0),
         confidence=confidence_plan(), gate=gate_plan(enabled=enabled, every=every),
     )  # fmt: skip
-    return ingest(
+    return watch_recording(
         Street(count), pool, STRATEGIES["strata"], plan=plan, n_classes=1, folder=folder,
         progress=NoProgress(),
     )  # fmt: skip
@@ -340,7 +340,7 @@ def watch(
 @pytest.fixture(scope="module")
 def gated(tmp_path_factory: pytest.TempPathFactory) -> tuple[IngestRecord, dict[int, Detections]]:
     folder = tmp_path_factory.mktemp("gated") / "frames"
-    return watch(folder, Workers().detector(BrightBoxes), enabled=True)
+    return watch(folder, Workers().model(BrightBoxes), enabled=True)
 
 
 def test_a_gated_day_skips_frames_and_loses_nothing(
@@ -365,7 +365,7 @@ def test_a_day_scored_on_a_gpu_says_so_in_every_line(tmp_path: Path) -> None:
 
     opener = OpenIgnoring(OnGpu, Zones((((0, 0), (0.01, 0), (0.01, 0.01)),)))
     with Workers(1) as workers:
-        record, _ = watch(tmp_path / "frames", workers.detector(opener), enabled=True)
+        record, _ = watch(tmp_path / "frames", workers.model(opener), enabled=True)
     by = [(cost.device, cost.backend) for cost in record.costs]
     assert by == [("cuda", "torch"), ("cuda", "torch")]
 
@@ -373,7 +373,7 @@ def test_a_day_scored_on_a_gpu_says_so_in_every_line(tmp_path: Path) -> None:
 def test_a_gated_day_has_the_losses_of_a_day_without_a_gate(
     gated: tuple[IngestRecord, dict[int, Detections]], tmp_path: Path
 ) -> None:
-    plain, _ = watch(tmp_path / "frames", Workers().detector(BrightBoxes), enabled=False)
+    plain, _ = watch(tmp_path / "frames", Workers().model(BrightBoxes), enabled=False)
     assert plain.gate is None
     assert [(c.stage, c.images) for c in plain.costs] == [("scoring", COUNT)]
     assert gated[0].histogram_counts == plain.histogram_counts
@@ -401,9 +401,7 @@ def test_the_number_of_processes_does_not_change_a_gated_day(
 
 
 def test_a_day_of_which_the_student_sees_a_fifth(tmp_path: Path) -> None:
-    record, found = watch(
-        tmp_path / "frames", Workers().detector(BrightBoxes), enabled=False, every=5
-    )
+    record, found = watch(tmp_path / "frames", Workers().model(BrightBoxes), enabled=False, every=5)
     assert record.gate is not None
     assert (record.gate.scored, record.gate.passed_over) == (COUNT / 5, COUNT * 4 / 5)
     assert record.frames_seen == sum(record.histogram_counts) == COUNT

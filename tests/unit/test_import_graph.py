@@ -1,5 +1,5 @@
 """Who may import whom, read from the source of every module: `jobs → culling_pipeline →
-{models, streams}`, what is not shipped by none of them (`tests → benchmarks → testbed`), rooms
+{models, streams}`, what is not shipped by none of them (`tests → benchmarks`), rooms
 (folders) only from rooms on a lower floor, and no file in a circle."""
 
 from __future__ import annotations
@@ -19,10 +19,9 @@ MAY_IMPORT = {
     "jobs": {"jobs", "culling_pipeline", "models", "streams"},
 }
 BESIDE = {
-    "testbed": {"testbed", *MAY_IMPORT},
-    "benchmarks": {"benchmarks", "testbed", *MAY_IMPORT},
+    "benchmarks": {"benchmarks", *MAY_IMPORT},
 }
-"""What tests and benchmarks share is in `testbed`: a benchmark needs no test to run."""
+"""What tests and benchmarks share is in `benchmarks/testbed`: a benchmark needs no test to run."""
 NOT_SHIPPED = {"tests", "scripts", *BESIDE}
 OURS = {*MAY_IMPORT, *NOT_SHIPPED}
 COMMAND_LINE = "jobs/cli.py"
@@ -250,10 +249,18 @@ def test_what_is_to_be_mended_is_still_broken(sources: dict[str, str]) -> None:
         ("streams/a.py", "__import__('jobs')", "must not import jobs"),
         ("jobs/a.py", "from tests.unit.clips import x", "must not import tests.unit.clips"),
         ("jobs/cli.py", "import benchmarks", "jobs must not import benchmarks"),
-        ("jobs/a.py", "from testbed.tiny import x", "must not import testbed.tiny"),
+        (
+            "jobs/a.py",
+            "from benchmarks.testbed.tiny import x",
+            "must not import benchmarks.testbed.tiny",
+        ),
         ("benchmarks/a.py", "from tests.unit.a import x", "must not import tests.unit.a"),
-        ("testbed/a.py", "import benchmarks.nights", "must not import benchmarks.nights"),
-        ("testbed/a/b.py", "def f():\n    import tests.unit", "2: testbed must not import tests"),
+        ("benchmarks/a.py", "import scripts.x", "must not import scripts.x"),
+        (
+            "benchmarks/a/b.py",
+            "def f():\n    import tests.unit",
+            "2: benchmarks must not import tests",
+        ),
         ("jobs/a.py", "print('x')", "1: print below the command line"),
         ("models/a.py", "import sys\nsys.exit(1)", "2: sys.exit below the command line"),
         ("models/a.py", "from sys import exit", "1: sys.exit below the command line"),
@@ -275,7 +282,10 @@ def test_an_offence_is_found(path: str, source: str, expected: str) -> None:
         ("streams/synthetic/street/a.py", "from ..base import Frame\nimport numpy"),
         ("models/a.py", "sys.stdout.write('x')\nblueprint('x')\nfrom streamsaver import models"),
         ("jobs/cli.py", "import sys\nprint('x')\nsys.exit(0)"),
-        ("benchmarks/a.py", "import jobs.cli, testbed.tiny, benchmarks.book\nprint('x')"),
+        (
+            "benchmarks/a.py",
+            "import jobs.cli, benchmarks.testbed.tiny, benchmarks.book\nprint('x')",
+        ),
     ],
 )
 def test_what_is_allowed_is_no_offence(path: str, source: str) -> None:

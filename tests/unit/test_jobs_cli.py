@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.testbed.small_night import DAY, night_record
 from culling_pipeline.records import GateRecord
 from jobs import cli
 from jobs.cameras.detectors import weights_path
@@ -25,7 +26,6 @@ from jobs.errors import NightError
 from jobs.setup.check import check_streams
 from models.errors import WeightsError
 from streams.base import StreamError
-from testbed.small_night import DAY, night_record
 
 Retrain = Callable[..., Any]
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.testbed.example_night import accuracy, example_night
 from jobs.commands.bootstrap import _table as first_students_table
 from jobs.commands.common import print_table
 from jobs.commands.listing import Listing, Name
@@ -27,7 +28,6 @@ from jobs.database.figures import Figures
 from jobs.database.nights import Night
 from jobs.setup.check import Finding
 from jobs.watch.feed import Tally
-from testbed.example_night import accuracy, example_night
 
 CAMERA = "crossing-north-by-the-old-mill"
 RUN = "2026-03-14.12"

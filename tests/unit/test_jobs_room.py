@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.testbed.example_night import example_night
 from culling_pipeline.day.daybook import DAYBOOK, DayClock
 from culling_pipeline.day.watched_day import DayWriter
 from jobs.cameras.day_plan import ingest_plan
@@ -20,7 +21,6 @@ from jobs.disk import budget as room
 from jobs.disk.budget import AFTER_HIT_S, GB, Floor, Room, thin
 from models.boxes.detections import Detections
 from streams.base import Frame
-from testbed.example_night import example_night
 
 TODAY = datetime.now().astimezone().date()
 LONG_AGO, YESTERDAY = date(2026, 1, 5), TODAY - timedelta(days=1)

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from benchmarks.testbed.small_night import DAY, START, night_record
 from jobs.database.connection import MIGRATIONS, REVISION, Database, StoreError
 from jobs.database.figures import Figures, Past
 from jobs.database.store import NightJournal
 from jobs.database.tables import dues_table, metadata, nights_table, records_table
 from jobs.errors import NightError
-from testbed.small_night import DAY, START, night_record
 from tests.unit.stores import Where, edit
 
 

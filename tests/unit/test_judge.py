@@ -9,8 +9,8 @@ import pytest
 
 from culling_pipeline.judging.cost_ratio import price
 from culling_pipeline.judging.verdict import judge, verdict
-from culling_pipeline.labels.teacher_labels import load_detections, save_detections
 from culling_pipeline.records import Accuracy, Activity, Cost, JudgeRecord, Purpose
+from culling_pipeline.tasks.boxes.answer_files import load_detections, save_detections
 from culling_pipeline.tasks.boxes.average_precision import Difference
 from models.boxes.detections import Detections
 from tests.unit.plans import judge_plan
@@ -41,7 +41,7 @@ def judged(before: Detections, after: Detections, frames: int = 40) -> JudgeReco
 def test_a_clearly_better_student_is_promoted() -> None:
     record = judged(boxes(1), boxes(3))
     assert record.promoted
-    assert record.after.map50 == pytest.approx(1.0)
+    assert record.after.score.value == pytest.approx(1.0)
     assert record.difference_low > 0
     assert "points of mAP50" in record.reason
 

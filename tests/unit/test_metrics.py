@@ -53,7 +53,7 @@ def scene(seed: int, n_frames: int, n_boxes: int = 8) -> tuple[list[Detections],
 def test_perfect_is_one(capsys: pytest.CaptureFixture[str]) -> None:
     truths = [found((A, 1.0, 0), (B, 1.0, 1)), found((C, 1.0, 1)), NOTHING]
     accuracy = coco_map(truths, truths, ["car", "person", "bike"])
-    assert accuracy.map50 == pytest.approx(1.0)
+    assert accuracy.score.value == pytest.approx(1.0)
     assert accuracy.map == pytest.approx(1.0)
     assert accuracy.per_class == {
         "car": pytest.approx(1.0),
@@ -70,7 +70,7 @@ def test_average_precision_worked_by_hand() -> None:
     truths = [found((A, 1.0, 0)), found((B, 1.0, 0))]
     predictions = [found((A, 0.9, 0), (FAR, 0.8, 0)), found((B, 0.7, 0))]
     expected = (51 + 50 * 2 / 3) / 101
-    assert coco_map(predictions, truths, ["car"]).map50 == pytest.approx(expected)
+    assert coco_map(predictions, truths, ["car"]).score.value == pytest.approx(expected)
 
 
 def test_the_mean_over_ious_worked_by_hand() -> None:
@@ -78,26 +78,26 @@ def test_the_mean_over_ious_worked_by_hand() -> None:
     box = np.array([[0, 0, 10, 7.2]], np.float32)
     prediction = Detections(box, np.ones(1, np.float32), np.zeros(1, np.int64))
     accuracy = coco_map([prediction], [found((A, 1.0, 0))], ["car"])
-    assert accuracy.map50 == pytest.approx(1.0)
+    assert accuracy.score.value == pytest.approx(1.0)
     assert accuracy.map == pytest.approx(0.5)
 
 
 def test_empty_predictions_are_zero() -> None:
     accuracy = coco_map([NOTHING, NOTHING], [found((A, 1.0, 1)), NOTHING], ["car", "person"])
-    assert (accuracy.map50, accuracy.map) == (0.0, 0.0)
+    assert (accuracy.score.value, accuracy.map) == (0.0, 0.0)
     assert accuracy.per_class == {"car": None, "person": 0.0}
 
 
 @pytest.mark.parametrize("frames", [[], [NOTHING], [found((A, 0.9, 0))]])
 def test_without_truth_nothing_is_measured(frames: list[Detections]) -> None:
     accuracy = coco_map(frames, [NOTHING] * len(frames), ["car"])
-    assert (accuracy.map50, accuracy.objects, accuracy.frames) == (0.0, 0, len(frames))
+    assert (accuracy.score.value, accuracy.objects, accuracy.frames) == (0.0, 0, len(frames))
     assert accuracy.per_class == {"car": None}
 
 
 def test_a_class_without_truth_is_left_out_of_the_mean() -> None:
     accuracy = coco_map([found((A, 0.9, 0), (B, 0.9, 1))], [found((A, 1.0, 0))], ["car", "person"])
-    assert accuracy.map50 == pytest.approx(1.0)
+    assert accuracy.score.value == pytest.approx(1.0)
 
 
 def test_a_frame_counts_the_same_alone_and_in_a_batch() -> None:
@@ -146,8 +146,10 @@ def test_the_point_estimate_is_cocos(seed: int) -> None:
         resamples=10,
     )
     names = ["a", "b", "c", "never there"]
-    assert result.before_map50 == pytest.approx(coco_map(before, truths, names).map50, abs=1e-6)
-    assert result.after_map50 == pytest.approx(coco_map(after, truths, names).map50, abs=1e-6)
+    assert result.before_map50 == pytest.approx(
+        coco_map(before, truths, names).score.value, abs=1e-6
+    )
+    assert result.after_map50 == pytest.approx(coco_map(after, truths, names).score.value, abs=1e-6)
     assert result.difference == pytest.approx(result.after_map50 - result.before_map50)
 
 
@@ -174,7 +176,7 @@ def test_a_resample_is_what_coco_makes_of_the_repeated_frames() -> None:
     def figure(predictions: list[Detections]) -> float:
         return coco_map(
             [predictions[i] for i in rows], [truths[i] for i in rows], ["a", "b", "c"]
-        ).map50
+        ).score.value
 
     assert result.low == result.high == pytest.approx(figure(after) - figure(before), abs=1e-6)
     assert result.low != pytest.approx(result.difference, abs=1e-4)

@@ -16,8 +16,8 @@ from torch import nn
 from torch.nn import functional
 from torchvision.ops import MultiScaleRoIAlign
 
-from culling_pipeline.night.stages import OpenStudent
 from culling_pipeline.run.workers import Workers
+from culling_pipeline.tasks.boxes.task import OpenStudent
 from models import __path__ as models_path
 from models.base import backend_of
 from models.boxes import backend
@@ -161,7 +161,7 @@ def test_one_process_and_two_say_the_same_and_zones_hold() -> None:
     found = []
     for count in (1, 2):
         with Workers(count) as workers:
-            pool = workers.detector(opener)
+            pool = workers.model(opener)
             assert pool.backend == "lean"
             found.append([d for few in pool.predict([images[:4], images[4:]]) for d in few])
     for a, b in zip(*found, strict=True):

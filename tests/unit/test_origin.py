@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from culling_pipeline.training.loop import Sample
+from culling_pipeline.tasks.base import Sample
 from jobs.cameras.detectors import ensure_incumbent
 from jobs.cameras.student_origin import origin_in_words
 from jobs.cli import run

@@ -14,15 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
-from culling_pipeline.culling.strategies import STRATEGIES
-from culling_pipeline.records import FeedRecord, GateRecord, NightRecord
-from culling_pipeline.report import charts, pictures, svg, words
-from culling_pipeline.report import page as page_module
-from culling_pipeline.report.page import beside_words, cautions, render_report, strategy_words
-from culling_pipeline.report.pictures import Exhibit
-from culling_pipeline.report.sentences import feed_words, gate_words, headline
-from models.boxes.detections import Detections
-from testbed.example_night import (
+from benchmarks.testbed.example_night import (
     CLASSES,
     MIDNIGHT,
     accuracy,
@@ -33,6 +25,14 @@ from testbed.example_night import (
     example_training,
     stored_frame,
 )
+from culling_pipeline.culling.strategies import STRATEGIES
+from culling_pipeline.records import FeedRecord, GateRecord, NightRecord
+from culling_pipeline.report import charts, pictures, svg, words
+from culling_pipeline.report import page as page_module
+from culling_pipeline.report.page import beside_words, cautions, render_report, strategy_words
+from culling_pipeline.report.pictures import Exhibit
+from culling_pipeline.report.sentences import feed_words, gate_words, headline
+from models.boxes.detections import Detections
 
 VOID = {"meta", "link", "input", "br", "img", "hr"}
 NAN = float("nan")

@@ -21,13 +21,13 @@ import sqlalchemy as sa
 import time_machine
 
 from benchmarks.nights import simulate
+from benchmarks.testbed.nights import Quick, config_of, service_of
+from benchmarks.testbed.small_night import night_record
 from jobs.database.store import Store
 from jobs.errors import EXIT_INTERRUPTED, EXIT_NIGHT
 from jobs.executors.base import Outcome
 from jobs.service.forecast import Forecast, forecast
 from jobs.service.nights import Nights, Origin
-from testbed.nights import Quick, config_of, service_of
-from testbed.small_night import night_record
 from tests.unit.stores import Where
 
 ORIGIN = Origin(Path("config.yaml"), {})

@@ -19,6 +19,8 @@ from zoneinfo import ZoneInfo
 import pytest
 import time_machine
 
+from benchmarks.testbed.nights import Quick, config_of
+from benchmarks.testbed.small_night import night_record, unusable_night
 from culling_pipeline.records import AnyNight, DriftRecord
 from jobs.commands.tonight import needs_in_words, needs_of, tonight
 from jobs.config.service import ServiceSettings
@@ -35,8 +37,6 @@ from jobs.service.notify import Tell
 from jobs.service.order import PATIENCE, in_order, prospect
 from jobs.service.pages import Pages
 from streams.secret_words import keep_secret
-from testbed.nights import Quick, config_of
-from testbed.small_night import night_record, unusable_night
 
 CANARY = "c4nary-of-notices"
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.testbed.small_night import night_record
 from culling_pipeline.day.daybook import DAYBOOK
 from culling_pipeline.labels.corrections import add_corrections, load_corrections
 from jobs.bucket import courier as courier_module
@@ -25,7 +26,6 @@ from jobs.config.settings import Config
 from jobs.config.storage import StorageSettings
 from jobs.database.store import Store
 from jobs.disk.budget import Floor, Room
-from testbed.small_night import night_record
 from tests.unit.test_corrections import GREY, corrected
 from tests.unit.watched import write_day
 

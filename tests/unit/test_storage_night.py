@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.testbed.small_night import night_record, unusable_night
 from culling_pipeline.records import AnyNight
 from jobs.bucket.bucket import Bucket, StorageError, open_bucket
 from jobs.bucket.night import SharedNight
@@ -16,7 +17,6 @@ from jobs.cameras.watched_days import watched_days
 from jobs.config.settings import Config
 from jobs.config.storage import StorageSettings
 from jobs.database.store import NightJournal, Store
-from testbed.small_night import night_record, unusable_night
 from tests.unit.watched import write_day
 
 CAMERA, DAY = "yard", date(2026, 11, 20)

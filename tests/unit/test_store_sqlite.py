@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from benchmarks.testbed.small_night import DAY
 from jobs.database.connection import StoreError
 from jobs.database.store import Store
 from jobs.errors import disk_full_cause
-from testbed.small_night import DAY
 
 
 def test_settings_of_the_database(tmp_path: Path) -> None:

@@ -14,12 +14,12 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
+from benchmarks.testbed.example_night import example_night
+from benchmarks.testbed.small_night import DAY, START, night_record
 from culling_pipeline.records import NightRecord
 from jobs.database.connection import MIGRATIONS
 from jobs.database.figures import Figures
 from jobs.database.store import NightJournal
-from testbed.example_night import example_night
-from testbed.small_night import DAY, START, night_record
 from tests.unit.stores import Where
 
 STAGES = {"ingest": {"frames": 3}, "label": {"objects": 7, "of": "×"}}

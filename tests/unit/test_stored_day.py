@@ -248,7 +248,7 @@ def collect(
 
     with Workers(1) as workers:
         record, own = WatchedDay(folder, CLOCK).collect(
-            workers.detector(Unasked),
+            workers.model(Unasked),
             STRATEGIES["strata"],
             plan=PLAN,
             n_classes=1,
@@ -325,7 +325,7 @@ def asked_of(folder: Path, into: Path, plan: IngestPlan = PLAN) -> tuple[int, In
 
     with Workers(1) as workers:
         record, _ = WatchedDay(folder, CLOCK).collect(
-            workers.detector(Counting),
+            workers.model(Counting),
             STRATEGIES["strata"],
             plan=plan,
             n_classes=1,

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from benchmarks.testbed.servers.web import WebServer, fixed, video
 from streams.base import FrameSource, SourceUnreadableError
 from streams.decoding import Soundness, upright, without_combs
 from streams.one_size import OneSize
@@ -22,7 +23,6 @@ from streams.open import open_source
 from streams.recorded.file import VideoFile
 from streams.recorded.recording import _parse_creation_time
 from streams.sampler import Sampler
-from testbed.servers.web import WebServer, fixed, video
 from tests.unit.clips import (
     HEIGHT_PX,
     WIDTH_PX,

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from culling_pipeline.ranges import Flag, Positive, Real, Share, check
+from culling_pipeline.tasks.base import standardise
 from models.boxes.detections import Detections
 
 Reduce = Literal["sum", "mean", "max"]
@@ -113,15 +114,3 @@ def class_losses(
     row = np.zeros(n_classes)
     np.add.at(row, kept.labels, confidence_loss(kept.scores, q=q, b=b))
     return row
-
-
-def standardise(table: NDArray[np.float64]) -> NDArray[np.float64]:
-    """F×C losses, each column brought to mean 0 and deviation 1, summed by row: F float64. A class
-    that is the same in every frame (mostly: never there) adds 0."""
-    if len(table) == 0:
-        return np.zeros(0)
-    deviation = table.std(axis=0)
-    flat = deviation <= 1e-9 * np.maximum(1.0, np.abs(table).max(axis=0))  # rounding is no spread
-    standard = (table - table.mean(axis=0)) / np.where(flat, np.inf, deviation)
-    total: NDArray[np.float64] = standard.sum(axis=1)
-    return total

@@ -11,7 +11,7 @@ import time
 import urllib.request
 from contextlib import suppress
 
-from testbed.live import free_port
+from benchmarks.testbed.live import free_port
 
 BUCKET = "culling-test"
 HERE = "127.0.0.1"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+from benchmarks.testbed.small_night import night_record
 from culling_pipeline.records import Cost, LabelRecord
 from jobs.config.service import ServiceSettings
 from jobs.config.settings import CameraConfig, Config
@@ -12,7 +13,6 @@ from jobs.database.store import Store
 from jobs.executors.base import Outcome, Task
 from jobs.service.nights import Nights, Origin
 from jobs.service.notify import Tell
-from testbed.small_night import night_record
 
 ORIGIN = Origin(Path("config.yaml"), {})
 LINE = Cost(

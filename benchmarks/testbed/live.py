@@ -8,13 +8,13 @@ import socket
 import subprocess
 from pathlib import Path
 
+from benchmarks.testbed.servers.clips import RATE_FPS
+from benchmarks.testbed.servers.network import CameraNetwork
+from benchmarks.testbed.servers.web import CANARY, USER
 from streams.live.health import HealthLimits
 from streams.live.options import LiveOptions
 from streams.live.source import LiveSource
 from streams.open import open_source
-from testbed.servers.clips import RATE_FPS
-from testbed.servers.network import CameraNetwork
-from testbed.servers.web import CANARY, USER
 
 SERVER = Path(__file__).parent / "servers" / "rtsp_server.py"
 SYSTEM_PYTHON = "/usr/bin/python3"

@@ -13,7 +13,7 @@ from itertools import count
 from pathlib import Path
 from urllib.parse import quote
 
-from testbed.live import free_port
+from benchmarks.testbed.live import free_port
 
 USER, ADMIN = "culling", "admin"
 PASSWORD = "c4n4ry @/:%#?$'\"\\é of the d4tabase"
