@@ -10,11 +10,11 @@ import pytest
 from culling_pipeline.culling.candidates import (
     Candidates,
     cull_by_confidence,
-    cull_by_disagreement,
     parts_of_day,
 )
-from culling_pipeline.culling.coverage import cull_by_coverage
 from culling_pipeline.culling.strategies import STRATEGIES
+from culling_pipeline.culling.strategies.coverage import cull_by_coverage
+from culling_pipeline.culling.strategies.strata import cull_by_disagreement
 from culling_pipeline.records import Disagreement, StoredFrame
 
 

@@ -7,15 +7,63 @@ a frame is worth what it adds to those already kept.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from culling_pipeline.culling.candidates import check_budget
+from culling_pipeline.culling.candidates import (
+    Candidates,
+    as_ids,
+    by_id,
+    check_budget,
+    hardest_of_parts,
+)
+from culling_pipeline.culling.strategies.base import StrategyWords
 from culling_pipeline.records import Disagreement
 
 FOUND_WEIGHT = 0.3
 """What an object that the student finds already is worth beside one that it misses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Half of the frames the teacher sees are the hardest of each part of the day, half are drawn
+    at random, for L_conf is blind to what the student does not see at all; kept are those that
+    together show the most of what the student gets wrong. See `cull_by_coverage`."""
+
+    words: ClassVar[StrategyWords] = StrategyWords(
+        survivors="one half the student was least sure of, the other drawn at random",
+        kept="those that together show most of what the student gets wrong",
+        order="in the order in which they were worth most",
+    )
+    uses_teacher: bool = True
+    random_share: float = 0.5
+
+    def survivors(
+        self, candidates: Candidates, budget: int, rng: np.random.Generator
+    ) -> tuple[int, ...]:
+        check_budget(budget)
+        hard = hardest_of_parts(candidates, budget - int(budget * self.random_share))
+        drawn = candidates.drawn
+        rest = rng.permutation(drawn[~np.isin(drawn, hard)])[: budget - len(hard)]
+        order = candidates.hardest_first()
+        return as_ids(candidates.ids[order[np.isin(order, [*hard, *rest])]])
+
+    def kept_set(
+        self,
+        candidates: Candidates,
+        disagreements: Sequence[Disagreement],
+        budget: int,
+        rng: np.random.Generator,
+    ) -> tuple[int, ...]:
+        return cull_by_coverage(
+            disagreements,
+            by_id(candidates, candidates.parts.tolist()),
+            budget,
+            losses=by_id(candidates, candidates.losses.tolist()),
+        )
 
 
 def cull_by_coverage(
