@@ -17,6 +17,8 @@ its docstring names. `tests/unit/brightness.py` is a whole task in some sixty li
 
 from __future__ import annotations
 
+import json
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -165,7 +167,6 @@ class Task(ABC):
     def open_student(self, path: Path, *, device: str) -> Trainable:
         """The student in a version's folder or file, to be trained or measured."""
 
-    @abstractmethod
     def student_opener(
         self,
         path: Path,
@@ -177,6 +178,7 @@ class Task(ABC):
         """How to open that student to answer only, as fast as this machine can, at its own size or
         at this height and width. With `ignoring` it leaves out what lies in the camera's zones;
         without, it can work for cameras with other zones (`outside_zones`)."""
+        return OpenAsTrained(self, path, device, size)
 
     def teacher_opener(self, build: OpenModel) -> OpenModel:
         """The teacher that `build` opens, without what lies in the camera's ignore zones."""
@@ -232,10 +234,10 @@ class Task(ABC):
 
     # -- is something there, is it the same ----------------------------------------------------
 
-    @abstractmethod
     def is_busy(self, answer: Answer) -> bool:
         """Whether something is there, at the student's working threshold. The change gate counts
         such frames."""
+        return self.sight(answer).busy
 
     @abstractmethod
     def differ(self, one: Answer, other: Answer) -> bool:
@@ -254,7 +256,10 @@ class Task(ABC):
 
     # -- training ------------------------------------------------------------------------------
 
-    @abstractmethod
+    def target(self, truth: Truth) -> dict[str, Tensor]:
+        """What the model is to learn from a truth. Asked by these plain `pictures`."""
+        raise NotImplementedError
+
     def pictures(
         self,
         samples: Sequence[Sample],
@@ -265,15 +270,19 @@ class Task(ABC):
     ) -> Pictures:
         """The samples at this height and width, to be shown varied. `others` are labelled samples
         that are not trained on; a task may take something from them."""
+        from culling_pipeline.tasks.plain_pictures import PlainPictures
+
+        return PlainPictures(self, samples, size=size, variation=variation)
 
     @abstractmethod
     def losses(self, student: Trainable, batch: Sequence[Prepared]) -> Tensor:
         """Each image's loss, N float32, such that their sum is what training steps down. The model
         is in training mode."""
 
-    @abstractmethod
     def resized(self, truth: Truth, *, across: float, down: float) -> Truth:
-        """A truth in the pixels of its picture stretched by these factors."""
+        """A truth in the pixels of its picture stretched by these factors; one that knows no places
+        stays as it is. Buys first students for cameras of different shapes."""
+        return truth
 
     # -- what it was worth ---------------------------------------------------------------------
 
@@ -281,7 +290,6 @@ class Task(ABC):
     def score(self, answers: Sequence[Answer], truths: Sequence[Truth]) -> Accuracy:
         """The figures of a student on F frames; its `score` is `metric`'s."""
 
-    @abstractmethod
     def compare(
         self,
         before: Sequence[Answer],
@@ -293,16 +301,19 @@ class Task(ABC):
     ) -> Comparison:
         """Two students on the same F frames. `blocks` names the stretch of time of each frame:
         frames of one stretch are not independent, so whole stretches are drawn again."""
+        from culling_pipeline.tasks.bootstrap import block_bootstrap
+
+        return block_bootstrap(self, before, after, truths, blocks, rng=rng)
 
     # -- on disk and on the page ---------------------------------------------------------------
 
-    @abstractmethod
     def save(self, path: Path, answers: Mapping[int, Answer]) -> None:
         """Write answers (or truths) by frame id to one file, complete or not at all."""
+        save_as_json(path, {i: self.as_json(answer) for i, answer in answers.items()})
 
-    @abstractmethod
     def load(self, path: Path) -> dict[int, Answer]:
         """Read what `save` wrote."""
+        return {i: self.answer_from(line) for i, line in load_json(path).items()}
 
     @abstractmethod
     def as_json(self, answer: Answer) -> dict[str, Any]:
@@ -333,3 +344,33 @@ def standardise(table: NDArray[np.float64]) -> NDArray[np.float64]:
     standard = (table - table.mean(axis=0)) / np.where(flat, np.inf, deviation)
     total: NDArray[np.float64] = standard.sum(axis=1)
     return total
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAsTrained:
+    """Opens a task's student as it was trained, in whichever process it is called."""
+
+    task: Task
+    path: Path
+    device: str
+    size: tuple[int, int] | None
+
+    def __call__(self) -> Model:
+        student = self.task.open_student(self.path, device=self.device)
+        return student if self.size is None else student.at_size(*self.size)
+
+
+def save_as_json(path: Path, answers: Mapping[int, Mapping[str, Any]]) -> None:
+    """Write plain values by frame id to an `.npz`, complete or not at all."""
+    aside = path.with_suffix(".tmp")
+    with aside.open("wb") as file:
+        np.savez(file, answers=np.array(json.dumps({str(i): a for i, a in answers.items()})))
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
+
+
+def load_json(path: Path) -> dict[int, dict[str, Any]]:
+    """Read what `save_as_json` wrote."""
+    with np.load(path, allow_pickle=False) as stored:
+        return {int(i): answer for i, answer in json.loads(stored["answers"].item()).items()}

@@ -19,7 +19,6 @@ from jobs.config.night import (
     JudgingSettings,
     TrainingSettings,
 )
-from jobs.config.weights import StudentSettings
 
 BARE = TrainingSettings(
     epochs=12, learning_rate_steps=(), pick=(), interval=2, paste=0.0, shift=0.0, light=0.0
@@ -36,7 +35,7 @@ def control_plan(**changes: Any) -> ControlPlan:
 
 
 def gate_plan(**changes: Any) -> GatePlan:
-    plan = GateSettings().to_plan(min_score=StudentSettings(weights="none").min_score)
+    plan = GateSettings().to_plan()
     return replace(plan, **changes)
 
 
