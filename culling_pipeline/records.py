@@ -7,7 +7,7 @@ back instead of repeating the work. The report and the command line read nothing
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
@@ -28,14 +28,24 @@ TO_DO = {
 """What an operator should do about a day that is not fit to train."""
 
 
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def changed(model: _Model, **values: Any) -> _Model:
+    """A copy of a frozen model with these fields; they are validated, and so is what they make with
+    the others (pydantic's own copy believes anything)."""
+    given = {name: value for name, value in model if name in model.model_fields_set}
+    return type(model).model_validate({**given, **values})
+
+
 class Record(BaseModel):
     """Base of all records: frozen, and unknown fields are an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     def changed(self, **values: Any) -> Self:
-        """A copy with these fields changed, validated as if it were new."""
-        return type(self).model_validate({**dict(self), **values})
+        """A copy with these fields, as valid as the original."""
+        return changed(self, **values)
 
 
 _OLD_COSTS: dict[str, tuple[Activity, Purpose]] = {

@@ -244,7 +244,7 @@ class Day:
         frame = self._as_stored(frame_id, losses)
         if self.frames[frame_id].scored:
             return frame
-        return frame.model_copy(update={"confidence_loss": 0.0})
+        return frame.changed(confidence_loss=0.0)
 
     def _draw_control(self) -> tuple[int, ...]:
         """The same number from every stretch of time, as far as it has them."""

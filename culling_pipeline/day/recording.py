@@ -133,7 +133,7 @@ def with_own_detections(
         device=pool.device,
         backend=pool.backend,
     )
-    return record.model_copy(update={"costs": (*record.costs, cost)}), kept
+    return record.changed(costs=(*record.costs, cost)), kept
 
 
 @dataclass(slots=True)

@@ -206,17 +206,17 @@ def _changed(view: SlotView) -> SlotView:
     if view.lost < 0.8:
         return _covered(view, f"something hides {view.lost:.0%} of the picture")
     why = "the picture is another: turned away, or something new is before the lens"
-    return view.model_copy(update={"state": "moved", "why": why})
+    return view.changed(state="moved", why=why)
 
 
 def _moved(view: SlotView, x_px: float, y_px: float) -> SlotView:
     why = f"the picture has moved by {abs(x_px):.0f} px {'right' if x_px > 0 else 'left'}"
     why += f" and {abs(y_px):.0f} px {'down' if y_px > 0 else 'up'}"
-    return view.model_copy(update={"state": "moved", "x_px": x_px, "y_px": y_px, "why": why})
+    return view.changed(state="moved", x_px=x_px, y_px=y_px, why=why)
 
 
 def _covered(view: SlotView, why: str) -> SlotView:
-    return view.model_copy(update={"state": "covered", "why": why})
+    return view.changed(state="covered", why=why)
 
 
 def _lost(reference: _Reference, edges: Edges) -> tuple[float, float]:
@@ -256,9 +256,7 @@ def _turned(
     turn_deg, zoom, shift = found
     how = f"turned by about {turn_deg:+g}°" if turn_deg else f"zoomed to about {zoom:.0%}"
     moved = _moved(view, shift.x_px * px, shift.y_px * px)
-    return moved.model_copy(
-        update={"turn_deg": turn_deg, "zoom": zoom, "why": f"the picture is {how}"}
-    )
+    return moved.changed(turn_deg=turn_deg, zoom=zoom, why=f"the picture is {how}")
 
 
 def _turns() -> Iterator[tuple[float, float]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from culling_pipeline.report.words import count
 from jobs.cameras.detectors import weights_path, why_untrained
 from jobs.config.settings import CameraConfig
@@ -14,6 +16,7 @@ from models.registry import ORIGIN_META, PARENT, ModelRegistry
 
 BOOTSTRAP, COCO = "bootstrap", "coco"
 """How a version was made, as its meta says under `ORIGIN_META`."""
+OWN = "of your own making: the file does not say what it was trained on"
 _OF_WHAT = {
     BOOTSTRAP: "bootstrapped: taught by the teacher on frames of your cameras",
     COCO: "trained on COCO by `culling pretrain`",
@@ -43,8 +46,10 @@ def origin_in_words(registry: ModelRegistry, camera: CameraConfig) -> str:
 
 def _of_parent(camera: CameraConfig, parent: object) -> str:
     """Of a version that was made of configured weights."""
-    given = camera.student.changed(weights=str(parent))
-    return _of_weights(given)
+    try:
+        return _of_weights(camera.student.changed(weights=str(parent)))
+    except ValidationError:  # weights that these settings no longer fit
+        return OWN
 
 
 def _of_weights(settings: StudentSettings) -> str:
@@ -58,9 +63,9 @@ def _of_weights(settings: StudentSettings) -> str:
     if settings.weights.startswith("builtin:"):
         return "trained on synthetic streets only"
     if settings.suffix in PTH_SUFFIXES or not Path(settings.weights).exists():
-        return "of your own making: the file does not say what it was trained on"
+        return OWN
     said = str(load_meta(weights_path(settings.weights)).get(ORIGIN_META))
-    return _OF_WHAT.get(said, "of your own making: the file does not say what it was trained on")
+    return _OF_WHAT.get(said, OWN)
 
 
 def _said_untrained(settings: StudentSettings) -> str | None:

@@ -118,14 +118,14 @@ class BootstrapCost:
         """For the operator, before it begins."""
         per_teacher = self.teacher_s_per_image.said(words.short_seconds)
         per_training = self.training_s_per_image.said(words.short_seconds)
-        measured = f"{self.control:,} to measure on"
+        shown = f"{self.frames:,} to train on, {self.control:,} to measure on"
         return (
             f"a first student for {words.count(self.cameras, 'camera')} takes about "
             f"{self.total_s.said(words.duration)} on this machine ({self.device}): the teacher "
-            f"labels {self.frames + self.control:,} frames ({self.frames:,} to train on, "
-            f"{measured}) at {per_teacher} each, {self.teacher_s.said(words.duration)}; training "
-            f"goes through {self.frames:,} frames {words.count(self.epochs, 'time')} at "
-            f"{per_training} each, {self.training_s.said(words.duration)}"
+            f"labels {self.frames + self.control:,} frames ({shown}) at "
+            f"{per_teacher} each, {self.teacher_s.said(words.duration)}; training goes through "
+            f"{self.frames:,} frames {words.count(self.epochs, 'time')} at {per_training} each, "
+            f"{self.training_s.said(words.duration)}"
         )
 
 

@@ -1,4 +1,4 @@
-"""A whole task in some sixty lines: how bright a picture is. The proof that a night needs no boxes."""
+"""A whole task in some sixty lines: how bright a picture is. A night needs no boxes."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import pytest
 
 from culling_pipeline.tasks.base import Sample
 from jobs.cameras.detectors import ensure_incumbent
-from jobs.cameras.student_origin import origin_in_words
+from jobs.cameras.student_origin import _of_parent, origin_in_words
 from jobs.cli import run
 from jobs.config.settings import CameraConfig, Config
 from jobs.nights.cost import (
@@ -85,6 +85,12 @@ def test_a_file_of_ours_says_what_it_is(tmp_path: Path, meta: dict[str, str], wo
     save_checkpoint(tmp_path / "w.safetensors", {}, meta)
     settings = camera({"weights": str(tmp_path / "w.safetensors")})
     assert said(tmp_path, settings).startswith(words)
+
+
+def test_a_version_made_of_weights_that_the_settings_no_longer_fit() -> None:
+    given = camera({"weights": "none"})
+    assert _of_parent(given, "old.pth").startswith("of your own making")  # no class_names any more
+    assert _of_parent(given, "builtin:street-student") == "trained on synthetic streets only"
 
 
 def cost_of(*, duration_s: float | None = None, untrained: bool = False, **settings: Any) -> Any:
