@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from streams.sampler import Sampler
 
 
+DAY_S = 86_400.0
+"""What is reckoned with where a source does not say how long it is, as a live camera never does."""
+
+
 class StreamError(Exception):
     """Base of everything that can go wrong between a camera and a frame."""
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from streams.address import Address
+from streams.base import DAY_S
 from streams.failures import NO_STREAM, TIMED_OUT, failure, reason_of, reason_of_status
 from streams.live.options import LiveOptions
 
@@ -26,7 +27,7 @@ logger = logging.getLogger(__name__)
 EXPIRY_MARGIN_S, EXPIRY_SHARE = 300.0, 0.1
 """How long before its end an address is given up: this much, or a tenth of what is left."""
 
-LONGEST_EXPIRY_S = 7 * 86400.0
+LONGEST_EXPIRY_S = 7 * DAY_S
 """An `expire` further away is something else."""
 
 HEARD, EXPLAINED = 20_000, 160

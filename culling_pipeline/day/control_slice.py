@@ -16,11 +16,11 @@ from typing import Literal
 import numpy as np
 
 from culling_pipeline.ranges import Count, InnerShare, Positive, check
+from streams.base import DAY_S
 
 SHORT_S = 3600.0
 """A recording shorter than this is split into a first and a last stretch."""
 
-_DAY_S = 86_400.0
 _STRETCHES = 24
 """Into how many stretches the end of a short recording is cut."""
 
@@ -92,5 +92,5 @@ class ControlSlice:
         """How many frames of one stretch to hold until the day is over and the slice is drawn:
         twice its share, for some stretches will have too few."""
         length_s = self._plan.block_s * self._group
-        groups = _STRETCHES if self._at_end else (self._duration_s or _DAY_S) / length_s
+        groups = _STRETCHES if self._at_end else (self._duration_s or DAY_S) / length_s
         return math.ceil(2 * self._plan.frames / max(groups, 1.0))

@@ -26,10 +26,8 @@ from culling_pipeline.gate.gate import GatePlan
 from culling_pipeline.ranges import Count, Positive, WholeFromZero, check
 from culling_pipeline.records import Cost, FeedRecord, GateRecord, IngestRecord, StoredFrame
 from culling_pipeline.tasks.base import Answer, Task
-from streams.base import Frame
+from streams.base import DAY_S, Frame
 from streams.left_out import in_words
-
-DAY_S = 86_400.0
 
 
 class EmptyDayError(Exception):

@@ -28,7 +28,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-DAY_S = 86_400.0
+from streams.base import DAY_S
+
 LENT = 1.0
 """So many frames of before a break count at most for each frame since."""
 

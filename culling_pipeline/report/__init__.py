@@ -1,1 +1,4 @@
-"""One night of one camera as a self-contained web page: records and pictures in, HTML out."""
+"""Records → the page of a night."""
+
+PAGE = "index.html"
+"""A night's page, in the folder of its report."""

@@ -51,9 +51,6 @@ PAGES = Environment(
 PAGES.globals["words"] = words
 
 
-PAGE = "index.html"
-"""The file of a night's page."""
-
 _MEANS = {"mAP": ", tight boxes"}
 """What a further figure is about, in a few words."""
 

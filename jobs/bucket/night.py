@@ -24,11 +24,12 @@ from culling_pipeline.labels.corrections import (
 from culling_pipeline.records import AnyNight, UnusableNight
 from jobs.bucket.bucket import Bucket, StorageError
 from jobs.bucket.days import StoredDays
-from jobs.bucket.sharing import NightSharing
 from jobs.bucket.shelf import Shelf, files_below
+from jobs.bucket.unshared import NightSharing
 from jobs.config.settings import Config
 from jobs.database.nights import Night
 from jobs.database.store import NightJournal
+from jobs.disk.reports import report_key, report_path
 from jobs.errors import describe
 
 logger = logging.getLogger(__name__)
@@ -89,7 +90,7 @@ class SharedNight(NightSharing):
 
     def publish(self, record: AnyNight) -> None:
         """The night is about to be done: its report and its frames stay."""
-        report = self._config.report_dir(self._camera, self._run) / "index.html"
+        report = report_path(self._config, self._camera, self._run)
         key = report_key(self._camera, self._run)
         self._bucket.write({key: report.read_bytes()})
         frames = self._config.frames_dir(self._camera, self._run)
@@ -143,11 +144,6 @@ class SharedNight(NightSharing):
         old = [key for key in keys if key not in wanted]
         self._bucket.delete([key for key in old if key.endswith(".json")])
         self._bucket.delete(old)
-
-
-def report_key(camera: str, run_id: str) -> str:
-    """Where a night's page lies in the store."""
-    return f"reports/{camera}/{run_id}/index.html"
 
 
 def bring_frames(config: Config, bucket: Bucket, camera: str, run_id: str) -> None:

@@ -12,34 +12,18 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from jobs.bucket.bucket import COMMAND_PATIENCE_S, Bucket, StorageError, open_bucket
+from jobs.bucket.unshared import NightSharing
 from jobs.config.settings import Config
 from jobs.database.store import NightJournal
+from jobs.disk.reports import report_key, report_path
 from jobs.errors import describe
 from models.files import replace_file
 from models.registry import ModelRegistry
 
 if TYPE_CHECKING:
-    from culling_pipeline.night.inputs import Journal
-    from culling_pipeline.records import AnyNight
     from jobs.bucket.days import StoredDays
 
 logger = logging.getLogger(__name__)
-
-
-class NightSharing:
-    """What a night shares: nothing."""
-
-    def __init__(self, journal: NightJournal) -> None:
-        self.journal: Journal = journal
-
-    def begin(self) -> None:
-        """Bring what it needs."""
-
-    def publish(self, record: AnyNight) -> None:
-        """Send what is to stay of it."""
-
-    def over(self, record: AnyNight) -> None:
-        """Remove what is not."""
 
 
 class Sharing:
@@ -103,9 +87,7 @@ class Shared(Sharing):
 
     def bring_report(self, camera: str, run_id: str) -> None:
         """Have a night's page here; where it cannot be had, the log says why."""
-        from jobs.bucket.night import report_key
-
-        path = self._config.report_dir(camera, run_id) / "index.html"
+        path = report_path(self._config, camera, run_id)
         if path.is_file():
             return
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from culling_pipeline.records import AnyNight, NightRecord, UnusableNight
@@ -12,17 +11,13 @@ from jobs.commands.listing import Listing, Name
 from jobs.config.settings import Config
 from jobs.database.figures import Figures
 from jobs.database.nights import Night
+from jobs.disk.reports import report_path
 from jobs.errors import describe
 from streams.left_out import in_words
 
 if TYPE_CHECKING:
     from jobs.setup.check import Finding
     from jobs.watch.watch import CameraWatch
-
-
-def report_path(config: Config, camera: str, run_id: str) -> Path:
-    """Where the night's report lies, there or not."""
-    return config.report_dir(camera, run_id) / "index.html"
 
 
 def night_to_dict(config: Config, night: Night, record: AnyNight | None) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from jobs.database.store import Store
 from jobs.service.budget import Budget
 from jobs.service.forecast import forecast
 from jobs.service.today import Today
+from streams.base import DAY_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,6 @@ def tonight_table(found: Tonight) -> Listing:
 
 def _window_s(window: str | None) -> float:
     if window is None:
-        return 86_400.0
+        return DAY_S
     first, last = clock_times(window)
     return 60.0 * ((last - first) % 1440)

@@ -1,1 +1,1 @@
-"""How much room frames and reports may take."""
+"""What lies in the data directory, and where."""

@@ -7,6 +7,7 @@ import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from culling_pipeline.report import PAGE
 from jobs.bucket.bucket import StorageError
 from jobs.config.settings import CameraConfig, Config
 from jobs.database.store import Store
@@ -15,8 +16,6 @@ from models.errors import ModelError
 from models.registry import ModelRegistry
 
 logger = logging.getLogger(__name__)
-
-PAGE = "index.html"
 
 
 def tidy_up(config: Config, camera: CameraConfig, store: Store, registry: ModelRegistry) -> None:

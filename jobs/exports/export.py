@@ -26,16 +26,13 @@ from models.boxes.export import (
     export_files,
     require_packages,
 )
-from models.boxes.exported import Agreement, ExportedDetector, agreement
+from models.boxes.exported import CLOSE_PX, CLOSE_SCORE, Agreement, ExportedDetector, agreement
 from models.boxes.student import load_detector
 from models.boxes.zones import IgnoringDetector
 from models.registry import ModelRegistry
 from models.zones import Zones
 
 MAX_MAP50_CHANGE = 0.002
-MAX_BOX_PX, MAX_SCORE = 0.5, 0.01
-"""Where there are no labels to measure with: how far boxes and scores may lie from the student's
-own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,12 +56,12 @@ class Check:
                 f"({100 * MAX_MAP50_CHANGE:.1f} are allowed)"
             )
         seen = self.agreement
-        if not seen.unmatched and seen.max_box_px <= MAX_BOX_PX and seen.max_score <= MAX_SCORE:
+        if not seen.unmatched and seen.is_close:
             return None
         return (
             f"of {seen.boxes} boxes {seen.unmatched} have no partner, the others are up to "
             f"{seen.max_box_px:.2f} px and {seen.max_score:.3f} of score off the student's "
-            f"({MAX_BOX_PX} px and {MAX_SCORE} are allowed)"
+            f"({CLOSE_PX} px and {CLOSE_SCORE} are allowed)"
         )
 
 

@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 
 from culling_pipeline.culling.strategies import STRATEGIES
-from culling_pipeline.day.day import DAY_S
 from culling_pipeline.day.even_sample import control_count, first_of_day
 from culling_pipeline.report import words
 from culling_pipeline.tasks.base import Sample, Task
@@ -30,6 +29,7 @@ from models.base import Model, Trainable
 from models.boxes.backend import at_work
 from models.boxes.classes import ClassMap
 from models.boxes.student import fit_to_camera
+from streams.base import DAY_S
 from streams.sampler import Sampler
 
 LOOKED_AT = 3

@@ -16,6 +16,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from jobs.bucket.sharing import open_sharing
 from jobs.config.settings import Config
 from jobs.database.store import Store
+from jobs.disk.reports import report_path
 from jobs.errors import ConfigError
 
 HERE = "127.0.0.1"
@@ -98,8 +99,7 @@ class _Handler(BaseHTTPRequestHandler):
             return None
         open_sharing(self._config).bring_report(found["camera"], found["run"])
         try:
-            folder = self._config.report_dir(found["camera"], found["run"])
-            return (folder / "index.html").read_bytes()
+            return report_path(self._config, found["camera"], found["run"]).read_bytes()
         except OSError:
             return None
 

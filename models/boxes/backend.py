@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Any, get_args
+from typing import Any
 
 import cv2
 import numpy as np
@@ -29,11 +29,10 @@ from models.images import scaled
 
 logger = logging.getLogger(__name__)
 
-BACKENDS: tuple[Backend, ...] = get_args(Backend)
 TORCH = "torch"
 
-CLOSE_PX, CLOSE_SCORE, MIN_SCORE = 0.5, 0.01, 0.05
-"""A box of this score or more may lie so far from torchvision's, and its score from that one's."""
+MIN_SCORE = 0.05
+"""Boxes of this score or more are compared."""
 CLOSE_LEVELS = 1e-3
 """The pyramid's numbers may differ by this share of the largest."""
 TRIAL_SIDE_PX = 320
@@ -85,7 +84,7 @@ def disagreement(plain: TorchDetector, lean: LeanDetector) -> str | None:
         near = agreement(theirs.predict([image]), ours.predict([image]), min_score=MIN_SCORE)
     if near.unmatched:
         return f"arranged, it has {near.unmatched} of {near.boxes} boxes that are not the same"
-    if near.max_box_px > CLOSE_PX or near.max_score > CLOSE_SCORE:
+    if not near.is_close:
         return f"arranged, it differs by {near.max_box_px:.2g} px and {near.max_score:.2g} of score"
     return None
 

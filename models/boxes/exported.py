@@ -16,6 +16,8 @@ from models.boxes.export import SUFFIXES, ExportError, quietly, read_about
 from models.boxes.foreign import ForeignDetector, ForeignOptions
 from models.images import resize
 
+CLOSE_PX, CLOSE_SCORE = 0.5, 0.01
+"""Two detectors agree on an object where their boxes, and their scores, lie no further apart."""
 SMALLEST_SCORE = 1e-3
 """Rows without an object have score 0."""
 
@@ -114,6 +116,11 @@ class Agreement:
     unmatched: int
     max_box_px: float
     max_score: float
+
+    @property
+    def is_close(self) -> bool:
+        """Whether those that have a partner are as good as the same."""
+        return self.max_box_px <= CLOSE_PX and self.max_score <= CLOSE_SCORE
 
 
 def agreement(

@@ -11,15 +11,13 @@ from hypothesis import strategies as st
 
 from culling_pipeline.tasks.boxes import confidence
 from models.boxes.detections import Detections
+from tests.unit.losses import standardised_losses
 from tests.unit.plans import confidence_plan
 
 PLAN = confidence_plan()
 confidence_loss = partial(confidence.confidence_loss, q=PLAN.q, b=PLAN.b)
 frame_loss = partial(
     confidence.frame_loss, min_score=PLAN.min_score, reduce=PLAN.reduce, q=PLAN.q, b=PLAN.b
-)
-standardised_losses = partial(
-    confidence.standardised_losses, min_score=PLAN.min_score, q=PLAN.q, b=PLAN.b
 )
 
 # f(x) = −x·ln x·3 + (1 − x)·σ(x) + 0.5 with σ(x) = 1/(1 + e⁻ˣ):

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from culling_pipeline.day.loss_series import LossSeries, Seen
-from culling_pipeline.tasks.boxes.confidence import standardised_losses
 from models.boxes.detections import Detections
+from tests.unit.losses import standardised_losses
 from tests.unit.plans import confidence_plan
 
 BEGAN = datetime(2026, 3, 29, 0, 59, 59, 999_999, tzinfo=UTC)

@@ -11,8 +11,9 @@ import pytest
 
 from culling_pipeline.gate.gate import BREAK_S, Decision, Gate
 from culling_pipeline.gate.memory import MEMORY_FILE, GateTally, key_of, load_memory, save_memory
-from culling_pipeline.gate.threshold import DAY_S, GateThreshold
+from culling_pipeline.gate.threshold import GateThreshold
 from models.boxes.detections import Detections
+from streams.base import DAY_S
 from tests.unit.plans import gate_plan
 
 NOON = 1e9

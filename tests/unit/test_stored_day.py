@@ -19,14 +19,14 @@ from hypothesis import strategies as st
 
 from culling_pipeline.culling.candidates import parts_of_day
 from culling_pipeline.culling.strategies import STRATEGIES
-from culling_pipeline.day.day import DAY_S, Day, IngestPlan
+from culling_pipeline.day.day import Day, IngestPlan
 from culling_pipeline.day.daybook import DAYBOOK, FRAMES, DayClock, replay
 from culling_pipeline.day.watched_day import DayInUseError, DayWriter, WatchedDay
 from culling_pipeline.records import IngestRecord
 from culling_pipeline.run.workers import Workers
-from culling_pipeline.tasks.boxes.confidence import standardised_losses
 from models.boxes.detections import Detections
-from streams.base import Frame
+from streams.base import DAY_S, Frame
+from tests.unit.losses import standardised_losses
 from tests.unit.plans import confidence_plan, control_plan, gate_plan
 
 CLOCK = DayClock.on(date(2026, 11, 21))

@@ -5,7 +5,6 @@ It needs no label, only the student's scores, so it can be computed on every fra
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from culling_pipeline.ranges import Flag, Positive, Real, Share, check
-from culling_pipeline.tasks.base import standardise
 from models.boxes.detections import Detections
 
 Reduce = Literal["sum", "mean", "max"]
@@ -89,24 +87,12 @@ def frame_loss(
     return float(getattr(losses, reduce)())
 
 
-def standardised_losses(
-    frames: Sequence[Detections], n_classes: int, *, min_score: float, q: float, b: float
-) -> NDArray[np.float64]:
-    """L_conf of all frames of a day (F float64), every class weighing the same.
-
-    As the authors' code does: the losses are summed per frame and class (`class_losses`), brought
-    to mean 0 and deviation 1 per class over the day, and then added (`standardise`). Without it,
-    the class with the most objects decides alone. No frame gives an empty array. These figures
-    compare frames of one day only.
-    """
-    rows = [class_losses(d, n_classes, min_score=min_score, q=q, b=b) for d in frames]
-    return standardise(np.array(rows).reshape(len(rows), n_classes))
-
-
 def class_losses(
     detections: Detections, n_classes: int, *, min_score: float, q: float, b: float
 ) -> NDArray[np.float64]:
-    """The losses of one frame's detections of `min_score` or more, summed by class: C float64."""
+    """The losses of one frame's detections of `min_score` or more, summed by class: C float64. With
+    `standardise` over a day, every class weighs the same, as in the authors' code: without it, the
+    class with the most objects decides alone."""
     kept = detections.above(min_score)
     if len(kept) and kept.labels.max() >= n_classes:
         message = f"labels: got {kept.labels.max()}, must be below n_classes = {n_classes}"
