@@ -39,6 +39,7 @@ class NightError(Exception):
 def exit_codes() -> dict[type[BaseException], int]:
     """The most specific class that matches decides; `Exception` is what nobody expected."""
     # Only a command that fails has to load these, and numpy with them.
+    from culling_pipeline.errors import CullingError
     from culling_pipeline.tasks.boxes.coco_files import DatasetError
     from models.errors import ModelError
     from streams.base import StreamError
@@ -50,6 +51,7 @@ def exit_codes() -> dict[type[BaseException], int]:
         StreamError: EXIT_STREAM,
         ModelError: EXIT_MODEL,
         NightError: EXIT_NIGHT,
+        CullingError: EXIT_NIGHT,
         OSError: EXIT_NIGHT,
         KeyboardInterrupt: EXIT_INTERRUPTED,
         Exception: EXIT_NIGHT,

@@ -22,6 +22,7 @@ from culling_pipeline.day.control_slice import ControlPlan, ControlSlice
 from culling_pipeline.day.frame_files import frame_name, write_image
 from culling_pipeline.day.loss_series import HISTOGRAM_BINS, LossSeries, Seen
 from culling_pipeline.day.reservoir import RandomDraw, Reservoir
+from culling_pipeline.errors import CullingError
 from culling_pipeline.gate.gate import GatePlan
 from culling_pipeline.ranges import Count, Positive, WholeFromZero, check
 from culling_pipeline.records import Cost, FeedRecord, GateRecord, IngestRecord, StoredFrame
@@ -30,7 +31,7 @@ from streams.base import DAY_S, Frame
 from streams.left_out import in_words
 
 
-class EmptyDayError(Exception):
+class EmptyDayError(CullingError):
     """The source gave too few frames for a night."""
 
 

@@ -40,6 +40,7 @@ from culling_pipeline.day.daybook import (
 )
 from culling_pipeline.day.frame_files import frame_name, write_image
 from culling_pipeline.day.loss_series import LossSeries
+from culling_pipeline.errors import CullingError
 from culling_pipeline.records import Cost, IngestRecord
 from culling_pipeline.stage_names import INGEST
 from culling_pipeline.tasks.base import Answer
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from culling_pipeline.run.workers import PooledModel
 
 
-class DayInUseError(Exception):
+class DayInUseError(CullingError):
     """Another process is writing this day."""
 
 

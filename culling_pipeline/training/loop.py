@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from culling_pipeline.errors import CullingError
 from culling_pipeline.ranges import (
     Count,
     NotNegative,
@@ -33,7 +34,7 @@ from models.base import Trainable
 MAX_GRADIENT_NORM = 5.0
 
 
-class TrainingError(Exception):
+class TrainingError(CullingError):
     """Training went wrong; the weights it began with are untouched."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import errno
 import io
 import subprocess
@@ -9,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
+import culling_pipeline.errors as errors_module
+from culling_pipeline.errors import CullingError
 from culling_pipeline.run.progress import NoProgress, Progress
+from culling_pipeline.tasks.boxes.coco_files import DatasetError
 from culling_pipeline.training.loop import TrainingError
 from jobs.commands.progress import BarProgress, LineProgress, open_progress
 from jobs.database.connection import StoreError
@@ -38,6 +42,8 @@ from streams.base import SourceNotFoundError, StreamError
         (NightError("x"), 5),
         (StoreError("x"), 5),
         (TrainingError("x"), 5),
+        (CullingError("x"), 5),
+        (DatasetError("x"), 2),
         (OSError(errno.ENOSPC, "full"), 5),
         (ZeroDivisionError("x"), 5),
         (KeyboardInterrupt(), 130),
@@ -45,6 +51,16 @@ from streams.base import SourceNotFoundError, StreamError
 )
 def test_exit_codes(error: BaseException, code: int) -> None:
     assert exit_code(error) == code
+
+
+def test_all_errors_of_the_night_have_one_base() -> None:
+    folder = Path(errors_module.__file__).parent
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in folder.rglob("*.py")]
+    classes = [c for tree in trees for c in ast.walk(tree) if isinstance(c, ast.ClassDef)]
+    ours = {c.name: [ast.unparse(base) for base in c.bases] for c in classes if "Error" in c.name}
+    assert ours.pop("CullingError") == ["Exception"]
+    assert len(ours) >= 5
+    assert {name for name, bases in ours.items() if bases != ["CullingError"]} == set()
 
 
 def test_the_codes_are_those_of_the_design() -> None:

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from culling_pipeline.errors import CullingError
 from models.boxes.detections import Detections
 from streams.pictures import PictureError, read_picture
 
 
-class CocoError(Exception):
+class CocoError(CullingError):
     """A folder is not what COCO's layout asks for."""
 
 

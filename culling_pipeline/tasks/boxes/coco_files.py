@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from culling_pipeline.errors import CullingError
 from models.boxes.detections import Detections
 
 EDGE_PX = 1.0
 """Boxes may reach this far out of the picture, by rounding; what is outside is cut off."""
 
 
-class DatasetError(Exception):
+class DatasetError(CullingError):
     """A labelled data set cannot be used; the message says which, where, and what to do."""
 
 
