@@ -37,6 +37,7 @@ from jobs.errors import (
     redact,
 )
 from jobs.logs import log_to_stderr
+from models.lean_import import spare_the_compiler
 
 GROUPS = (setup, watch, bootstrap, pretrain, nights, run_service, models, detect, export)
 
@@ -64,6 +65,7 @@ def run(arguments: Sequence[str]) -> int:
     rest = [argument for argument in arguments if argument != "--debug"]
     debug = len(rest) < len(arguments)
     log_to_stderr()
+    spare_the_compiler()
     for package in ("jobs", "culling_pipeline", "models", "streams"):
         logging.getLogger(package).setLevel(logging.DEBUG if debug else logging.NOTSET)
     logging.getLogger("streams.live.health").setLevel(logging.NOTSET)

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from culling_pipeline.run.process_start import undisturbed_start
 from models.base import Model, backend_of, device_of
+from models.lean_import import spare_the_compiler
 
 Images = Sequence[NDArray[np.uint8]]
 OpenModel = Callable[[], Model]
@@ -33,7 +34,9 @@ _opened: dict[OpenModel, Model] = {}
 
 
 def _start_worker() -> None:
-    """One torch thread, and an end with the parent: a night killed by force leaves no orphan."""
+    """No compiler for the detectors to come, one torch thread, and an end with the parent: a night
+    killed by force leaves no orphan."""
+    spare_the_compiler()
     torch.set_num_threads(1)
     parent = multiprocessing.parent_process()
     if parent is not None:

@@ -30,6 +30,7 @@ from culling_pipeline.training.loop import TrainingError, lacks_statistics, trai
 from models.boxes.detector import to_tensor
 from models.errors import WeightsError
 from models.files import aside, sync_folder
+from models.lean_import import built
 
 PICTURES_OF_RATE = 16
 """The rate is for so many pictures a step, and grows with them (Goyal et al., 2017)."""
@@ -182,6 +183,9 @@ class _Pictures(Dataset[tuple[Tensor, dict[str, Tensor]]]):
 
     def __init__(self, pictures: Sequence[Labelled]) -> None:
         self._pictures = pictures
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return built, (type(self).__module__, type(self).__name__, self._pictures)
 
     def __getitem__(self, asked: tuple[int, bool]) -> tuple[Tensor, dict[str, Tensor]]:
         number, mirrored = asked

@@ -14,6 +14,7 @@ from types import FrameType
 from culling_pipeline.run.process_start import undisturbed_start
 from jobs.errors import EXIT_INTERRUPTED, EXIT_NIGHT
 from jobs.executors.base import Outcome, Task
+from models.lean_import import spare_the_compiler
 
 STOP_S = 30.0
 """How long nights may take to note that they were interrupted."""
@@ -124,6 +125,7 @@ def _work(task: Task, answer: Connection, gpu: str | None, json_logs: bool) -> N
     parent = multiprocessing.parent_process()
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     try:
+        spare_the_compiler()
         from jobs.executors.task import log_nights, run_task
 
         log_nights(as_json=json_logs)

@@ -14,6 +14,7 @@ from typing import Any
 from jobs.config.service import ServiceSettings
 from jobs.errors import EXIT_INTERRUPTED, EXIT_NIGHT, ConfigError
 from jobs.executors.base import Outcome, Task
+from models.lean_import import spare_the_compiler
 
 logger = logging.getLogger(__name__)
 
@@ -117,6 +118,7 @@ def _room(node: dict[str, float], *, cpus: float, gpus: float) -> int:
 
 
 def _run(task: Task, *, json_logs: bool) -> Outcome:
+    spare_the_compiler()
     from jobs.executors.task import log_nights, run_task
 
     log_nights(as_json=json_logs)

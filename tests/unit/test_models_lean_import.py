@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import inspect
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from jobs.executors import local, ray
+
 SCRIPT = """
 import sys
 
+import models
+from models.lean_import import SPARED, _stand_in, spare_the_compiler
+assert not [f for f in sys.meta_path if type(f).__module__.startswith("models")]  # nobody asked
+spare_the_compiler()
+spare_the_compiler()
+assert [type(f).__module__ for f in sys.meta_path].count("models.lean_import") == 1
 import models.boxes.detector
-from models.boxes.lean_import import SPARED, _stand_in
 
 assert "torch._dynamo" not in sys.modules
 assert SPARED not in sys.modules
@@ -33,6 +42,50 @@ assert own is not real.is_compile_supported
 real.is_compile_supported = lambda device_type: f"asked about {device_type}"
 assert own("cpu") == asked_late("cpu") == "asked about cpu"
 """
+
+
+LOADED = "(__import__('models.boxes.detector'), 'torch._dynamo' in __import__('sys').modules)[1]"
+READ = f"import pickle, sys; pickle.load(sys.stdin.buffer); assert not eval({LOADED!r})"
+PROCESSES = {
+    "the command line": f"""
+from jobs.cli import run
+run(["--version"])
+assert not eval({LOADED!r})
+""",
+    "a night's workers": f"""
+from culling_pipeline.run.workers import Workers
+if __name__ == "__main__":
+    with Workers(2) as workers:
+        assert workers.submit(eval, {LOADED!r}).result() is False
+""",
+    "a reader of pictures": f"""
+import pickle, subprocess, sys
+from models.lean_import import spare_the_compiler
+spare_the_compiler()
+from culling_pipeline.training.pretraining import _Pictures
+read = {READ!r}
+subprocess.run([sys.executable, "-c", read], input=pickle.dumps(_Pictures(())), check=True)
+""",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("process", PROCESSES)
+def test_processes_that_detect_ask_for_it(process: str, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(PROCESSES[process])
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(
+        [sys.executable, script], env={**os.environ, "PYTHONPATH": str(root)},
+        cwd=root, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_service_s_nights_ask_for_it_before_they_load_anything() -> None:
+    for work in (local._work, ray._run):
+        source = inspect.getsource(work)
+        assert 0 < source.index("spare_the_compiler()") < source.index("import log_nights")
 
 
 @pytest.mark.slow  # it loads the compiler too, which takes seconds

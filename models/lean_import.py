@@ -3,7 +3,8 @@
 `torchvision.ops.roi_align` asks torch._dynamo.utils for one function, which it calls only where a
 GPU has to be deterministic. That import takes longer than torch and torchvision together, and a
 night waits for it in every process it starts. So while torchvision is being loaded, a stand-in is
-there in its place; whoever needs the real one afterwards, that function too, loads it.
+there in its place; whoever needs the real one afterwards, that function too, loads it. A process
+asks for this itself, before it loads a detector: the command line, and every worker.
 """
 
 from __future__ import annotations
@@ -22,9 +23,16 @@ SPARED = "torch._dynamo.utils"
 
 
 def spare_the_compiler() -> None:
-    """From now on; nothing happens where torchvision has been loaded already."""
-    if PACKAGE not in sys.modules:
+    """From now on in this process; nothing happens where torchvision has been loaded already."""
+    if PACKAGE not in sys.modules and not any(isinstance(f, _Finder) for f in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
+
+
+def built(module: str, name: str, *arguments: Any) -> Any:
+    """What this module makes of these arguments, without the compiler. An object whose `__reduce__`
+    names this function brings the wish along into the process that unpickles it first of all."""
+    spare_the_compiler()
+    return getattr(import_module(module), name)(*arguments)
 
 
 def _is_compile_supported(device_type: Any) -> Any:
