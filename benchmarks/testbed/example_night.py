@@ -29,12 +29,14 @@ from culling_pipeline.records import (
     Purpose,
     ResolutionRecord,
     ScalePoint,
+    Score,
     StoredFrame,
     TrainRecord,
 )
 from culling_pipeline.report.page import render_report
 from culling_pipeline.report.pictures import Exhibit
 from culling_pipeline.stage_names import INGEST, JUDGE, LABEL, RESOLUTION, TRAIN
+from culling_pipeline.tasks.boxes import drawing
 from models.boxes.detections import Detections
 
 CLASSES = ("person", "car", "bicycle")
@@ -103,7 +105,13 @@ def example_judge(**changes: object) -> JudgeRecord:
 
 
 def accuracy(map50: float, mean: float, **per_class: float | None) -> Accuracy:
-    return Accuracy(map50=map50, map=mean, per_class=per_class, frames=CONTROL, objects=2391)
+    return Accuracy(
+        score=Score(metric="mAP50", value=map50),
+        further=(Score(metric="mAP", value=mean),),
+        per_class=per_class,
+        frames=CONTROL,
+        objects=2391,
+    )
 
 
 def example_ingest() -> IngestRecord:
@@ -232,8 +240,14 @@ def _exhibit(rng: np.random.Generator, number: int) -> Exhibit:
         image=image,
         frame=frame,
         disagreement=disagreement(frame.id, missed=missed, invented=invented),
-        student=_detections(boxes, student_labels, rng),
-        teacher=_detections(truth, labels, rng),
+        drawing=tuple(
+            drawing.boxes(
+                _detections(boxes, student_labels, rng),
+                _detections(truth, labels, rng),
+                CLASSES,
+                width_px=WIDTH_PX,
+            )
+        ),
     )
 
 

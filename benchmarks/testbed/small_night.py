@@ -12,6 +12,7 @@ from culling_pipeline.records import (
     LabelRecord,
     NightRecord,
     ResolutionRecord,
+    Score,
     SlotView,
     TrainRecord,
     UnusableNight,
@@ -24,7 +25,13 @@ START = datetime(2026, 11, 21, 22, tzinfo=UTC)
 
 def night_record(camera: str = "yard", run_id: str = "2026-11-21") -> NightRecord:
     """A done night with no picture and next to no figure."""
-    accuracy = Accuracy(map50=0.5, map=0.3, per_class={"person": 0.5}, frames=9, objects=3)
+    accuracy = Accuracy(
+        score=Score(metric="mAP50", value=0.5),
+        further=(Score(metric="mAP", value=0.3),),
+        per_class={"person": 0.5},
+        frames=9,
+        objects=3,
+    )
     train = TrainRecord(
         arm="culled", schedule="dap", images=4, epochs=(), computation=0.6, seed=0, costs=()
     )

@@ -13,7 +13,7 @@ from culling_pipeline.training.loop import TrainingError
 from jobs.cameras.detectors import ensure_incumbent
 from jobs.cli import run
 from jobs.config.load import load_config
-from jobs.nights import bootstrap, bootstrap_lessons, bootstrap_rollout
+from jobs.nights import bootstrap, bootstrap_rollout, bootstrap_shares
 from models.boxes.student import load_detector
 from models.registry import ORIGIN_META, ModelRegistry
 
@@ -50,9 +50,9 @@ def test_a_first_student_is_made_cut_off_and_gone_on_with(
     labels = sorted(config.data_dir.glob("bootstrap/*/*/teacher.npz"))
     assert len(labels) == 2
 
-    counting = Counting(bootstrap_lessons.detect)
-    for step in (bootstrap_lessons, bootstrap_rollout):
-        monkeypatch.setattr(step, "detect", counting)
+    counting = Counting(bootstrap_shares.answers_of)
+    for step in (bootstrap_shares, bootstrap_rollout):
+        monkeypatch.setattr(step, "answers_of", counting)
     assert run([*ASKED, "--json", "--config", str(path)]) == 0
     said = json.loads(capsys.readouterr().out)
     # The teacher was not asked again: only the students looked at the control frames.
@@ -93,14 +93,14 @@ def check_yard(yard: dict[str, Any], root: Path) -> None:
 
 
 class Counting:
-    """`detect`, with a count of the frames it was given."""
+    """`answers_of`, with a count of the frames it was given."""
 
-    def __init__(self, detect: Any) -> None:
-        self.detect, self.frames = detect, 0
+    def __init__(self, answers_of: Any) -> None:
+        self.answers_of, self.frames = answers_of, 0
 
     def __call__(self, pool: Any, frames: Any, *rest: Any) -> Any:
         self.frames += len(frames)
-        return self.detect(pool, frames, *rest)
+        return self.answers_of(pool, frames, *rest)
 
 
 def test_the_cost_alone_leaves_nothing_behind(

@@ -20,13 +20,14 @@ from benchmarks.testbed.tiny import (
     run_tiny_night,
     tiny_config,
 )
-from culling_pipeline.culling.resolution import relative_mse, scales_down_to, smallest_scale_for
+from culling_pipeline.culling.resolution import relative_mse, scales_down_to
 from culling_pipeline.day.frame_files import load_images
 from culling_pipeline.night.at_work import TEACHER_FILE
 from culling_pipeline.records import NightRecord
 from culling_pipeline.run.progress import Advance, NoProgress
 from culling_pipeline.stage_names import STAGES
 from culling_pipeline.tasks.boxes.answer_files import load_detections
+from culling_pipeline.tasks.boxes.smallest_size import smallest_scale_for
 from jobs.config.night import ConfidenceSettings, ModelsSettings
 from jobs.database.store import Store
 from jobs.nights.nightly import retrain_camera

@@ -10,8 +10,10 @@ from culling_pipeline.gate.gate import GatePlan
 from culling_pipeline.judging.verdict import JudgePlan
 from culling_pipeline.tasks.base import Variation
 from culling_pipeline.tasks.boxes.confidence import ConfidencePlan
+from culling_pipeline.tasks.boxes.task import BoxTask
 from culling_pipeline.training.loop import TrainPlan
 from culling_pipeline.training.schedule import ScheduleOptions
+from jobs.cameras.task import task_of
 from jobs.config.night import (
     ConfidenceSettings,
     ControlSettings,
@@ -19,11 +21,19 @@ from jobs.config.night import (
     JudgingSettings,
     TrainingSettings,
 )
+from jobs.config.settings import CameraConfig
 
 BARE = TrainingSettings(
     epochs=12, learning_rate_steps=(), pick=(), interval=2, paste=0.0, shift=0.0, light=0.0
 )
 """Training whose rate never falls, that picks nothing up and varies nothing but left and right."""
+
+
+def box_task(*classes: str, **changes: Any) -> BoxTask:
+    """A camera's boxes, of a person if nothing else is said."""
+    names = list(classes) or ["person"]
+    camera = CameraConfig.model_validate({"name": "yard", "source": "a.mp4", "classes": names})
+    return replace(task_of(camera), **changes)
 
 
 def confidence_plan(**changes: Any) -> ConfidencePlan:
@@ -35,8 +45,7 @@ def control_plan(**changes: Any) -> ControlPlan:
 
 
 def gate_plan(**changes: Any) -> GatePlan:
-    plan = GateSettings().to_plan()
-    return replace(plan, **changes)
+    return replace(GateSettings().to_plan(), **changes)
 
 
 def judge_plan(**changes: Any) -> JudgePlan:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from culling_pipeline.tasks.base import Sample
 from culling_pipeline.training.first_student import canvas_of, first_plan, on_canvas
 from jobs.cli import run
 from jobs.config.settings import CameraConfig
@@ -19,6 +20,7 @@ from jobs.nights.cost import BootstrapCost, Span
 from models.boxes.detections import Detections
 from models.errors import ModelError
 from models.zones import Zones
+from tests.unit.plans import box_task
 
 
 def camera(name: str, **settings: Any) -> CameraConfig:
@@ -61,12 +63,12 @@ def test_a_frame_keeps_its_shape_on_the_canvas() -> None:
     right_half = Zones((((0.5, 0.0), (1.0, 0.0), (1.0, 1.0), (0.5, 1.0)),))
     canvas = canvas_of([(24, 32), (30, 20)])
     assert canvas == (30, 32)
-    sample = on_canvas(image, labels, (24, 32), (48, 64), right_half)
+    sample = on_canvas(Sample(image, labels), box_task(), (24, 32), (48, 64), right_half)
     assert sample.image.shape == (48, 64, 3)
     assert (sample.image[:24, :32] == 200).all()
     assert not sample.image[24:].any()
     assert not sample.image[:, 32:].any()
-    assert sample.labels.boxes_xyxy.tolist() == [[16, 12, 32, 24]]
+    assert sample.truth.boxes_xyxy.tolist() == [[16, 12, 32, 24]]
     assert sample.ignored is not None
 
 

@@ -11,18 +11,19 @@ import pytest
 from culling_pipeline.day.frame_files import as_jpeg
 from culling_pipeline.labels.corrections import (
     LABELS_FILE,
-    CorrectedFrame,
     Corrections,
     add_corrections,
     load_corrections,
     samples_of,
 )
-from culling_pipeline.records import StoredFrame
+from culling_pipeline.records import CorrectedFrame, StoredFrame
 from culling_pipeline.tasks.boxes.coco_files import DatasetError
-from models.zones import NO_ZONES, Zones
+from models.zones import Zones
+from tests.unit.plans import box_task
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 CLASSES = ("person", "car")
+TASK = box_task(*CLASSES)
 GREY = as_jpeg(np.full((48, 64, 3), 99, np.uint8))
 
 
@@ -60,13 +61,13 @@ def minutes(frames: tuple[CorrectedFrame, ...]) -> list[int]:
 
 def test_labels_are_in_the_asked_classes_and_outside_the_zones() -> None:
     frame = corrected(0)
-    both = frame.detections(("car", "person"))
+    both = box_task("car", "person").corrected(frame)
     assert both.labels.tolist() == [0, 1]
     assert both.scores.tolist() == [1, 1]
-    assert frame.detections(("person",)).boxes_xyxy.tolist() == [[50, 0, 60, 10]]
+    assert box_task("person").corrected(frame).boxes_xyxy.tolist() == [[50, 0, 60, 10]]
     left = Zones((((0, 0), (0.5, 0), (0.5, 1), (0, 1)),))
-    assert frame.detections(CLASSES, left).labels.tolist() == [0]
-    assert len(corrected(0, boxes_xyxy=(), classes=()).detections(CLASSES)) == 0
+    assert box_task(*CLASSES, ignore_zones=left).corrected(frame).labels.tolist() == [0]
+    assert len(TASK.corrected(corrected(0, boxes_xyxy=(), classes=()))) == 0
 
 
 def test_kept_and_found_again(tmp_path: Path) -> None:
@@ -89,10 +90,10 @@ def test_a_damaged_list_is_named(tmp_path: Path) -> None:
 
 def test_the_same_moment_outranks_the_teacher() -> None:
     known = Corrections(Path(), (corrected(1), corrected(2)))
-    labels = known.labels_of([stored(0, 7), stored(2, 8)], CLASSES, NO_ZONES)
+    labels = known.truths_of([stored(0, 7), stored(2, 8)], TASK)
     assert list(labels) == [8]
     assert labels[8].labels.tolist() == [1, 0]
-    assert known.labels_of([stored(2)], ("person", "dog"), NO_ZONES) == {}  # no dog looked for
+    assert known.truths_of([stored(2)], box_task("person", "dog")) == {}  # no dog looked for
 
 
 def test_what_is_trained_on() -> None:
@@ -121,11 +122,11 @@ def test_what_is_trained_on() -> None:
 def test_samples(tmp_path: Path) -> None:
     known = add_corrections(tmp_path, {corrected(1): GREY})
     ignored = np.ones((4, 4), bool)
-    (sample,) = samples_of(tmp_path, known.frames, ("car",), zones=NO_ZONES, ignored=ignored)
+    (sample,) = samples_of(tmp_path, known.frames, box_task("car"), ignored)
     assert sample.image.shape == (48, 64, 3)
     assert abs(int(sample.image[20, 20, 0]) - 99) < 3
-    assert sample.labels.boxes_xyxy.tolist() == [[0, 0, 10, 10]]
+    assert sample.truth.boxes_xyxy.tolist() == [[0, 0, 10, 10]]
     assert sample.ignored is ignored
     (tmp_path / "000001.jpg").unlink()
     with pytest.raises(DatasetError, match=r"000001\.jpg: the corrected frame is gone"):
-        samples_of(tmp_path, known.frames, CLASSES, zones=NO_ZONES, ignored=None)
+        samples_of(tmp_path, known.frames, TASK, None)

@@ -9,7 +9,7 @@ import numpy as np
 from culling_pipeline.day.loss_series import LossSeries, Seen
 from models.boxes.detections import Detections
 from tests.unit.losses import standardised_losses
-from tests.unit.plans import confidence_plan
+from tests.unit.plans import box_task, confidence_plan
 
 BEGAN = datetime(2026, 3, 29, 0, 59, 59, 999_999, tzinfo=UTC)
 
@@ -28,12 +28,12 @@ def noted(course: LossSeries, count: int) -> list[Detections]:
 
 
 def test_a_course_has_every_frame_at_its_microsecond() -> None:
-    course = LossSeries(confidence_plan(), 2)
+    course = LossSeries(box_task("person", "car"))
     noted(course, 50)
     losses = course.losses()
     points = course.points(losses)
     assert losses.tolist() == [float(k) for k in range(50)]
-    assert not course.wants_detections
+    assert not course.wants_answers
     assert [p.mean for p in points] == losses.tolist()  # fewer frames than points: one each
     assert [p.wall_time for p in points] == [
         BEGAN + k * timedelta(microseconds=333_333) for k in range(50)
@@ -42,7 +42,7 @@ def test_a_course_has_every_frame_at_its_microsecond() -> None:
 
 
 def test_a_long_course_is_cut_into_equal_slices() -> None:
-    course = LossSeries(confidence_plan(), 2)
+    course = LossSeries(box_task("person", "car"))
     noted(course, 960)
     points = course.points(course.losses())
     assert len(points) == 96
@@ -53,8 +53,8 @@ def test_a_long_course_is_cut_into_equal_slices() -> None:
 
 def test_standardised_frame_by_frame_is_as_of_the_whole_day() -> None:
     plan = confidence_plan(standardise=True, q=2.0, b=0.25, min_score=0.3)
-    course = LossSeries(plan, 2)
+    course = LossSeries(box_task("person", "car", confidence=plan))
     given = noted(course, 40)
-    assert course.wants_detections
+    assert course.wants_answers
     expected = standardised_losses(given, 2, min_score=0.3, q=2.0, b=0.25)
     assert course.losses().tolist() == expected.tolist()

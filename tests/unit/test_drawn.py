@@ -96,7 +96,7 @@ def test_a_watched_day_gives_what_was_drawn_in_it(tmp_path: Path) -> None:
         watch(day, 0, 1000)
         random, control = day.day.drawn_ids, day.day.control_ids
     days = [WatchedDay(here, CLOCK)]
-    found = draw_days(days, PLAN, 5, tmp_path / "frames", n_classes=1)
+    found = draw_days(days, PLAN, 5, tmp_path / "frames")
     times = {CLOCK.midnight + timedelta(minutes=i) for i in random}
     assert len(found.train) == 5
     assert {frame.wall_time for frame in found.train} <= times
@@ -109,7 +109,7 @@ def test_a_watched_day_gives_what_was_drawn_in_it(tmp_path: Path) -> None:
     for path in (here / "frames").iterdir():
         path.unlink()
     with pytest.raises(EmptyDayError, match="0 frames to train on and 0 to measure with"):
-        draw_days(days, PLAN, 5, tmp_path / "again", n_classes=1)
+        draw_days(days, PLAN, 5, tmp_path / "again")
 
 
 def test_evenly_takes_from_all_over() -> None:

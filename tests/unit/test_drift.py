@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from benchmarks.testbed.small_night import night_record
-from culling_pipeline.day.day import Day, IngestPlan
+from culling_pipeline.day.day import IngestPlan
+from culling_pipeline.day.daybook import DayClock
+from culling_pipeline.day.watched_day import DayWriter, WatchedDay
 from culling_pipeline.monitoring.daily_figures import (
     SLOTS,
     as_table,
@@ -31,7 +33,7 @@ from culling_pipeline.records import (
 )
 from models.boxes.detections import Detections
 from streams.base import Frame
-from tests.unit.plans import confidence_plan, control_plan, gate_plan
+from tests.unit.plans import box_task, confidence_plan, control_plan, gate_plan
 
 MONDAY = date(2026, 1, 5)
 NAMES = ("person", "car")
@@ -304,7 +306,7 @@ def test_figures_of_three_frames_by_hand() -> None:
     seen = {0: found((0, 0.5), (1, 0.9), (1, 0.1)), 1: found((1, 0.3)), 2: found()}
     record = day_figures(
         [frame(0, 9), frame(1, 8), frame(2, 23)],
-        seen, day=MONDAY, student="start", n_classes=2, confidence=confidence,
+        seen, box_task(*NAMES, confidence=confidence), day=MONDAY, student="start",
     )  # fmt: skip
     morning, night = record.slots
     assert (morning.slot, night.slot) == (4, 11)
@@ -349,23 +351,21 @@ def test_a_table_of_a_day_without_detections_has_no_mean_score() -> None:
 def test_a_watched_day_gives_figures_without_a_night(tmp_path: Path) -> None:
     plan = IngestPlan(
         interval_s=60.0, survivors=6, random=6, parts=12, control=control_plan(frames=12),
-        confidence=confidence_plan(), gate=gate_plan(), seed=0,
+        task=box_task(*NAMES), gate=gate_plan(), seed=0,
     )  # fmt: skip
-    day = Day(plan, tmp_path, 86_400.0, "yard")
-    assert figures_of_watched_day(day, {}, on=MONDAY, n_classes=2) is None
-    start = local(0) - timedelta(minutes=30)
-    for minute in range(1440):
-        at = start + timedelta(minutes=minute)
-        image = np.zeros((8, 8, 3), np.uint8)
-        model = "old" if minute < 600 else "new"
-        seen = day.look(
-            Frame(image, 60.0 * minute, at, "yard"), found((1, 0.5)), scored=True, model=model
-        )
-        day.admit(seen)
-    seen_in = dict.fromkeys(day.control_ids, found((1, 0.5)))
-    record = figures_of_watched_day(day, seen_in, on=MONDAY, n_classes=2)
+    clock = DayClock.on(MONDAY)
+    watched, image = WatchedDay(tmp_path, clock), np.zeros((8, 8, 3), np.uint8)
+    with DayWriter(tmp_path, plan, clock=clock) as writer:
+        assert figures_of_watched_day(watched, plan) is None
+        for minute in range(1440):
+            at = clock.midnight + timedelta(minutes=minute)
+            frame = Frame(image, 60.0 * minute, at, "yard")
+            model = "old" if minute < 600 else "new"
+            writer.take(frame, found((1, 0.5)), scored=True, model=model)
+        day = writer.day
+    record = figures_of_watched_day(watched, plan)
     assert record is not None
-    assert record.student == "new"
+    assert (record.date, record.student) == (MONDAY, "new")
     assert {s.slot for s in record.slots} <= set(range(5, 12))
     assert sum(s.frames for s in record.slots) == sum(
         day.frames[i].model == "new" for i in day.control_ids

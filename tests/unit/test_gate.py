@@ -22,19 +22,19 @@ from culling_pipeline.gate.gate import (
     ChangeMeter,
     Decision,
     Gate,
-    differ,
 )
 from culling_pipeline.gate.memory import GateTally
 from culling_pipeline.gate.threshold import GateThreshold, upper_bound
 from culling_pipeline.records import IngestRecord
 from culling_pipeline.run.progress import NoProgress
 from culling_pipeline.run.workers import Images, Workers
+from culling_pipeline.tasks.boxes.disagreement import differ
 from models.boxes.detections import Detections
 from models.boxes.zones import OpenIgnoring
 from models.zones import Zones
 from streams.base import Frame, FrameSource, SourceInfo
 from streams.sampler import Sampler
-from tests.unit.plans import confidence_plan, control_plan, gate_plan
+from tests.unit.plans import box_task, control_plan, gate_plan
 
 HEIGHT_PX, WIDTH_PX = 96, 160
 NOISE = 4.0
@@ -188,7 +188,7 @@ def test_of_equal_changes_all_count_or_none() -> None:
 
 def closed_gate(**changes: Any) -> Gate:
     """A gate that has seen the empty street and holds any change up to 12 for none."""
-    gate = Gate(gate_plan(enabled=True, **changes), np.random.default_rng(0))
+    gate = Gate(gate_plan(enabled=True, **changes), box_task(), np.random.default_rng(0))
     for seed in range(80):
         gate.decide(picture(seed))
     for _ in range(700):
@@ -205,7 +205,7 @@ def decided(gate: Gate, image: Picture) -> Decision:
 
 
 def test_a_gate_that_is_off_scores_everything() -> None:
-    gate = Gate(gate_plan(), np.random.default_rng(0))
+    gate = Gate(gate_plan(), box_task(), np.random.default_rng(0))
     assert all(decided(gate, picture(1)).score for _ in range(50))
     gate.learn(Decision(float("inf"), score=True), one(10, 0.9), Detections.empty())
     tally = gate.tally
@@ -213,7 +213,7 @@ def test_a_gate_that_is_off_scores_everything() -> None:
 
 
 def test_only_every_so_many_th_frame_is_looked_at() -> None:
-    gate = Gate(gate_plan(every=3), np.random.default_rng(0))
+    gate = Gate(gate_plan(every=3), box_task(), np.random.default_rng(0))
     assert [decided(gate, picture(k)).score for k in range(7)] == [
         True, False, False, True, False, False, True,
     ]  # fmt: skip
@@ -239,7 +239,7 @@ def test_a_share_of_the_skipped_frames_is_audited() -> None:
 
 
 def test_audits_stand_for_the_frames_that_were_skipped() -> None:
-    gate = Gate(gate_plan(enabled=True, audit_share=0.1), np.random.default_rng(0))
+    gate = Gate(gate_plan(enabled=True, audit_share=0.1), box_task(), np.random.default_rng(0))
     there, gone = one(10, 0.9), Detections.empty()
     for _ in range(60):
         gate.learn(Decision(50.0, score=True), there, gone)  # changed, and scored: not lost
@@ -329,10 +329,10 @@ def watch(
     plan = IngestPlan(
         interval_s=1.0, survivors=40, random=20, parts=4, seed=3,
         control=control_plan(frames=20, share=0.2, block_s=60.0),
-        confidence=confidence_plan(), gate=gate_plan(enabled=enabled, every=every),
+        task=box_task("thing"), gate=gate_plan(enabled=enabled, every=every),
     )  # fmt: skip
     return watch_recording(
-        Street(count), pool, STRATEGIES["strata"], plan=plan, n_classes=1, folder=folder,
+        Street(count), pool, STRATEGIES["strata"], plan=plan, folder=folder,
         progress=NoProgress(),
     )  # fmt: skip
 

@@ -13,8 +13,9 @@ import pytest
 import yaml
 
 from culling_pipeline.day.frame_files import load_image
+from culling_pipeline.tasks.boxes.drawing import COLOURS, painted
 from jobs import cli
-from jobs.exports.video import COLOURS, VideoWriter, draw
+from jobs.exports.video import VideoWriter
 from models.boxes.detections import Detections
 from models.boxes.student import load_detector
 from models.registry import ModelRegistry
@@ -177,9 +178,9 @@ def test_boxes_are_drawn_where_they_are() -> None:
     grey = np.full((96, 160, 3), 99, np.uint8)
     boxes = np.array([[20, 40, 60, 80]], np.float32)
     found = Detections(boxes, np.ones(1, np.float32), np.array([1]))
-    drawn = draw(grey, found, CLASSES)
+    drawn = painted(grey, found, CLASSES)
     assert tuple(drawn[80, 40]) == COLOURS[1]
     assert tuple(drawn[60, 60]) == COLOURS[1]
     assert (drawn[50:79, 25:59] == 99).all()
     assert (grey == 99).all()
-    assert (draw(grey, Detections.empty(), CLASSES) == 99).all()
+    assert (painted(grey, Detections.empty(), CLASSES) == 99).all()

@@ -41,7 +41,7 @@ def configuration(folder: Path, **changes: Any) -> Config:
 
 def gating_of(config: Config) -> Gating:
     camera = config.cameras["yard"]
-    return Gating(config, camera, ingest_plan(camera).gate, seed=0)
+    return Gating(config, camera, ingest_plan(camera))
 
 
 def day_folder(config: Config, day: date = DAY) -> Path:

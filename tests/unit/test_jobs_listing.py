@@ -39,7 +39,8 @@ RECORD = example_night(camera=CAMERA, run_id=RUN)
 def versions() -> Listing:
     row: dict[str, Any] = {
         "version": RUN, "in_use": True, "pinned": True, "parent": PARENT, "frames": {"count": 256},
-        "metrics": {"before": {"map50": 0.712}, "after": {"map50": 0.861}}, "scale": 0.81,
+        "metrics": {arm: getattr(RECORD.judge, arm).model_dump() for arm in ("before", "after")},
+        "scale": 0.81,
         "ledger_s": {"training": 1234.0}, "code_version": "0.1.0+4e2a5b0", "error": None,
     }  # fmt: skip
     return versions_table([row, row | {"in_use": False, "version": "start", "parent": None}])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,6 +18,9 @@ from models.boxes.detections import Detections
 from models.boxes.detector import TorchDetector
 from models.boxes.student import load_detector, meta_of
 from models.registry import ModelRegistry
+from tests.unit.plans import box_task
+
+TASK = box_task("person", "car", "bicycle")
 
 
 class Counting:
@@ -106,13 +110,13 @@ def test_versions_with_the_same_weights_are_one_student(tmp_path: Path) -> None:
     ):
         registry.add(camera, version, weights, meta_of(made, parent=camera))
     students = Students("cpu")
-    yard = students.open(registry.path("yard", "start"))
-    gate = students.open(registry.path("gate", "start"))
-    small = students.open(registry.path("gate", "small"))
+    yard = students.open(registry.path("yard", "start"), TASK)
+    gate = students.open(registry.path("gate", "start"), TASK)
+    small = students.open(registry.path("gate", "small"), TASK)
     assert yard.detector is gate.detector
     assert small.kind != gate.kind
-    plain = students.open(registry.path("yard", "start"), "torch")
+    plain = students.open(registry.path("yard", "start"), replace(TASK, backend="torch"), "torch")
     assert plain.kind != yard.kind
     assert backend_of(plain.detector) == "torch"
     students.keep_only({small.kind})
-    assert students.open(registry.path("yard", "start")).detector is not yard.detector
+    assert students.open(registry.path("yard", "start"), TASK).detector is not yard.detector

@@ -15,6 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from benchmarks.testbed.small_night import DAY, START, night_record
+from culling_pipeline.tasks.boxes.task import MAP50
 from jobs.database.connection import MIGRATIONS, REVISION, Database, StoreError
 from jobs.database.figures import Figures, Past
 from jobs.database.store import NightJournal
@@ -290,14 +291,14 @@ def test_histories_are_the_last_done_nights_of_each_camera(where: Where) -> None
         for camera, count in (("door", 1), ("yard", 4)):
             for k in range(count):
                 night = store.open_night(camera, DAY, fresh=True)
-                accuracy = night_record().judge.after.model_copy(update={"map50": 0.5 + k / 10})
+                accuracy = night_record().judge.after.changed(score=MAP50.score(0.5 + k / 10))
                 judge = night_record().judge.model_copy(update={"after": accuracy})
                 record = night_record(camera, night.run_id).model_copy(update={"judge": judge})
                 store.finish_night(night.id, record)
         store.fail_night(store.open_night("yard", DAY).id, "no labels")
         store.fail_night(store.open_night("shed", DAY).id, "no labels")
         found = store.histories(nights=2)
-        assert [past.map50_after for past in found["yard"]] == [0.8, 0.7]
+        assert [past.score_after for past in found["yard"]] == [0.8, 0.7]
         assert found["door"] == [Past(0.5, 0.5, True, None, 0.0)]
         assert set(found) == {"door", "yard"}
         assert {c: n.state for c, n in store.latest_nights().items()} == {

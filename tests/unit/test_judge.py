@@ -10,10 +10,11 @@ import pytest
 from culling_pipeline.judging.cost_ratio import price
 from culling_pipeline.judging.verdict import judge, verdict
 from culling_pipeline.records import Accuracy, Activity, Cost, JudgeRecord, Purpose
+from culling_pipeline.tasks.base import Comparison
 from culling_pipeline.tasks.boxes.answer_files import load_detections, save_detections
-from culling_pipeline.tasks.boxes.average_precision import Difference
+from culling_pipeline.tasks.boxes.task import MAP50
 from models.boxes.detections import Detections
-from tests.unit.plans import judge_plan
+from tests.unit.plans import box_task, judge_plan
 
 
 def boxes(count: int, *, shift: float = 0.0, score: float = 0.9) -> Detections:
@@ -27,12 +28,12 @@ def boxes(count: int, *, shift: float = 0.0, score: float = 0.9) -> Detections:
 
 def judged(before: Detections, after: Detections, frames: int = 40) -> JudgeRecord:
     return judge(
+        task=box_task(),
         truths=[boxes(3)] * frames,
         before=[before] * frames,
         after=[after] * frames,
         random=None,
         blocks=[k // 5 for k in range(frames)],
-        class_names=["person"],
         plan=judge_plan(),
         costs=(),
     )
@@ -55,23 +56,28 @@ def test_an_equal_or_worse_student_is_not() -> None:
 
 def test_a_gain_that_could_be_luck_is_not_enough() -> None:
     old, new = (
-        Accuracy(map50=v, map=v, per_class={"person": v}, frames=9, objects=9) for v in (0.5, 0.6)
+        Accuracy(score=MAP50.score(v), per_class={"person": v}, frames=9, objects=9)
+        for v in (0.5, 0.6)
     )
-    promoted, reason = verdict(old, new, Difference(0.5, 0.6, 0.1, -0.02, 0.2), min_gain=0.0)
+    promoted, reason = verdict(
+        old, new, Comparison(0.5, 0.6, 0.1, -0.02, 0.2), metric=MAP50, min_gain=0.0
+    )
     assert not promoted
     assert "could be luck" in reason
-    assert verdict(old, new, Difference(0.5, 0.6, 0.1, 0.04, 0.2), min_gain=0.0)[0]
-    assert not verdict(old, new, Difference(0.5, 0.6, 0.1, 0.04, 0.2), min_gain=0.05)[0]
+    assert verdict(old, new, Comparison(0.5, 0.6, 0.1, 0.04, 0.2), metric=MAP50, min_gain=0.0)[0]
+    assert not verdict(old, new, Comparison(0.5, 0.6, 0.1, 0.04, 0.2), metric=MAP50, min_gain=0.05)[
+        0
+    ]
 
 
 def test_nothing_to_measure_on_promotes_nobody() -> None:
     record = judge(
+        task=box_task(),
         truths=[Detections.empty()] * 3,
         before=[boxes(1)] * 3,
         after=[Detections.empty()] * 3,
         random=None,
         blocks=[0] * 3,
-        class_names=["person"],
         plan=judge_plan(),
         costs=(),
     )

@@ -14,7 +14,7 @@ from culling_pipeline.gate.memory import MEMORY_FILE, GateTally, key_of, load_me
 from culling_pipeline.gate.threshold import GateThreshold
 from models.boxes.detections import Detections
 from streams.base import DAY_S
-from tests.unit.plans import gate_plan
+from tests.unit.plans import box_task, gate_plan
 
 NOON = 1e9
 """When the break ended, seconds."""
@@ -129,7 +129,7 @@ def pictures(count: int, seed: int = 0) -> Iterable[np.ndarray]:
 
 
 def gate_of(seed: int = 0) -> Gate:
-    return Gate(gate_plan(enabled=True), np.random.default_rng(seed))
+    return Gate(gate_plan(enabled=True), box_task(), np.random.default_rng(seed))
 
 
 def watch(gate: Gate, began_s: float, count: int, inherited: Detections) -> int:

@@ -19,7 +19,7 @@ from models.zones import GRID, Zones
 from streams.base import Frame, FrameSource, SourceInfo
 from streams.mask import MaskedSource, covered
 from streams.sampler import Sampler
-from tests.unit.plans import train_plan
+from tests.unit.plans import box_task, train_plan
 
 LEFT = ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))
 TRIANGLE = ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0))
@@ -146,12 +146,13 @@ def test_mirrored_pictures_have_mirrored_zones(monkeypatch: pytest.MonkeyPatch) 
             seen.append(left_is_dark == bool(target["ignored"][:, : GRID // 2].all()))
         return image_losses(model, images, targets)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("culling_pipeline.training.loop.image_losses", spy)
+    monkeypatch.setattr("models.boxes.losses.image_losses", spy)
     image = np.full((96, 160, 3), 250, np.uint8)
     image[:, :80] = 0
     samples = [Sample(image, Detections.empty(), Zones((LEFT,)).map())] * 8
     fine_tune(
         small_detector(),
+        box_task("person", "car", "bicycle"),
         samples,
         train_plan(schedule="standard", epochs=1, batch_size=4),
     )

@@ -137,7 +137,7 @@ def test_what_a_process_loads_for_its_first_training_is_not_measured() -> None:
     ticks = iter(
         [30.0, 31.0, 35.0]
     )  # the ends of three rounds, the first of which took half a minute
-    found = training_seconds_per_image(detector, samples, clock=lambda: next(ticks))
+    found = training_seconds_per_image(detector, box_task(), samples, clock=lambda: next(ticks))
     assert found == (0.5, 2.0)
     assert next(ticks, None) is None
 

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from culling_pipeline.tasks.boxes import disagreement as precision
+from culling_pipeline.tasks.boxes import labels
 from models.boxes.detections import Detections
 
 disagreement = partial(precision.disagreement, student_min_score=0.5)
-clean_labels = partial(precision.clean_labels, min_score=0.5, min_side=20 / 720)
+clean_labels = partial(labels.clean_labels, min_score=0.5, min_side=20 / 720)
 
 A, B, C, FAR = [0, 0, 10, 10], [20, 0, 30, 10], [40, 0, 50, 10], [80, 80, 90, 90]
 

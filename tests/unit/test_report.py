@@ -25,13 +25,15 @@ from benchmarks.testbed.example_night import (
     example_training,
     stored_frame,
 )
+from culling_pipeline import svg
 from culling_pipeline.culling.strategies import STRATEGIES
 from culling_pipeline.records import FeedRecord, GateRecord, NightRecord
-from culling_pipeline.report import charts, pictures, svg, words
+from culling_pipeline.report import charts, pictures, words
 from culling_pipeline.report import page as page_module
 from culling_pipeline.report.page import beside_words, cautions, render_report, strategy_words
 from culling_pipeline.report.pictures import Exhibit
 from culling_pipeline.report.sentences import feed_words, gate_words, headline
+from culling_pipeline.tasks.boxes import drawing
 from models.boxes.detections import Detections
 
 VOID = {"meta", "link", "input", "br", "img", "hr"}
@@ -364,7 +366,9 @@ def test_the_key_figures_are_json_without_the_long_lists(page: str) -> None:
     assert found is not None
     figures = json.loads(found[1].replace("&#34;", '"').replace("&#39;", "'"))
 
-    assert figures["judge"]["after"]["map50"] == 0.861
+    assert figures["judge"]["after"]["score"] == {
+        "metric": "mAP50", "value": 0.861, "interval": None, "higher_is_better": True,
+    }  # fmt: skip
     assert figures["train"]["computation"] == 0.46
     assert "frames" not in figures["ingest"]
 
@@ -372,7 +376,7 @@ def test_the_key_figures_are_json_without_the_long_lists(page: str) -> None:
 def test_figures_that_are_not_finite_become_null_in_the_json() -> None:
     page = render_report(empty_night(), [])
 
-    assert "&#34;map50&#34;: null" in page
+    assert "&#34;value&#34;: null" in page
 
 
 def test_pictures_keep_to_their_budget_and_size(page: str) -> None:
@@ -419,18 +423,24 @@ def test_boxes_without_a_partner_are_marked() -> None:
         image=np.zeros((90, 160, 3), np.uint8),
         frame=stored_frame(7, loss=1.5),
         disagreement=disagreement(7, missed=1, invented=1),
-        student=detections((10, 10, 40, 40), (90, 50, 120, 80)),
-        teacher=detections((11, 10, 41, 40), (60, 10, 80, 30)),
+        drawing=tuple(
+            drawing.boxes(
+                detections((10, 10, 40, 40), (90, 50, 120, 80)),
+                detections((11, 10, 41, 40), (60, 10, 80, 30)),
+                CLASSES,
+                width_px=160,
+            )
+        ),
     )
 
-    (picture,) = pictures.draw_pictures([exhibit], CLASSES)
+    (picture,) = pictures.draw_pictures([exhibit])
 
-    drawing = str(picture.drawing)
+    drawn = str(picture.drawing)
     for kind in ("teacher", "teacher odd", "student", "student odd"):
-        assert drawing.count(f'class="box {kind}"') == 1
-    assert 'x="60.0" y="10.0" width="20.0" height="20.0" class="box teacher odd"' in drawing
-    assert 'x="90.0" y="50.0" width="30.0" height="30.0" class="box student odd"' in drawing
-    assert "person 0.80" in drawing
+        assert drawn.count(f'class="box {kind}"') == 1
+    assert 'x="60.0" y="10.0" width="20.0" height="20.0" class="box teacher odd"' in drawn
+    assert 'x="90.0" y="50.0" width="30.0" height="30.0" class="box student odd"' in drawn
+    assert "person 0.80" in drawn
     assert (picture.time, picture.confidence_loss) == ("00:00:07", "1.50")
 
 
@@ -439,17 +449,23 @@ def test_a_picture_without_boxes_or_with_an_unknown_class_is_drawn() -> None:
         image=np.zeros((90, 160, 3), np.uint8),
         frame=stored_frame(7, loss=1.5),
         disagreement=disagreement(7, missed=0, invented=1),
-        student=detections((10, 10, 40, 40), label=9),
-        teacher=Detections.empty(),
+        drawing=tuple(
+            drawing.boxes(
+                detections((10, 10, 40, 40), label=9),
+                Detections.empty(),
+                CLASSES,
+                width_px=160,
+            )
+        ),
     )
 
-    (picture,) = pictures.draw_pictures([exhibit], CLASSES)
+    (picture,) = pictures.draw_pictures([exhibit])
 
     assert "class 9 0.80" in str(picture.drawing)
 
 
 def test_no_more_pictures_than_fit(exhibits: list[Exhibit]) -> None:
-    assert len(pictures.draw_pictures([*exhibits, *exhibits], CLASSES)) == 24
+    assert len(pictures.draw_pictures([*exhibits, *exhibits])) == 24
 
 
 def test_a_panel_puts_data_where_it_belongs() -> None:
@@ -479,17 +495,17 @@ def test_time_ticks_are_round_hours() -> None:
 
 
 def test_the_course_breaks_where_the_camera_was_away() -> None:
-    drawing = str(charts.course(example_night().ingest.course))
+    drawn = str(charts.course(example_night().ingest.course))
 
-    assert drawing.count('class="line new"') == 3  # the legend's and two stretches
+    assert drawn.count('class="line new"') == 3  # the legend's and two stretches
 
 
 def test_the_histogram_marks_where_survivors_begin() -> None:
-    drawing = str(charts.histogram((0.0, 1.0, 2.0), (10, 5), survivors_from=1.0))
+    drawn = str(charts.histogram((0.0, 1.0, 2.0), (10, 5), survivors_from=1.0))
 
-    assert drawing.count('class="bar plain"') == 2
+    assert drawn.count('class="bar plain"') == 2
     middle = svg.WIDTH - 12 - (svg.WIDTH - 54 - 12) / 2
-    assert f'x1="{middle:.1f}"' in drawing
+    assert f'x1="{middle:.1f}"' in drawn
     assert "survivors" not in str(charts.histogram((0.0, 1.0), (3,), survivors_from=None))
 
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from culling_pipeline.culling.resolution import opt_resolution, relative_mse, smallest_scale_for
+from culling_pipeline.culling.resolution import opt_resolution, relative_mse
+from culling_pipeline.tasks.boxes.smallest_size import smallest_scale_for
 from models.boxes.detections import Detections
 
 

@@ -18,6 +18,7 @@ from benchmarks.testbed.nights import Quick, config_of, service_of
 from benchmarks.testbed.small_night import DAY, night_record
 from culling_pipeline.day.daybook import DayClock
 from culling_pipeline.day.watched_day import WatchedDay
+from culling_pipeline.monitoring.daily_figures import figures_of_watched_day
 from culling_pipeline.monitoring.drift import drift_of_night, watch_drift
 from culling_pipeline.records import (
     DayFigures,
@@ -71,7 +72,7 @@ def figures(people: int) -> DayFigures:
         folder = Path(name)
         write_day(folder, DAY, people=people)
         plan = ingest_plan(config_of(folder).cameras["yard"])
-        found = WatchedDay(folder, DayClock.on(DAY)).figures(plan, n_classes=1)
+        found = figures_of_watched_day(WatchedDay(folder, DayClock.on(DAY)), plan)
     assert found is not None
     return found
 

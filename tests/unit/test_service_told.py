@@ -243,8 +243,8 @@ def figures(
     before: float = 0.8, after: float = 0.8, *, promoted: bool = False, loss: float = 1.0
 ) -> Figures:
     return Figures(
-        frames_seen=100, kept=10, scale=1.0, map50_before=before, map50_after=after,
-        map50_random=None, promoted=promoted, mean_loss=loss, device_s=60.0, seconds={},
+        frames_seen=100, kept=10, scale=1.0, score_before=before, score_after=after,
+        score_random=None, promoted=promoted, mean_loss=loss, device_s=60.0, seconds={},
     )  # fmt: skip
 
 

@@ -27,7 +27,7 @@ from culling_pipeline.run.workers import Workers
 from models.boxes.detections import Detections
 from streams.base import DAY_S, Frame
 from tests.unit.losses import standardised_losses
-from tests.unit.plans import confidence_plan, control_plan, gate_plan
+from tests.unit.plans import box_task, confidence_plan, control_plan, gate_plan
 
 CLOCK = DayClock.on(date(2026, 11, 21))
 PLAN = IngestPlan(
@@ -36,7 +36,7 @@ PLAN = IngestPlan(
     random=4,
     parts=3,
     control=control_plan(frames=12, block_s=600),
-    confidence=confidence_plan(),
+    task=box_task(),
     gate=gate_plan(),
     seed=3,
 )
@@ -251,7 +251,6 @@ def collect(
             workers.model(Unasked),
             STRATEGIES["strata"],
             plan=PLAN,
-            n_classes=1,
             model=model,
             folder=into,
             until=until,
@@ -328,7 +327,6 @@ def asked_of(folder: Path, into: Path, plan: IngestPlan = PLAN) -> tuple[int, In
             workers.model(Counting),
             STRATEGIES["strata"],
             plan=plan,
-            n_classes=1,
             model="v1",
             folder=into,
             until=at(86_400),
@@ -357,7 +355,7 @@ def test_a_picture_that_is_not_there_is_not_chosen(tmp_path: Path) -> None:
 
 
 def test_losses_are_standardised_over_all_frames_of_a_watched_day(tmp_path: Path) -> None:
-    plan = replace(PLAN, confidence=confidence_plan(standardise=True))
+    plan = replace(PLAN, task=box_task(confidence=confidence_plan(standardise=True)))
     with open_day(tmp_path / "day", plan) as day:
         watch(day, 0, 1440)
     _, record = asked_of(tmp_path / "day", tmp_path / "night", plan)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from culling_pipeline.tasks.base import Sample
 from culling_pipeline.training.loop import (
-    Sample,
     TrainingError,
     TrainPlan,
     fine_tune,
@@ -19,8 +19,10 @@ from models.boxes.detections import Detections
 from models.boxes.detector import TorchDetector, build_model
 from streams.synthetic.street.render import StreetRenderer
 from streams.synthetic.street.scene import make_scene
-from tests.unit.plans import schedule_options, train_plan, variation
+from tests.unit.plans import box_task, schedule_options, train_plan, variation
 from tests.unit.test_models_losses import spec
+
+TASK = box_task("person", "car", "bicycle")
 
 
 def samples(count: int) -> list[Sample]:
@@ -40,7 +42,7 @@ def student(seed: int = 0) -> TorchDetector:
 
 def test_the_loss_falls() -> None:
     plan = train_plan(schedule="standard", epochs=6, batch_size=2, learning_rate=1e-3)
-    course = fine_tune(student(), samples(4), plan)
+    course = fine_tune(student(), TASK, samples(4), plan)
     assert course.epochs[-1].loss < 0.6 * course.epochs[0].loss
     assert course.images == 24
     assert course.computation == 1.0
@@ -49,8 +51,8 @@ def test_the_loss_falls() -> None:
 def test_the_same_seed_gives_the_same_weights() -> None:
     plan = train_plan(schedule="dap", epochs=2, batch_size=2, options=schedule_options(warm_up=1))
     one, two = student(), student()
-    fine_tune(one, samples(4), plan)
-    fine_tune(two, samples(4), plan)
+    fine_tune(one, TASK, samples(4), plan)
+    fine_tune(two, TASK, samples(4), plan)
     for name, value in one.model.state_dict().items():
         assert torch.equal(value, two.model.state_dict()[name]), name
 
@@ -58,12 +60,12 @@ def test_the_same_seed_gives_the_same_weights() -> None:
 def test_objects_of_other_frames_are_trained_on_where_objects_are_pasted() -> None:
     """The kept frame is empty, so what is learned of objects comes from the others."""
     kept, *others = samples(4)
-    empty = [Sample(kept.image, kept.labels.where(np.zeros(len(kept.labels), bool)))]
+    empty = [Sample(kept.image, kept.truth.where(np.zeros(len(kept.truth), bool)))]
     varied = train_plan(schedule="standard", epochs=1, variation=variation(flip=False, paste=1.0))
 
     def weights_after(plan: TrainPlan, given: Iterable[Sample]) -> tuple[int, torch.Tensor]:
         detector = student()
-        givers = fine_tune(detector, empty, plan, others=given).givers
+        givers = fine_tune(detector, TASK, empty, plan, others=given).givers
         return givers, detector.model.roi_heads.box_predictor.bbox_pred.weight
 
     (none, without), (three, having) = weights_after(varied, []), weights_after(varied, others)
@@ -77,7 +79,7 @@ def test_batch_norm_keeps_its_statistics() -> None:
     detector = student()
     norm = detector.model.backbone.body.bn1
     norm.running_mean.fill_(0.25)
-    fine_tune(detector, samples(2), train_plan(schedule="standard", epochs=1))
+    fine_tune(detector, TASK, samples(2), train_plan(schedule="standard", epochs=1))
     assert torch.equal(norm.running_mean, torch.full_like(norm.running_mean, 0.25))
     assert not detector.model.training
     assert all(value.is_contiguous() for value in detector.model.state_dict().values())
@@ -86,7 +88,7 @@ def test_batch_norm_keeps_its_statistics() -> None:
 def test_batch_norm_without_statistics_measures_them() -> None:
     detector = student()
     norm = detector.model.backbone.body.bn1
-    fine_tune(detector, samples(2), train_plan(schedule="standard", epochs=1))
+    fine_tune(detector, TASK, samples(2), train_plan(schedule="standard", epochs=1))
     assert norm.running_mean.abs().max() > 1e-3
     assert not detector.model.training
 
@@ -94,7 +96,7 @@ def test_batch_norm_without_statistics_measures_them() -> None:
 def test_drop_and_pick_drops_and_picks() -> None:
     options = schedule_options(warm_up=1, interval=1, keep=0.5, pick=(3,))
     plan = train_plan(schedule="dap", epochs=4, batch_size=2, options=options)
-    course = fine_tune(student(), samples(4), plan)
+    course = fine_tune(student(), TASK, samples(4), plan)
     assert [p.images for p in course.epochs] == [4, 4, 2, 4]
     assert course.computation == pytest.approx(14 / 16)
 
@@ -112,16 +114,16 @@ def test_damaged_weights_are_noticed_before_training() -> None:
         detector.model.roi_heads.box_predictor.cls_score.bias.fill_(float("nan"))
     plan = train_plan(schedule="standard", epochs=1)
     with pytest.raises(TrainingError, match="before training: a loss is not finite"):
-        fine_tune(detector, samples(2), plan)
+        fine_tune(detector, TASK, samples(2), plan)
 
 
 def test_a_loss_that_is_not_finite_stops_the_training() -> None:
     plan = train_plan(schedule="standard", epochs=3, batch_size=1, learning_rate=1e30)
     with pytest.raises((TrainingError, AssertionError), match=r"not finite|NaN"):
-        fine_tune(student(), samples(2), plan)
+        fine_tune(student(), TASK, samples(2), plan)
 
 
 def test_frames_without_objects_can_be_trained_on() -> None:
     empty = [Sample(s.image, Detections.empty()) for s in samples(2)]
-    course = fine_tune(student(), empty, train_plan(schedule="standard", epochs=1))
+    course = fine_tune(student(), TASK, empty, train_plan(schedule="standard", epochs=1))
     assert np.isfinite(course.epochs[0].loss)

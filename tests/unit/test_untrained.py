@@ -13,6 +13,7 @@ import torch
 
 from benchmarks.testbed.small_night import DAY, START
 from culling_pipeline.culling.strategies import STRATEGIES, Uniform
+from culling_pipeline.night.stages.start import for_untrained
 from jobs.cameras.detectors import configured_detector, described, ensure_incumbent, why_untrained
 from jobs.config.load import load_config
 from jobs.config.settings import CameraConfig, Config
@@ -140,7 +141,8 @@ def test_the_night_of_an_untrained_student_takes_frames_evenly(tmp_path: Path) -
     settings, night = camera(), NIGHT
     config = Config(data_dir=tmp_path, device="cpu", cameras={"yard": settings})
     usual = night_plan(config, settings, night, source="yard.mp4", size=SIZE)
-    plan = night_plan(config, settings, night, source="yard.mp4", size=SIZE, untrained=RANDOM)
+    plan = for_untrained(usual, RANDOM)
+    assert for_untrained(usual, None) == usual
     assert (usual.strategy_name, usual.strategy) == ("strata", STRATEGIES["strata"])
     assert (usual.find_resolution, usual.notes) == (True, ())
     assert (plan.strategy_name, plan.strategy) == ("uniform", Uniform(at_most=256))

@@ -62,7 +62,7 @@ def test_many_of_them_do_not_hide_the_nights_before(store: Store) -> None:
     for _ in range(3):
         done(store, unusable_night())
     (past,) = store.histories(nights=2)["yard"]
-    assert past.map50_after == 0.5
+    assert past.score_after == 0.5
 
 
 def test_it_is_told_in_tables_and_json(store: Store, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from culling_pipeline.day.daybook import DAYBOOK, DayClock, as_line
 from culling_pipeline.day.loss_series import Seen
+from culling_pipeline.tasks.boxes.answer_files import as_json
 from models.boxes.detections import Detections
 
 
@@ -29,6 +30,6 @@ def write_day(
             time_s=60.0 * minute, wall_time=moment, shape=(48, 64), loss=loss, scored=True,
             model="start",
         )  # fmt: skip
-        lines.append(json.dumps({**as_line(seen, found), "s": 0.01}) + "\n")
+        lines.append(json.dumps({**as_line(seen, as_json(found)), "s": 0.01}) + "\n")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / DAYBOOK).write_text("".join(lines))
