@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pytest
 
+from culling_pipeline.records import Accuracy, Score
 from culling_pipeline.tasks.boxes.average_precision import coco_map, paired_bootstrap
 from models.boxes.detections import Detections
 
@@ -286,3 +287,15 @@ def test_500_resamples_of_300_frames_are_quick() -> None:
         before, after, truths, np.arange(300) // 6, n_classes=3, rng=np.random.default_rng(0)
     )
     assert time.process_time() - begin < 20  # CPU seconds; it takes about one
+
+
+# ------------------------------------------------------------------ as it is stored
+
+
+def test_an_accuracy_from_before_0_2_is_one_of_boxes() -> None:
+    rest = {"per_class": {"person": 0.5, "car": None}, "frames": 9, "objects": 3}
+    old = Accuracy.model_validate({"map50": 0.5, "map": 0.3, **rest})
+    assert old == Accuracy(
+        score=Score(metric="mAP50", value=0.5), further=(Score(metric="mAP", value=0.3),), **rest
+    )
+    assert Accuracy.model_validate(old.model_dump(mode="json")) == old

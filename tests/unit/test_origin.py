@@ -25,6 +25,7 @@ from models.boxes.detections import Detections
 from models.boxes.detector import SLIM_ANCHOR_PX, DetectorSpec, TorchDetector, build_model
 from models.checkpoint import load_checkpoint, save_checkpoint
 from models.registry import ORIGIN_META, ModelRegistry
+from tests.unit.plans import box_task
 from tests.unit.test_untrained import RANDOM, SIZE, camera
 
 RANDOM_STUDENT = {"weights": "none", "width": 0.125}

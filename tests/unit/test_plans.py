@@ -16,6 +16,7 @@ from culling_pipeline.judging.verdict import JudgePlan
 from culling_pipeline.night.inputs import NightPlan
 from culling_pipeline.tasks.base import Variation
 from culling_pipeline.tasks.boxes.confidence import ConfidencePlan
+from culling_pipeline.tasks.boxes.task import BoxTask
 from culling_pipeline.training.loop import TrainPlan
 from culling_pipeline.training.schedule import ScheduleOptions
 from jobs.config.fields import Section
@@ -29,6 +30,7 @@ from jobs.config.night import (
 )
 from models.boxes.foreign import ForeignOptions
 from tests.unit.plans import (
+    box_task,
     confidence_plan,
     control_plan,
     gate_plan,
@@ -38,11 +40,15 @@ from tests.unit.plans import (
 )
 
 PLANS: list[type[Any]] = [
+    BoxTask,
     ForeignOptions,
     *(ConfidencePlan, ControlPlan, GatePlan, IngestPlan, JudgePlan),
     *(NightPlan, ScheduleOptions, TrainPlan, Variation),
 ]
-NOT_CONFIGURABLE = {"student_name", "teacher_name", "code_version", "settings", "notes"}
+NOT_CONFIGURABLE = {
+    *("student_name", "teacher_name", "teacher_weights"),
+    *("code_version", "settings", "notes"),
+}
 """What a night's report says of it; nothing a night goes by."""
 
 
@@ -87,7 +93,10 @@ def without_none(hint: Any) -> Any:
     [
         (gate_plan, {"every": 0}, "every: got 0, must be 1 or more"),
         (gate_plan, {"min_recall": 1.0}, "min_recall: got 1.0, must be < 1"),
-        (gate_plan, {"min_score": -0.1}, r"min_score: got -0.1, must be 0 or more"),
+        (box_task, {"student_min_score": -0.1}, r"student_min_score: got -0.1, must be 0 or more"),
+        (box_task, {"teacher_min_score": 1.1}, r"teacher_min_score: got 1.1, must be 1 or less"),
+        (box_task, {"teacher_min_side": "a"}, r"teacher_min_side: got 'a', must be a number"),
+        (box_task, {"min_object_px": -1}, r"min_object_px: got -1, must be 0 or more"),
         (gate_plan, {"enabled": 1}, "enabled: got 1, must be true or false"),
         (control_plan, {"share": 0}, "share: got 0, must be > 0"),
         (control_plan, {"placement": "start"}, "placement: got 'start', must be one of 'auto'"),

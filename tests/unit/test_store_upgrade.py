@@ -7,7 +7,9 @@ kills it in the middle.
 from __future__ import annotations
 
 import json
+import zlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -15,19 +17,38 @@ from alembic import command
 from alembic.config import Config
 
 from benchmarks.testbed.example_night import example_night
-from benchmarks.testbed.small_night import DAY, START, night_record
-from culling_pipeline.records import NightRecord
+from benchmarks.testbed.small_night import DAY, START, night_record, unusable_night
+from culling_pipeline.records import JudgeRecord, NightRecord
 from jobs.database.connection import MIGRATIONS
 from jobs.database.figures import Figures
 from jobs.database.store import NightJournal
 from tests.unit.stores import Where
 
-STAGES = {"ingest": {"frames": 3}, "label": {"objects": 7, "of": "×"}}
+
+def as_before_0_2(stored: Any) -> Any:
+    """Plain values as they were written when an accuracy was of boxes."""
+    if isinstance(stored, list):
+        return [as_before_0_2(value) for value in stored]
+    if not isinstance(stored, dict):
+        return stored
+    if "score" not in stored:
+        return {key: as_before_0_2(value) for key, value in stored.items()}
+    rest = {key: value for key, value in stored.items() if key not in ("score", "further")}
+    return {"map50": stored["score"]["value"], "map": stored["further"][0]["value"], **rest}
+
+
+VERDICT = night_record().judge
+STAGES = {
+    "ingest": {"frames": 3},
+    "label": {"objects": 7, "of": "×"},
+    "judge": as_before_0_2(VERDICT.model_dump(mode="json")),
+}
 NIGHT = {
     "camera": "yard", "night_date": str(DAY), "settings": "s", "attempt": 1, "pid": 1,
     "process": "another boot:1", "host": "vm", "started_at": START.replace(tzinfo=None),
     "finished_at": START.replace(hour=23, tzinfo=None),
 }  # fmt: skip
+CUT_OFF = ("interrupted", None, None)
 UNKNOWN = {"camera": "yard", "of": "a release before"}
 
 
@@ -42,7 +63,7 @@ def records() -> list[NightRecord]:
 
 def rows() -> list[dict]:
     """Nights as the first release left them, the last one cut off."""
-    made = [record.model_dump(mode="json") for record in records()]
+    made = [as_before_0_2(record.model_dump(mode="json")) for record in records()]
     for record in made:  # what it did not know yet
         for key in ("gate", "feed", "control_blocks"):
             del record["ingest"][key]
@@ -95,7 +116,66 @@ def assert_nothing_is_lost(where: Where) -> None:
         assert stages == [(n.id, name) for n in nights for name in STAGES]
         again = store.open_night("yard", DAY, settings="s")
         assert (again.id, again.attempt) == (nights[-1].id, 2)
-        assert {name: NightJournal(store, again).load(name) for name in STAGES} == STAGES
+        assert_stages_are_there(NightJournal(store, again))
+
+
+def assert_stages_are_there(journal: NightJournal) -> None:
+    assert {name: journal.load(name) for name in STAGES if name != "judge"} == {
+        name: result for name, result in STAGES.items() if name != "judge"
+    }
+    verdict = journal.load("judge")
+    assert verdict is not None
+    assert "map50" not in json.dumps(verdict)
+    assert JudgeRecord.model_validate(verdict) == VERDICT
+
+
+def make_before_scores(where: Where) -> None:
+    """By the migrations up to the last one before scores: a done night, one that was not trained, a
+    failed one, and one that was cut off after its verdict."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    engine = where.engine()
+    figures = {
+        name.replace("score_", "map50_"): value
+        for name, value in Figures.of(night_record()).model_dump(mode="json").items()
+        if name != "metric"
+    }
+    ends = [("done", figures, night_record()), ("done", None, unusable_night())]
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0003")
+        tables = sa.MetaData()
+        tables.reflect(connection)
+        for k, (state, shown, record) in enumerate([*ends, ("failed", None, None), CUT_OFF]):
+            night = NIGHT | {"night_date": DAY, "run_id": f"{DAY}.{k}", "state": state}
+            night |= {"figures": sa.null() if shown is None else shown}
+            connection.execute(sa.insert(tables.tables["nights"]).values(night))
+            if record is not None:
+                stored = json.dumps(as_before_0_2(record.model_dump(mode="json")))
+                packed = {"night_id": k + 1, "record": zlib.compress(stored.encode())}
+                connection.execute(sa.insert(tables.tables["records"]).values(packed))
+        rows = [
+            {"night_id": 4, "name": name, "result": result, "finished_at": NIGHT["started_at"]}
+            for name, result in STAGES.items()
+        ]
+        connection.execute(sa.insert(tables.tables["stages"]), rows)
+    engine.dispose()
+
+
+def test_nights_from_before_scores_have_scores(where: Where) -> None:
+    make_before_scores(where)
+    with where.open(now=lambda: START) as store:
+        done, unusable, failed, cut_off = store.nights()[::-1]
+        assert done.figures == Figures.of(night_record())
+        assert [past.score_after for past in store.histories(nights=2)["yard"]] == [0.5]
+        assert store.record(done.id) == night_record()
+        assert store.record(unusable.id) == unusable_night()
+        assert [night.figures for night in (unusable, failed, cut_off)] == [None] * 3
+        assert [night.state for night in (failed, cut_off)] == ["failed", "interrupted"]
+        with store.database.reading() as connection:
+            packed = connection.execute(sa.text("SELECT record FROM records")).scalars().all()
+        assert not any(b"map50" in zlib.decompress(record) for record in packed)
+        assert_stages_are_there(NightJournal(store, store.open_night("yard", DAY, settings="s")))
 
 
 def test_nothing_of_the_first_release_is_lost(where: Where) -> None:
