@@ -1,1 +1,1 @@
-"""What lies in the data directory, and where."""
+"""How much space frames and reports may take on disk."""
