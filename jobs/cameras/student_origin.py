@@ -24,7 +24,7 @@ _OF_WHAT = {
 
 
 def origin_in_words(registry: ModelRegistry, camera: CameraConfig) -> str:
-    """Where the student in use comes from, or the configured one where none is in use yet."""
+    """Where the student in use comes from, or the configured one if none is in use yet."""
     version = registry.incumbent(camera.name)
     if version is None:
         return _of_weights(camera.student)

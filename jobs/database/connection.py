@@ -29,7 +29,7 @@ DRIVER = "postgresql+psycopg"
 OLDEST_POSTGRES = 13
 MIGRATION_LOCK = 4_237_001
 """PostgreSQL's advisory lock that programs starting at the same time take turns on."""
-REVISION = "0003"
+REVISION = "0004"
 """The newest of `migrations/versions`."""
 READING = "culling_reading"
 ON_CONNECT = (
