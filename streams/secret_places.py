@@ -124,14 +124,17 @@ def _pairs(text: str, offset: int, *, is_remote: bool, depth: int) -> Iterator[P
         if later is not None and text[at + 1 : at + 2] not in ("", "=") and _is_name(later[1]):
             begins.append((later.start(1), at))
     ends = [begin - 1 for begin, _ in begins[1:]] + [len(text)]
+    done = 0
     for (begin, equals), end in zip(begins, ends, strict=True):
-        name, value = text[begin:equals], text[equals + 1 : end]
+        # Words before it may belong to the name (`session_id`) or to the value before: both count.
+        name, value = text[max(done, begin - 40) : equals], text[equals + 1 : end]
+        done = equals + 1
         if not value:
             continue
         kind = _kind_of(name, value, is_remote=is_remote, depth=depth)
         if kind is not None:
             start = offset + equals + 1
-            yield Place(start, offset + end, kind, decoded(name), offset + begin)
+            yield Place(start, offset + end, kind, decoded(text[begin:equals]), offset + begin)
 
 
 def _is_name(word: str) -> bool:
@@ -143,7 +146,7 @@ def _kind_of(name: str, value: str, *, is_remote: bool, depth: int) -> Kind | No
     if is_secrets_name(name):
         return "parameter"
     if is_users_name(name):
-        return "user"
+        return "parameter" if "=" in value else "user"
     if not is_remote:
         return None
     if looks_random(value, least=LEAST_RANDOM_IN_QUERY):
@@ -196,34 +199,45 @@ def _hidden(rest: str, *, is_remote: bool = True) -> str:
 
 
 def _hide_addresses(text: str) -> str:
-    shown, done = [], 0
+    shown, done, reach = [], 0, _Reach(text)
     while (at := text.find("://", done)) >= 0:
         scheme = _LETTERS.search(text[max(done, at - LONGEST_SCHEME) : at])
         begin = at if scheme is None else at - len(scheme.group())
-        end = _end_of(text, begin, at + 3)
+        end = reach.end_of(begin, at + 3)
         shown += [text[done:begin], redact_url(text[begin:end])]
         done = end
     return mask("".join([*shown, text[done:]]))
 
 
-def _end_of(text: str, begin: int, at: int) -> int:
-    """Where the address ends: at white space outside of `${…}`, or at the quotation mark that
-    closes it; but never before an `@` that may end a password."""
-    end = at
-    while True:
-        found = _SPACE.search(text, end)
-        stop = len(text) if found is None else found.start()
-        opened = text.find("${", end, stop)
-        variable = _VARIABLE.match(text, opened) if opened >= 0 else None
-        if variable is None or variable.end() <= stop:
-            end = stop
-            break
-        end = variable.end()
-    mark = text[begin - 1] if begin else ""
-    if mark and mark in "'\"`":
-        line_end = text.find("\n", at)
-        closing = text.find(mark, at, line_end if line_end >= 0 else len(text))
-        last_at = text.rfind("@", at, end)
-        if closing >= 0 and (closing > end or last_at < closing):
-            return closing
-    return end
+class _Reach:
+    """How far addresses in a text go. Asked from the beginning to the end, it reads it once."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._run_end = self._line_end = self._last_at = -1
+
+    def end_of(self, begin: int, at: int) -> int:
+        """At white space outside of `${…}`, or at the quotation mark that closes it; but never
+        before an `@` that may end a password."""
+        if at > self._run_end:
+            self._run_end = self._end_of_run(at)
+            self._last_at = self._text.rfind("@", at, self._run_end)
+        if at > self._line_end:
+            line_end = self._text.find("\n", at)
+            self._line_end = len(self._text) if line_end < 0 else line_end
+        mark = self._text[begin - 1] if begin else ""
+        if mark and mark in "'\"`":
+            closing = self._text.find(mark, at, self._line_end)
+            if closing >= 0 and (closing > self._run_end or self._last_at < closing):
+                return closing
+        return self._run_end
+
+    def _end_of_run(self, at: int) -> int:
+        while True:
+            found = _SPACE.search(self._text, at)
+            stop = len(self._text) if found is None else found.start()
+            opened = self._text.rfind("${", at, stop)
+            variable = _VARIABLE.match(self._text, opened) if opened >= 0 else None
+            if variable is None or variable.end() <= stop:
+                return stop
+            at = variable.end()

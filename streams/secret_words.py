@@ -60,6 +60,9 @@ _READABLE = re.compile(r"[A-Z]?[a-z]{5,}|[A-Z]{5,}|[0-9]{4,}|(?i:main|media|live
 _RANDOM = re.compile(r"[A-Za-z0-9+/=_.~%-]+")
 _HEX = re.compile(r"[0-9a-fA-F]+")
 
+PUNCTUATION = ".,:;!?()[]{}<>'\""
+"""What may stand around an address in a sentence."""
+
 _known: set[str] = set()
 
 
@@ -104,7 +107,7 @@ def is_users_name(name: str) -> bool:
 
 def looks_random(value: str, *, least: int = LEAST_RANDOM) -> bool:
     """Whether nobody would have chosen this text: a token, a signature, a number drawn."""
-    text = decoded(value[:4096])
+    text = decoded(value[:4096]).strip(PUNCTUATION)
     if len(text) < least or not _RANDOM.fullmatch(text):
         return False
     text = _BETWEEN.sub("", text)

@@ -6,23 +6,19 @@ from __future__ import annotations
 import ctypes
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote, unquote
 
+from streams.secret_places import places_in
 from streams.secret_words import keep_secret
 
 REFERENCE = re.compile(r"\$\{([^}]*)\}?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FILE = "file:"
-
-_SECRET_PARAMETER = re.compile(
-    r"(?i)(?<=[?&;])(pass\w*|pwd|pw|token|secret|key|auth|signature|sig|loginpas)=([^&;#]+)"
-)
-"""What cameras call a password in the query of their address."""
 
 _STAND_IN = "\ue000"
 """Stands for a reference while an address is taken apart: a path may hold the slash of a file's."""
@@ -31,6 +27,18 @@ UNCLEAR = (
     "it cannot be told where the password ends: give the address with the user's name only and "
     "the password in a file (--password-file), or write / ? # @ and : in it as %2F %3F %23 %40 %3A"
 )
+
+HALF_WRITTEN = (
+    "a secret of it stands half in a variable and half beside it: put the whole of it into the "
+    "variable"
+)
+
+ORDINARY = frozenset(
+    {"true", "false", "none", "null", "basic", "digest", "live", "main", "stream", "video"}
+    | {"admin", "user", "guest", "default", "http", "https", "rtsp", "camera", "person"}
+)
+"""Values that no secret has but that a parameter of its name may: they are hidden where they stand,
+not in every text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +67,7 @@ def fill_in(source: str, folder: Path, *, also: Mapping[str, str] | None = None)
         filled += before
         filled += _encoded(_look_up(name, folder, also or {}), _place(filled, text))
     filled += text
-    for secret in _written_secrets(filled):
-        keep_secret(secret)
+    _keep(_written_secrets(filled))
     return filled
 
 
@@ -124,13 +131,17 @@ def _encoded(value: str, place: Place) -> str:
 
 
 def _written_secrets(address: str) -> list[str]:
-    """Password and secret parameters as they stand in a whole address."""
+    """Passwords, secret parameters and the like as they stand in a whole address."""
     _, slashes, rest = address.partition("://")
     if not slashes:
         return []
-    login, _, _ = rest.rpartition("@")
-    password = login.partition(":")[2]
-    return [s for s in (password, *(value for _, value in _SECRET_PARAMETER.findall(rest))) if s]
+    return [rest[p.start : p.end] for p in places_in(rest) if p.kind not in ("login", "user")]
+
+
+def _keep(secrets: Iterable[str]) -> None:
+    for secret in secrets:
+        if secret.lower() not in ORDINARY:
+            keep_secret(secret)
 
 
 # -- writing ---------------------------------------------------------------------------------------
@@ -144,25 +155,32 @@ def take_out(address: str, camera: str, *, used: frozenset[str] = frozenset()) -
     scheme, slashes, rest = address.partition("://")
     if not slashes or scheme.lower() == "file":
         return Taken(address)
-    for secret in _written_secrets(address):
-        if not REFERENCE.search(secret):
-            keep_secret(secret)
+    _keep(s for s in _written_secrets(address) if not REFERENCE.search(s))
     references = iter(REFERENCE.findall(rest))
-    login, at, place = _split_login(REFERENCE.sub(_STAND_IN, rest))
+    login, at, after = _split_login(REFERENCE.sub(_STAND_IN, rest))
     variables: dict[str, str] = {}
 
-    def put_away(label: str, secret: str) -> str:
-        if not secret or _STAND_IN in secret:
+    def put_away(label: str, secret: str, place: Place) -> str:
+        if not secret.replace(_STAND_IN, ""):
             return secret
+        if _STAND_IN in secret:
+            raise ValueError(HALF_WRITTEN)
         name = _new_variable(camera, label, used | variables.keys())
-        variables[name] = unquote(secret)
-        keep_secret(variables[name])
+        # What is percent-encoded again where it is filled in is kept as people know it.
+        variables[name] = secret if place in ("within", "open") else unquote(secret)
+        _keep([variables[name]])
         return f"${{{name}}}"
 
     user, colon, password = login.partition(":")
-    login = user + colon + put_away("password", password)
-    place = _SECRET_PARAMETER.sub(lambda m: f"{m[1]}={put_away(m[1], m[2])}", place)
-    written = re.sub(_STAND_IN, lambda _: f"${{{next(references)}}}", login + at + place)
+    written = user + colon + put_away("password", password, "name") + at
+    done = 0
+    for found in places_in(after):
+        if found.kind not in ("login", "user") and found.start >= done:
+            before = written + after[done : found.start]
+            place = _place(f"{scheme}://{before}", after[found.end :])
+            written = before + put_away(found.name, after[found.start : found.end], place)
+            done = found.end
+    written = re.sub(_STAND_IN, lambda _: f"${{{next(references)}}}", written + after[done:])
     return Taken(f"{scheme}://{written}", variables)
 
 
@@ -188,7 +206,12 @@ def without_secrets(address: str) -> str:
         host, slash, path = rest.rpartition("@")[2].partition("/")
     default = {"rtsp": ":554", "rtsps": ":322", "http": ":80", "https": ":443"}
     host = host.lower().removesuffix(default.get(scheme.lower(), ":-"))
-    return f"{scheme.lower()}://{host}{slash}{_SECRET_PARAMETER.sub('', path)}".rstrip("/?&;")
+    bare, done = "", 0
+    path = f"{host}{slash}{path}"
+    for found in places_in(path):
+        if found.kind in ("parameter", "path") and found.begins >= done:
+            bare, done = bare + path[done : found.begins], found.end
+    return f"{scheme.lower()}://{bare + path[done:]}".rstrip("/?&;#")
 
 
 def _split_login(rest: str) -> tuple[str, str, str]:
@@ -203,7 +226,7 @@ def _split_login(rest: str) -> tuple[str, str, str]:
 
 
 def _new_variable(camera: str, label: str, used: frozenset[str] | set[str]) -> str:
-    stem = re.sub(r"\W", "_", f"{camera}_{label}").upper()
+    stem = re.sub(r"[^A-Za-z0-9_]", "_", f"{camera}_{label[:60]}").upper()
     stem = stem if _VARIABLE.fullmatch(stem) else f"CAMERA_{stem}"
     return next(n for n in (stem, *(f"{stem}_{i}" for i in range(2, 1000))) if n not in used)
 

@@ -39,14 +39,14 @@ def cost_s(parse: Parser, text: str) -> float:
     return min(costs_s)
 
 
-def assert_linear(parse: Parser, line: str) -> None:
-    """By the ratio of two sizes, the smaller as large as can be measured; then megabytes."""
+def assert_linear(parse: Parser, line: str, *, most: int = 2 * MEGABYTE) -> None:
+    """By the ratio of two sizes, the smaller as large as can be measured; then as much as that."""
     size = 2048
-    while (first_s := cost_s(parse, line * (size // len(line)))) < LEAST_S and size < MEGABYTE:
+    while (first_s := cost_s(parse, line * (size // len(line)))) < LEAST_S and size < most // 4:
         size *= 2
     second_s = cost_s(parse, line * (TIMES_LARGER * size // len(line)))
     assert second_s <= TIMES_LONGER * max(first_s, LEAST_S)
-    parse(line * (4 * MEGABYTE // len(line)))
+    parse(line * (most // len(line)))
 
 
 def in_pieces(text: str) -> None:
