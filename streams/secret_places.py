@@ -11,6 +11,7 @@ from typing import Literal
 from streams.secret_words import (
     LEAST_RANDOM_IN_QUERY,
     MASK,
+    PUNCTUATION,
     decoded,
     is_secrets_name,
     is_users_name,
@@ -109,7 +110,7 @@ def _segment(text: str, offset: int, previous: str) -> Iterator[Place]:
     elif named:
         yield Place(offset, end, "path", "token", offset)
     else:
-        stem = _SUFFIX.sub("", text)
+        stem = _SUFFIX.sub("", text.rstrip(PUNCTUATION))
         if looks_random(stem):
             yield Place(offset, offset + len(stem), "path", "path", offset)
 
