@@ -99,6 +99,14 @@ def places_in(rest: str, *, is_remote: bool = True, depth: int = 2) -> list[Plac
     return found
 
 
+def secrets_in(address: str) -> list[str]:
+    """Passwords, secret parameters and the like as they stand in a whole address."""
+    _, slashes, rest = address.partition("://")
+    if not slashes:
+        return []
+    return [rest[p.start : p.end] for p in places_in(rest) if p.kind not in ("login", "user")]
+
+
 def _segment(text: str, offset: int, previous: str) -> Iterator[Place]:
     """One part of a path."""
     end = offset + len(text)

@@ -16,11 +16,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from streams.address import Address
 from streams.base import DAY_S
-from streams.failures import NO_STREAM, TIMED_OUT, failure, reason_of, reason_of_status
+from streams.failures import NO_STREAM, NOT_WEB, TIMED_OUT, failure, reason_of, reason_of_status
 from streams.live.options import LiveOptions
+from streams.requests import OURS_ALONE
+from streams.secret_places import secrets_in
+from streams.secret_words import SHORTEST
+from streams.web import is_web
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +98,7 @@ def resolve(page: Address, *, where: str, options: LiveOptions) -> Resolved:
     except yt_dlp.utils.YoutubeDLError as exc:
         reason, advice = _explain(exc, page)
     else:
-        return _read_info(info, where)
+        return _read_info(info, page, where)
     raise failure(where, reason, advice)  # outside of the handler: no __context__, no URL
 
 
@@ -132,18 +137,48 @@ def expires_in_s(url: str, now_unix_s: float) -> float | None:
     return left_s - min(EXPIRY_MARGIN_S, EXPIRY_SHARE * left_s)
 
 
-def _read_info(info: Any, where: str) -> Resolved:
+def _passed_on(headers: Mapping[Any, Any], page: Address) -> dict[str, str]:
+    """What other hosts are told: they get our requests for the stream and its segments, so not the
+    page's address with its login and tokens, nor what the page alone is to know. As browsers do."""
+    secrets = [s for s in (*(page.login or ()), *secrets_in(page.secret)) if len(s) >= SHORTEST]
+    passed: dict[str, str] = {}
+    for name, value in ((str(n), str(v)) for n, v in headers.items()):
+        if name.lower() in ("referer", "origin"):
+            value = _origin_of(value, with_slash=name.lower() == "referer")
+        elif name.lower() in OURS_ALONE:
+            continue
+        clean = value and not re.search(r"[\r\n\0]", name + value)
+        if clean and not any(secret in unquote(value) for secret in secrets):
+            passed[name] = value
+    return passed
+
+
+def _origin_of(url: str, *, with_slash: bool) -> str:
+    """Scheme and host of an address, nothing where there are none."""
+    try:
+        parts = urlsplit(url)
+        host = parts.netloc.rpartition("@")[2]
+    except ValueError:
+        return ""
+    if parts.scheme not in ("http", "https") or not host:
+        return ""
+    return f"{parts.scheme}://{host}{'/' if with_slash else ''}"
+
+
+def _read_info(info: Any, page: Address, where: str) -> Resolved:
     entries = (info or {}).get("entries")
     if entries is not None:  # a page with several videos: its first
         info = next((entry for entry in entries if entry), None)
     url = (info or {}).get("url")
+    if url and not is_web(Address(str(url))):
+        raise failure(where, NOT_WEB)
     if not url or (info.get("vcodec") or "") == "none":
         raise failure(where, NO_STREAM)
     left_s = expires_in_s(url, time.time())
     return Resolved(
         Address(url),
         is_playlist=str(info.get("protocol", "")).startswith("m3u8"),
-        headers={str(k): str(v) for k, v in (info.get("http_headers") or {}).items()},
+        headers=_passed_on(info.get("http_headers") or {}, page),
         expires_at_s=None if left_s is None else time.monotonic() + left_s,
     )
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote, unquote
 
-from streams.secret_places import places_in
+from streams.secret_places import places_in, secrets_in
 from streams.secret_words import keep_secret
 
 REFERENCE = re.compile(r"\$\{([^}]*)\}?")
@@ -67,7 +67,7 @@ def fill_in(source: str, folder: Path, *, also: Mapping[str, str] | None = None)
         filled += before
         filled += _encoded(_look_up(name, folder, also or {}), _place(filled, text))
     filled += text
-    _keep(_written_secrets(filled))
+    _keep(secrets_in(filled))
     return filled
 
 
@@ -130,14 +130,6 @@ def _encoded(value: str, place: Place) -> str:
     return quote(name, safe="") + colon + quote(password, safe="")
 
 
-def _written_secrets(address: str) -> list[str]:
-    """Passwords, secret parameters and the like as they stand in a whole address."""
-    _, slashes, rest = address.partition("://")
-    if not slashes:
-        return []
-    return [rest[p.start : p.end] for p in places_in(rest) if p.kind not in ("login", "user")]
-
-
 def _keep(secrets: Iterable[str]) -> None:
     for secret in secrets:
         if secret.lower() not in ORDINARY:
@@ -155,7 +147,7 @@ def take_out(address: str, camera: str, *, used: frozenset[str] = frozenset()) -
     scheme, slashes, rest = address.partition("://")
     if not slashes or scheme.lower() == "file":
         return Taken(address)
-    _keep(s for s in _written_secrets(address) if not REFERENCE.search(s))
+    _keep(s for s in secrets_in(address) if not REFERENCE.search(s))
     references = iter(REFERENCE.findall(rest))
     login, at, after = _split_login(REFERENCE.sub(_STAND_IN, rest))
     variables: dict[str, str] = {}
@@ -241,6 +233,6 @@ def hide_in_process_list(address: str) -> None:
         start, end = int(fields[45]), int(fields[46])  # arg_start and arg_end, see proc(5)
         if start <= 0 or end - start != len(given):
             return
-        for secret in map(str.encode, _written_secrets(address)):
+        for secret in map(str.encode, secrets_in(address)):
             for found in re.finditer(re.escape(secret), given):
                 ctypes.memset(start + found.start(), ord("*"), len(secret))

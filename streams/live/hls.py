@@ -141,7 +141,9 @@ def web_options(headers: Mapping[str, str] | None) -> dict[str, str]:
     """FFmpeg's options for these HTTP headers."""
     sent = {"User-Agent": USER_AGENT, **(headers or {})}
     agent = sent.pop("User-Agent")
-    lines = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
+    lines = "".join(
+        f"{name}: {value}\r\n" for name, value in sent.items() if not {*name, *value} & {*"\r\n"}
+    )
     fixed = {
         "protocol_whitelist": WEB_PROTOCOLS,
         "user_agent": agent,

@@ -6,16 +6,18 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
 from benchmarks.testbed.servers.web import Handler, Serve, WebServer, fixed
 from streams.address import Address
 from streams.base import ConnectionFailedError, SourceUrlError
-from streams.live.hls import find_playlist
+from streams.live.hls import find_playlist, web_options
 from streams.live.options import LiveOptions
 from streams.live.snapshot import SnapshotConnection
 from streams.open import open_source
+from streams.site import resolve
 from streams.web import ask, sniff
 
 TYPE = "application/vnd.apple.mpegurl"
@@ -166,3 +168,39 @@ def test_a_playlist_without_an_end_is_refused_by_its_size(
     address = Address(server.url("/a.m3u8"))
     with pytest.raises(ConnectionFailedError, match="more than 1 MiB come back"):
         find_playlist(address, where="w", options=LiveOptions())
+
+
+def test_a_page_s_address_does_not_go_to_other_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """yt-dlp gives the page as the Referer of its stream, which lies elsewhere."""
+    page = Address("https://viewer:c4n4ry@site.example/watch?v=1&token=t0k3n-of-it")
+    found = {
+        "url": "https://cdn.example/live.m3u8",
+        "protocol": "m3u8",
+        "http_headers": {
+            "User-Agent": "X",
+            "Referer": page.secret,
+            "Origin": "https://viewer:c4n4ry@site.example",
+            "Cookie": "session=1",
+            "Authorization": "Basic dmlld2VyOmM0bjRyeQ==",
+            "X-Page": quote(page.secret, safe=""),
+            "X-Two": "a\r\nHost: evil",
+        },
+    }
+    monkeypatch.setattr("yt_dlp.YoutubeDL.extract_info", lambda *_, **__: found)
+    resolved = resolve(page, where="w", options=LiveOptions())
+    assert dict(resolved.headers) == {
+        "User-Agent": "X",
+        "Referer": "https://site.example/",
+        "Origin": "https://site.example",
+    }
+    told = web_options(resolved.headers)["headers"]
+    assert "c4n4ry" not in told
+    assert "t0k3n" not in told
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://host/a.mp4", "concat:/a|/b"])
+def test_a_page_leads_to_the_web_only(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setattr("yt_dlp.YoutubeDL.extract_info", lambda *_, **__: {"url": url})
+    page = Address("https://site.example/watch")
+    reason = reason_for(lambda: resolve(page, where="w", options=LiveOptions()))
+    assert reason == "not a web address"
