@@ -18,6 +18,7 @@ from benchmarks.testbed.servers import web
 from benchmarks.testbed.servers.clips import jpeg, moving_picture, write_hls
 from benchmarks.testbed.servers.web import CANARY, LivePlaylist, Serve, WebServer, fixed
 from streams import site
+from streams.address import Address
 from streams.base import ConnectionFailedError, Frame, SourceUnreadableError
 from streams.live.health import HealthLimits, State
 from streams.open import open_source
@@ -373,8 +374,8 @@ def test_a_page_is_resolved_by_yt_dlp_and_again_before_its_address_expires(
     resolved: list[str] = []
     real = site._read_info
 
-    def noted(info: dict[str, str], where: str) -> site.Resolved:
-        found = real(info, where)
+    def noted(info: dict[str, str], page: Address, where: str) -> site.Resolved:
+        found = real(info, page, where)
         resolved.append(found.address.secret)
         return dataclasses.replace(found, expires_at_s=time.monotonic() + 1.5)
 
