@@ -15,21 +15,21 @@ class LeftOut:
     """The tally of one pass."""
 
     def __init__(self, where: str) -> None:
-        self._where = where
+        self.where = where
         self.counts: Counter[str] = Counter()
 
     def note(self, reason: str, name: str | None = None, *, count: int = 1) -> None:
         """One more that is left out; the first few with names have a line each."""
         self.counts[reason] += count
         if name is not None and self.counts.total() <= NAMED:
-            logger.warning("%s: left out %s: %s", self._where, name, reason)
+            logger.warning("%s: left out %s: %s", self.where, name, reason)
 
     def say(self, given: int) -> None:
         """One line with all of it, if there is something to say."""
         if self.counts:
             logger.warning(
                 "%s: %d of %d pictures left out: %s",
-                self._where,
+                self.where,
                 self.counts.total(),
                 self.counts.total() + given,
                 in_words(self.counts),

@@ -31,8 +31,7 @@ class OneSize(FrameSource):
 
     def __init__(self, source: FrameSource) -> None:
         self.source = source
-        self._where = source.info.location
-        self._own = LeftOut(self._where)
+        self._own = LeftOut(source.info.location)
 
     @property
     def info(self) -> SourceInfo:
@@ -43,17 +42,19 @@ class OneSize(FrameSource):
         return Counter(self.source.left_out) + self._own.counts
 
     def frames(self, sampler: Sampler | None = None) -> Iterator[Frame]:
-        self._own = LeftOut(self._where)
+        self._own = LeftOut(self.info.location)
         scaled: Counter[str] = Counter()
-        given = 0
+        where, given = self.info.location, 0
         for frame in self.source.frames(sampler):
+            if not given:
+                where = self._own.where = f"camera {frame.camera!r}: {self.info.location}"
             fitting = self._fit(frame, scaled)
             if fitting is not None:
                 given += 1
                 yield fitting
         for size, count in scaled.items():
             logger.warning(
-                "%s: %d pictures of %s were scaled to %s", self._where, count, size, self._size
+                "%s: %d pictures of %s were scaled to %s", where, count, size, self._size
             )
         self._own.say(given)
 

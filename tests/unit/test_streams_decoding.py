@@ -241,6 +241,7 @@ def test_frames_of_another_size_are_scaled_and_that_is_said(
     assert {f.image.shape[:2] for f in frames} == {(HEIGHT_PX, WIDTH_PX)}
     assert {read_number(f.image) for f in frames} == {5}
     assert source.left_out == {}
+    assert "camera 'gate': " in caplog.text
     assert "80 pictures of 288×128 were scaled to 144×64" in caplog.text
 
 
