@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import struct
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -98,45 +99,49 @@ def _other(data: bytes) -> str:
 
 def _jpeg(data: bytes) -> Header:
     """Walks all of it: a size may stand twice, and what a thumbnail says does not count."""
-    at, sizes, scans, pieces, ends = 2, [(0, 0)], 0, [data[:2]], True
-    progressive = False
-    for _ in range(MOST_PARTS):
+    sizes, scans, pieces, progressive, ends = [(0, 0)], 0, [data[:2]], False, False
+    for number, (marker, start, end) in enumerate(_segments(data)):
+        ends = marker == _END
+        if marker in _SIZES:
+            sizes.append(struct.unpack_from(">HH", data, start + 5))
+            progressive = progressive or marker == _PROGRESSIVE
+        scans += marker == _START_OF_SCAN
+        if scans > MOST_SCANS or number > MOST_PARTS:
+            raise HeaderError(BROKEN)
+        if marker not in _NOTES and not ends:
+            pieces.append(data[start:end])
+    if not ends and (progressive or not scans):  # whole scans may be missing
+        raise HeaderError(CUT_OFF)
+    bare = b"".join([*pieces, END_MARK])
+    if not scans or (HOLE in bare and USUAL_CODES in bare):
+        raise HeaderError(BROKEN)
+    height_px, width_px = max(h for h, _ in sizes), max(w for _, w in sizes)
+    return Header("JPEG", width_px, height_px, bare, ends)
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Each marker with where its segment, scans with all their data, begins and ends; up to the end
+    mark, should it be there."""
+    at = 2
+    while True:
         at = data.find(b"\xff", at)
         while at >= 0 and data[at + 1 : at + 2] == b"\xff":  # filling
             at += 1
         if at < 0 or at + 2 > len(data):
-            ends = False
-            break
+            return
         marker = data[at + 1]
         if marker == _END:
-            break
+            yield marker, at, at + 2
+            return
         if marker in _STANDALONE or marker == 0:
             at += 2
             continue
         end = at + 2 + struct.unpack_from(">H", data, at + 2)[0]
-        if marker in _SIZES:
-            sizes.append(struct.unpack_from(">HH", data, at + 5))
-            progressive = progressive or marker == _PROGRESSIVE
         if marker == _START_OF_SCAN:
-            scans += 1
-            if scans > MOST_SCANS:
-                raise HeaderError(BROKEN)
             found = _ENTROPY_END.search(data, end)
             end = len(data.rstrip(b"\0")) if found is None else found.start()
-        if marker not in _NOTES:
-            pieces.append(data[at:end])
+        yield marker, at, end
         at = end
-    else:
-        raise HeaderError(BROKEN)
-    if not ends and (progressive or not scans):  # whole scans may be missing
-        raise HeaderError(CUT_OFF)
-    if not scans:
-        raise HeaderError(BROKEN)
-    bare = b"".join([*pieces, END_MARK])
-    if HOLE in bare and USUAL_CODES in bare:
-        raise HeaderError(BROKEN)
-    height_px, width_px = max(h for h, _ in sizes), max(w for _, w in sizes)
-    return Header("JPEG", width_px, height_px, bare, ends)
 
 
 def _png(data: bytes) -> Header:

@@ -7,12 +7,14 @@ address only, so it is asked for anew at every connection, and before it expires
 from __future__ import annotations
 
 import logging
+import queue
 import re
 import shutil
 import subprocess
 import sysconfig
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,10 @@ logger = logging.getLogger(__name__)
 
 EXPIRY_MARGIN_S, EXPIRY_SHARE = 300.0, 0.1
 """How long before its end an address is given up: this much, or a tenth of what is left."""
+
+LEAST_S, STEPS = 60.0, 6
+"""How long all of yt-dlp's questions may take together: this, or so many times the time-out of one.
+YouTube's pages with a JavaScript runtime take half a minute on a slow machine."""
 
 LONGEST_EXPIRY_S = 7 * DAY_S
 """An `expire` further away is something else."""
@@ -92,14 +98,41 @@ def resolve(page: Address, *, where: str, options: LiveOptions) -> Resolved:
         "extractor_retries": 0,
         "js_runtimes": {name: {"path": path} for name, path in find_runtimes().items()},
     }
-    try:
+
+    def extract() -> Any:
         with yt_dlp.YoutubeDL(settings) as site:
-            info = site.extract_info(page.secret, download=False)
+            return site.extract_info(page.secret, download=False)
+
+    try:
+        info = _within(max(LEAST_S, STEPS * options.open_timeout_s), extract)
     except yt_dlp.utils.YoutubeDLError as exc:
         reason, advice = _explain(exc, page)
+    except TimeoutError:
+        reason, advice = TIMED_OUT, None
     else:
         return _read_info(info, page, where)
     raise failure(where, reason, advice)  # outside of the handler: no __context__, no URL
+
+
+def _within(limit_s: float, action: Callable[[], Any]) -> Any:
+    """What `action` returns. Its own time-outs bound each wait, not all of them together: after
+    `limit_s` it is left behind, in a thread that ends when the other side does."""
+    done: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            done.put((action(), None))
+        except BaseException as exc:
+            done.put((None, exc))
+
+    threading.Thread(target=run, name="site", daemon=True).start()
+    try:
+        found, failed = done.get(timeout=limit_s)
+    except queue.Empty:
+        raise TimeoutError from None
+    if failed is not None:
+        raise failed
+    return found
 
 
 def find_runtimes() -> dict[str, str]:

@@ -16,8 +16,10 @@ from streams.base import SourceNotFoundError, SourceUnreadableError, redact_url
 from streams.decoding import Aspect, main_video_stream
 from streams.left_out import LeftOut
 from streams.pictures import MOST_PIXELS
+from streams.recorded.header import Header
 from streams.recorded.local_playlist import refuse_endless
-from streams.recorded.recording import Recording, Shown, _Header, _Pass
+from streams.recorded.recording import Recording, Shown
+from streams.recorded.sound import Pass
 
 PROTOCOLS = "file,crypto,data"
 """What a file may refer to: other files, never the network."""
@@ -105,7 +107,7 @@ class VideoFile(Recording):
             )
             raise SourceUnreadableError(message) from exc
 
-    def _probe(self) -> tuple[_Header, tuple[int, ...]]:
+    def _probe(self) -> tuple[Header, tuple[int, ...]]:
         """The shape is the commonest at a few places: a camera may change its size in mid-day."""
         header, first = super()._probe()
         if header.duration_s is None:
@@ -120,7 +122,7 @@ class VideoFile(Recording):
 
     def _next_shape(self, container: Any) -> list[tuple[int, ...]]:
         aspect = Aspect(main_video_stream(container))
-        frame = next(self._decode(container, _Pass(LeftOut(self._where))), None)
+        frame = next(self._decode(container, Pass(LeftOut(self._where))), None)
         if frame is None:
             return []
         try:

@@ -12,7 +12,8 @@ from typing import Any
 
 from streams.base import ConnectionFailedError
 from streams.pictures import MOST_PIXELS
-from streams.recorded.recording import Recording, Shown, _Pass
+from streams.recorded.recording import Recording, Shown
+from streams.recorded.sound import Pass
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ class RemoteVideo(Recording):
     def _open(self) -> Any:
         return self._open_media()
 
-    def _decode_all(self, tally: _Pass) -> Iterator[Shown]:
+    def _decode_all(self, tally: Pass) -> Iterator[Shown]:
         given_s = -math.inf
         for number in range(TRIES):
             if number and self._closing.wait(FIRST_PAUSE_S * 2 ** (number - 1)):

@@ -21,7 +21,7 @@ from streams.decoding import Soundness, upright, without_combs
 from streams.one_size import OneSize
 from streams.open import open_source
 from streams.recorded.file import VideoFile
-from streams.recorded.recording import _parse_creation_time
+from streams.recorded.header import parse_creation_time
 from streams.sampler import Sampler
 from tests.unit.clips import (
     HEIGHT_PX,
@@ -295,7 +295,7 @@ def test_over_the_web_a_joined_recording_is_read_whole(server: WebServer, tmp_pa
 )
 def test_a_creation_time_that_there_cannot_be_is_not_believed(tmp_path: Path, moment: str) -> None:
     path = write_clip(tmp_path / "c.mkv", constant_rate(10), creation_time=moment)
-    assert _parse_creation_time(moment) is None
+    assert parse_creation_time(moment) is None
     assert len(list(VideoFile(path, camera="gate"))) == 10
 
 

@@ -204,3 +204,14 @@ def test_a_page_leads_to_the_web_only(monkeypatch: pytest.MonkeyPatch, url: str)
     page = Address("https://site.example/watch")
     reason = reason_for(lambda: resolve(page, where="w", options=LiveOptions()))
     assert reason == "not a web address"
+
+
+def test_a_page_that_trickles_in_times_out(
+    server: WebServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.site.LEAST_S", 0.5)
+    server.paths["/page"] = trickled(HEAD + b"Content-Type: text/html\r\n\r\n<html>", b"<p>")
+    options = LiveOptions(open_timeout_s=0.4)
+    monkeypatch.setattr("streams.site.STEPS", 2)
+    page = Address(server.url("/page"))
+    assert reason_for(lambda: resolve(page, where="w", options=options)) == "timed out"
