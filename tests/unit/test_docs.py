@@ -87,7 +87,7 @@ def declared_dependencies() -> dict[str, set[str]]:
 
 
 def test_each_dependency_has_its_line_and_each_line_its_dependency() -> None:
-    text = text_of("docs", "dependencies.md")
+    text = text_of("docs", "design", "dependencies.md")
     headings = [h for h in re.findall(r"^## (.+)$", text, re.M) if h != "Left out for now"]
     explained = {h: [row[0].strip("`") for row in rows(section(text, f"## {h}"))] for h in headings}
     assert {h: set(names) for h, names in explained.items()} == declared_dependencies()
@@ -95,7 +95,7 @@ def test_each_dependency_has_its_line_and_each_line_its_dependency() -> None:
 
 
 def test_each_dependency_says_why_and_what_else() -> None:
-    for row in rows(text_of("docs", "dependencies.md")):
+    for row in rows(text_of("docs", "design", "dependencies.md")):
         assert len(row) == 3
         assert all(row), row
 
