@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from jobs.config.settings import Config
 
 
+Camera = Annotated[str, typer.Argument(metavar="CAMERA", help="Its name in the configuration.")]
 ConfigPath = Annotated[Path, typer.Option("--config", help="The configuration file.")]
 Overrides = Annotated[
-    list[str], typer.Option("--set", metavar="KEY=VALUE", help="Beats the file; repeatable.")
+    list[str], typer.Option("--set", metavar="KEY=VALUE", help="Overrides the file; repeatable.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 DEFAULT_CONFIG = Path("config.yaml")
 
 
@@ -43,7 +44,7 @@ def chosen(config: Config, names: Sequence[str], *, all_cameras: bool) -> list[s
 
 
 def print_table(table: Table) -> None:
-    """On stdout, as wide as the terminal."""
+    """Print to stdout, as wide as the terminal."""
     from rich.console import Console
 
     Console().print(table)
