@@ -28,7 +28,7 @@ app = typer.Typer()
 
 @app.command()
 def bootstrap(
-    cameras: Annotated[list[str], typer.Argument(metavar="CAMERA...")] = [],  # noqa: B006
+    cameras: Annotated[list[str], typer.Argument(metavar="CAMERA...", help="Their names.")] = [],  # noqa: B006
     all_cameras: Annotated[bool, typer.Option("--all", help="All cameras.")] = False,
     frames: Annotated[
         int, typer.Option(min=2, help="Training frames, from all cameras together.")

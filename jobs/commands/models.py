@@ -39,7 +39,7 @@ def models(
     overrides: Overrides = [],  # noqa: B006
     as_json: AsJson = False,
 ) -> None:
-    """List the camera's model versions: parent, accuracy, cost. * marks the one in use."""
+    """List the camera's model versions: parent, accuracy, cost. The one in use has a star."""
     from jobs.commands.versions import version_rows, versions_table
 
     changes = pin is not None or unpin is not None

@@ -30,7 +30,7 @@ def pretrain(
     from_scratch: Annotated[
         bool, typer.Option("--from-scratch", help="Start from random weights, not from ImageNet.")
     ] = False,
-    epochs: Annotated[int, typer.Option(min=1)] = 26,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over COCO.")] = 26,
     batch: Annotated[int, typer.Option(min=1, help="Images per step and process.")] = 2,
     learning_rate: Annotated[
         float, typer.Option(min=1e-9, help="For 16 images per step; scaled with their number.")
