@@ -21,11 +21,14 @@ from models.boxes.classes import COCO_80, ClassMap
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("streams", "models", "culling_pipeline", "jobs")
 README = ROOT / "README.md"
-DOCUMENTS = [README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOCUMENTS = [
+    *sorted(ROOT.glob("*.md")),
+    ROOT / "examples" / "README.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 BUILTIN = ("person", "car", "bicycle")
 PRESETS = {"person-vehicle-bike": ("vehicle", "person", "bike"), "yolox-coco": COCO_80}
 """What the teachers of the examples know, as in `models.boxes.foreign` (seconds to import)."""
-NOT_YET = "## What is not there yet"
 
 
 def text_of(*parts: str) -> str:
@@ -128,7 +131,7 @@ def test_there_is_an_example_for_each_kind_of_teacher() -> None:
     weights = [
         yaml.safe_load(text)["cameras"]["yard"].get("teacher", {}).get("weights", "builtin:")
         for name, text in yaml_examples()
-        if name.startswith("README")
+        if name.startswith("docs/guide/detectors")
     ]
     kinds = {Path(path).suffix for path in weights}
     assert kinds == {"", ".xml", ".onnx", ".pth"}
@@ -176,16 +179,20 @@ def test_commands_named_exist_and_all_are_named() -> None:
     commands |= {
         f"{group} {c.name}" for group, typer in groups.items() for c in typer.registered_commands
     }
-    before, _ = text_of("README.md").split(NOT_YET)
-    found = re.findall(r"(?:^|`|/)culling ((?:schedule |dataset )?[a-z]+)", before, re.M)
-    assert set(found) | {"demo"} == commands  # the demo goes by `make demo`
+    guides = sorted((ROOT / "docs" / "guide").glob("*.md"))
+    text = "\n".join(path.read_text(encoding="utf-8") for path in (README, *guides))
+    found = set(re.findall(r"(?:^|`|/)culling ((?:schedule |dataset )?[a-z]+)", text, re.M))
+    assert len(found) > 10
+    assert found <= commands
+    listed = re.findall(r"^## culling (.+)$", text_of("docs", "reference", "commands.md"), re.M)
+    assert set(listed) == commands
 
 
 def test_exit_codes_are_those_of_the_program() -> None:
     codes = {value for value in vars(errors).values() if isinstance(value, int)} - {
         errors.NIGHT_NEEDS_BYTES
     }
-    table = rows(section(text_of("README.md"), "## Exit codes"))
+    table = rows(text_of("docs", "reference", "exit-codes.md"))
     assert {int(row[0]) for row in table} == codes
 
 
