@@ -1,4 +1,4 @@
-"""Documents that scripts make from the code are those of the code as it is."""
+"""Documents that scripts make from the code are those of the code as it is; none is too large."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import pytest
 from scripts import make_command_reference, make_file_map
 
 ROOT = Path(__file__).resolve().parents[2]
+README_BYTES = 12_000
+PICTURE_BYTES = 150_000
 
 
 def test_the_file_map_is_that_of_the_tree() -> None:
@@ -53,3 +55,10 @@ def test_the_command_reference_is_that_of_the_commands() -> None:
     page = make_command_reference.DOCUMENT.read_text(encoding="utf-8")
     assert make_command_reference.command_reference() == page, "run `make docs`"
     assert page.count("\n## culling ") > 15
+
+
+def test_the_readme_and_the_pictures_are_small() -> None:
+    assert (ROOT / "README.md").stat().st_size <= README_BYTES
+    pictures = list((ROOT / "docs" / "pictures").iterdir())
+    assert len(pictures) >= 5
+    assert [p.name for p in pictures if p.stat().st_size > PICTURE_BYTES] == []
