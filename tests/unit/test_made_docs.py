@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,18 @@ def test_the_readme_and_the_pictures_are_small() -> None:
     pictures = list((ROOT / "docs" / "pictures").iterdir())
     assert len(pictures) >= 5
     assert [p.name for p in pictures if p.stat().st_size > PICTURE_BYTES] == []
+
+
+def test_each_entry_of_the_log_has_its_line_in_the_index() -> None:
+    folder = ROOT / "docs" / "log"
+    index = (folder / "README.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^- \d\d-\d\d \[(.+?)\]\((\d{4}-\d\d)\.md#[^)]+\): \S", index, re.M)
+    entries = [
+        (title, path.stem)
+        for path in sorted(folder.glob("2*.md"))
+        for title in re.findall(
+            r"^## \d{4}-\d\d-\d\d · (.+)$", path.read_text(encoding="utf-8"), re.M
+        )
+    ]
+    assert len(entries) > 50
+    assert lines == entries
