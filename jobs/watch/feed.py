@@ -6,28 +6,23 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
-from culling_pipeline.day.daybook import DayClock
-from culling_pipeline.day.watched_day import DayInUseError, DayWriter
+from culling_pipeline.day.watched_day import DayWriter
 from culling_pipeline.gate.gate import Decision
 from jobs.cameras.day_plan import ingest_plan
 from jobs.cameras.detectors import ensure_incumbent, full_size, pick_device
 from jobs.config.settings import CameraConfig, Config
 from jobs.disk.budget import Floor
-from jobs.errors import UsageError
+from jobs.watch.current_day import CurrentDay, Tally
 from jobs.watch.gating import LAG_FRAMES, Gating
 from jobs.watch.scoring import Scored, Student, Students
 from jobs.watch.watching import Condition
-from models.base import backend_of, device_of
 from models.registry import ModelRegistry
 from streams.base import Frame
 from streams.one_size import fitted
 
 logger = logging.getLogger(__name__)
-
-STRAGGLING = timedelta(minutes=1)
-"""A frame may reach its day so late: after midnight the day before is not taken up again for it."""
 
 
 @dataclass(slots=True)
@@ -39,16 +34,6 @@ class Waiting:
     student: Student
     scored: Scored[Waiting] | None = None
     feed: Feed | None = None
-
-
-@dataclass(slots=True)
-class Tally:
-    """What has happened since `culling ingest` was started."""
-
-    seen: int = 0
-    scored: int = 0
-    dropped: int = 0
-    paused: int = 0
 
 
 class Feed:
@@ -65,16 +50,13 @@ class Feed:
         self.config, self.camera = config, camera
         self.plan = ingest_plan(camera)
         self.tally = Tally()
-        self.day: DayWriter | None = None
         self.student: Student | None = None
         self._students, self._floor, self._now = students, floor, now
         self._registry = ModelRegistry(config.models_root)
         self._gating = Gating(config, camera, self.plan)
+        self._current = CurrentDay(config, camera, self._gating, floor, self.tally)
         self._waiting: deque[Waiting] = deque()
         self._last = self.plan.task.nothing
-        self._unwritten_paused = 0
-        self._condition: Condition | None = None
-        self._means: tuple[DayWriter, str, str] | None = None
 
     # -- frames --------------------------------------------------------------------------------
 
@@ -88,9 +70,9 @@ class Feed:
         if not self._floor.may_write:
             return False
         try:
-            last = self._day_of(frame.wall_time).last
+            last = self._current.of(frame.wall_time).last
         except OSError as error:
-            self._cannot_write(error)
+            self._current.fail(error)
             return False
         return last is not None and frame.wall_time <= last
 
@@ -131,12 +113,12 @@ class Feed:
         self.tally.seen += 1
         self.tally.scored += done.decision.score
         if not self._floor.may_write:
-            self._pause()
+            self._current.pause()
             return
         try:
-            day = self._day_of(done.frame.wall_time)
-            self._note_paused(day, done.frame.wall_time)
-            self._note_means(day, done)
+            day = self._current.of(done.frame.wall_time)
+            self._current.note_paused(day, done.frame.wall_time)
+            self._current.note_student(day, done.student.detector, done.frame.wall_time)
             day.take(
                 done.frame,
                 self._last,
@@ -146,25 +128,8 @@ class Feed:
             )
             self._gating.count(done.decision, day.clock.day, day.folder)
         except OSError as error:
-            self._cannot_write(error)
-            self._pause()
-
-    def _pause(self) -> None:
-        self.tally.paused += 1
-        self._unwritten_paused += 1
-
-    def _note_means(self, day: DayWriter, done: Waiting) -> None:
-        """What the student runs on and by, for the ledger: where it is new, or the day is."""
-        detector = done.student.detector
-        means = (day, device_of(detector), backend_of(detector))
-        if means != self._means:
-            day.note("student", done.frame.wall_time, device=means[1], backend=means[2])
-            self._means = means
-
-    def _note_paused(self, day: DayWriter, moment: datetime) -> None:
-        if self._unwritten_paused:
-            day.note("paused", moment, count=self._unwritten_paused)
-            self._unwritten_paused = 0
+            self._current.fail(error)
+            self._current.pause()
 
     # -- the student ---------------------------------------------------------------------------
 
@@ -187,81 +152,16 @@ class Feed:
 
     # -- the day -------------------------------------------------------------------------------
 
-    def _day_of(self, moment: datetime) -> DayWriter:
-        """The day of this moment, begun or taken up again."""
-        clock = DayClock.of(moment)
-        if self.day is not None and self.day.clock.day != clock.day:
-            if timedelta(0) < self.day.clock.midnight - moment < STRAGGLING:
-                return self.day
-            self._end_day(moment)
-        if self.day is None:
-            folder = self.config.day_dir(self.camera.name, clock.day)
-            try:
-                self.day = DayWriter(folder, self.plan, clock=clock)
-            except DayInUseError as error:
-                message = f"camera {self.camera.name!r}: {error}"
-                raise UsageError(message) from error
-            self.day.note("start", moment)
-            self._condition = None  # to be noted in this day as well
-        return self.day
-
-    def _cannot_write(self, error: OSError) -> None:
-        logger.warning("camera %s: its day could not be written: %s", self.camera.name, error)
-        self._floor.hit()
-        self._drop_day()
-
-    def _drop_day(self) -> None:
-        """Out of step with the disk: it is read again when there is room."""
-        if self.day is not None:
-            try:
-                self.day.close()
-            except OSError:
-                logger.debug("camera %s: its day could not be closed", self.camera.name)
-            self.day = None
-
-    def _end_day(self, moment: datetime) -> None:
-        if self.day is None:
-            return
-        try:
-            self._note_paused(self.day, moment)
-            self._note_gate(moment)
-            self.day.note("stop", moment)
-        except OSError:
-            self._floor.hit()
-        self._drop_day()
-
-    def _note_gate(self, moment: datetime) -> None:
-        done = self._gating.record
-        if self.day is not None and done is not None:
-            self.day.note("gate", moment, gate=done.model_dump())
-            self._gating.save(self.day.folder)
+    @property
+    def day(self) -> DayWriter | None:
+        """The day being written, if there is one."""
+        return self._current.writer
 
     def tick(self, condition: Condition | None) -> None:
-        """Write down how a live camera is, where that is new."""
-        if condition is None or not self._floor.may_write:
-            return
-        now = self._now()
-        try:
-            # Just after midnight, frames of the day before may still be on their way.
-            day = self.day
-            if day is None or now - DayClock.of(now).midnight > STRAGGLING:
-                day = self._day_of(now)
-            self._note_condition(day, condition, now)
-            self._note_paused(day, now)
-        except OSError as error:
-            self._cannot_write(error)
-
-    def _note_condition(self, day: DayWriter, condition: Condition, now: datetime) -> None:
-        known = self._condition
-        if known is None or condition.state != known.state:
-            since = now if known is None else condition.since
-            day.note("state", since, state=condition.state, why=condition.reason)
-        dropped = condition.counts.dropped - self.tally.dropped
-        if dropped:
-            day.note("dropped", now, count=dropped)
-            self.tally.dropped = condition.counts.dropped
-        self._condition = condition
+        """Note the state of a live camera if it has changed."""
+        if condition is not None:
+            self._current.note_condition(condition, self._now())
 
     def close(self, moment: datetime) -> None:
-        """Everything settled is on disk."""
-        self._end_day(moment)
+        """Everything settled is on disk when this returns."""
+        self._current.end(moment)
