@@ -64,8 +64,11 @@ def pretrain(
         loaders=loaders,
     )
     result = run_pretraining(wish, plan, open_progress())
-    if result is None:
-        return
+    if result is not None:
+        _show(result, as_json=as_json)
+
+
+def _show(result: Pretrained, *, as_json: bool) -> None:
     if as_json:
         print_json(_as_json(result))
     typer.echo(_in_words(result), err=True)

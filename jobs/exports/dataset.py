@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -72,16 +72,10 @@ def export_dataset(config: Config, name: str, output: Path, *, store: Store) -> 
         "teacher": record.teacher,
         "code_version": code_version(),
     }
-    with TemporaryDirectory(
-        dir=output.absolute().parent, prefix=".dataset-", suffix=".tmp"
-    ) as folder:
-        whole = Path(folder) / "whole"
-        (whole / IMAGES).mkdir(parents=True)
-        for image, frame in zip(images, frames, strict=True):
-            copyfile(night.folder / frame.path, whole / IMAGES / image.name)
-        text = json.dumps(coco_of(images, record.classes, about), ensure_ascii=False, indent=1)
-        replace_file(whole / ANNOTATIONS, text.encode())
-        whole.replace(output)
+    pictures = {
+        image.name: night.folder / frame.path for image, frame in zip(images, frames, strict=True)
+    }
+    _write(output, pictures, coco_of(images, record.classes, about))
     return {
         "camera": name,
         "night": record.run_id,
@@ -91,6 +85,20 @@ def export_dataset(config: Config, name: str, output: Path, *, store: Store) -> 
         "corrected": len(corrected),
         "categories": list(record.classes),
     }
+
+
+def _write(output: Path, pictures: Mapping[str, Path], annotations: object) -> None:
+    """Beside `output` first, then renamed: a data set is complete or not there."""
+    with TemporaryDirectory(
+        dir=output.absolute().parent, prefix=".dataset-", suffix=".tmp"
+    ) as folder:
+        whole = Path(folder) / "whole"
+        (whole / IMAGES).mkdir(parents=True)
+        for name, picture in pictures.items():
+            copyfile(picture, whole / IMAGES / name)
+        text = json.dumps(annotations, ensure_ascii=False, indent=1)
+        replace_file(whole / ANNOTATIONS, text.encode())
+        whole.replace(output)
 
 
 def _check_folder(output: Path) -> None:
