@@ -50,8 +50,8 @@ class Night:
     unusable: str | None
 
 
-class NightsInStore:
-    """What of nights can be looked up; nobody waits for it."""
+class NightQueries:
+    """What can be looked up about nights; no method writes or waits for a writer."""
 
     database: Database
 

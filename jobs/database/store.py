@@ -22,7 +22,7 @@ from jobs.database.connection import Database, StoreError, plain
 from jobs.database.dues import Dues
 from jobs.database.figures import Figures
 from jobs.database.history import History, add_to_history
-from jobs.database.nights import Night, NightsInStore, State
+from jobs.database.nights import Night, NightQueries, State
 from jobs.database.notices import Notices
 from jobs.database.processes import holds
 from jobs.database.tables import nights_table, records_table, stages_table
@@ -45,7 +45,7 @@ class NightJournal:
         self._store.save_stage(self.night.id, stage, result)
 
 
-class Store(NightsInStore):
+class Store(NightQueries):
     """All that is kept between two runs of the program; created or upgraded when it is opened.
     `url` is PostgreSQL's address; None keeps everything in `data_dir`."""
 

@@ -84,10 +84,10 @@ class RayExecutor:
             signal.signal(signal.SIGTERM, before)  # Ray puts one of its own there
 
     def _slots(self, at_once: int | str, *, cpus: float, gpus: float) -> int:
-        """How many nights the cluster has room for, or as many as are wanted."""
+        """How many nights run at once: as many as the cluster has room for, or as configured."""
         nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
-        rooms = [_room(node, cpus=cpus, gpus=gpus) for node in nodes]
-        if sum(rooms) == 0:
+        fitting = [_fitting_on(node, cpus=cpus, gpus=gpus) for node in nodes]
+        if sum(fitting) == 0:
             self._ray.shutdown()
             most = max((node.get("CPU", 0) for node in nodes), default=0)
             message = (
@@ -95,7 +95,7 @@ class RayExecutor:
                 f"must be what one machine of the Ray cluster has: the largest has {most:g} CPUs"
             )
             raise ConfigError(message)
-        return sum(rooms) if at_once == "auto" else int(at_once)
+        return sum(fitting) if at_once == "auto" else int(at_once)
 
     def _ended(self, reference: Any) -> Outcome:
         task = self._running.pop(reference)
@@ -110,10 +110,10 @@ class RayExecutor:
         return outcome
 
 
-def _room(node: dict[str, float], *, cpus: float, gpus: float) -> int:
+def _fitting_on(node: dict[str, float], *, cpus: float, gpus: float) -> int:
     """How many nights fit on a machine."""
-    room = node.get("CPU", 0.0) // cpus
-    return int(min(room, node.get("GPU", 0.0) // gpus) if gpus else room)
+    by_cpus = node.get("CPU", 0.0) // cpus
+    return int(min(by_cpus, node.get("GPU", 0.0) // gpus) if gpus else by_cpus)
 
 
 def _run(task: Task, *, json_logs: bool) -> Outcome:

@@ -10,7 +10,7 @@ from culling_pipeline.day.daybook import DayClock
 from culling_pipeline.day.watched_day import DayInUseError, DayWriter
 from jobs.cameras.day_plan import ingest_plan
 from jobs.config.settings import CameraConfig, Config
-from jobs.disk.budget import Floor
+from jobs.disk.budget import FreeSpace
 from jobs.errors import UsageError
 from jobs.watch.gating import Gating
 from jobs.watch.watching import Condition
@@ -37,10 +37,15 @@ class CurrentDay:
     `writer` is None before the first frame, and while the disk cannot be written."""
 
     def __init__(
-        self, config: Config, camera: CameraConfig, gating: Gating, floor: Floor, tally: Tally
+        self,
+        config: Config,
+        camera: CameraConfig,
+        gating: Gating,
+        free_space: FreeSpace,
+        tally: Tally,
     ) -> None:
         self._config, self._camera, self._plan = config, camera, ingest_plan(camera)
-        self._gating, self._floor, self._tally = gating, floor, tally
+        self._gating, self._free_space, self._tally = gating, free_space, tally
         self.writer: DayWriter | None = None
         self._unwritten_paused = 0
         self._condition: Condition | None = None
@@ -67,7 +72,7 @@ class CurrentDay:
     def fail(self, error: OSError) -> None:
         """The disk could not be written or read: store nothing until it can."""
         logger.warning("camera %s: its day could not be written: %s", self._camera.name, error)
-        self._floor.hit()
+        self._free_space.hit()
         self._drop()
 
     def _drop(self) -> None:
@@ -88,7 +93,7 @@ class CurrentDay:
             self._note_gate(moment)
             self.writer.note("stop", moment)
         except OSError:
-            self._floor.hit()
+            self._free_space.hit()
         self._drop()
 
     def _note_gate(self, moment: datetime) -> None:
@@ -99,7 +104,7 @@ class CurrentDay:
 
     def note_condition(self, condition: Condition, now: datetime) -> None:
         """Note the state of a live camera if it has changed."""
-        if not self._floor.may_write:
+        if not self._free_space.may_write:
             return
         try:
             # Just after midnight, frames of the day before may still be on their way.

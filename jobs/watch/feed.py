@@ -13,7 +13,7 @@ from culling_pipeline.gate.gate import Decision
 from jobs.cameras.day_plan import ingest_plan
 from jobs.cameras.detectors import ensure_incumbent, full_size, pick_device
 from jobs.config.settings import CameraConfig, Config
-from jobs.disk.budget import Floor
+from jobs.disk.budget import FreeSpace
 from jobs.watch.current_day import CurrentDay, Tally
 from jobs.watch.gating import LAG_FRAMES, Gating
 from jobs.watch.scoring import Scored, Student, Students
@@ -44,17 +44,17 @@ class Feed:
         config: Config,
         camera: CameraConfig,
         students: Students,
-        floor: Floor,
+        free_space: FreeSpace,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.config, self.camera = config, camera
         self.plan = ingest_plan(camera)
         self.tally = Tally()
         self.student: Student | None = None
-        self._students, self._floor, self._now = students, floor, now
+        self._students, self._free_space, self._now = students, free_space, now
         self._registry = ModelRegistry(config.models_root)
         self._gating = Gating(config, camera, self.plan)
-        self._current = CurrentDay(config, camera, self._gating, floor, self.tally)
+        self._current = CurrentDay(config, camera, self._gating, free_space, self.tally)
         self._waiting: deque[Waiting] = deque()
         self._last = self.plan.task.nothing
 
@@ -67,7 +67,7 @@ class Feed:
 
     def has_seen(self, frame: Frame) -> bool:
         """Whether a frame of a recording is in the daybook already, from a watching before."""
-        if not self._floor.may_write:
+        if not self._free_space.may_write:
             return False
         try:
             last = self._current.of(frame.wall_time).last
@@ -112,7 +112,7 @@ class Feed:
     def _store(self, done: Waiting, seconds: float) -> None:
         self.tally.seen += 1
         self.tally.scored += done.decision.score
-        if not self._floor.may_write:
+        if not self._free_space.may_write:
             self._current.pause()
             return
         try:

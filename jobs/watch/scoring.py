@@ -82,7 +82,7 @@ class Scorer(Generic[_Ticket]):
 
     def __init__(self, threads: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="score")
-        self._room = 2 * threads
+        self._most_under_way = 2 * threads
         self._clock = clock
         self._gathering: dict[tuple[str, tuple[int, ...]], _Batch[_Ticket]] = {}
         self._under_way: list[Future[list[Scored[_Ticket]]]] = []
@@ -94,7 +94,7 @@ class Scorer(Generic[_Ticket]):
     @property
     def is_full(self) -> bool:
         """Whether to wait for results before giving more."""
-        return len(self._under_way) >= self._room
+        return len(self._under_way) >= self._most_under_way
 
     def add(self, student: Student, image: NDArray[np.uint8], ticket: _Ticket) -> None:
         """Have an image (H×W×3 uint8 RGB) scored, soon."""

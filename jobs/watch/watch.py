@@ -22,7 +22,7 @@ from jobs.bucket.courier import Courier
 from jobs.cameras.detectors import pick_device
 from jobs.config.settings import CameraConfig, Config
 from jobs.database.store import Store
-from jobs.disk.budget import GB, Floor, Room
+from jobs.disk.budget import GB, DiskBudget, FreeSpace
 from jobs.watch.feed import Feed, Waiting
 from jobs.watch.scoring import Scorer, Students
 from jobs.watch.watching import Inbox, Watcher
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 TICK_S = 1.0
 RENEW_S = 30.0
-ROOM_S = 60.0
+DISK_S = 60.0
 STOP_S = 5.0
 """How long the cameras' threads are waited for at the end."""
 
@@ -53,10 +53,10 @@ class CameraWatch:
         device = pick_device(config.device)
         self._students = Students(device)
         self._scorer: Scorer[Waiting] = Scorer(1 if device == "cuda" else config.workers)
-        self._floor = Floor(config.data_dir, config.disk.min_free_gb * GB)
-        self._room = Room(config, store, self._floor)
+        self._free_space = FreeSpace(config.data_dir, config.disk.min_free_gb * GB)
+        self._disk_budget = DiskBudget(config, store, self._free_space)
         self._inbox: Inbox = queue.Queue(maxsize=max(8, 2 * len(cameras)))
-        self.feeds = {c.name: Feed(config, c, self._students, self._floor) for c in cameras}
+        self.feeds = {c.name: Feed(config, c, self._students, self._free_space) for c in cameras}
         self.watchers = {c.name: Watcher(c, self._inbox, limit=frames) for c in cameras}
         self._courier = Courier(config, [c.name for c in cameras], store)
         self._due_s: dict[str, float] = {}
@@ -133,8 +133,10 @@ class CameraWatch:
                 feed.renew_student()
             in_use = {feed.student.kind for feed in self.feeds.values() if feed.student}
             self._students.keep_only(in_use)
-        if self._is_due("room", ROOM_S):
-            self._room.make({n: f.day for n, f in self.feeds.items() if f.day is not None})
+        if self._is_due("disk", DISK_S):
+            self._disk_budget.enforce(
+                {n: f.day for n, f in self.feeds.items() if f.day is not None}
+            )
 
     def _is_due(self, what: str, every_s: float) -> bool:
         now_s = time.monotonic()

@@ -15,7 +15,7 @@ import torch
 
 from culling_pipeline.day.daybook import DAYBOOK, FRAMES, DayClock
 from jobs.config.settings import CameraConfig, Config
-from jobs.disk.budget import Floor
+from jobs.disk.budget import FreeSpace
 from jobs.watch.feed import Feed
 from jobs.watch.scoring import Scored, Student, Students
 from jobs.watch.watching import Condition
@@ -42,8 +42,8 @@ def feed_on(
     config = Config.model_validate({"data_dir": folder}).model_copy(
         update={"cameras": {"yard": camera}}
     )
-    floor = Floor(folder, 5, free=lambda _: disk.free, clock=lambda: disk.now_s)
-    feed = Feed(config, camera, Students("cpu"), floor, now)
+    free_space = FreeSpace(folder, 5, free=lambda _: disk.free, clock=lambda: disk.now_s)
+    feed = Feed(config, camera, Students("cpu"), free_space, now)
     feed.student = Student("v1", "kind", cast("TorchDetector", None))
     return feed
 

@@ -18,7 +18,7 @@ from jobs.cameras.watched_days import date_of_night, watched_day, watched_days
 from jobs.config.settings import CameraConfig, Config
 from jobs.database.store import Store
 from jobs.disk import budget as room
-from jobs.disk.budget import AFTER_HIT_S, GB, Floor, Room, thin
+from jobs.disk.budget import AFTER_HIT_S, GB, DiskBudget, FreeSpace, thin_day
 from models.boxes.detections import Detections
 from streams.base import Frame
 
@@ -84,7 +84,7 @@ def pictures(config: Config, day: date) -> int:
 def test_nothing_goes_while_there_is_room(tmp_path: Path, store: Store) -> None:
     config = configuration(tmp_path)
     watched(config, LONG_AGO, 20)
-    Room(config, store, Floor(tmp_path, 0)).make({})
+    DiskBudget(config, store, FreeSpace(tmp_path, 0)).enforce({})
     assert pictures(config, LONG_AGO) == 20
 
 
@@ -97,7 +97,7 @@ def test_what_a_night_has_used_goes_before_what_waits(tmp_path: Path, store: Sto
     frames.mkdir(parents=True)
     (frames / "000001.jpg").write_bytes(bytes(1000))
     before = pictures(config, YESTERDAY)
-    Room(config, store, Floor(tmp_path, 0)).make({})
+    DiskBudget(config, store, FreeSpace(tmp_path, 0)).enforce({})
     assert not frames.exists()
     assert watched_days(config, "yard") == [YESTERDAY]
     assert pictures(config, YESTERDAY) == before
@@ -109,7 +109,7 @@ def test_an_unfinished_nights_frames_stay(tmp_path: Path, store: Store) -> None:
     frames = config.frames_dir("yard", night.run_id)
     frames.mkdir(parents=True)
     (frames / "000001.jpg").write_bytes(bytes(1000))
-    Room(config, store, Floor(tmp_path, 0)).make({})
+    DiskBudget(config, store, FreeSpace(tmp_path, 0)).enforce({})
     assert (frames / "000001.jpg").exists()
 
 
@@ -120,14 +120,14 @@ def test_of_a_day_that_waits_the_easiest_go_and_the_control_slice_last(tmp_path:
         control = stored.day.control_ids
         easy = {i: f.loss for i, f in stored.day.frames.items() if i not in control}
         assert control
-        thin(stored, stored.bytes / 4, control=False)
+        thin_day(stored, stored.bytes / 4, control=False)
         left = set(stored.day.frames)
         assert control <= left
         gone = easy.keys() - left
         assert max(easy[i] for i in gone) <= min(easy[i] for i in easy.keys() & left)
-        thin(stored, 1e9, control=False)
+        thin_day(stored, 1e9, control=False)
         assert set(stored.day.frames) == control
-        thin(stored, 1e9, control=True)
+        thin_day(stored, 1e9, control=True)
         assert not stored.day.frames
     assert pictures(config, YESTERDAY) == 0
 
@@ -137,9 +137,11 @@ def test_a_day_being_written_is_thinned_by_its_writer(tmp_path: Path, store: Sto
     watched(config, TODAY)
     with open_day(config, TODAY) as stored:
         before = stored.bytes
-        Room(config, store, Floor(tmp_path, 0)).make({})  # it is locked, and so left alone
+        DiskBudget(config, store, FreeSpace(tmp_path, 0)).enforce(
+            {}
+        )  # it is locked, and so left alone
         assert stored.bytes == before
-        Room(config, store, Floor(tmp_path, 0)).make({"yard": stored})
+        DiskBudget(config, store, FreeSpace(tmp_path, 0)).enforce({"yard": stored})
         assert stored.bytes <= 0.0003 * GB < before
         assert pictures(config, TODAY) == len(stored.day.frames)
 
@@ -155,7 +157,7 @@ def test_a_round_measures_the_disk_once(
     measured, real = [], room._stats
     monkeypatch.setattr(room, "_stats", lambda root: measured.append(root) or real(root))
     kinds = [tmp_path / "days" / "yard", tmp_path / "frames" / "yard"]
-    Room(config, store, Floor(tmp_path, 0)).make({})
+    DiskBudget(config, store, FreeSpace(tmp_path, 0)).enforce({})
     left = watched_days(config, "yard")
     assert left == [TODAY - timedelta(days=back) for back in (3, 2)]  # no more than had to go
     assert measured[:2] == kinds
@@ -170,16 +172,16 @@ def test_pictures_that_a_night_uses_free_nothing_and_stay(tmp_path: Path, store:
     frames.mkdir(parents=True)
     for path in sorted((config.day_dir("yard", YESTERDAY) / "frames").iterdir())[:15]:
         (frames / path.name).hardlink_to(path)
-    Room(config, store, Floor(tmp_path, 0)).make({})
+    DiskBudget(config, store, FreeSpace(tmp_path, 0)).enforce({})
     assert pictures(config, YESTERDAY) == len(list(frames.iterdir())) == 15
 
 
 def test_below_the_floor_frames_go_though_the_budget_is_kept(tmp_path: Path, store: Store) -> None:
     config = configuration(tmp_path)
     watched(config, YESTERDAY, 20)
-    floor = Floor(tmp_path, 1000, free=lambda _: 200)
-    assert floor.lacking == 1000  # so that there is a fifth to spare
-    Room(config, store, floor).make({})
+    free_space = FreeSpace(tmp_path, 1000, free=lambda _: 200)
+    assert free_space.lacking == 1000  # so that there is a fifth to spare
+    DiskBudget(config, store, free_space).enforce({})
     assert 0 < pictures(config, YESTERDAY) < 20
 
 
@@ -187,7 +189,7 @@ def test_today_does_not_go_as_a_whole_though_it_had_a_night(tmp_path: Path, stor
     config = configuration(tmp_path, disk_budget_gb=1e-9)
     watched(config, TODAY, 20)
     finish_night(store, TODAY)
-    Room(config, store, Floor(tmp_path, 0)).make({})
+    DiskBudget(config, store, FreeSpace(tmp_path, 0)).enforce({})
     assert watched_days(config, "yard") == [TODAY]
     assert pictures(config, TODAY) == 0
 
@@ -197,8 +199,8 @@ def test_days_of_a_camera_that_is_configured_no_more_go_first(tmp_path: Path, st
     watched(config, YESTERDAY, 20)
     (tmp_path / "days" / "yard").rename(tmp_path / "days" / "gone")
     watched(config, LONG_AGO, 20)
-    floor = Floor(tmp_path, 1000, free=lambda _: 200)
-    Room(config, store, floor).make({})
+    free_space = FreeSpace(tmp_path, 1000, free=lambda _: 200)
+    DiskBudget(config, store, free_space).enforce({})
     assert watched_days(config, "gone") == []
     assert pictures(config, LONG_AGO) == 20
 
@@ -208,17 +210,17 @@ def test_the_floor_closes_and_opens_with_one_line_each(
 ) -> None:
     caplog.set_level(logging.INFO)
     free, now = [5 * GB], [0.0]
-    floor = Floor(tmp_path, 1 * GB, free=lambda _: free[0], clock=lambda: now[0])
+    free_space = FreeSpace(tmp_path, 1 * GB, free=lambda _: free[0], clock=lambda: now[0])
     said = []
     for now[0], free[0] in ((0, 5), (2, 0.9), (4, 0.8), (6, 1.05), (8, 1.2), (10, 3)):
         free[0] = int(free[0] * GB)
-        said.append(floor.may_write)
+        said.append(free_space.may_write)
     assert said == [True, False, False, False, True, True]
     assert len(caplog.records) == 2
-    floor.hit()
-    assert not floor.may_write
+    free_space.hit()
+    assert not free_space.may_write
     now[0] += AFTER_HIT_S + 1.5
-    assert floor.may_write
+    assert free_space.may_write
 
 
 def test_a_night_is_about_the_latest_day_that_is_over_and_had_none(

@@ -25,7 +25,7 @@ from jobs.cameras.watched_days import date_of_night, watched_days
 from jobs.config.settings import Config
 from jobs.config.storage import StorageSettings
 from jobs.database.store import Store
-from jobs.disk.budget import Floor, Room
+from jobs.disk.budget import DiskBudget, FreeSpace
 from tests.unit.test_corrections import GREY, corrected
 from tests.unit.watched import write_day
 
@@ -298,5 +298,5 @@ def test_room_takes_a_brought_day_as_any_other(a: Config, b: Config) -> None:
     days_of(b).bring(CAMERA, DAY)
     with Store(b.data_dir) as store:
         tight = b.model_copy(update={"disk": b.disk.model_copy(update={"budget_gb": 1e-9})})
-        Room(tight, store, Floor(b.data_dir, 0.0)).make({})
+        DiskBudget(tight, store, FreeSpace(b.data_dir, 0.0)).enforce({})
     assert watched_days(b, CAMERA) == []
