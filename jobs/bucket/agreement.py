@@ -1,7 +1,7 @@
-"""A camera's model versions, made the same on this machine's disk and in the store.
+"""Keeps a camera's model versions the same on this machine's disk and in the store.
 
-`.shared.json` says which version both sides used when they last agreed. By it a change made here is
-told from one made elsewhere, so that a machine that could not reach the store catches up when it
+`.shared.json` says which version both sides used when they last agreed. It separates changes made
+here from changes made elsewhere, so a machine that could not reach the store catches up when it
 can. If both sides have changed, the store's version counts: others work with it already.
 """
 
@@ -33,7 +33,7 @@ class Agreement:
         self._stored: dict[str, StoredVersions] = {}
 
     def known(self, camera: str) -> Listing:
-        """What the store had when it was last looked at."""
+        """What the store had when it was last read."""
         return self._known.get(camera, Listing())
 
     def look(self, camera: str) -> Listing:
@@ -42,7 +42,7 @@ class Agreement:
         return self._known[camera]
 
     def all_versions(self, camera: str) -> list[str]:
-        """Versions here, and those that the store had when it was last looked at."""
+        """Versions here, and those that the store had when it was last read."""
         return sorted({*self._local.versions(camera), *self.known(camera).manifests})
 
     def agree(self, camera: str) -> None:
@@ -55,7 +55,7 @@ class Agreement:
             elif version not in listing.manifests:
                 self.send(camera, version)
             elif listing.manifests[version] != manifest_name(self._local.path(camera, version)):
-                self.bring(camera, version)  # made anew elsewhere
+                self.bring(camera, version)  # another machine has replaced it
         self._agree_on_pins(camera, self._known[camera])
         self._agree_on_use(camera, agreed.get("version"), agreed.get("stamp"))
 
@@ -68,7 +68,7 @@ class Agreement:
                 self._local.unpin(camera, version)
 
     def _agree_on_use(self, camera: str, version: str | None, stamp: str | None) -> None:
-        """`version` and `stamp` are what both sides agreed on last time."""
+        """`version` and `stamp` are what both sides last agreed on."""
         pointer = self.stored(camera).pointer()
         here = self._incumbent_or_none(camera)
         if pointer is None or pointer.stamp == stamp:

@@ -113,8 +113,8 @@ class NightClaims:
 
 
 def require_own(connection: sa.Connection, night_id: int) -> None:
-    """Raise `NightError` unless this process has the night: one that was taken for dead (a machine
-    asleep) must not write any more."""
+    """Raise `NightError` unless this process still has the night: one that was taken for dead (a
+    machine asleep) must not write any more."""
     query = sa.select(nights_table).where(nights_table.c.id == night_id)
     row = connection.execute(query).one_or_none()
     if row is not None and not holds(row):

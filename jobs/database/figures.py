@@ -12,7 +12,7 @@ from culling_pipeline.records import DriftRecord, NightRecord
 
 
 class Past(NamedTuple):
-    """Of a night's figures those that the order of nights goes by."""
+    """The figures of a night that decide the order of the next ones."""
 
     score_before: float
     score_after: float
@@ -22,8 +22,8 @@ class Past(NamedTuple):
 
 
 class Figures(BaseModel):
-    """What a night came to. Scores are of `metric` on the control slice; `mean_loss` is the
-    day's mean L_conf; seconds are of detector work, `device_s` with the comparison's."""
+    """A night's results. Scores are of `metric` on the control slice; `mean_loss` is the day's mean
+    L_conf; seconds are detector work, `device_s` includes the comparison's."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -39,11 +39,11 @@ class Figures(BaseModel):
     device_s: float
     seconds: dict[str, float]
     drift: str | None = None
-    """What has drifted, on the day of an alarm."""
+    """What has drifted, if there was an alarm."""
 
     @classmethod
     def of(cls, record: NightRecord) -> Self:
-        """From the whole record."""
+        """The figures of a whole record."""
         judge, course = record.judge, record.ingest.course
         seconds = seconds_by_stage(record.ledger)
         frames = [point.frames for point in course]

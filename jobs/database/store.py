@@ -80,7 +80,7 @@ class Store(NightQueries):
     ) -> Night:
         """The camera's unfinished night, taken over by this process, or else a new one.
 
-        Unfinished is what was killed, interrupted or failed under the same `settings` (a
+        A night is unfinished if it was killed, interrupted or failed under the same `settings` (a
         fingerprint) less than a day ago; `fresh` gives it up instead. Raises `NightError` while
         a living process runs a night of this camera.
         """
@@ -177,5 +177,5 @@ class Store(NightQueries):
 
 
 def open_store(config: Config) -> Store:
-    """The store that a configuration names."""
+    """The store that the configuration names."""
     return Store(config.data_dir, config.database)
