@@ -32,7 +32,7 @@ from jobs.executors.base import Executor
 from jobs.executors.local import LocalExecutor
 from jobs.executors.ray import RayExecutor
 from jobs.service.nights import Nights, Origin
-from jobs.service.notify import Tell
+from jobs.service.notify import Notifier
 from models.registry import ModelRegistry
 
 RESULTS = Path(__file__).parent / "results"
@@ -62,7 +62,7 @@ def run(
     config = load_config(path)
     with Store(config.data_dir) as store:
         nights = Nights(
-            config, Origin(path, {}), store, executor, Tell(config.service, store.notices),
+            config, Origin(path, {}), store, executor, Notifier(config.service, store.notices),
             now=lambda: datetime.now(UTC),
         )  # fmt: skip
         for camera in config.cameras:

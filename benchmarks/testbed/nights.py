@@ -12,7 +12,7 @@ from jobs.config.settings import CameraConfig, Config
 from jobs.database.store import Store
 from jobs.executors.base import Outcome, Task
 from jobs.service.nights import Nights, Origin
-from jobs.service.notify import Tell
+from jobs.service.notify import Notifier
 
 ORIGIN = Origin(Path("config.yaml"), {})
 LINE = Cost(
@@ -71,5 +71,5 @@ def config_of(folder: Path, cameras: tuple[str, ...] = ("yard",), **service: obj
 
 
 def service_of(config: Config, store: Store, executor: Quick) -> Nights:
-    tell = Tell(config.service, store.notices)
-    return Nights(config, ORIGIN, store, executor, tell, now=lambda: datetime.now(UTC))
+    notify = Notifier(config.service, store.notices)
+    return Nights(config, ORIGIN, store, executor, notify, now=lambda: datetime.now(UTC))

@@ -1,4 +1,4 @@
-"""From a camera's settings to what is taken from its day; needs no detector."""
+"""Turns a camera's settings into the plan of what is taken from its day; needs no detector."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from jobs.config.settings import CameraDefaults
 
 
 def ingest_plan(camera: CameraDefaults) -> IngestPlan:
-    """What is taken from a day."""
+    """What is taken from a day of this camera."""
     culling = camera.culling
     uses_teacher = STRATEGIES[culling.strategy].uses_teacher
     return IngestPlan(

@@ -1,4 +1,4 @@
-"""From the configuration's `student` and `teacher` to detectors that work."""
+"""Opens the detectors that the configuration names under `student` and `teacher`."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ START = "start"
 
 
 def weights_path(weights: str) -> Path:
-    """Where weights lie: those of `builtin:NAME` in the package, of `pretrained:NAME` in the cache
-    (perhaps not yet), others where they say."""
+    """Where weights lie: those of `builtin:NAME` in the package, of `pretrained:NAME` in the
+    download cache (perhaps not yet), others at the path given."""
     if weights.startswith(PREFIX):
         entry = published(weights)
         assert entry is not None
@@ -62,15 +62,15 @@ class OpenDetector:
     path: Path
     device: str
     size: tuple[int, int] | None
-    """Height and width to work at, in pixels; None leaves what the weights were saved for."""
+    """Height and width to work at, in pixels; None: as the weights were saved for."""
     spec: DetectorSpec | None = None
-    """For a `.pth`, which does not say what it is."""
+    """For a `.pth`, which does not describe its net."""
     options: ForeignOptions | None = None
     """For an OpenVINO IR or an ONNX file."""
     published: PublishedWeights | None = None
-    """For published weights, which are downloaded if they are not there."""
+    """For published weights, which are downloaded if missing."""
     fresh: DetectorSpec | None = None
-    """For a student that knows no box yet: random numbers, behind the trunk of `published` if it is
+    """For an untrained student: random weights, behind the backbone of `published` if it is
     given."""
     seed: int = 0
     backend: Backend = "auto"
@@ -81,7 +81,7 @@ class OpenDetector:
         return at_work(self.torch_detector(), self.backend)
 
     def torch_detector(self) -> TorchDetector:
-        """The same, where only a torch model will do."""
+        """The same detector as a torch model."""
         if self.fresh is not None:
             return self._untrained(self.fresh)
         if self.published is not None:
@@ -115,7 +115,7 @@ class OpenDetector:
 def configured_detector(
     settings: StudentSettings | TeacherSettings, *, device: str, size: tuple[int, int] | None = None
 ) -> OpenDetector:
-    """How to open the student or the teacher of the configuration."""
+    """How to open the configured student or teacher."""
     path = weights_path(settings.weights)
     if isinstance(settings, StudentSettings) and settings.untrained is not None:
         return OpenDetector(
@@ -157,7 +157,7 @@ def configured_detector(
 
 
 def _untrained_spec(settings: StudentSettings) -> DetectorSpec:
-    """The net of a student that knows no box yet. It has one nameless class: a camera brings its
+    """The net of an untrained student. It has one nameless class: each camera replaces it by its
     own (`fit_to_camera`)."""
     entry = settings.published
     return fresh_spec(
@@ -169,7 +169,7 @@ def _untrained_spec(settings: StudentSettings) -> DetectorSpec:
 
 
 def described(settings: StudentSettings | TeacherSettings) -> str:
-    """The configured detector in a few words: its weights, and the net they say they are of."""
+    """The configured detector in a few words: its weights and its net."""
     if settings.published is not None:
         return f"pretrained:{settings.published.name} ({settings.published.described()})"
     if settings.weights == UNTRAINED:
@@ -186,24 +186,24 @@ def described(settings: StudentSettings | TeacherSettings) -> str:
 
 
 def bring_weights(settings: StudentSettings | TeacherSettings, progress: Progress) -> None:
-    """Download published weights that are not here yet, and say what they are; else nothing."""
+    """Download published weights if they are missing, and say what they are."""
     entry = settings.published
     if entry is None or not settings.weights.startswith(PREFIX) or cached(entry).is_file():
         return
     progress.note(f"{settings.weights}: {entry.described()}; from {entry.url}")
     with progress.stage(f"downloading {entry.name} (MB)", round(entry.size_mb)) as advance:
-        told = 0
+        shown = 0
 
-        def tell(here: int, total: int | None) -> None:
-            nonlocal told
-            advance(here // 10**6 - told)
-            told = here // 10**6
+        def show(here: int, total: int | None) -> None:
+            nonlocal shown
+            advance(here // 10**6 - shown)
+            shown = here // 10**6
 
-        fetch(entry, advance=tell)
+        fetch(entry, advance=show)
 
 
 def weights_in_words(settings: StudentSettings | TeacherSettings) -> str:
-    """What a configuration's weights are, for `culling check`: published ones are not downloaded
+    """What a configuration's weights are, for `culling check`. Published ones are not downloaded
     for that."""
     entry = settings.published
     if entry is None:
@@ -223,8 +223,8 @@ def pick_device(wanted: str) -> str:
 
 
 def full_size(height_px: int, width_px: int, *, max_side_px: int) -> tuple[int, int]:
-    """Height and width the student works at on this camera before optResolution: the frame's
-    own, or smaller where its longer side is above `max_side_px`."""
+    """Height and width the student works at on this camera before optResolution: the frame's own,
+    or smaller if its longer side is above `max_side_px`."""
     shrink = min(1.0, max_side_px / max(height_px, width_px))
     return round(height_px * shrink), round(width_px * shrink)
 
@@ -237,8 +237,8 @@ def ensure_incumbent(
     device: str,
     on_start: Callable[[str], None] = lambda _: None,
 ) -> Path:
-    """The folder of the student in use; on a camera's first night, or after its classes have
-    changed, the configured student is brought into the camera's classes and size first."""
+    """The folder of the student in use. On a camera's first night, or after its classes have
+    changed, the configured student is first fitted to the camera's classes and size."""
     version = registry.incumbent(camera.name)
     classes = ClassMap.from_config(camera.classes)
     if version is not None:
@@ -269,7 +269,7 @@ def ensure_incumbent(
 
 
 def why_untrained(settings: StudentSettings) -> str | None:
-    """Why the configured student knows no box yet, in words; None where it does. A checkpoint of
+    """Why the configured student is untrained, in words; None if it is trained. A checkpoint of
     ours says so itself."""
     if settings.untrained is not None:
         return settings.untrained
@@ -280,7 +280,8 @@ def why_untrained(settings: StudentSettings) -> str | None:
 
 
 def _free_start(taken: list[str]) -> str:
-    """A name for a version that no night has made; pruning leaves gaps, so they are not counted."""
+    """A free name for a version that no night has made. Pruning leaves gaps, so versions are not
+    counted."""
     number, name = 1, START
     while name in taken:
         number, name = number + 1, f"{START}-{number}"

@@ -21,7 +21,7 @@ _OF_WHAT = {
 
 
 def origin_in_words(registry: ModelRegistry, camera: CameraConfig) -> str:
-    """Where the student in use comes from, or the configured one where none is in use yet."""
+    """Where the student in use comes from, or the configured one if none is in use yet."""
     version = registry.incumbent(camera.name)
     if version is None:
         return _of_weights(camera.student)
@@ -42,7 +42,7 @@ def origin_in_words(registry: ModelRegistry, camera: CameraConfig) -> str:
 
 
 def _of_parent(camera: CameraConfig, parent: object) -> str:
-    """Of a version that was made of configured weights."""
+    """For a version that was made of configured weights."""
     given = camera.student.changed(weights=str(parent))
     return _of_weights(given)
 

@@ -72,7 +72,7 @@ class Dues(DueQueries):
         return True
 
     def renew(self, due_ids: list[int]) -> None:
-        """Tell other machines that this service still works on these."""
+        """Renew the leases by which other machines see that this service works on these."""
         with self._database.transaction() as connection:
             connection.execute(
                 sa.update(dues_table)

@@ -1,7 +1,7 @@
-"""Nights on a Ray cluster: one of this machine's own, or one that runs already.
+"""Runs nights on a Ray cluster: one of this machine's own, or one that runs already.
 
-All machines read the same configuration file and share `data_dir` and the database. Ray begins a
-night anew whose worker or node dies; the store then goes on at its first unfinished stage.
+All machines read the same configuration file and share `data_dir` and the database. If a worker or
+node dies, Ray restarts its night, which goes on at its first unfinished stage.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from jobs.executors.base import Outcome, Task
 logger = logging.getLogger(__name__)
 
 RETRIES = 3
-"""How often Ray begins a night anew after a worker or node has died."""
+"""How often Ray restarts a night after a worker or node has died."""
 STOP_S = 30.0
-"""How long nights may take to note that they were interrupted."""
+"""How long nights get to note that they were interrupted."""
 HERE = "127.0.0.1"
 
 
 class RayExecutor:
-    """One Ray task a camera-night, with the CPUs and GPUs that the configuration gives it."""
+    """One Ray task per camera-night, with the configured CPUs and GPUs."""
 
     def __init__(self, settings: ServiceSettings, *, workers: int) -> None:
         self._ray = _import_ray()
@@ -40,16 +40,16 @@ class RayExecutor:
         self._over: list[Outcome] = []
 
     def start(self, task: Task) -> None:
-        """Hand it to the cluster."""
+        """Hand a night to the cluster."""
         self._running[self._remote.remote(task, json_logs=self._json_logs)] = task
 
     def finished(self) -> list[Outcome]:
-        """Those that have ended."""
+        """The nights that have ended."""
         over, self._over = self._over, []
         return over + self._collect(wait_s=0)
 
     def stop(self) -> None:
-        """Interrupt all nights, and let go of the cluster."""
+        """Interrupt all nights and disconnect from the cluster."""
         for reference in self._running:
             self._ray.cancel(reference)
         self._over += self._collect(wait_s=STOP_S)
@@ -81,7 +81,7 @@ class RayExecutor:
             )
             raise ConfigError(message) from error
         finally:
-            signal.signal(signal.SIGTERM, before)  # Ray puts one of its own there
+            signal.signal(signal.SIGTERM, before)  # Ray has replaced the handler
 
     def _slots(self, at_once: int | str, *, cpus: float, gpus: float) -> int:
         """How many nights run at once: as many as the cluster has room for, or as configured."""

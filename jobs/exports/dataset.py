@@ -1,4 +1,4 @@
-"""`culling dataset`: a night's kept set as a COCO data set, and corrected labels taken back."""
+"""`culling dataset`: exports a kept set in COCO format, and imports corrected labels."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _UPLOAD = r"(?:^|[/\\]|[0-9a-f]{8}-)"
 
 
 def image_name(camera: str, run_id: str, frame_id: int) -> str:
-    """By this name a frame of a data set is known again."""
+    """The file name of a frame in a data set, from which an import finds the frame again."""
     return f"{camera}_{run_id}_{frame_id:06d}.jpg"
 
 
@@ -40,8 +40,8 @@ def image_name(camera: str, run_id: str, frame_id: int) -> str:
 
 
 def export_dataset(config: Config, name: str, output: Path, *, store: Store) -> dict[str, object]:
-    """The last night's kept set in `output`: images, and the labels that are in force, in COCO's
-    format; complete or not there. What was written, as JSON."""
+    """Write the last night's kept set to `output`: images, and their current labels in COCO format;
+    completely or not at all. What was written, as JSON."""
     _check_folder(output)
     night = last_night(config, name, store)
     record, frames = night.record, sorted(night.kept, key=lambda frame: frame.id)
@@ -88,7 +88,7 @@ def export_dataset(config: Config, name: str, output: Path, *, store: Store) -> 
 
 
 def _write(output: Path, pictures: Mapping[str, Path], annotations: object) -> None:
-    """Beside `output` first, then renamed: a data set is complete or not there."""
+    """Write beside `output` first, then rename: a data set is complete or absent."""
     with TemporaryDirectory(
         dir=output.absolute().parent, prefix=".dataset-", suffix=".tmp"
     ) as folder:
@@ -114,8 +114,8 @@ def _check_folder(output: Path) -> None:
 
 
 def import_dataset(config: Config, name: str, file: Path, *, store: Store) -> dict[str, object]:
-    """Keep the labels of a COCO file as corrections of the frames it names. All images in it count
-    as looked at, those without a box as empty. What was taken, as JSON."""
+    """Keep the labels of a COCO file as corrections of the frames it names. All its images count as
+    looked at, those without a box as empty. What was taken, as JSON."""
     camera, sharing = config.cameras[name], open_sharing(config)
     sharing.corrections(name)
     images = read_coco(file, camera.class_names)
@@ -151,7 +151,7 @@ def _count_new(before: Corrections, frames: Sequence[CorrectedFrame]) -> int:
 
 
 def _which(camera: CameraConfig, image: LabelledImage, file: Path) -> tuple[str, int]:
-    """Night and frame that an image's name speaks of."""
+    """Night and frame that an image's name refers to."""
     night = r"(\d{4}-\d\d-\d\d(?:\.\d+)?)_(\d{6,})"
     found = re.search(rf"{_UPLOAD}{re.escape(camera.name)}_{night}\.\w+$", image.name)
     if found is None:
@@ -216,8 +216,8 @@ def _corrected(
     named: set[str],
     file: Path,
 ) -> CorrectedFrame:
-    """`named` are the classes that the file has boxes of: they were looked for, as were those of
-    the night that the frame is from."""
+    """`named` are the classes that the file has boxes of. They count as looked for, like the
+    classes of the night that the frame is from."""
     day = record.ingest
     if (image.width_px, image.height_px) != (day.width_px, day.height_px):
         message = (

@@ -1,4 +1,4 @@
-"""A video with boxes drawn on it, complete or not there."""
+"""Writes a video with boxes drawn on it, completely or not at all."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ MILLISECOND = Fraction(1, 1000)
 
 
 class VideoWriter:
-    """Writes frames at their own times as H.264. Leaving its block puts the file in its place;
-    leaving it by an error, but for Ctrl-C, leaves nothing."""
+    """Writes frames at their own times as H.264. The file is put in its place when the block is
+    left; an error other than Ctrl-C leaves no file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -31,7 +31,8 @@ class VideoWriter:
         self._last = -1
 
     def add(self, image: NDArray[np.uint8], time_s: float) -> None:
-        """The next frame, H×W×3 uint8 RGB; one of another size is brought to the first one's."""
+        """Write the next frame, H×W×3 uint8 RGB; it is resized to the first one's size if
+        necessary."""
         if self._container is None:
             self._open(image, time_s)
         image = resize(image, *self._size)

@@ -40,7 +40,8 @@ _TRAINED, _PLAN = "first.safetensors", "plan.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bootstrapped:
-    """The first student: its weights, how many objects of each class it was shown, each camera."""
+    """The first student: its weights, how many objects of each class it was trained on, and its
+    cameras."""
 
     weights: Path
     objects: dict[str, int]
@@ -57,7 +58,8 @@ class Bootstrap:
         self.folder = inputs.config.data_dir / "bootstrap" / inputs.key
 
     def run(self) -> Bootstrapped:
-        """All steps that are not done yet. Raises what its parts raise; nothing is lost then."""
+        """Run all steps that are not done yet. Raises what its parts raise; finished steps are
+        kept."""
         torch.set_num_threads(1)
         with self._alone():
             return self._run(self._name())
@@ -90,7 +92,7 @@ class Bootstrap:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """One process at a time makes this student; a killed one holds no lock."""
+        """Only one process at a time makes this student; a killed one holds no lock."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with (self.folder / ".lock").open("wb") as file:
             try:
@@ -101,7 +103,7 @@ class Bootstrap:
             yield
 
     def _name(self) -> str:
-        """The version's name, the same when the command goes on where it was cut off."""
+        """The version's name; the same if the command resumes."""
         path = self.folder / _PLAN
         if not path.is_file():
             taken = {v for c in self.inputs.cameras for v in self.registry.all_versions(c.name)}
@@ -141,7 +143,7 @@ class Bootstrap:
             )
 
     def _objects(self, shares: Iterable[CameraShare]) -> dict[str, int]:
-        """How many objects of each class the student was shown."""
+        """How many objects of each class the student was trained on."""
         counts = dict.fromkeys(self.inputs.classes.names, 0)
         for share in shares:
             for frame in share.drawn.train:
@@ -150,7 +152,7 @@ class Bootstrap:
         return counts
 
     def _keep(self, name: str) -> Path:
-        """The weights as a file that other cameras can begin with."""
+        """Save the weights as a file that other cameras can start from."""
         state, meta = load_checkpoint(self.folder / _TRAINED)
         path = self.folder.parent / f"{name}.safetensors"
         more = {

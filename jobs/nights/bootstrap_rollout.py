@@ -1,5 +1,5 @@
-"""What a first student is worth on each camera: it is measured there, registered as a version, and
-put to work where it is better than what is in use."""
+"""Rolls a first student out: it is measured on each camera, registered as a version, and put to
+work if it is better than the one in use."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from models.registry import ORIGIN_META, ModelRegistry
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CameraResult:
-    """How the first student measured on one camera, against the one in use if there was a trained
-    one; `in_use` says whether it was put to work, `why` in words."""
+    """The first student's accuracy on one camera, `before` that of the trained one in use, if there
+    was one. `in_use` says whether it was put to work, `why` in words."""
 
     camera: str
     version: str
@@ -57,8 +57,8 @@ class Rollout:
         self.weights, self.name = weights, name
 
     def register(self, camera: CameraConfig, share: CameraShare, workers: Workers) -> CameraResult:
-        """Keep the student as a version of this camera; put it to work if none that is in use is
-        trained, or if it measures better."""
+        """Register the student as a version of this camera. Put it to work if no trained one is in
+        use, or if it measures better."""
         name = self.name
         classes, before = ClassMap.from_config(camera.classes), self.registry.incumbent(camera.name)
         student = fit_to_camera(

@@ -23,7 +23,7 @@ _DRAWN, _LABELS = "drawn.json", "teacher.npz"
 
 
 class ShareMaker:
-    """Makes each camera's share in `folder`, and takes up what lies there already."""
+    """Makes each camera's share in `folder`; what is there already is reused."""
 
     def __init__(self, inputs: BootstrapInputs, progress: Progress, folder: Path) -> None:
         self.inputs, self.progress, self.folder = inputs, progress, folder

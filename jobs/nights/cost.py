@@ -1,4 +1,4 @@
-"""What detectors cost on this machine, measured on a few pictures before anything long begins."""
+"""Measures what detectors cost on this machine, on a few pictures before anything long begins."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ from models.boxes.student import fit_to_camera
 from streams.sampler import Sampler
 
 LOOKED_AT = 3
-"""Pictures that a measurement takes; the first one only warms up."""
+"""Pictures per measurement; the first only warms up."""
 TIMED_EPOCHS = 2
-"""So often a measurement trains on its pictures, after a first time that only warms up: a process's
-first training loads torch's compiler, which takes ten times as long as the training."""
+"""How many epochs a measurement trains, after a first one that only warms up: a process's first
+training loads torch's compiler, which takes ten times as long as the training."""
 
 Images = Sequence[NDArray[np.uint8]]
 Clock = Callable[[], float]
@@ -49,21 +49,22 @@ class Span(NamedTuple):
     slowest: float
 
     def times(self, factor: float) -> Span:
-        """So many of them."""
+        """This many times as long."""
         return Span(self.fastest * factor, self.slowest * factor)
 
     def plus(self, other: Span) -> Span:
-        """One after the other."""
+        """Both, one after the other."""
         return Span(self.fastest + other.fastest, self.slowest + other.slowest)
 
     def said(self, as_words: Callable[[float], str]) -> str:
-        """In words: one figure where both ends are called the same."""
+        """In words; a single figure if both ends read the same."""
         least, most = as_words(self.fastest), as_words(self.slowest)
         return least if least == most else f"{least} to {most}"
 
 
 def seconds_per_image(model: Model, images: Images, clock: Clock = time.perf_counter) -> Span:
-    """What a detector takes for a picture (H×W×3 uint8), after a first one that does not count."""
+    """Seconds that a detector takes per picture (H×W×3 uint8), after a first one that does not
+    count."""
     model.predict(images[:1])
     took = []
     for image in images[1:] or images:
@@ -76,7 +77,8 @@ def seconds_per_image(model: Model, images: Images, clock: Clock = time.perf_cou
 def training_seconds_per_image(
     student: Trainable, task: Task, samples: Sequence[Sample], clock: Clock = time.perf_counter
 ) -> Span:
-    """What training takes for a picture, once. The student is changed: give one to throw away."""
+    """Seconds that one training step takes per picture. The student is changed: give one to throw
+    away."""
     recipe = first_plan(epochs=1 + TIMED_EPOCHS, from_scratch=False, seed=0)
     plan = replace(recipe, batch_size=len(samples), learning_rate=1e-6)
     ends: list[float] = []
@@ -87,8 +89,8 @@ def training_seconds_per_image(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootstrapCost:
-    """What a first student costs: pictures, and seconds measured on one; `processes` ask the
-    teacher at a time."""
+    """The cost of a first student, in pictures and measured seconds per picture; `processes` run
+    the teacher at the same time."""
 
     cameras: int
     frames: int
@@ -111,11 +113,11 @@ class BootstrapCost:
 
     @property
     def total_s(self) -> Span:
-        """About how long it takes in all."""
+        """Estimated seconds in all."""
         return self.teacher_s.times(1 / self.processes).plus(self.training_s)
 
     def in_words(self) -> str:
-        """For the operator, before it begins."""
+        """The estimate in words, for the operator."""
         per_teacher = self.teacher_s_per_image.said(words.short_seconds)
         per_training = self.training_s_per_image.said(words.short_seconds)
         measured = f"{self.control:,} to measure on"
@@ -130,8 +132,8 @@ class BootstrapCost:
 
 
 def bootstrap_cost(inputs: BootstrapInputs) -> BootstrapCost:
-    """Measured on a few frames of the first camera. Raises what opening its source and the
-    detectors raises."""
+    """Measure on a few frames of the first camera. Raises what opening its source and the detectors
+    raises."""
     torch.set_num_threads(1)  # as in `Bootstrap.run`
     camera = inputs.cameras[0]
     images = few_images(inputs, camera)
@@ -156,7 +158,7 @@ def bootstrap_cost(inputs: BootstrapInputs) -> BootstrapCost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speed:
-    """Seconds a picture takes: the student's look, the teacher's, training once."""
+    """Seconds per picture: for the student, the teacher, one pass of training."""
 
     student_s: Span
     teacher_s: Span
@@ -165,8 +167,8 @@ class Speed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NightCost:
-    """What a camera's first night costs: pictures, and seconds measured on one. `arms` students
-    are trained, one beside the other where there are `processes` for it."""
+    """The cost of a camera's first night, in pictures and measured seconds per picture. `arms`
+    students are trained, at the same time if there are `processes` for it."""
 
     seen: int
     labelled: int
@@ -178,14 +180,14 @@ class NightCost:
 
     @property
     def total_s(self) -> Span:
-        """About how long it takes."""
+        """Estimated seconds."""
         speed, one_after_the_other = self.speed, -(-self.arms // self.processes)
         looking_s = speed.student_s.times(self.seen).plus(speed.teacher_s.times(self.labelled))
         training_s = speed.training_s.times(self.trained * one_after_the_other)
         return looking_s.times(1 / self.processes).plus(training_s)
 
     def in_words(self) -> str:
-        """For the operator."""
+        """The estimate in words, for the operator."""
         student, teacher, training = (
             seconds.said(words.short_seconds)
             for seconds in (self.speed.student_s, self.speed.teacher_s, self.speed.training_s)
@@ -201,7 +203,7 @@ class NightCost:
 
 
 def speed_of(camera: CameraConfig, shape: tuple[int, int], device: str) -> Speed:
-    """Measured on noise of this height and width. Raises what opening the detectors raises."""
+    """Measure on noise of this height and width. Raises what opening the detectors raises."""
     torch.set_num_threads(1)  # as in a night
     rng = np.random.default_rng(0)
     images = [rng.integers(256, size=(*shape, 3), dtype=np.uint8) for _ in range(LOOKED_AT)]
@@ -228,8 +230,8 @@ def night_cost(
     duration_s: float | None,
     untrained: bool,
 ) -> NightCost:
-    """A first night on a recording of this length (None: a live camera, a whole day of it), at
-    most: dropping and picking make training cheaper."""
+    """The most that a first night costs on a recording of this length (None: a whole day of a live
+    camera). Dropping and picking make training cheaper."""
     culling = camera.culling
     seen = max(1, round((duration_s or DAY_S) / camera.sample_interval_s))
     compares = night_judging(camera).compare_random
@@ -249,8 +251,8 @@ def night_cost(
 
 
 def few_images(inputs: BootstrapInputs, camera: CameraConfig) -> list[NDArray[np.uint8]]:
-    """The first few frames of a camera (H×W×3 uint8 RGB): of its last watched day, if there is
-    one, else of its recording."""
+    """The first few frames of a camera (H×W×3 uint8 RGB): of its last watched day if there is one,
+    else of its recording."""
     days = inputs.days(camera)
     if not days:
         with open_camera(camera) as source:

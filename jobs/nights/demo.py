@@ -23,11 +23,12 @@ SETTINGS: dict[str, Any] = {
     "training": {"epochs": 12, "paste": 0.0, "shift": 0.0, "light": 0.0},
 }
 """One frame every 23 seconds: a whole day, dusk and night in 3,757 frames. A dozen plain epochs
-train on an eighth of the images that a night shows by default: it is to be seen in minutes."""
+train on an eighth of the images of a default night, so that the demo takes minutes."""
 
 
 def run_demo(data_dir: Path, *, progress: Progress) -> tuple[Config, NightRecord]:
-    """The demo's night, under `data_dir`; it begins anew each time unless one was cut off."""
+    """Run the demo's night under `data_dir`. It starts over each time, unless the last one was cut
+    off."""
     camera = CameraConfig.model_validate(SETTINGS)
     config = Config(data_dir=data_dir.absolute(), cameras={CAMERA: camera})
     with open_store(config) as store:

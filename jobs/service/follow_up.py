@@ -12,7 +12,7 @@ from jobs.database.nights import Night
 from jobs.database.store import Store
 from jobs.errors import EXIT_INTERRUPTED
 from jobs.executors.base import Outcome
-from jobs.service.notify import Tell
+from jobs.service.notify import Notifier
 from jobs.service.schedule import report_drift
 
 logger = logging.getLogger(__name__)
@@ -30,10 +30,10 @@ class FollowUp:
         self,
         settings: ServiceSettings,
         store: Store,
-        tell: Tell,
+        notify: Notifier,
         after_night: Callable[[Night], None],
     ) -> None:
-        self._settings, self._store, self._tell = settings, store, tell
+        self._settings, self._store, self._notify = settings, store, notify
         self._after_night = after_night
 
     def follow_up(self, due: Due, outcome: Outcome) -> None:
@@ -59,10 +59,10 @@ class FollowUp:
         """Close a night as failed: it is not tried again."""
         self._store.dues.fail(due.id, error, night_id=night_id)
         logger.warning("%s: %s; not tried again before its next night", due.camera, error)
-        self._tell("failed", due.camera, f"{due.camera}: its night failed", error)
+        self._notify("failed", due.camera, f"{due.camera}: its night failed", error)
 
     def _done(self, due: Due, outcome: Outcome) -> None:
-        self._tell.is_over("failed", due.camera)
+        self._notify.is_over("failed", due.camera)
         if outcome.night_id is None:
             return
         night = self._store.night(outcome.night_id)
@@ -70,13 +70,13 @@ class FollowUp:
         if night.unusable is not None:
             logger.warning("%s: not trained: %s", due.camera, night.unusable)
             title = f"{due.camera}: not trained, somebody has to look at the camera"
-            self._tell("moved", due.camera, title, night.unusable, once=True)
+            self._notify("moved", due.camera, title, night.unusable, once=True)
         if figures is not None:
             words = f"{figures.metric} {figures.score_before:.3f} → {figures.score_after:.3f}"
             logger.info("%s: its night is done, %s", due.camera, words)
-            self._tell.is_over("moved", due.camera)
+            self._notify.is_over("moved", due.camera)
             if figures.promoted:
-                self._tell("promoted", due.camera, f"{due.camera}: a better student", words)
+                self._notify("promoted", due.camera, f"{due.camera}: a better student", words)
             if figures.drift is not None:
-                report_drift(self._tell, due.camera, figures.drift)
+                report_drift(self._notify, due.camera, figures.drift)
         self._after_night(night)

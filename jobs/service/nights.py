@@ -23,7 +23,7 @@ from jobs.executors.base import Executor, Outcome, Task
 from jobs.service.budget import Budget, Window
 from jobs.service.follow_up import FollowUp
 from jobs.service.forecast import Forecast, forecast
-from jobs.service.notify import Tell
+from jobs.service.notify import Notifier
 from jobs.service.schedule import Schedule
 from jobs.service.today import Today
 
@@ -49,7 +49,7 @@ class Nights:
         origin: Origin,
         store: Store,
         executor: Executor,
-        tell: Tell,
+        notify: Notifier,
         *,
         now: Callable[[], datetime],
         after_night: Callable[[Night], None] = lambda _: None,
@@ -63,8 +63,8 @@ class Nights:
         minutes = settings.budget_minutes
         self._budget = Budget(None if minutes is None else 60 * minutes)
         self._today = Today(config, store, now)
-        self._schedule = Schedule(config, store, tell, self._today, now)
-        self._follow_up = FollowUp(config.service, store, tell, after_night)
+        self._schedule = Schedule(config, store, notify, self._today, now)
+        self._follow_up = FollowUp(config.service, store, notify, after_night)
         self._look_around()
 
     def tick(self) -> None:
@@ -79,11 +79,12 @@ class Nights:
 
     @property
     def running(self) -> list[Due]:
-        """What this service has begun."""
+        """The nights that this service has begun."""
         return list(self._running.values())
 
     def stop(self) -> None:
-        """End what runs, for the next service to take up; however it ends, that was no try."""
+        """Interrupt running nights and put them back for the next service; this does not count as a
+        try."""
         self._executor.stop()
         for outcome in self._executor.finished():
             if outcome.error is None:
@@ -118,7 +119,7 @@ class Nights:
                 refused = True
             elif self._begin(waiting[prospect.camera]):
                 spent_s += prospect.cost_s
-        if refused:  # what does not fit into the budget will not do so a second later
+        if refused:  # what does not fit into the budget now will not fit a second later
             self._full_until = self._now() + LOOK_AROUND
 
     def _begin(self, due: Due) -> bool:
@@ -137,12 +138,13 @@ class Nights:
         self._follow_up.follow_up(self._running.pop(outcome.due_id), outcome)
 
     def _spent(self, opened: datetime, plan: Forecast) -> float:
-        """Detector seconds of what was begun in this window, by anybody."""
+        """Detector seconds of the nights that any service has begun in this window."""
         begun = self._store.dues.since(opened)
         return sum(plan.cost_of(due.camera) for due in begun)
 
     def _look_around(self) -> None:
-        """Leases, nights of dead services, nights that somebody else has run."""
+        """Renew leases; requeue nights of dead services; close nights that were run some other
+        way."""
         self._looked_at = self._now()
         self._store.dues.renew(list(self._running))
         for due in self._store.dues.take_up_lost():

@@ -11,7 +11,7 @@ from jobs.bucket.courier import give_away
 from jobs.config.settings import Config
 from jobs.config.wall_clock import WallClock, ticker, time_zone
 from jobs.database.store import Store
-from jobs.service.notify import Tell
+from jobs.service.notify import Notifier
 from jobs.service.today import Today
 
 logger = logging.getLogger(__name__)
@@ -21,13 +21,19 @@ EARLY = "drift"
 
 
 class Schedule:
-    """When the nights of all cameras are due. Asks for those that were missed while nobody ran."""
+    """Asks for the nights of all cameras when they are due, also for those missed while no service
+    ran."""
 
     def __init__(
-        self, config: Config, store: Store, tell: Tell, today: Today, now: Callable[[], datetime]
+        self,
+        config: Config,
+        store: Store,
+        notify: Notifier,
+        today: Today,
+        now: Callable[[], datetime],
     ) -> None:
         self._config, self._store, self._now = config, store, now
-        self._tell, self._today = tell, today
+        self._notify, self._today = notify, today
         self._began_at = now()
         self._triggers = {
             name: WallClock(camera.schedule, time_zone(camera.time_zone))
@@ -48,7 +54,7 @@ class Schedule:
         self._ticker.shutdown()
 
     def _ask(self, camera: str) -> None:
-        """Ask for the camera's latest night that is due: one for all that were missed."""
+        """Ask for the camera's latest due night: one night for all that were missed."""
         now = self._now()
         last = self._store.dues.last(camera)
         after = self._began_at - timedelta(seconds=1) if last is None else last.due_at
@@ -66,7 +72,7 @@ class Schedule:
         dues, midnight = self._store.dues, DayClock.of(now).midnight
         if any(due.reason == EARLY and due.due_at >= midnight for due in dues.all(camera)):
             return
-        report_drift(self._tell, camera, drift.reason)
+        report_drift(self._notify, camera, drift.reason)
         if not self._config.service.early_nights or camera not in self._triggers:
             return
         give_away(self._config, camera)
@@ -75,7 +81,7 @@ class Schedule:
             logger.info("%s: an early night is due", camera)
 
 
-def report_drift(tell: Tell, camera: str, reason: str) -> None:
+def report_drift(notify: Notifier, camera: str, reason: str) -> None:
     """Log that a camera's data has drifted, and send a notice."""
     logger.warning("%s: drift: %s", camera, reason)
-    tell("drift", camera, f"{camera}: its days have changed", reason)
+    notify("drift", camera, f"{camera}: its data has drifted", reason)

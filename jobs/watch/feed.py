@@ -1,4 +1,4 @@
-"""One camera's part of `culling ingest`: from its frames to its day on disk."""
+"""One camera's frames in `culling ingest`: gated, scored and written to its day."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Waiting:
-    """A frame on its way: what the gate decided and, once it is known, what the student found."""
+    """A frame on its way: the decision of the gate and, once it is scored, what the student
+    found."""
 
     frame: Frame
     decision: Decision
@@ -37,7 +38,7 @@ class Waiting:
 
 
 class Feed:
-    """Frames come in by `arrive`, leave by `settle` in the same order, and lie in `day` then."""
+    """Takes frames in by `arrive`, and writes them to `day` in the same order by `settle`."""
 
     def __init__(
         self,
@@ -62,11 +63,11 @@ class Feed:
 
     @property
     def is_full(self) -> bool:
-        """Whether frames have to be settled before more may arrive."""
+        """Whether frames must be settled before more may arrive."""
         return len(self._waiting) >= LAG_FRAMES
 
     def has_seen(self, frame: Frame) -> bool:
-        """Whether a frame of a recording is in the daybook already, from a watching before."""
+        """Whether a frame of a recording is in the daybook already, from an earlier run."""
         if not self._free_space.may_write:
             return False
         try:
@@ -93,7 +94,7 @@ class Feed:
         return frame if shape is None else fitted(frame, shape) or frame
 
     def settle(self) -> None:
-        """Note all frames, in order, up to the first that is not scored yet."""
+        """Write all frames to the day, in order, up to the first that is not scored yet."""
         while self._waiting:
             first = self._waiting[0]
             if first.decision.score and first.scored is None:
@@ -141,7 +142,7 @@ class Feed:
         return self._students.open(folder, self.plan.task, self.camera.student.backend)
 
     def renew_student(self) -> None:
-        """Go on with the incumbent, should a night have promoted another."""
+        """Switch to the incumbent if a night has promoted another."""
         version = self._registry.incumbent(self.camera.name)
         if self.student is None or version in (None, self.student.version):
             return

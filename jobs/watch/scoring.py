@@ -1,5 +1,5 @@
-"""Students at work for all cameras at once: frames of cameras that have the same student and the
-same size of picture are scored in one batch."""
+"""Runs the students of all cameras: frames of cameras with the same student and picture size are
+scored in one batch."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ from models.files import META_FILE, load_meta
 
 BATCH = 8
 MAX_WAIT_S = 2.0
-"""So long a frame waits at most for others to be scored with it."""
+"""How long a frame waits at most for others to fill its batch."""
 
 _Ticket = TypeVar("_Ticket")
 
 
 @dataclass(frozen=True, slots=True)
 class Student:
-    """A version of a camera's student; `kind` is the same for all with the same weights."""
+    """A version of a camera's student; `kind` is the same for all versions with the same
+    weights."""
 
     version: str
     kind: str
@@ -56,7 +57,7 @@ class Students:
         return Student(folder.name, kind, self._opened[kind])
 
     def keep_only(self, kinds: set[str]) -> None:
-        """Let go of all others: students change every night."""
+        """Drop all others: students change every night."""
         self._opened = {k: d for k, d in self._opened.items() if k in kinds}
 
 
@@ -70,7 +71,7 @@ class _Batch(Generic[_Ticket]):
 
 @dataclass(frozen=True, slots=True)
 class Scored(Generic[_Ticket]):
-    """What came of one image, and its share of the seconds that its batch took."""
+    """The detections in one image, and its share of the seconds that its batch took."""
 
     ticket: _Ticket
     found: Answer
@@ -88,16 +89,16 @@ class Scorer(Generic[_Ticket]):
         self._under_way: list[Future[list[Scored[_Ticket]]]] = []
 
     def close(self) -> None:
-        """Forget what has not begun."""
+        """Cancel what has not begun."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     @property
     def is_full(self) -> bool:
-        """Whether to wait for results before giving more."""
+        """Whether to wait for results before adding more."""
         return len(self._under_way) >= self._most_under_way
 
     def add(self, student: Student, image: NDArray[np.uint8], ticket: _Ticket) -> None:
-        """Have an image (H×W×3 uint8 RGB) scored, soon."""
+        """Queue an image (H×W×3 uint8 RGB) for scoring."""
         key = (student.kind, image.shape)
         batch = self._gathering.setdefault(key, _Batch(student, self._clock()))
         batch.images.append(image)
@@ -106,7 +107,7 @@ class Scorer(Generic[_Ticket]):
             self._start(key)
 
     def collect(self, *, flush: bool = False) -> list[Scored[_Ticket]]:
-        """What has been scored since the last call; with `flush`, all that was added."""
+        """The results since the last call; with `flush`, of everything that was added."""
         for key, batch in list(self._gathering.items()):
             if flush or self._clock() - batch.began_s >= MAX_WAIT_S:
                 self._start(key)
@@ -115,7 +116,7 @@ class Scorer(Generic[_Ticket]):
         return [scored for future in done for scored in future.result()]
 
     def wait(self) -> None:
-        """Until the oldest batch under way is done."""
+        """Wait until the oldest running batch is done."""
         if self._under_way:
             self._under_way[0].exception()
 

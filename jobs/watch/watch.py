@@ -2,7 +2,7 @@
 
     cameras, a thread each ──► inbox ──► gate ──► batches over all cameras ──► each camera's day
 
-One thread does all but reading and scoring, so nothing here needs a lock.
+Only reading and scoring have other threads; one thread does all the rest, so nothing needs a lock.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ TICK_S = 1.0
 RENEW_S = 30.0
 DISK_S = 60.0
 STOP_S = 5.0
-"""How long the cameras' threads are waited for at the end."""
+"""How long to wait for the cameras' threads at the end."""
 
 
 class CameraWatch:
-    """Watches these cameras until all have ended, `for_s` are over or it is interrupted."""
+    """Watches these cameras until all have ended, `for_s` is over or it is interrupted."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class CameraWatch:
         self._stop.set()
 
     def run(self) -> None:
-        """Everything seen is on disk when this returns, also by Ctrl-C."""
+        """Watch; every frame seen is on disk when this returns, also after Ctrl-C."""
         torch.set_num_threads(1)
         self._courier.start()
         with ExitStack() as at_the_end:
@@ -93,7 +93,8 @@ class CameraWatch:
         return not ended or not self._inbox.empty()
 
     def _take_some(self) -> None:
-        """Frames that have come, as many as can be scored soon; waits a little for the first."""
+        """Take the frames that have arrived, as many as can be scored soon; wait briefly for the
+        first."""
         wait_s: float | None = 0.1
         while not self._scorer.is_full:
             try:
@@ -124,7 +125,7 @@ class CameraWatch:
             feed.settle()
 
     def _look_around(self) -> None:
-        """What is done now and then."""
+        """Do what is due now and then."""
         if self._is_due("tick", TICK_S):
             for name, feed in self.feeds.items():
                 feed.tick(self.watchers[name].condition)
@@ -147,7 +148,7 @@ class CameraWatch:
 
     def _stop_watchers(self) -> None:
         self._stopped_at = datetime.now(UTC)
-        for name, feed in self.feeds.items():  # while they are still as the cameras made them
+        for name, feed in self.feeds.items():  # before stopping changes their conditions
             feed.tick(self.watchers[name].condition)
         for watcher in self.watchers.values():
             watcher.stop()

@@ -33,7 +33,7 @@ from jobs.logs import log_to_stderr
 from jobs.service.budget import Budget, Window
 from jobs.service.metrics import CullingCollector, registry
 from jobs.service.nights import Nights, Origin
-from jobs.service.notify import Tell
+from jobs.service.notify import Notifier
 from jobs.service.order import PATIENCE, in_order, prospect
 from jobs.service.pages import Pages
 from streams.secret_words import keep_secret
@@ -80,14 +80,14 @@ def test_people_are_told_once_and_again_when_it_had_been_over(
     store: Store, letters: tuple[str, queue.Queue[dict[str, Any]]]
 ) -> None:
     address, sent = letters
-    tell = Tell(settings_of(notify=[address]), store.notices)
+    notify = Notifier(settings_of(notify=[address]), store.notices)
     for _ in range(3):
-        tell("failed", "yard", "yard: its night failed", f"rtsp://u:{CANARY}@camera/ is gone")
-    tell("failed", "door", "door: its night failed", "no labels")
-    tell("promoted", "yard", "yard: a better student", "not asked for")
-    tell.is_over("failed", "yard")
-    tell("failed", "yard", "yard: failed again", "")
-    tell.close()
+        notify("failed", "yard", "yard: its night failed", f"rtsp://u:{CANARY}@camera/ is gone")
+    notify("failed", "door", "door: its night failed", "no labels")
+    notify("promoted", "yard", "yard: a better student", "not asked for")
+    notify.is_over("failed", "yard")
+    notify("failed", "yard", "yard: failed again", "")
+    notify.close()
     titles = [sent.get(timeout=120)["title"] for _ in range(3)]
     assert titles == ["yard: its night failed", "door: its night failed", "yard: failed again"]
     assert sent.empty()
@@ -120,18 +120,18 @@ def test_a_covered_lens_is_told_once_and_drift_on_its_day(
     drifted = well.model_copy(update={"drift": drift})
     executor = Ends(store, covered, covered, covered, drifted, well, covered)
     with time_machine.travel(datetime(2026, 11, 21, 20, tzinfo=UTC), tick=False) as clock:
-        tell = Tell(config.service, store.notices)
+        notify = Notifier(config.service, store.notices)
         nights = Nights(
-            config, Origin(Path(), {}), store, executor, tell, now=lambda: datetime.now(UTC)
+            config, Origin(Path(), {}), store, executor, notify, now=lambda: datetime.now(UTC)
         )
         while executor.left:
             clock.shift(timedelta(hours=6))
             nights.tick()
-    tell.close()
+    notify.close()
     told = [sent.get(timeout=120) for _ in range(3)]
     assert [letter["message"] for letter in told] == [covered.why, drift.reason, covered.why]
     assert told[0]["title"] == "yard: not trained, somebody has to look at the camera"
-    assert told[1]["title"] == "yard: its days have changed"
+    assert told[1]["title"] == "yard: its data has drifted"
     assert sent.empty()
 
 
@@ -140,9 +140,9 @@ def test_passwords_are_in_no_notice(
     store: Store, letters: tuple[str, queue.Queue[dict[str, Any]]]
 ) -> None:
     address, sent = letters
-    tell = Tell(settings_of(notify=[address]), store.notices)
-    tell("lost", "yard", "yard is lost", f"rtsp://viewer:{CANARY}@camera/ does not answer")
-    tell.close()
+    notify = Notifier(settings_of(notify=[address]), store.notices)
+    notify("lost", "yard", "yard is lost", f"rtsp://viewer:{CANARY}@camera/ does not answer")
+    notify.close()
     assert sent.get(timeout=120)["message"] == "rtsp://***@camera/ does not answer"
 
 
@@ -150,10 +150,10 @@ def test_passwords_are_in_no_notice(
 def test_an_address_that_does_not_answer_is_a_line_in_the_log(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
-    tell = Tell(settings_of(notify=[f"json://127.0.0.1:9/{CANARY}"]), store.notices)
+    notify = Notifier(settings_of(notify=[f"json://127.0.0.1:9/{CANARY}"]), store.notices)
     with caplog.at_level(logging.DEBUG):
-        tell("failed", "yard", "yard: its night failed", "")
-        tell.close()
+        notify("failed", "yard", "yard: its night failed", "")
+        notify.close()
     assert [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING] == [
         "'yard: its night failed' could not be sent: see service.notify"
     ]
@@ -164,7 +164,7 @@ def test_an_address_that_does_not_answer_is_a_line_in_the_log(
 @pytest.mark.slow  # Apprise takes seconds to import
 def test_what_is_no_address_is_named_by_its_place(store: Store) -> None:
     with pytest.raises(ConfigError, match=r"service.notify\[0\]: is no address Apprise knows"):
-        Tell(settings_of(notify=[f"nonsense-{CANARY}"]), store.notices)
+        Notifier(settings_of(notify=[f"nonsense-{CANARY}"]), store.notices)
 
 
 # -- pages and metrics -----------------------------------------------------------------------------

@@ -94,7 +94,7 @@ def main():
     server.get_mount_points().add_factory(options.path, camera)
     if server.attach(None) == 0:
         parser.error(f"--port: {options.port} is taken, give another")
-    print("ready", flush=True)  # noqa: T201
+    print("ready", flush=True)
     GLib.MainLoop().run()
 
 
