@@ -42,7 +42,7 @@ def chosen(config: Config, names: Sequence[str], *, all_cameras: bool) -> list[s
 
 
 def print_table(table: Listing) -> None:
-    """On stdout, as wide as the terminal; where a name is longer than that, it sticks out."""
+    """Print on stdout, as wide as the terminal; a longer name sticks out."""
     from rich.console import Console
 
     Console().print(table, crop=False)

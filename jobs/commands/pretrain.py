@@ -47,22 +47,13 @@ def pretrain(
     from jobs.nights.pretrain import PretrainWish, run_pretraining
 
     wish = PretrainWish(
-        coco=coco,
-        out=out,
-        architecture=architecture,
-        width=width,
-        from_scratch=from_scratch,
-        min_side_px=min_side,
-        max_side_px=max_side,
-        device=device,
-    )
+        coco=coco, out=out, architecture=architecture, width=width, from_scratch=from_scratch,
+        min_side_px=min_side, max_side_px=max_side, device=device,
+    )  # fmt: skip
     plan = PretrainPlan(
-        epochs=epochs,
-        learning_rate=learning_rate,
-        batch_size=batch,
-        save_s=60 * save_minutes,
+        epochs=epochs, learning_rate=learning_rate, batch_size=batch, save_s=60 * save_minutes,
         loaders=loaders,
-    )
+    )  # fmt: skip
     result = run_pretraining(wish, plan, open_progress())
     if result is not None:
         _show(result, as_json=as_json)

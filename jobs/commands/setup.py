@@ -126,6 +126,6 @@ def demo(
 
 
 def _leave_health_to_the_answer() -> None:
-    """A camera that is off is told of in the answer; a line in the log would say it twice."""
+    """`culling check` reports a camera that is off; a line in the log would say it twice."""
     if not logging.getLogger("streams").isEnabledFor(logging.DEBUG):
         logging.getLogger("streams.live.health").setLevel(logging.ERROR)

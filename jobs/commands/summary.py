@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 def report_path(config: Config, camera: str, run_id: str) -> Path:
-    """Where the night's report lies, there or not."""
+    """The path of the night's report, whether it exists or not."""
     return config.report_dir(camera, run_id) / "index.html"
 
 
 def night_to_dict(config: Config, night: Night, record: AnyNight | None) -> dict[str, Any]:
-    """The night with its whole record; `report` is None where there is none."""
+    """The night with its whole record; `report` is None if it does not exist."""
     path = report_path(config, night.camera, night.run_id)
     return {
         "run_id": night.run_id,
@@ -59,13 +59,13 @@ def demo_to_dict(config: Config, record: NightRecord) -> dict[str, Any]:
 
 
 def in_one_line(config: Config, record: NightRecord) -> str:
-    """What the night was worth, for a person, and where its report lies."""
+    """The night's result in one line, and where its report lies."""
     path = report_path(config, record.camera, record.run_id)
     return f"{record.camera}: {headline(record.judge)}. Open {path} for the report."
 
 
 def nights_table(config: Config, nights: Mapping[str, Night | None]) -> Listing:
-    """One row a camera."""
+    """One row per camera."""
     table = Listing("camera", "night", "state", "kept", "mAP50 before → after", "random", "model")
     for camera, night in nights.items():
         if night is None:
@@ -116,7 +116,7 @@ def record_table(config: Config, record: NightRecord) -> Listing:
 
 
 def findings_table(findings: Sequence[Finding]) -> Listing:
-    """What `culling check` found, one row a thing."""
+    """What `culling check` found, one row per check."""
     table = Listing("camera", "part", "", "what was found")
     for finding in findings:
         mark = "wrong" if finding.exit_code else "ok"
@@ -168,12 +168,12 @@ def _unusable(record: UnusableNight) -> dict[str, str]:
 
 
 def feeds_to_dict(service: CameraWatch) -> dict[str, dict[str, Any]]:
-    """What each camera has given since `culling ingest` was started, for JSON."""
+    """What each camera has given since `culling ingest` was started, as JSON."""
     return {name: _feed(service, name) for name in service.feeds}
 
 
 def feeds_table(service: CameraWatch) -> Listing:
-    """The same for people."""
+    """The same as a table."""
     headings = ("camera", "state", "frames", "scored", "dropped", "not stored")
     table = Listing(*headings, title="watched")
     for name, found in feeds_to_dict(service).items():

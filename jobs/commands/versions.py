@@ -24,11 +24,11 @@ SHOWN = (
     "ledger_s",
     "code_version",
 )
-"""Of a version's meta; None where an older release, or a `start`, does not have it."""
+"""Keys of a version's meta; None where an older release, or a `start`, does not have them."""
 
 
 def version_rows(registry: ModelRegistry, camera: str) -> list[dict[str, Any]]:
-    """One object a version, the oldest first; one whose meta is damaged says so in `error`."""
+    """One object per version, the oldest first; `error` names a damaged meta."""
     incumbent, pinned = registry.incumbent(camera), registry.pinned(camera)
     rows = []
     for version in registry.all_versions(camera):
@@ -49,7 +49,7 @@ def version_rows(registry: ModelRegistry, camera: str) -> list[dict[str, Any]]:
 
 
 def versions_table(rows: Sequence[dict[str, Any]]) -> Listing:
-    """The same for people."""
+    """The same as a table."""
     table = Listing("", "version", "parent", "frames", "mAP50", "scale", "seconds", "code", "")
     for row in rows:
         ledger = row["ledger_s"]
