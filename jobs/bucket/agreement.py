@@ -12,7 +12,7 @@ import logging
 from pathlib import Path
 
 from jobs.bucket.bucket import Bucket
-from jobs.bucket.versions import PINNED, Listing, StoredVersions, manifest_name
+from jobs.bucket.versions import PINNED, StoreContents, StoredVersions, manifest_name
 from models.errors import WeightsError
 from models.files import replace_file
 from models.registry import ModelRegistry
@@ -29,14 +29,14 @@ class Agreement:
     def __init__(self, root: Path, bucket: Bucket) -> None:
         self._root, self._bucket = root, bucket
         self._local = ModelRegistry(root)
-        self._known: dict[str, Listing] = {}
+        self._known: dict[str, StoreContents] = {}
         self._stored: dict[str, StoredVersions] = {}
 
-    def known(self, camera: str) -> Listing:
+    def known(self, camera: str) -> StoreContents:
         """What the store had when it was last read."""
-        return self._known.get(camera, Listing())
+        return self._known.get(camera, StoreContents())
 
-    def look(self, camera: str) -> Listing:
+    def look(self, camera: str) -> StoreContents:
         """What the store has now."""
         self._known[camera] = self.stored(camera).look()
         return self._known[camera]
@@ -59,7 +59,7 @@ class Agreement:
         self._agree_on_pins(camera, self._known[camera])
         self._agree_on_use(camera, agreed.get("version"), agreed.get("stamp"))
 
-    def _agree_on_pins(self, camera: str, listing: Listing) -> None:
+    def _agree_on_pins(self, camera: str, listing: StoreContents) -> None:
         here = self._local.pinned(camera)
         for version in self._local.versions(camera):
             if version in listing.pinned and version not in here:
@@ -99,7 +99,7 @@ class Agreement:
             pinned.add(version)
         manifests = {**before.manifests, version: name}
         removed = before.removed - {version}
-        self._known[camera] = Listing(manifests, frozenset(pinned), removed)
+        self._known[camera] = StoreContents(manifests, frozenset(pinned), removed)
 
     def bring(self, camera: str, version: str) -> None:
         """Copy a version with its pin from the store. Raises `WeightsError` if it has none."""

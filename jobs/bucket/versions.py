@@ -40,7 +40,7 @@ class Pointer:
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class StoreContents:
     """What the store has of one camera: the manifests' names by version, and which versions are
     pinned or were removed."""
 
@@ -56,7 +56,7 @@ class StoredVersions:
         self._bucket, self._place = bucket, f"models/{camera}"
         self._manifests: dict[tuple[str, str], Manifest] = {}
 
-    def look(self) -> Listing:
+    def look(self) -> StoreContents:
         """What the store has now."""
         manifests: dict[str, tuple[datetime, str]] = {}
         marks: dict[str, set[str]] = {PINNED: set(), REMOVED: set()}
@@ -66,7 +66,7 @@ class StoredVersions:
                 manifests[version] = max(this, manifests.get(version, this))
             elif name in marks:
                 marks[name].add(version)
-        return Listing(
+        return StoreContents(
             {version: name for version, (_, name) in manifests.items()},
             frozenset(marks[PINNED]),
             frozenset(marks[REMOVED] - manifests.keys()),

@@ -29,12 +29,12 @@ COMMAND_LINE = "jobs/cli.py"
 Floors = Sequence[Sequence[str]]
 FLOORS: dict[str, Floors] = {
     "culling_pipeline": (
-        ("records", "ranges", "stage_names"),
-        ("run", "gate", "culling", "tasks"),
+        ("records", "ranges", "stage_names", "svg"),
+        ("run", "tasks"),
+        ("gate", "culling"),
         ("day",),
-        ("labels", "judging", "monitoring"),
+        ("labels", "judging", "monitoring", "report"),
         ("training",),
-        ("report",),
         ("night",),
     ),
     "jobs": (
@@ -59,8 +59,6 @@ MAX_ROOMS, MAX_FLOORS = 12, 7
 Edge = tuple[str, str]
 TO_BE_MENDED: frozenset[Edge] = frozenset(
     {
-        ("culling_pipeline.labels.corrections", "culling_pipeline.training.loop"),
-        ("culling_pipeline.day.watched_day", "culling_pipeline.monitoring.daily_figures"),
         ("jobs.bucket.sharing", "jobs.bucket.night"),
     }
 )

@@ -101,7 +101,9 @@ def stage_calls(source: str) -> list[ast.expr]:
     [
         ("culling_pipeline.night.stages", 7),
         ("culling_pipeline.day.recording", 1),
-        ("jobs.nights.bootstrap", 3),
+        ("jobs.nights.bootstrap", 1),
+        ("jobs.nights.bootstrap_shares", 1),
+        ("jobs.nights.bootstrap_rollout", 1),
     ],
 )
 def test_progress_bars_have_no_names_of_their_own(module: str, bars: int) -> None:
