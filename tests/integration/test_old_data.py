@@ -20,7 +20,6 @@ import pytest
 
 from benchmarks.testbed.tiny import command, debris, environment, stages_of
 from jobs import cli
-from testbed.tiny import command, debris, environment, stages_of
 from tests.integration.old_data import GOLDEN, UNFINISHED, restore
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]

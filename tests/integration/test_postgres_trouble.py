@@ -20,7 +20,7 @@ from jobs.database.tables import nights_table
 from jobs.errors import EXIT_DONE, EXIT_NIGHT, EXIT_USAGE, describe, disk_full_cause, exit_code
 from tests.integration.live import all_said
 from tests.unit.stores import edit
-from tests.unit.test_jobs_store import dead_pid
+from tests.unit.test_database_store import dead_pid
 
 pytestmark = pytest.mark.usefixtures("no_canary")
 WRONG = PASSWORD + "!"

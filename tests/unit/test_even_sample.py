@@ -24,7 +24,7 @@ from culling_pipeline.day.watched_day import WatchedDay
 from culling_pipeline.run.progress import NoProgress
 from streams.base import Frame, FrameSource, SourceInfo
 from streams.sampler import Sampler
-from tests.unit.test_stored_day import CLOCK, PLAN, open_day, watch
+from tests.unit.test_watched_day import CLOCK, PLAN, open_day, watch
 
 START = datetime(2026, 11, 21, tzinfo=UTC)
 

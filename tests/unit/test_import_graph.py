@@ -51,8 +51,8 @@ FLOORS: dict[str, Floors] = {
         ("cli",),
     ),
 }
-"""The rooms of a package, from the lowest floor to the highest. A room is a folder; a file that lies
-directly in the package has a place among them."""
+"""The rooms of a package, from the lowest floor to the highest. A room is a folder; a file directly
+in the package has a place among them."""
 MAX_ROOMS, MAX_FLOORS = 12, 7
 """Folders and floors of `culling_pipeline`: a newcomer has to see the night in it."""
 

@@ -23,7 +23,6 @@ from streams.open import open_source
 from streams.recorded.file import VideoFile
 from streams.recorded.recording import _parse_creation_time
 from streams.sampler import Sampler
-from testbed.servers.web import WebServer, fixed, video
 from tests.unit.clips import (
     HEIGHT_PX,
     WIDTH_PX,

@@ -29,7 +29,6 @@ from streams.live.snapshot import SnapshotConnection
 from streams.open import open_source
 from streams.pictures import MOST_PIXELS, PictureError, decode_picture, read_picture
 from streams.recorded.folder import ImageFolder
-from testbed.servers.web import WebServer, fixed, mjpeg
 from tests.unit.clips import (
     HEIGHT_PX,
     WIDTH_PX,

@@ -17,7 +17,6 @@ from streams.live.options import LiveOptions
 from streams.live.snapshot import SnapshotConnection
 from streams.open import open_source
 from streams.web import ask, sniff
-from testbed.servers.web import Handler, Serve, WebServer, fixed
 
 TYPE = "application/vnd.apple.mpegurl"
 OPTIONS = LiveOptions(open_timeout_s=0.4, read_timeout_s=0.4)
