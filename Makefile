@@ -1,10 +1,12 @@
 # Everything a newcomer, a developer and CI need. Each target makes .venv itself and reuses it.
-.PHONY: venv demo check test docs clean
+.PHONY: venv demo check test docs config-docs clean
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made-for
+# Tests start a hundred processes; without kept bytecode each one compiles torch anew, for seconds.
+unexport PYTHONDONTWRITEBYTECODE
 
 venv: $(STAMP)
 
@@ -32,6 +34,10 @@ test: check
 docs: venv
 	$(BIN)/python -m scripts.make_file_map
 	$(BIN)/python -m scripts.make_command_reference
+
+# What is made from the settings in jobs/config/: config.yaml, its schema, docs/reference/config.md.
+config-docs: venv
+	PYTHONPATH=. $(BIN)/python scripts/make_config_docs.py
 
 clean:
 	rm -rf $(VENV) demo-data .mypy_cache .ruff_cache .pytest_cache

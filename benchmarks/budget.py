@@ -90,7 +90,7 @@ def run_nights(folder: Path, *, nights: int) -> dict[str, list[Figures]]:
 
 def gain_of(figures: Figures) -> float:
     """What a night brought the student in use, in mAP50."""
-    return figures.map50_after - figures.map50_before if figures.promoted else 0.0
+    return figures.score_after - figures.score_before if figures.promoted else 0.0
 
 
 def order_before(history: dict[str, list[Figures]], night: int, *, today: bool) -> list[Prospect]:

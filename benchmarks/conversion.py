@@ -10,6 +10,7 @@ they are converted and run through our net. Writes `benchmarks/results/conversio
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import re
@@ -178,6 +179,7 @@ def torchvision_pair(name: str, gain: float, folder: Path) -> tuple[dict[str, An
 
 def main() -> None:
     """Compare all, print and write."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     torch.set_num_threads(1)
     rows: dict[str, Any] = {}
     for path in sorted(GOLDEN.glob("*.json")):

@@ -37,10 +37,12 @@ from benchmarks.fleet import (
 from culling_pipeline.culling.candidates import Candidates, parts_of_day
 from culling_pipeline.culling.strategies import STRATEGIES
 from culling_pipeline.run.workers import Workers
+from culling_pipeline.tasks.base import Sample
 from culling_pipeline.tasks.boxes.average_precision import coco_map
 from culling_pipeline.tasks.boxes.disagreement import disagreement
-from culling_pipeline.training.loop import Sample, TrainPlan, fine_tune
+from culling_pipeline.training.loop import TrainPlan, fine_tune
 from jobs.config.night import CullingSettings, TrainingSettings
+from jobs.config.weights import StudentSettings
 from models.boxes.backend import at_work
 from models.boxes.student import load_detector
 
@@ -112,7 +114,11 @@ def choose(day: Day, strategy_name: str, n: int, seed: int) -> Choice:
     budget = round(n * SURVIVORS_RATIO) if strategy.uses_teacher else n
     budget = len(day.times_s) if whole_day else budget
     survivors = strategy.survivors(candidates, budget, rng)
-    differences = [disagreement(i, day.student[i], day.teacher[i], n_classes=3) for i in survivors]
+    least = StudentSettings().min_score
+    differences = [
+        disagreement(i, day.student[i], day.teacher[i], n_classes=3, student_min_score=least)
+        for i in survivors
+    ]
     return Choice(strategy.kept_set(candidates, differences, n, rng), survivors)
 
 
@@ -138,7 +144,7 @@ def execute(run: Run, cache: Path) -> Row:
     accuracy = coco_map(found, later.teacher, student.class_names)
     return {
         **asdict(run),
-        "map50": accuracy.map50,
+        "map50": accuracy.score.value,
         "map": accuracy.map,
         "per_class": accuracy.per_class,
         "teacher_calls": len(choice.labelled),
@@ -162,7 +168,7 @@ def objects_per_frame(day: Day, ids: Sequence[int]) -> float | None:
 
 def plan(recipe: str, kept: int, seed: int) -> TrainPlan:
     """How a set of so many frames is trained on."""
-    settings = RECIPES[recipe].model_copy(update={"seed": seed})
+    settings = RECIPES[recipe].changed(seed=seed)
     return settings.for_kept(kept).to_plan()
 
 

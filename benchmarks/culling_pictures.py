@@ -7,6 +7,7 @@ Draws docs/pictures/kept-times.svg and kept-frames.jpg from the culling benchmar
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import cv2
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from benchmarks.culling import TRAIN_FRAMES, choose
 from benchmarks.fleet import CACHE, FLEET, Camera, Day, images, seen_day
-from culling_pipeline.report import svg
+from culling_pipeline import svg
 from jobs.config.weights import StudentSettings
 from models.boxes.detections import match
 
@@ -94,6 +95,7 @@ def _box(image: NDArray[np.uint8], box: NDArray[np.float32], colour: tuple[int, 
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     torch.set_num_threads(1)
     camera = next(c for c in FLEET if c.name == CAMERA)
     day = seen_day(camera, day=0, count=TRAIN_FRAMES, cache=CACHE)

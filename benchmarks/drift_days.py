@@ -9,6 +9,7 @@ student. Kept in build/drift-days, for it takes minutes.
 
 from __future__ import annotations
 
+import argparse
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 
 from benchmarks.fleet import HEIGHT_PX, STUDENT, WIDTH_PX
 from culling_pipeline.day.frame_files import JPEG_QUALITY
-from culling_pipeline.labels.teacher_labels import load_detections, save_detections
+from culling_pipeline.tasks.boxes.answer_files import load_detections, save_detections
 from models.boxes.detections import Detections
 from models.boxes.student import load_detector
 from streams.synthetic.street.render import StreetRenderer
@@ -118,6 +119,7 @@ def _images(seed: int, kind: str, day: int) -> Iterator[NDArray[np.uint8]]:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     torch.set_num_threads(1)
     order = [(d, kind, s) for kind in KINDS for d in day_numbers(kind) for s in STREETS]
     for number, (day, kind, seed) in enumerate(order, start=1):

@@ -3,6 +3,7 @@ that moved or was covered."""
 
 from __future__ import annotations
 
+import argparse
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -235,5 +236,10 @@ def _row(name: str, normal: bool, found: Iterator[tuple[int, Background, int]]) 
     return row
 
 
-if __name__ == "__main__":
+def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     list(view_rows())
+
+
+if __name__ == "__main__":
+    main()

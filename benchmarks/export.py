@@ -11,6 +11,7 @@ says what it finds. Writes `benchmarks/results/export.json` and `export.md`.
 
 from __future__ import annotations
 
+import argparse
 import json
 import platform
 import subprocess
@@ -28,8 +29,7 @@ from numpy.typing import NDArray
 from benchmarks.book import markdown
 from culling_pipeline.tasks.boxes.average_precision import coco_map
 from jobs.cameras.detectors import BUILTIN_FOLDER
-from models.base import Detector
-from models.boxes.detections import Detections
+from models.boxes.detections import Detections, Detector
 from models.boxes.detector import TorchDetector
 from models.boxes.export import FORMATS, SUFFIXES, export_detector, export_files
 from models.boxes.exported import ExportedDetector, agreement
@@ -82,7 +82,7 @@ def row_of(
 ) -> dict[str, Any]:
     found, seconds = timed(there, images)
     seen = agreement(ours, found, min_score=0.05)
-    before, after = (coco_map(f, truths, names).map50 for f in (ours, found))
+    before, after = (coco_map(f, truths, names).score.value for f in (ours, found))
     return {
         "format": format_,
         "frames": len(images),
@@ -128,13 +128,15 @@ def without_torch(
 
 def main() -> None:
     torch.set_num_threads(1)
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 96
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("frames", nargs="?", type=int, default=96)
+    count = parser.parse_args().frames
     student: TorchDetector = load_detector(BUILTIN_FOLDER / "street-student.safetensors")
     student = student.at_size(HEIGHT, WIDTH)
     names = student.class_names
     images, truths = map(list, zip(*street_frames(count), strict=True))
     ours, seconds = timed(student, images)
-    map50 = coco_map(ours, truths, names).map50
+    map50 = coco_map(ours, truths, names).score.value
     torch_row = {"format": "torch", "frames": len(images), "map50": map50}
     rows: list[dict[str, Any]] = [{**torch_row, "seconds_a_frame": seconds}]
     alone = {}

@@ -11,18 +11,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from streams.live.options import LiveOptions
-from tests.integration.live import LOGIN, RtspServer
-from tests.integration.servers import web
-from tests.integration.servers.clips import (
+from benchmarks.testbed.live import LOGIN, RtspServer
+from benchmarks.testbed.servers import web
+from benchmarks.testbed.servers.clips import (
     jpeg,
     moving_picture,
     pictures_of,
     write_h264,
     write_hls,
 )
-from tests.integration.servers.network import CameraNetwork
-from tests.integration.servers.web import LivePlaylist, WebServer, fixed
+from benchmarks.testbed.servers.network import CameraNetwork
+from benchmarks.testbed.servers.web import LivePlaylist, WebServer, fixed
+from streams.live.options import LiveOptions
 
 HLS_S = 240
 """The live playlist ends after so long; longer than any row takes."""

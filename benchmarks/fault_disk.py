@@ -15,11 +15,11 @@ from typing import Any
 import psutil
 import yaml
 
+from benchmarks.testbed.servers import web
+from benchmarks.testbed.servers.clips import RATE_FPS, jpeg, moving_picture
+from benchmarks.testbed.servers.web import WebServer
+from benchmarks.testbed.tiny import start_model_mib
 from jobs.disk.budget import GB
-from tests.integration.servers import web
-from tests.integration.servers.clips import RATE_FPS, jpeg, moving_picture
-from tests.integration.servers.web import WebServer
-from tests.integration.tiny import start_model_mib
 
 FAULT = "disk full"
 FLOOR_MB = 2

@@ -23,11 +23,11 @@ import psutil
 
 from benchmarks import fault_disk
 from benchmarks.fault_cameras import SCENES, Trial
+from benchmarks.testbed.live import open_files, open_live
+from benchmarks.testbed.servers.clips import RATE_FPS
 from streams.failures import LASTING
 from streams.live.health import HealthReport, State
 from streams.live.source import LiveSource
-from tests.integration.live import open_files, open_live
-from tests.integration.servers.clips import RATE_FPS
 
 RESULTS = Path(__file__).parent / "results"
 FAULTS = (*SCENES, fault_disk.FAULT)

@@ -32,6 +32,7 @@ from benchmarks.fleet import (
     CACHE,
     FLEET,
     HEIGHT_PX,
+    LOSS,
     STUDENT,
     TEACHER,
     WIDTH_PX,
@@ -40,17 +41,23 @@ from benchmarks.fleet import (
     seen_day,
 )
 from benchmarks.wide import widened
-from culling_pipeline.gate.gate import Gate, GatePlan, differ
-from culling_pipeline.labels.teacher_labels import load_detections, save_detections
-from culling_pipeline.tasks.boxes.confidence import frame_loss
-from culling_pipeline.training.loop import Sample, fine_tune
+from culling_pipeline.gate.gate import Gate, differ
+from culling_pipeline.tasks.base import Sample
+from culling_pipeline.tasks.boxes.answer_files import load_detections, save_detections
+from culling_pipeline.training.loop import fine_tune
 from culling_pipeline.training.schedule import show
-from jobs.config.night import ControlSettings, CullingSettings, TrainingSettings
+from jobs.config.night import (
+    ControlSettings,
+    CullingSettings,
+    GateSettings,
+    TrainingSettings,
+)
 from models.boxes.backend import at_work
 from models.boxes.detections import Detections, match
-from models.boxes.detector import TorchDetector, build_model, scaled
+from models.boxes.detector import TorchDetector, build_model
 from models.boxes.foreign import PRESETS, ForeignDetector
 from models.boxes.student import load_detector
+from models.images import scaled
 from streams.open import open_source
 from streams.sampler import Sampler
 from streams.synthetic.street.render import StreetRenderer
@@ -126,7 +133,8 @@ def footage(data: Path, name: str, count: int) -> Stretch:
 
 def replay(stretch: Stretch, *, min_score: float, threshold: float | None = None) -> dict[str, Any]:
     """The gate over a stretch: learning as in a night or, with `threshold`, held at it."""
-    gate = Gate(GatePlan(enabled=True, min_score=min_score), np.random.default_rng(0))
+    plan = GateSettings(enabled=True).to_plan(min_score=min_score)
+    gate = Gate(plan, np.random.default_rng(0))
     if threshold is not None:
         gate._calibration.threshold = threshold
     last, seen, seconds = Detections.empty(), [], 0.0
@@ -196,7 +204,7 @@ def scales(camera: Camera, tried: Sequence[float], every: int, cache: Path) -> d
     full, figures = day.losses[rows], {}
     for scale in tried:
         student = load_detector(STUDENT).at_size(*scaled(HEIGHT_PX, WIDTH_PX, scale))
-        small = np.array([frame_loss(student.predict([p])[0]) for p in pictures])
+        small = np.array([LOSS.loss_of(student.predict([p])[0]) for p in pictures])
         figures[f"{scale:g}"] = agreement(full, small, parts=12)
     return figures
 

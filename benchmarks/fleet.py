@@ -16,10 +16,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from culling_pipeline.labels.teacher_labels import load_detections, save_detections
-from culling_pipeline.tasks.boxes.confidence import frame_loss
+from culling_pipeline.tasks.boxes.answer_files import load_detections, save_detections
 from culling_pipeline.tasks.boxes.disagreement import clean_labels
 from jobs.cameras.detectors import weights_path
+from jobs.config.night import ConfidenceSettings
+from jobs.config.weights import TeacherSettings
 from models.boxes.backend import at_work
 from models.boxes.detections import Detections
 from models.boxes.student import load_detector
@@ -30,6 +31,9 @@ from streams.synthetic.truth import CLASS_NAMES
 STUDENT = weights_path("builtin:street-student")
 TEACHER = weights_path("builtin:street-teacher")
 HEIGHT_PX, WIDTH_PX = 192, 320
+LOSS = ConfidenceSettings().to_plan()
+MIN_SIDE = 20 / 720
+"""What was the smallest side of a label when the results were made; a night's is smaller now."""
 
 
 def teacher_name() -> str:
@@ -77,7 +81,7 @@ class Day:
     @property
     def losses(self) -> NDArray[np.float64]:
         """L_conf of every frame."""
-        return np.array([frame_loss(d) for d in self.student])
+        return np.array([LOSS.loss_of(d) for d in self.student])
 
 
 def recorded_h(camera: Camera, day: int) -> tuple[float, float]:
@@ -127,5 +131,6 @@ def seen_day(camera: Camera, *, day: int, count: int, cache: Path) -> Day:
         stored = load_detections(path)
         found[role] = [of_camera(camera, stored[i]) for i in range(count)]
     size = {"height_px": camera.height_px, "width_px": camera.width_px}
-    labels = [clean_labels(d, **size) for d in found["teacher"]]
+    trusted = {"min_score": TeacherSettings().min_score, "min_side": MIN_SIDE}
+    labels = [clean_labels(d, **size, **trusted) for d in found["teacher"]]
     return Day(camera, times_s, found["student"], labels)

@@ -21,15 +21,17 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.fleet import CACHE, HEIGHT_PX, STUDENT, WIDTH_PX
-from culling_pipeline.gate.gate import Gate, GatePlan, differ
+from culling_pipeline.gate.gate import Gate, differ
 from culling_pipeline.gate.memory import GateMemory, load_memory, save_memory
-from culling_pipeline.labels.teacher_labels import load_detections, save_detections
+from culling_pipeline.tasks.boxes.answer_files import load_detections, save_detections
+from jobs.config.night import GateSettings
+from jobs.config.weights import StudentSettings
 from models.boxes.detections import Detections
 from models.boxes.student import load_detector
 from streams.synthetic.street.render import StreetRenderer
 from streams.synthetic.street.scene import make_scene
 
-PLAN = GatePlan(enabled=True)
+PLAN = GateSettings(enabled=True).to_plan(min_score=StudentSettings().min_score)
 DAY_S = 86_400
 LAG = 128
 Pictures = NDArray[np.uint8]

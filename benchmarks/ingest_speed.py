@@ -28,6 +28,7 @@ from typing import Any
 
 import cv2
 
+from benchmarks.testbed.live import RtspServer, open_live
 from streams.address import Address
 from streams.keyframes import Sampling
 from streams.live.clock import FakeClock
@@ -36,7 +37,6 @@ from streams.live.options import LiveOptions
 from streams.live.packets import PacketConnection, Recipe
 from streams.live.source import LiveSource
 from streams.sampler import Sampler
-from tests.integration.live import RtspServer, open_live
 
 RESULTS = Path(__file__).parent / "results"
 CLIP = "videos/intel_one-by-one-person_768x432.mp4"

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from benchmarks.book import Book, Row
 from benchmarks.culling import RESULTS, plan
-from benchmarks.fleet import teacher_name
+from benchmarks.fleet import LOSS, teacher_name
 from benchmarks.opt_views import KEEP, VIEWS, Lesson, lesson
 from culling_pipeline.culling.resolution import (
     opt_resolution,
@@ -34,13 +34,14 @@ from culling_pipeline.culling.resolution import (
     scales_down_to,
     smallest_scale_for,
 )
-from culling_pipeline.labels.teacher_labels import load_detections, save_detections
+from culling_pipeline.tasks.base import Sample
+from culling_pipeline.tasks.boxes.answer_files import load_detections, save_detections
 from culling_pipeline.tasks.boxes.average_precision import coco_map
-from culling_pipeline.tasks.boxes.confidence import frame_loss
-from culling_pipeline.training.loop import Sample, fine_tune
+from culling_pipeline.training.loop import fine_tune
 from jobs.config.night import ResolutionSettings
 from models.boxes.detections import Detections
-from models.boxes.detector import TorchDetector, scaled
+from models.boxes.detector import TorchDetector
+from models.images import scaled
 
 CACHE = Path("build/opt-resolution") / teacher_name()
 SCALES = scales_down_to(0.45)
@@ -78,7 +79,7 @@ def measure(view: Lesson, scale: float, seed: int) -> dict[str, Any]:
     found = [d for p in view.later for d in trained.predict([p])]
     seconds = (time.process_time() - began) / len(view.later)
     return {
-        "map50": coco_map(found, view.truth, trained.class_names).map50,
+        "map50": coco_map(found, view.truth, trained.class_names).score.value,
         "seconds_per_image": seconds,
         "training_seconds": training,
         "pixels": padded_pixels(view, scale) / padded_pixels(view, 1.0),
@@ -121,7 +122,7 @@ def fill(name: str, seed: int, steps: list[int], args: argparse.Namespace) -> No
 
 def losses(found: list[Detections]) -> NDArray[np.float64]:
     """L_conf of each frame."""
-    return np.array([frame_loss(d) for d in found])
+    return np.array([LOSS.loss_of(d) for d in found])
 
 
 def small_object_px(view: Lesson) -> float:

@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 from benchmarks.culling import choose
 from benchmarks.fleet import FLEET, STUDENT, Camera, images, seen_day
 from benchmarks.real_footage import PERSON, STREET
-from culling_pipeline.labels.teacher_labels import as_labels, load_detections, save_detections
+from culling_pipeline.labels.teacher_labels import as_labels
+from culling_pipeline.tasks.boxes.answer_files import load_detections, save_detections
 from models.boxes.classes import ClassMap
 from models.boxes.detections import Detections
-from models.boxes.detector import TorchDetector, resize
+from models.boxes.detector import TorchDetector
 from models.boxes.foreign import PRESETS, ForeignDetector
 from models.boxes.student import fit_to_camera, load_detector
+from models.images import resize
 from streams.open import open_source
 from streams.sampler import Sampler
 

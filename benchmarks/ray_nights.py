@@ -23,18 +23,17 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from ray.cluster_utils import Cluster
 from safetensors.torch import load_file, save
 
+from benchmarks.testbed.tiny import SMALL
 from jobs.config.load import load_config
 from jobs.database.store import Store
 from jobs.executors.base import Executor
 from jobs.executors.local import LocalExecutor
 from jobs.executors.ray import RayExecutor
 from jobs.service.nights import Nights, Origin
-from jobs.service.notify import Tell
+from jobs.service.notify import Notifier
 from models.registry import ModelRegistry
-from tests.integration.tiny import SMALL
 
 RESULTS = Path(__file__).parent / "results"
 SECONDS = 1500
@@ -63,7 +62,7 @@ def run(
     config = load_config(path)
     with Store(config.data_dir) as store:
         nights = Nights(
-            config, Origin(path, {}), store, executor, Tell(config.service, store.notices),
+            config, Origin(path, {}), store, executor, Notifier(config.service, store.notices),
             now=lambda: datetime.now(UTC),
         )  # fmt: skip
         for camera in config.cameras:
@@ -102,6 +101,8 @@ def digest(models: Path, camera: str) -> str | None:
 
 def on_ray(cameras: int, *, nodes: int, kill: bool = False) -> dict[str, Any]:
     """The nights on a cluster of so many nodes."""
+    from ray.cluster_utils import Cluster  # an extra, which `--help` does not need
+
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
     added = [cluster.add_node(num_cpus=1) for _ in range(nodes)]
     cluster.wait_for_nodes()

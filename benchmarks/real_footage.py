@@ -127,11 +127,11 @@ def against_people(data: Path, config: Config, name: str, record: NightRecord) -
     for when, version in (("before", "start"), ("after", record.run_id)):
         detector: TorchDetector = load_detector(registry.path(name, version))
         found = [detector.predict([image])[0] for image in images]
-        figures[f"human_ap50_{when}"] = coco_map(found, truths, ["person"]).map50
+        figures[f"human_ap50_{when}"] = coco_map(found, truths, ["person"]).score.value
     teacher = configured_detector(config.cameras[name].teacher, device="cpu")()
     classes = ClassMap.from_config(config.cameras[name].classes)
     found = [classes.translate(d, teacher.class_names) for d in teacher.predict(images)]
-    figures["human_ap50_teacher"] = coco_map(found, truths, ["person"]).map50
+    figures["human_ap50_teacher"] = coco_map(found, truths, ["person"]).score.value
     return figures
 
 
@@ -149,9 +149,9 @@ def run(data: Path, name: str, folder: Path, *, seed: int, workers: int) -> dict
         "frames_seen": record.ingest.frames_seen,
         "kept": len(record.cull.kept),
         "scale": record.resolution.scale,
-        "map50_before": judge.before.map50,
-        "map50_after": judge.after.map50,
-        "map50_random": judge.random.map50 if judge.random else None,
+        "map50_before": judge.before.score.value,
+        "map50_after": judge.after.score.value,
+        "map50_random": judge.random.score.value if judge.random else None,
         "promoted": judge.promoted,
         "control_frames": judge.after.frames,
         "cost_ratio": record.cost_ratio,

@@ -27,21 +27,19 @@ import numpy as np
 import psutil
 import torch
 
-from benchmarks.fleet import STUDENT
+from benchmarks.fleet import LOSS, STUDENT
 from culling_pipeline.culling.candidates import Candidates, parts_of_day
-from culling_pipeline.culling.strategies import build_strategy
+from culling_pipeline.culling.strategies import STRATEGIES
 from culling_pipeline.day.control_slice import ControlSlice
 from culling_pipeline.day.day import IngestPlan
-from culling_pipeline.day.recording import ingest
-from culling_pipeline.labels.teacher_labels import load_detections
+from culling_pipeline.day.recording import watch_recording
 from culling_pipeline.run.progress import NoProgress
 from culling_pipeline.run.workers import Workers
-from culling_pipeline.tasks.boxes.confidence import frame_loss
+from culling_pipeline.tasks.boxes.answer_files import load_detections
 from jobs.cameras.day_plan import ingest_plan
 from jobs.config.night import CullingSettings
 from jobs.config.settings import CameraDefaults
-from models.base import Detector
-from models.boxes.detections import Detections
+from models.boxes.detections import Detections, Detector
 from models.boxes.student import load_detector
 from streams.base import Frame, FrameSource, SourceInfo
 from streams.sampler import Sampler
@@ -93,7 +91,7 @@ class Remembering:
 
     def predict(self, images: Any) -> list[Detections]:
         found = self._detector.predict(images)
-        self._losses += [frame_loss(d) for d in found]
+        self._losses += [LOSS.loss_of(d) for d in found]
         return found
 
 
@@ -161,14 +159,14 @@ def main() -> None:
 def measure(source: FrameSource, detector: Detector, hours: float) -> dict[str, Any]:
     """One day through `ingest`, and the survivors that all of it would have given."""
     plan = ingest_plan(CameraDefaults())
-    strategy, losses = build_strategy(SETTINGS.strategy), list[float]()
+    strategy, losses = STRATEGIES[SETTINGS.strategy], list[float]()
     with tempfile.TemporaryDirectory() as scratch, Workers(1) as workers:
         folder = Path(scratch) / "frames"
         watched = Watched(source, folder)
         began = time.perf_counter()
-        record, _ = ingest(
+        record, _ = watch_recording(
             watched,
-            workers.detector(lambda: Remembering(detector, losses)),
+            workers.model(lambda: Remembering(detector, losses)),
             strategy,
             plan=plan,
             n_classes=3,

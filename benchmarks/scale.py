@@ -30,7 +30,8 @@ import numpy as np
 import psutil
 import sqlalchemy as sa
 
-from benchmarks.nights import Quick, config_of, service_of
+from benchmarks.testbed.example_night import example_night
+from benchmarks.testbed.nights import Quick, config_of, service_of
 from culling_pipeline.records import Disagreement, NightRecord
 from jobs.commands.summary import nights_table
 from jobs.commands.tonight import tonight
@@ -41,7 +42,6 @@ from jobs.database.tables import dues_table, records_table, stages_table
 from jobs.database.tables import nights_table as nights
 from jobs.service.forecast import forecast
 from jobs.service.metrics import CullingCollector
-from tests.unit.example_night import example_night
 
 RESULTS = Path(__file__).parent / "results"
 SURVIVORS, VARIANTS, TIMES = 1536, 16, 7
@@ -109,7 +109,7 @@ def night_rows(
     began = TODAY - timedelta(days=back)
     for k, camera in enumerate(names_of(cameras)):
         before, gain = float(random.uniform(0.6, 0.9)), float(random.uniform(-0.01, 0.03))
-        own = {"map50_before": before, "map50_after": before + gain, "promoted": gain > 0.01}
+        own = {"score_before": before, "score_after": before + gain, "promoted": gain > 0.01}
         yield {
             "id": first + k, "camera": camera, "run_id": str(began.date()),
             "night_date": began.date(), "settings": "s", "state": "done", "attempt": 1, "pid": 1,
@@ -314,7 +314,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         rows.append(measure(Path(folder), None, args.cameras, args.nights, args.share))
     if args.postgres:
-        from tests.integration.servers.postgres import PostgresServer, programs
+        from benchmarks.testbed.servers.postgres import PostgresServer, programs
 
         found = programs()
         assert found is not None, "PostgreSQL is not installed"

@@ -38,6 +38,7 @@ import sqlalchemy as sa
 import torch
 from safetensors.torch import load_file
 
+from benchmarks.testbed.tiny import CAMERA, DAY, SMALL, stages_of
 from culling_pipeline.run.progress import NoProgress
 from jobs.config.settings import CameraConfig, Config
 from jobs.database import store as store_module
@@ -46,7 +47,6 @@ from jobs.database.store import NightJournal, Store
 from jobs.nights.nightly import retrain_camera
 from models.boxes.student import load_detector
 from models.registry import ModelRegistry
-from tests.integration.tiny import CAMERA, DAY, SMALL, stages_of
 
 RESULTS = Path(__file__).parent / "results"
 KILLS_A_NIGHT = 8

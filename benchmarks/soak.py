@@ -27,11 +27,11 @@ import psutil
 import yaml
 
 from benchmarks.book import markdown
+from benchmarks.testbed.live import RtspServer
+from benchmarks.testbed.servers import web
+from benchmarks.testbed.servers.clips import jpeg, moving_picture, write_h264, write_hls
+from benchmarks.testbed.servers.web import LivePlaylist, WebServer, fixed
 from culling_pipeline.day.daybook import UP
-from tests.integration.live import RtspServer
-from tests.integration.servers import web
-from tests.integration.servers.clips import jpeg, moving_picture, write_h264, write_hls
-from tests.integration.servers.web import LivePlaylist, WebServer, fixed
 
 RESULTS = Path(__file__).parent / "results"
 LOOK_S = 10.0

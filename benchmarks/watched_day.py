@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from culling_pipeline.culling.strategies import build_strategy
+from culling_pipeline.culling.strategies import STRATEGIES
 from culling_pipeline.day.daybook import DAYBOOK, DayClock
 from culling_pipeline.day.watched_day import DayWriter, WatchedDay
 from culling_pipeline.run.workers import Workers
@@ -91,8 +91,8 @@ def main() -> None:
         result["opening_cpu_s"] = _timed(lambda: DayWriter(folders[0], PLAN, clock=CLOCK).close())
         result["collecting_cpu_s"] = _timed(
             lambda: WatchedDay(folders[0], CLOCK).collect(
-                workers.detector(Unasked),
-                build_strategy(CullingSettings().strategy),
+                workers.model(Unasked),
+                STRATEGIES[CullingSettings().strategy],
                 plan=PLAN,
                 n_classes=3,
                 model="2026-01-04",

@@ -7,12 +7,18 @@ back instead of repeating the work. The report and the command line read nothing
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 SlotState = Literal["same", "moved", "covered", "unknown"]
 ViewState = Literal["learning", "same", "moved", "covered", "settled", "unsure"]
+Activity = Literal["look", "label", "train", "measure"]
+"""What costs: a student looks at images, the teacher labels, a student is trained, or candidates
+are measured."""
+Purpose = Literal["own", "comparison", "control"]
+"""What it costs for: the night's own student, the comparison with random frames, or the control
+slice, which training on everything would need as well."""
 
 TO_DO = {
     "moved": "turn the camera back, or leave it: after three whole days in the same place it is "
@@ -27,17 +33,52 @@ class Record(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    def changed(self, **values: Any) -> Self:
+        """A copy with these fields changed, validated as if it were new."""
+        return type(self).model_validate({**dict(self), **values})
+
+
+_OLD_COSTS: dict[str, tuple[Activity, Purpose]] = {
+    "student scoring": ("look", "own"),
+    "student scoring: stored frames": ("look", "own"),
+    "resolution": ("look", "own"),
+    "teacher: survivors": ("label", "own"),
+    "teacher: control slice": ("label", "control"),
+    "teacher: random frames": ("label", "comparison"),
+    "training": ("train", "own"),
+    "training: first student": ("train", "own"),
+    "training: random frames": ("train", "comparison"),
+    "judging": ("measure", "control"),
+    "judging: random frames": ("measure", "comparison"),
+}
+"""What 0.1.0's lines of the ledger were, by their names."""
+
 
 class Cost(Record):
-    """One line of the ledger: what a stage cost. `seconds` are summed over processes."""
+    """One line of the ledger: what a stage cost. `seconds` are summed over processes. Figures go by
+    `activity` and `purpose`; `stage` is only shown (`stage_names.py`)."""
 
     stage: str
+    activity: Activity
+    purpose: Purpose
     images: int
     seconds: float
-    device: str = "cpu"
-    backend: str = ""
-    """How the detector was run that looked at the images (`models.boxes.backend`); empty where
-    none did."""
+    device: str
+    backend: str
+    """How the model was run that looked at the images (`models.boxes.backend`); empty where none
+    did."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_0_1_0(cls, stored: Any) -> Any:
+        """Lines written by 0.1.0 have a name and nothing else that says what they are; the oldest
+        say nothing of the backend."""
+        if not isinstance(stored, dict) or "activity" in stored or "purpose" in stored:
+            return stored
+        known = _OLD_COSTS.get(str(stored.get("stage")))
+        if known is None:
+            return stored
+        return {"backend": "", **stored, "activity": known[0], "purpose": known[1]}
 
     @property
     def seconds_per_image(self) -> float:
@@ -187,6 +228,12 @@ class ViewRecord(Record):
         return f"the lens was {self.state}, {since}: {self.reason}"
 
 
+class StartRecord(Record):
+    """The version of the student that the night begins with."""
+
+    incumbent: str
+
+
 class IngestRecord(Record):
     """What went by, and which frames were kept on disk.
 
@@ -194,11 +241,13 @@ class IngestRecord(Record):
     frame may be survivor and random at once, never control and anything else. `control_is` says in
     words how the control slice was set aside, `control_blocks` which stretch of time each of its
     frames comes from. `gate` is None where every frame was scored, `feed` where a
-    recording was watched and not a live camera. `figures` are the incumbent's (None in nights older
+    recording was watched and not a live camera. `left_out` counts pictures that were of no use, by
+    the reason. `figures` are the incumbent's (None in nights older
     than them).
     """
 
     frames_seen: int
+    left_out: dict[str, int] = {}
     width_px: int
     height_px: int
     frames: tuple[StoredFrame, ...]
@@ -241,6 +290,23 @@ class LabelRecord(Record):
     objects: int
     corrected: int = 0
     costs: tuple[Cost, ...]
+
+
+class CorrectedFrame(Record):
+    """A frame whose labels a person has corrected: the night it is from, when it was taken, its
+    JPEG, its boxes and their classes.
+    `class_names` are all that were looked for, found or not."""
+
+    run_id: str
+    frame_id: int
+    wall_time: datetime
+    image: str
+    height_px: int
+    width_px: int
+    class_names: tuple[str, ...]
+    boxes_xyxy: tuple[tuple[float, float, float, float], ...]
+    classes: tuple[str, ...]
+    corrected_at: datetime
 
 
 class CullRecord(Record):
@@ -309,16 +375,41 @@ class ArmsRecord(Record):
     random: TrainRecord | None
 
 
-class Accuracy(Record):
-    """COCO figures on the control slice, 0…1: AP at IoU 0.5 and mean AP over IoU 0.5…0.95, each
-    a mean over classes; `per_class` is AP at IoU 0.5 by class name (None where the truth holds
-    no such object)."""
+class Score(Record):
+    """One figure of a student: the metric's name, its value, and the interval that it lies in at
+    95 % (None where it was not asked for or nothing is known)."""
 
-    map50: float
-    map: float
+    metric: str
+    value: float
+    interval: tuple[float, float] | None = None
+    higher_is_better: bool = True
+
+    def is_better_than(self, other: Score) -> bool:
+        """Whether this figure is better than another one of the same metric."""
+        return self.value > other.value if self.higher_is_better else self.value < other.value
+
+
+class Accuracy(Record):
+    """A student's figures on F frames: `score` is what it is judged by, `further` are others;
+    `per_class` is the score's value by class name (None where the truth holds none of it). With no
+    `objects` in the truth nothing was measured."""
+
+    score: Score
+    further: tuple[Score, ...] = ()
     per_class: dict[str, float | None]
     frames: int
     objects: int
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_0_1(cls, stored: Any) -> Any:
+        """Before 0.2 an accuracy was of boxes: `map50` and `map`."""
+        if not isinstance(stored, dict) or "map50" not in stored:
+            return stored
+        rest = {key: value for key, value in stored.items() if key not in ("map50", "map")}
+        score = {"metric": "mAP50", "value": stored["map50"]}
+        further = [{"metric": "mAP", "value": stored["map"]}] if "map" in stored else []
+        return {**rest, "score": score, "further": further}
 
 
 class JudgeRecord(Record):

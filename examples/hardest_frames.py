@@ -8,8 +8,8 @@ SOURCE is a video file, a folder of images or a synthetic camera (the default).
 import heapq
 import sys
 
-from culling_pipeline.tasks.boxes.confidence import ConfidencePlan
 from jobs.cameras.detectors import BUILTIN_FOLDER
+from jobs.config.night import ConfidenceSettings
 from models.boxes.student import load_detector
 from streams.open import open_source
 from streams.sampler import Sampler
@@ -22,7 +22,7 @@ def main() -> None:
     """Look at the day once and keep the ten hardest frames."""
     source = sys.argv[1] if len(sys.argv) > 1 else SOURCE
     student = load_detector(BUILTIN_FOLDER / "street-student.safetensors")
-    plan = ConfidencePlan()
+    plan = ConfidenceSettings().to_plan()
     scored = []
     with open_source(source, camera="example") as frames:
         for frame in frames.frames(Sampler(SECONDS_BETWEEN_FRAMES)):

@@ -54,7 +54,8 @@ def main() -> None:
         record = run_night(video, Path(folder) / "data")
         judge = record.judge
         print(f"{record.ingest.frames_seen} frames seen, {len(record.cull.kept)} kept")
-        print(f"mAP50 {judge.before.map50:.3f} → {judge.after.map50:.3f} on the control slice")
+        before, after = judge.before.score, judge.after.score
+        print(f"{after.metric} {before.value:.3f} → {after.value:.3f} on the control slice")
         print(f"promoted: {judge.promoted}, because {judge.reason}")
 
 

@@ -5,14 +5,16 @@ A schedule sees no image and no model. It gives indices, you give it their losse
 
 import numpy as np
 
-from culling_pipeline.training.schedule import ScheduleOptions, build_schedule
+from culling_pipeline.training.schedule import build_schedule
+from jobs.config.night import TrainingSettings
 
 SAMPLES, EPOCHS = 1_000, 12
 
 
 def main() -> None:
     """Train nothing, for twelve epochs: half of the samples get easy quickly."""
-    options = ScheduleOptions(warm_up=2, interval=2, keep=0.7, pick=(8,))
+    settings = TrainingSettings(epochs=EPOCHS, warm_up=2, interval=2, keep=0.7, pick=(8,))
+    options = settings.to_options()
     schedule = build_schedule("dap", samples=SAMPLES, epochs=EPOCHS, options=options)
     difficulty = np.random.default_rng(0).uniform(0.1, 2.0, SAMPLES)
     trained_on = 0

@@ -1,15 +1,13 @@
-"""What can go wrong, in one table: which error ends `culling` with which exit code, and the one
-line that says so."""
+"""Which error ends `culling` with which exit code, and the one line that describes it."""
 
 from __future__ import annotations
 
 import errno
-import re
 import shutil
 from functools import cache
 from pathlib import Path
 
-from streams.secret_words import mask
+from streams.secret_places import redact_text
 
 EXIT_DONE = 0
 EXIT_USAGE = 2
@@ -21,7 +19,7 @@ EXIT_INTERRUPTED = 130
 OUR_PACKAGES = ("streams", "models", "culling_pipeline", "jobs")
 
 NIGHT_NEEDS_BYTES = 2 * 1024**3
-"""Free space that is enough for one camera's night (frames, labels, two models) with room."""
+"""Free space that one camera's night (frames, labels, two models) surely fits in."""
 
 
 class ConfigError(Exception):
@@ -39,9 +37,9 @@ class NightError(Exception):
 @cache
 def exit_codes() -> dict[type[BaseException], int]:
     """The most specific class that matches decides; `Exception` is what nobody expected."""
-    # Only a command that fails has to load these, and numpy with them.
+    # Only a failing command loads these, and numpy with them.
     from culling_pipeline.tasks.boxes.coco_files import DatasetError
-    from models.boxes.detections import ModelError
+    from models.errors import ModelError
     from streams.base import StreamError
 
     return {
@@ -60,7 +58,7 @@ def exit_codes() -> dict[type[BaseException], int]:
 def exit_code(error: BaseException) -> int:
     """The exit code for an error, by the nearest of its base classes in `exit_codes`.
 
-    A full disk ends a night whoever noticed it, be it the writer of a model.
+    A full disk always gives the exit code of a failed night, whatever part raised it.
     """
     if disk_full_cause(error) is not None:
         return EXIT_NIGHT
@@ -69,9 +67,9 @@ def exit_code(error: BaseException) -> int:
 
 
 def describe(error: BaseException, *, data_dir: Path | None = None) -> str:
-    """What to tell the operator: what happened and, where it is not said yet, what to do.
+    """The message for the operator: what happened and, if it is not said yet, what to do.
 
-    Passwords in addresses are cut out, whoever wrote the message.
+    Passwords in addresses are cut out of every message.
     """
     full = disk_full_cause(error)
     if full is not None:
@@ -97,11 +95,11 @@ def disk_full_cause(error: BaseException) -> OSError | None:
 def redact(text: str) -> str:
     """The text without the user name and password of any address in it, and without any secret
     that this process knows."""
-    return re.sub(r"(?<=://)\S*@", "***@", mask(text))
+    return redact_text(text)
 
 
 def is_expected(error: BaseException) -> bool:
-    """Whether the message was written by us, for people; others need their class named."""
+    """Whether we wrote the message for people; for other errors the class is named too."""
     ours = type(error).__module__.partition(".")[0] in OUR_PACKAGES
     return ours or isinstance(error, OSError)
 

@@ -1,4 +1,4 @@
-"""The log on stderr: for people, or one JSON object a line; never with a password in it."""
+"""The log on stderr, as text or as one JSON object a line; never with a password in it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jobs.errors import redact
 
 
 class TextFormatter(logging.Formatter):
-    """Cuts passwords out of whole entries, tracebacks and all."""
+    """Cuts passwords out of whole entries, including tracebacks."""
 
     def format(self, record: logging.LogRecord) -> str:
         return redact(super().format(record))
@@ -32,7 +32,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def log_to_stderr(*, as_json: bool = False, times: bool = False) -> None:
-    """From now on warnings and worse go to stderr; `times` puts the time before each line."""
+    """Log warnings and worse to stderr from now on; `times` puts the time before each line."""
     handler = logging.StreamHandler()
     shape = "%(asctime)s culling: %(message)s" if times else "culling: %(message)s"
     handler.setFormatter(JsonFormatter() if as_json else TextFormatter(shape))

@@ -1,30 +1,56 @@
-"""What every detector has in common: the `Detector` protocol."""
+"""What every model has in common: the `Model` protocol, and `Trainable` for those that learn."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.boxes.detections import Detections
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 
-class Detector(Protocol):
-    """Anything that finds boxes in frames: our own nets, torchvision's, OpenVINO's, ONNX's."""
+Backend = Literal["auto", "torch", "lean"]
+"""How a model of ours is run: as torch runs it, arranged for the CPU, or whichever is faster."""
+
+
+class Model(Protocol):
+    """Anything that answers pictures. What an answer is, its task says."""
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """What the labels mean: `Detections.labels` index this tuple."""
+        """The classes the answers are about, in the order of their labels."""
 
-    def predict(self, images: Sequence[NDArray[np.uint8]]) -> list[Detections]:
-        """What is in each image (H×W×3 uint8 RGB, all of one size), in pixels of that image.
-
-        Detections come best first and are not cut at a working threshold: the caller does that.
-        """
+    def predict(self, images: Sequence[NDArray[np.uint8]]) -> list[Any]:
+        """The answer to each image (H×W×3 uint8 RGB, all of one size)."""
 
 
-def backend_of(detector: Detector) -> str:
-    """How a detector is run (`models.boxes.backend`); empty for one that does not say."""
-    return str(getattr(detector, "backend", ""))
+class Trainable(Model, Protocol):
+    """A torch model at a fixed image size that can be trained in place."""
+
+    model: nn.Module
+    device: torch.device
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels that it works at."""
+
+    def at_size(self, height_px: int, width_px: int) -> Self:
+        """The same weights working at another size. The two share them: use one at a time."""
+
+    def meta(self, **more: Any) -> dict[str, Any]:
+        """What is stored beside its weights, as plain values, and whatever else is known."""
+
+
+def backend_of(model: Model) -> str:
+    """How a model is run (`models.boxes.backend`); empty for one that does not say."""
+    return str(getattr(model, "backend", ""))
+
+
+def device_of(model: Model) -> str:
+    """Where a model runs: `cuda`, or `cpu`, which those run on that do not say."""
+    device = getattr(model, "device", "cpu")
+    return str(getattr(device, "type", device))

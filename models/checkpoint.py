@@ -14,7 +14,7 @@ from safetensors.torch import load as tensors_from_bytes
 from safetensors.torch import save as tensors_to_bytes
 from torch import Tensor, nn
 
-from models.boxes.detections import WeightsError
+from models.errors import WeightsError
 from models.files import (
     META_FILE,
     REMEDY,

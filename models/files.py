@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from models.boxes.detections import WeightsError
+from models.errors import WeightsError
 
 TENSORS_FILE = "model.safetensors"
 META_FILE = "meta.json"

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.boxes.detections import WeightsError
+from models.errors import WeightsError
 from models.files import aside, checkpoint_files, load_meta, replace_file, sync_folder, write_folder
 
 if TYPE_CHECKING:

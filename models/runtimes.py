@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.boxes.detections import ModelError, WeightsError
+from models.errors import ModelError, WeightsError
 
 
 class OpenVinoNet:

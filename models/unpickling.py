@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.boxes.detections import WeightsError
+from models.errors import WeightsError
 
 KNOWN_PACKAGES = frozenset(
     {"torch", "numpy", "collections", "_codecs", "datetime", "pathlib"}

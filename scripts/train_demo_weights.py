@@ -312,7 +312,7 @@ def report(model: nn.Module, spec: DetectorSpec, title: str, frames: int) -> dic
                 true.append(Detections(truth.boxes_xyxy, ones, truth.labels))
         accuracy = coco_map(found, true, CLASS_NAMES)
         figures[name] = {
-            "map50": round(accuracy.map50, 4),
+            "map50": round(accuracy.score.value, 4),
             "map": round(accuracy.map, 4),
             "per_class": accuracy.per_class,
             "frames": accuracy.frames,

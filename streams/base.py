@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
@@ -13,7 +12,8 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.secret_words import mask
+from streams.secret_places import printable as printable
+from streams.secret_places import redact_url as redact_url
 
 if TYPE_CHECKING:
     from streams.sampler import Sampler
@@ -104,6 +104,11 @@ class FrameSource(ABC):
     def info(self) -> SourceInfo:
         """What this source is and how long it lasts."""
 
+    @property
+    def left_out(self) -> Mapping[str, int]:
+        """Pictures of the latest pass so far that are not given out, by the reason in words."""
+        return {}
+
     @abstractmethod
     def frames(self, sampler: Sampler | None = None) -> Iterator[Frame]:
         """Frames from the beginning: those the sampler wants, or all of them.
@@ -129,27 +134,6 @@ class FrameSource(ABC):
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-
-_SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*:/+")
-_SECRET = re.compile(r"(?i)(pass\w*|pwd|pw|token|secret|key|auth|signature|sig|user\w*)=[^&\s]+")
-
-
-def redact_url(url: str) -> str:
-    """The address without user, password or token, fit for a log or a message.
-
-    Rather too much is hidden than too little: a password may itself contain `@`, `/` or `?`. In
-    local paths only known secrets are hidden.
-    """
-    found = _SCHEME.match(url)
-    scheme = found.group() if found else ""
-    if scheme.lower().startswith("file:") or url.startswith(("/", "~", ".")):
-        return mask(url)
-    rest = url[len(scheme) :]
-    before, at, after = rest.rpartition("@")
-    if at and (":" in before or (scheme and "/" not in before)):
-        rest = f"***@{after}"
-    return mask(scheme + _SECRET.sub(r"\1=***", rest))
 
 
 def as_utc(moment: datetime, *, camera: str) -> datetime:

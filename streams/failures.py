@@ -34,6 +34,7 @@ ENDED = "ended"
 BROKEN = "broken off"
 NO_DEVICE = "no such device"
 NO_STREAM = "no stream on this page"
+NOT_WEB = "not a web address"
 
 ADVICE = {
     REFUSED: "nothing listens there: is the camera on, and is the port right?",
@@ -48,17 +49,26 @@ ADVICE = {
     ENDED: "the stream came to its end",
     BROKEN: "the connection broke: see the camera and the network",
     NO_STREAM: "yt-dlp found no video there: open the page in a browser and see if it plays",
+    NOT_WEB: "it leads to something else than http or https, which is not opened",
     NO_DEVICE: "no camera there, or another program has it: see `ls /dev/video*`",
 }
 """Every reason there is, and what to do about it."""
 
-LASTING = frozenset({WRONG_PASSWORD, FORBIDDEN, NOT_FOUND, NOT_VIDEO, NO_DEVICE, NO_STREAM})
+LASTING = frozenset(
+    {WRONG_PASSWORD, FORBIDDEN, NOT_FOUND, NOT_VIDEO, NO_DEVICE, NO_STREAM, NOT_WEB}
+)
 """Reasons that seldom go away by themselves; and many cameras lock out who asks too often."""
 
 NEARLY = 0.9
 """FFmpeg reports some time-outs as invalid data: a failure after this share of the limit is one."""
 
+
+class NotWebError(ValueError):
+    """An address leads, or is led, to something else than http or https."""
+
+
 _BY_CLASS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
+    (NotWebError, NOT_WEB),
     (av.error.HTTPUnauthorizedError, WRONG_PASSWORD),
     (av.error.HTTPForbiddenError, FORBIDDEN),
     (av.error.HTTPNotFoundError, NOT_FOUND),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import cv2
@@ -36,6 +36,10 @@ class MaskedSource(FrameSource):
     @property
     def info(self) -> SourceInfo:
         return self.source.info
+
+    @property
+    def left_out(self) -> Mapping[str, int]:
+        return self.source.left_out
 
     def frames(self, sampler: Sampler | None = None) -> Iterator[Frame]:
         for frame in self.source.frames(sampler):

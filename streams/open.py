@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from streams.base import (
 )
 from streams.live.connection import Connection
 from streams.live.device import connect_device
-from streams.live.hls import Progress, find_playlist, hls_options, web_options
+from streams.live.hls import Progress, find_playlist, web_options
 from streams.live.http import connect_site, connect_web
 from streams.live.options import LiveOptions
 from streams.live.packets import Recipe, open_container
@@ -32,7 +32,7 @@ from streams.recorded.folder import ImageFolder
 from streams.recorded.remote import RemoteVideo
 from streams.site import resolve
 from streams.synthetic.source import SyntheticCamera
-from streams.web import Answer, sniff
+from streams.web import Answer, is_web, sniff
 
 ALLOWED = (
     "rtsp://…, http(s)://… (video, HLS, MJPEG, a snapshot or a page such as YouTube's), device:0, "
@@ -45,12 +45,24 @@ _DEVICE = re.compile(r"^device:(\d{1,3})$", re.IGNORECASE)
 _DEVICE_FILE = re.compile(r"^/dev/video\d+$")
 
 
-def open_source(url: str, *, camera: str, live: LiveOptions | None = None) -> FrameSource:
+def open_source(
+    url: str,
+    *,
+    camera: str,
+    live: LiveOptions | None = None,
+    recorded: LiveOptions | None = None,
+    most_pixels: int | None = None,
+) -> FrameSource:
     """Open what `url` names; raises a `StreamError` that says what is wrong and what to do.
 
     Live sources, which never end, are opened only for those who expect one and say how (`live`).
+    Others may say how a recording on the web is read (`recorded`: time-outs, size). No picture of
+    more than `most_pixels` (by default those of these options) is decoded, whatever the source.
     """
-    source = _open(url, camera, live or LiveOptions(), expected=live is not None)
+    options = live or recorded or LiveOptions()
+    if most_pixels is not None:
+        options = replace(options, most_pixels=most_pixels)
+    source = _open(url, camera, options, expected=live is not None)
     if isinstance(source, LiveSource) and live is None:
         source.close()
         raise _unexpected(url, camera)
@@ -71,6 +83,9 @@ def _open(url: str, camera: str, options: LiveOptions, *, expected: bool) -> Fra
         address = Address(url if scheme else f"https://{url}")
         return _open_site(address, camera, options)
     if scheme in ("http", "https"):
+        if not is_web(Address(url)):
+            message = f"camera {camera!r}: {redact_url(url)}: not a whole address: check the host"
+            raise SourceUrlError(message)
         return _open_web(Address(url), camera, options)
     device = url.lower().startswith("device:") or _DEVICE_FILE.match(url) is not None
     if (device or scheme in ("rtsp", "rtsps")) and not expected:
@@ -87,8 +102,8 @@ def _open(url: str, camera: str, options: LiveOptions, *, expected: bool) -> Fra
         raise SourceUrlError(message)
     path = _path_of_file_url(url, camera) if scheme == "file" else _path_of(url, camera)
     if os.path.isdir(path):  # unlike Path.is_dir, False for whatever cannot be looked at
-        return ImageFolder(path, camera=camera)
-    return VideoFile(path, camera=camera)
+        return ImageFolder(path, camera=camera, most_pixels=options.most_pixels)
+    return VideoFile(path, camera=camera, most_pixels=options.most_pixels)
 
 
 def _unexpected(url: str, camera: str) -> SourceUrlError:
@@ -126,12 +141,19 @@ def _open_web(address: Address, camera: str, options: LiveOptions) -> FrameSourc
         return _live(address, camera, options, partial(connect_web, progress=Progress()))
     kind = "hls recording" if answer.kind == "hls" else "web video"
     open_media = partial(_open_media, address, where, options, is_playlist=answer.kind == "hls")
-    return _recording(open_media, camera, address, kind, answer.modified_at)
+    return RemoteVideo(
+        open_media,
+        camera=camera,
+        location=address.shown,
+        kind=kind,
+        written_at=answer.modified_at,
+        most_pixels=options.most_pixels,
+    )
 
 
 def _is_recorded(address: Address, answer: Answer, where: str, options: LiveOptions) -> bool:
     if answer.kind == "hls":
-        return not find_playlist(address, where=where, options=options).is_live
+        return not find_playlist(address, where=where, options=options).segments.is_live
     return answer.kind == "video" and answer.recorded
 
 
@@ -157,18 +179,13 @@ def _open_site(page: Address, camera: str, options: LiveOptions) -> FrameSource:
             again.address, where, options, is_playlist=again.is_playlist, headers=again.headers
         )
 
-    return _recording(open_media, camera, page, "site recording", answer.modified_at)
-
-
-def _recording(
-    open_media: Callable[[], Any],
-    camera: str,
-    address: Address,
-    kind: str,
-    written_at: datetime | None,
-) -> RemoteVideo:
     return RemoteVideo(
-        open_media, camera=camera, location=address.shown, kind=kind, written_at=written_at
+        open_media,
+        camera=camera,
+        location=page.shown,
+        kind="site recording",
+        written_at=answer.modified_at,
+        most_pixels=options.most_pixels,
     )
 
 
@@ -189,8 +206,9 @@ def _open_media(
         where=where,
         open_timeout_s=options.open_timeout_s,
         read_timeout_s=options.read_timeout_s,
+        most_pixels=options.most_pixels,
         format_name="hls" if is_playlist else None,
-        options=hls_options(headers) if is_playlist else web_options(headers),
+        options=web_options(headers),
     )
     return open_container(recipe)
 

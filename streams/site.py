@@ -29,8 +29,8 @@ EXPIRY_MARGIN_S, EXPIRY_SHARE = 300.0, 0.1
 LONGEST_EXPIRY_S = 7 * 86400.0
 """An `expire` further away is something else."""
 
-EXPLAINED = 160
-"""How many characters of yt-dlp's own words are passed on."""
+HEARD, EXPLAINED = 20_000, 160
+"""How many characters of yt-dlp's own words are looked at, and how many are passed on."""
 
 RUNTIMES: Mapping[str, tuple[str, str, str, tuple[int, ...]]] = {
     "deno": ("deno", "--version", r"deno (\d+(?:\.\d+)*)", (2, 3)),
@@ -42,7 +42,6 @@ RUNTIMES: Mapping[str, tuple[str, str, str, tuple[int, ...]]] = {
 do (from yt-dlp 2026.10.26)."""
 
 _EXPIRE = re.compile(r"[/?&;]expires?[/=](\d{9,11})(?=[/&;]|$)")
-_URL_WORD = re.compile(r"\S+://\S+")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -157,8 +156,8 @@ def _explain(exc: Any, page: Address) -> tuple[str, str | None]:
         return reason_of_status(status), None
     if type(cause).__name__ in ("TransportError", "SSLError", "ProxyError"):
         return reason_of(inner) if isinstance(inner, BaseException) else TIMED_OUT, None
-    words = _COLOUR.sub("", str(exc)).removeprefix("ERROR: ")
-    words = _URL_WORD.sub("…", words)
+    words = _COLOUR.sub("", str(exc)[:HEARD]).removeprefix("ERROR: ")
+    words = " ".join("…" if "://" in word else word for word in words.split())
     for secret in page.login or ():
         words = words.replace(secret, "***") if secret else words
     return NO_STREAM, f"yt-dlp says: {words[:EXPLAINED].strip()}"

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from http.client import HTTPMessage, HTTPResponse
+from http.client import HTTPMessage
 from pathlib import PurePosixPath
 from typing import Literal
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
-from urllib.request import (
-    BaseHandler,
-    HTTPBasicAuthHandler,
-    HTTPDigestAuthHandler,
-    HTTPPasswordMgrWithDefaultRealm,
-    Request,
-    build_opener,
-)
+from urllib.request import Request
 
 from streams.address import Address
-from streams.failures import guarded
+from streams.failures import NOT_VIDEO, NotWebError, failure, guarded
+from streams.requests import Answered, Watch, opener_for
 
 Kind = Literal["hls", "mjpeg", "image", "video", "page"]
 
@@ -38,7 +32,8 @@ SUFFIXES: Mapping[str, Kind] = {
     ".png": "image",
 }
 HEAD_BYTES = 1024
-PLAYLIST_BYTES = 4 * 1024 * 1024
+PLAYLIST_BYTES = 16 * 1024 * 1024
+"""A day of segments of two seconds is about 5 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,43 +45,60 @@ class Answer:
     modified_at: datetime | None = None
 
 
+def is_web(address: Address) -> bool:
+    """Whether it is http or https, with a host: nothing else is ever asked for, whoever says so."""
+    try:
+        parts = urlsplit(address.secret)
+        return parts.scheme.lower() in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        return False
+
+
 def ask(
     address: Address,
     *,
     where: str,
     timeout_s: float,
     headers: Mapping[str, str] | None = None,
-) -> HTTPResponse:
+) -> Answered:
     """GET: the open response, to be closed by the caller. Raises `ConnectionFailedError`.
 
-    Each wait for data is bounded by `timeout_s`. Basic and digest authentication are answered;
-    the password is cut out of the URL before it is used.
+    The head is there within `timeout_s`, redirects and all. Basic and digest authentication are
+    answered; the password is cut out of the URL before it is used.
     """
-    request = Request(address.without_login, headers={"User-Agent": USER_AGENT, **(headers or {})})
-    opener = build_opener(*_answers_to_401(address))
+    watch = Watch()
 
-    def get() -> HTTPResponse:
+    def get() -> Answered:
+        if not is_web(address):
+            raise NotWebError
+        sent = {"User-Agent": USER_AGENT, **(headers or {})}
+        request = Request(address.without_login, headers=sent)
         try:
-            response: HTTPResponse = opener.open(request, timeout=timeout_s)
+            with watch.step(timeout_s):
+                response = opener_for(address, watch).open(request, timeout=timeout_s)
         except HTTPError as exc:
             exc.close()
+            watch.close()
             raise
-        return response
+        except BaseException:
+            watch.close()
+            raise
+        return Answered(response, watch)
 
     return guarded(where, get, limit_s=timeout_s)
 
 
-def _answers_to_401(address: Address) -> list[BaseHandler]:
-    if address.login is None:
-        return []
-    passwords = HTTPPasswordMgrWithDefaultRealm()
-    passwords.add_password(None, address.without_login, *address.login)
-    return [HTTPDigestAuthHandler(passwords), HTTPBasicAuthHandler(passwords)]
+def read_some(response: Answered, most_bytes: int, *, where: str, timeout_s: float) -> bytes:
+    """What there is now, at most so much; nothing at the end."""
+    return guarded(where, lambda: response.read_some(most_bytes, timeout_s), limit_s=timeout_s)
 
 
-def read(where: str, action: Callable[[], bytes], *, timeout_s: float) -> bytes:
-    """What `action` reads from a response, its errors translated."""
-    return guarded(where, action, limit_s=timeout_s)
+def read_whole(response: Answered, most_bytes: int, *, where: str, timeout_s: float) -> bytes:
+    """All of it within `timeout_s`; more than `most_bytes` is refused."""
+    data = guarded(where, lambda: response.read_whole(most_bytes + 1, timeout_s), limit_s=timeout_s)
+    if len(data) > most_bytes:
+        raise failure(where, NOT_VIDEO, f"more than {most_bytes // 1024**2} MiB come back for it")
+    return data
 
 
 def sniff(
@@ -98,10 +110,10 @@ def sniff(
 ) -> Answer:
     """One GET, of which only the head is read: by content type, name and first bytes."""
     with closing(ask(address, where=where, timeout_s=timeout_s, headers=headers)) as response:
-        message, final_url = response.headers, response.geturl()
+        message, final_url = response.headers, response.url
         if message.get_content_type() == "multipart/x-mixed-replace":
             return Answer("mjpeg")
-        head = read(where, lambda: response.read1(HEAD_BYTES), timeout_s=timeout_s)
+        head = read_some(response, HEAD_BYTES, where=where, timeout_s=timeout_s)
     return Answer(
         _kind_of(message, final_url, head),
         recorded=_is_recorded(message),
@@ -118,8 +130,8 @@ def fetch_text(
 ) -> tuple[str, str]:
     """A playlist and where it finally came from (after redirects)."""
     with closing(ask(address, where=where, timeout_s=timeout_s, headers=headers)) as response:
-        data = read(where, lambda: response.read(PLAYLIST_BYTES), timeout_s=timeout_s)
-        return data.decode("utf-8", "replace"), response.geturl()
+        data = read_whole(response, PLAYLIST_BYTES, where=where, timeout_s=timeout_s)
+        return data.decode("utf-8", "replace"), response.url
 
 
 def _kind_of(message: HTTPMessage, url: str, head: bytes) -> Kind:
@@ -142,6 +154,6 @@ def _is_recorded(message: HTTPMessage) -> bool:
 def _modified_at(message: HTTPMessage) -> datetime | None:
     try:
         moment = parsedate_to_datetime(message.get("Last-Modified", ""))
-    except ValueError:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, TypeError, OverflowError):  # no date, or none that there can be
         return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -1,5 +1,5 @@
-"""Shared by all tests: one torch thread, random state restored, secrets forgotten, `../shared`
-found or skipped."""
+"""Shared by all tests: defined surroundings, one torch thread, random state restored, secrets
+forgotten, `../shared` found or skipped."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+
+from tests.surroundings import settle
+
+settle()
+
+import torch  # noqa: E402 - it reads the environment
 
 torch.set_num_threads(1)
 
@@ -19,12 +24,14 @@ SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 
 
 LONGEST_FIRST = (
-    *("test_service.py", "test_sigkill.py", "test_ingest.py", "test_night.py"),
-    *("test_bad_input.py", "test_pretrain.py", "test_store_shared.py", "test_real_footage.py"),
-    *("test_live_web.py", "test_live_rtsp.py", "test_live_network.py", "test_demo.py"),
+    *("test_service.py", "test_live_web.py", "test_live_rtsp.py", "test_live_network.py"),
+    *("test_add.py", "test_sigkill.py", "test_ingest.py", "test_night.py", "test_bad_input.py"),
+    *("test_pretrain.py", "test_store_shared.py", "test_real_footage.py", "test_demo.py"),
 )
 """The slow files that take half a minute and more: each goes to one worker as a whole, and one that
-came last would let the others stand idle."""
+came last would let the others stand idle. A service's nights yield to all other work (`NICE`), so
+they begin beside tests that mostly wait for a camera: beside whole nights they would stand still.
+"""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -34,6 +41,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
     rank = {name: place for place, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _empty_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads or writes what its user has at home."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+        yield
 
 
 @pytest.fixture(autouse=True)

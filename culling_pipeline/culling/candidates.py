@@ -1,17 +1,20 @@
-"""Choosing frames: the day's candidates, its parts, and the two cuts of the default strategy.
+"""The day's candidates, its parts, and the cuts by L_conf that several strategies share.
 
-What a strategy makes of them is in `strategies.py`.
+What a strategy makes of them is in `strategies/`, one file each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from culling_pipeline.records import Disagreement, StoredFrame
+from culling_pipeline.records import StoredFrame
+
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,50 +123,6 @@ def cull_by_confidence(
     return chosen[np.lexsort((chosen, -losses[chosen]))]
 
 
-def cull_by_disagreement(
-    disagreements: Sequence[Disagreement],
-    parts: Mapping[int, int],
-    budget: int,
-    *,
-    n_parts: int,
-    losses: Mapping[int, float],
-) -> tuple[int, ...]:
-    """Ids of the `budget` frames to train on, hardest first; `parts` and `losses` go by frame id.
-
-    A frame is as hard as the number of objects the student missed or invented in it, ties by
-    L_conf, then by id. Every part of the day gets the same share of frames with an error. Each
-    place that a part cannot fill goes to the part with the most errors still left. Only when no
-    erring frame is left is the budget filled with frames without one, by L_conf.
-
-    Why not the paper's average precision: precision is a ratio, so a frame with its one object
-    missed (AP 0) goes before a frame with three of ten missed, from which there is three times
-    as much to learn. Over a whole day the paper's order lost to random frames when measured.
-    """
-    check_budget(budget, n_parts)
-    errors = {d.frame_id: d.missed + d.invented for d in disagreements}
-    order = sorted(errors, key=lambda i: (-errors[i], -losses[i], i))
-    queues = [[i for i in order if errors[i] > 0 and parts[i] == part] for part in range(n_parts)]
-    share = budget // n_parts
-    kept = {i for queue in queues for i in queue[:share]}
-    left = [queue[share:] for queue in queues]
-    kept |= set(_by_errors_left(left, errors, budget - len(kept)))
-    clean = [i for i in order if errors[i] == 0]  # by L_conf already
-    kept |= set(clean[: budget - len(kept)])
-    return tuple(i for i in order if i in kept)
-
-
-def _by_errors_left(queues: list[list[int]], errors: Mapping[int, int], places: int) -> list[int]:
-    """Hands out `places` one by one: each to the first frame of the queue with most errors."""
-    waiting = [list(reversed(queue)) for queue in queues]
-    sums = [sum(errors[i] for i in queue) for queue in queues]
-    chosen: list[int] = []
-    while len(chosen) < places and any(sums):
-        part = sums.index(max(sums))
-        chosen.append(waiting[part].pop())
-        sums[part] -= errors[chosen[-1]]
-    return chosen
-
-
 def check_budget(budget: int, n_parts: int = 1) -> None:
     """`ValueError` where a budget or a number of parts makes no sense."""
     if budget < 0:
@@ -172,3 +131,28 @@ def check_budget(budget: int, n_parts: int = 1) -> None:
     if n_parts < 1:
         message = f"n_parts: got {n_parts}, must be 1 or more"
         raise ValueError(message)
+
+
+def hardest_of_day(candidates: Candidates, budget: int) -> NDArray[np.int64]:
+    """Row numbers of the `budget` hardest frames of the whole day, hardest first."""
+    check_budget(budget)
+    return candidates.hardest_first()[:budget]
+
+
+def hardest_of_parts(candidates: Candidates, budget: int) -> NDArray[np.int64]:
+    """Row numbers of the `budget` hardest frames, each part of the day having its share."""
+    by_id = np.argsort(candidates.ids)  # so that ties by row are ties by id
+    rows = cull_by_confidence(
+        candidates.losses[by_id], candidates.parts[by_id], budget, n_parts=candidates.n_parts
+    )
+    return by_id[rows]
+
+
+def by_id(candidates: Candidates, values: Sequence[_Value]) -> dict[int, _Value]:
+    """These values, one a candidate, by frame id."""
+    return dict(zip(candidates.ids.tolist(), values, strict=True))
+
+
+def as_ids(ids: NDArray[np.int64]) -> tuple[int, ...]:
+    """Frame ids as plain numbers."""
+    return tuple(int(i) for i in ids)

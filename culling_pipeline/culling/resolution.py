@@ -9,7 +9,7 @@ number of frames.
 
 L_conf alone can't be trusted with the choice: it says how this student, trained at another size,
 takes a smaller picture, not what one trained at the smaller size would find. The size of the
-objects the teacher has found in the kept set says that, and costs no pass at all (docs/LOG.md).
+objects the teacher has found in the kept set says that, and costs no pass at all (docs/log/).
 """
 
 from __future__ import annotations
@@ -22,16 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from culling_pipeline.records import ScalePoint
-from models.boxes.detections import Detections
 
 STEP = 0.9
 """Each try is this much smaller than the one before, on both sides."""
 
 MIN_FRAMES = 16
 """Fewer frames than this say too little of a scale."""
-
-SMALL_SHARE = 0.1
-"""Of each class this share of the objects may be smaller than allowed: far off, half hidden."""
 
 LossesAt = Callable[[float, Sequence[int]], NDArray[np.float64]]
 """L_conf at a scale of the frames with these positions (float64, one each)."""
@@ -45,26 +41,6 @@ class Search:
     scale: float
     points: tuple[ScalePoint, ...]
     student_passes: int
-
-
-def smallest_scale_for(
-    labels: Sequence[Detections], *, shrink: float, min_object_px: float
-) -> float:
-    """The scale, at most 1, at which nine in ten objects of every class still have a side (the root
-    of a box's area) of `min_object_px`. `shrink` is full size over the labels' frame size.
-
-    1 where nothing is labelled: nothing says then that a smaller picture would do.
-    """
-    boxes = np.concatenate([d.boxes_xyxy for d in labels]) if labels else np.zeros((0, 4))
-    if not len(boxes):
-        return 1.0
-    classes = np.concatenate([d.labels for d in labels])
-    sides = shrink * np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1, dtype=np.float64))
-    small = min(
-        np.quantile(sides[classes == label], SMALL_SHARE, method="lower")
-        for label in np.unique(classes)
-    )
-    return min(1.0, float(min_object_px / small))
 
 
 def relative_mse(full: NDArray[np.float64], smaller: NDArray[np.float64]) -> float:

@@ -15,6 +15,8 @@ from typing import Literal
 
 import numpy as np
 
+from culling_pipeline.ranges import Count, InnerShare, Positive, check
+
 SHORT_S = 3600.0
 """A recording shorter than this is split into a first and a last stretch."""
 
@@ -29,10 +31,13 @@ Placement = Literal["auto", "blocks", "end"]
 class ControlPlan:
     """How much of a source is set aside: `share` of its time, at most `frames` frames of that."""
 
-    frames: int = 240
-    share: float = 0.2
-    block_s: float = 300.0
-    placement: Placement = "auto"
+    frames: Count
+    share: InnerShare
+    block_s: Positive
+    placement: Placement
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 class ControlSlice:

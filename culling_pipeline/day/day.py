@@ -7,7 +7,7 @@ from its daybook (`watched_day.py`); `Day.take` stores the picture as well.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,10 +23,11 @@ from culling_pipeline.day.frame_files import frame_name, write_image
 from culling_pipeline.day.loss_series import HISTOGRAM_BINS, LossSeries, Seen
 from culling_pipeline.day.reservoir import RandomDraw, Reservoir
 from culling_pipeline.gate.gate import GatePlan
+from culling_pipeline.ranges import Count, Positive, WholeFromZero, check
 from culling_pipeline.records import Cost, FeedRecord, GateRecord, IngestRecord, StoredFrame
-from culling_pipeline.tasks.boxes.confidence import ConfidencePlan
-from models.boxes.detections import Detections
+from culling_pipeline.tasks.base import Answer, Task
 from streams.base import Frame
+from streams.left_out import in_words
 
 DAY_S = 86_400.0
 
@@ -40,14 +41,17 @@ class IngestPlan:
     """What is taken from a day: one frame per `interval_s`, `survivors` for the teacher out of
     `parts` equal parts of the day, `random` drawn at random, and the control slice."""
 
-    interval_s: float
-    survivors: int
-    random: int
-    parts: int
+    interval_s: Positive
+    survivors: Count
+    random: Count
+    parts: Count
     control: ControlPlan
-    confidence: ConfidencePlan
+    task: Task
     gate: GatePlan
-    seed: int
+    seed: WholeFromZero
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 class Admitted(NamedTuple):
@@ -62,6 +66,7 @@ class Admitted(NamedTuple):
 class Day:
     """What is to be known of the day while it goes by. `folder` holds the stored frames, `where`
     says in messages what was watched, `duration_s` is the day's length, None if nobody knows.
+    `left_out` counts, by the reason, what is of no use.
     `count` frames were seen; `frames` are those that are stored, by their number."""
 
     plan: IngestPlan
@@ -71,6 +76,7 @@ class Day:
     count: int = 0
     frames: dict[int, Seen] = field(default_factory=dict)
     shape: tuple[int, int] | None = None
+    left_out: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         plan = self.plan
@@ -85,13 +91,13 @@ class Day:
         per_group = self._control_slice.frames_per_group
         self._control: dict[int, RandomDraw] = defaultdict(lambda: RandomDraw(per_group, self._rng))
 
-    def look(self, frame: Frame, detections: Detections, *, scored: bool, model: str = "") -> Seen:
+    def look(self, frame: Frame, answer: Answer, *, scored: bool, model: str = "") -> Seen:
         """What is to be noted of a frame."""
         return Seen(
             time_s=frame.time_s,
             wall_time=frame.wall_time,
             shape=frame.image.shape[:2],
-            loss=self.plan.confidence.loss_of(detections),
+            loss=self.plan.task.unsureness(answer),
             scored=scored,
             model=model,
         )
@@ -111,6 +117,7 @@ class Day:
         self.shape = self.shape or seen.shape
         if seen.shape != self.shape:
             # The camera changed its size in mid-day: seen and scored, but of no further use.
+            self.left_out[_other_size(seen.shape, self.shape)] += 1
             return Admitted(frame_id, stored=False, freed=[])
         stored, freed = self._offer(frame_id, seen)
         gone = [i for i in freed if self.forget(i)]
@@ -157,7 +164,7 @@ class Day:
         self,
         course: LossSeries,
         strategy: Strategy,
-        cost: Cost,
+        costs: Sequence[Cost],
         *,
         gate: GateRecord | None = None,
         feed: FeedRecord | None = None,
@@ -173,6 +180,7 @@ class Day:
         of_group = self._control_slice.group_of
         return IngestRecord(
             frames_seen=self.count,
+            left_out=dict(self.left_out),
             width_px=width_px,
             height_px=height_px,
             frames=tuple(self._as_stored(i, losses) for i in sorted(self.frames)),
@@ -184,7 +192,7 @@ class Day:
             histogram_edges=tuple(float(e) for e in edges),
             histogram_counts=tuple(int(c) for c in counts),
             course=course.points(losses),
-            costs=(cost,),
+            costs=tuple(costs),
             gate=gate,
             feed=feed,
         )
@@ -198,6 +206,8 @@ class Day:
             "to keep some for training and some for measuring: raise the camera's fps, or "
             "give it a longer recording"
         )
+        if self.left_out:
+            message += f" (left out: {in_words(self.left_out)})"
         raise EmptyDayError(message)
 
     def _choose(
@@ -246,3 +256,7 @@ class Day:
                 if queue and len(chosen) < self.plan.control.frames:
                     chosen.append(int(queue.pop()))
         return tuple(sorted(chosen))
+
+
+def _other_size(shape: tuple[int, ...], most: tuple[int, ...]) -> str:
+    return f"of another size ({shape[1]}×{shape[0]} where the day began with {most[1]}×{most[0]})"

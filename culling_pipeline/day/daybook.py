@@ -14,24 +14,22 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import numpy as np
-
 from culling_pipeline.day.control_slice import SHORT_S
 from culling_pipeline.day.day import Day, IngestPlan
 from culling_pipeline.day.loss_series import LossSeries, Seen
 from culling_pipeline.records import FeedRecord, GateRecord
-from models.boxes.detections import Detections
+from culling_pipeline.tasks.base import Answer, Task
 
 DAYBOOK = "daybook.jsonl"
 FRAMES = "frames"
-_NONE_NOTED = Detections.empty()
 _EVENT = b'{"event":'
 """How the line of an event begins, and no frame's."""
 
-Event = Literal["start", "stop", "state", "dropped", "paused", "gone", "gate"]
-"""`start` and `stop` of the watching, the camera's new `state`, frames `dropped` by this machine
-since the last such line, frames not taken because writing is `paused`, stored frames `gone` to make
-room, what the `gate` did in the day so far."""
+Event = Literal["start", "stop", "student", "state", "dropped", "paused", "gone", "gate"]
+"""`start` and `stop` of the watching, the device and backend by which the `student` scores from
+there on, the camera's new `state`, frames `dropped` by this machine since the last such line,
+frames not taken because writing is `paused`, stored frames `gone` to make room, what the `gate` did
+in the day so far."""
 
 UP = ("live", "frozen", "dark")
 """The states in which a camera gives pictures."""
@@ -70,6 +68,17 @@ class DayClock:
         return moment.timestamp() - self.midnight.timestamp()
 
 
+@dataclass(slots=True)
+class ScoredBy:
+    """What the student scored on one device by one backend; both are empty where a daybook is older
+    than this line, and does not say."""
+
+    device: str = ""
+    backend: str = ""
+    images: int = 0
+    seconds: float = 0.0
+
+
 @dataclass
 class ReplayedDay:
     """A day told again from its daybook. `end` is where the last whole line ends, `first` and
@@ -81,8 +90,7 @@ class ReplayedDay:
     last: datetime | None = None
     dropped: int = 0
     paused: int = 0
-    scored: int = 0
-    seconds: float = 0.0
+    scored_by: list[ScoredBy] = field(default_factory=list)
     gate: GateRecord | None = None
     states: list[tuple[datetime, str]] = field(default_factory=list)
 
@@ -97,6 +105,13 @@ class ReplayedDay:
     def is_short(self) -> bool:
         """Whether what was seen is too short to have a control slice of whole blocks of time."""
         return self.span_s < SHORT_S
+
+    def count(self, seen: Seen, seconds: float) -> None:
+        """Add a frame to what was scored."""
+        if not self.scored_by:
+            self.scored_by.append(ScoredBy())
+        self.scored_by[-1].images += seen.scored
+        self.scored_by[-1].seconds += seconds
 
     def feed(self, clock: DayClock, until: datetime) -> FeedRecord:
         """How the day went up to this moment."""
@@ -134,27 +149,27 @@ def replay(
         seen = _from_line(line, start_s=start_s)
         story.day.admit(seen)
         if course is not None:
-            course.note(seen, _detections(line) if course.wants_detections else _NONE_NOTED)
+            task = plan.task
+            course.note(seen, task.answer_from(line) if course.wants_answers else task.nothing)
         if story.states and story.states[-1][1] == "connecting":
             story.states.append((seen.wall_time, "live"))
         story.first = story.first or seen.wall_time
         story.last = seen.wall_time
-        story.scored += seen.scored
-        story.seconds += line["s"]
+        story.count(seen, line["s"])
     return story
 
 
-def detections_of(folder: Path, frame_ids: Collection[int]) -> dict[int, Detections]:
-    """What was found in these frames of a stored day, by frame id; a frame that was not stored had
-    nothing noted, and counts as empty."""
-    wanted, found = set(frame_ids), dict[int, Detections]()
+def answers_in(folder: Path, frame_ids: Collection[int], task: Task) -> dict[int, Answer]:
+    """The student's answers to these frames of a watched day, by frame id; a frame that was not
+    stored had nothing noted, and counts as empty."""
+    wanted, found = set(frame_ids), dict[int, Answer]()
     frame_id = -1
     for raw in _whole_lines(folder / DAYBOOK):
         if raw.startswith(_EVENT):
             continue
         frame_id += 1
         if frame_id in wanted:
-            found[frame_id] = _detections(json.loads(raw))
+            found[frame_id] = task.answer_from(json.loads(raw))
             if len(found) == len(wanted):
                 break
     return found
@@ -186,6 +201,8 @@ def _note_event(story: ReplayedDay, line: Mapping[str, Any]) -> None:
             story.states.append((moment, "connecting"))
         case "stop":
             story.states.append((moment, "unwatched"))
+        case "student":
+            story.scored_by.append(ScoredBy(line["device"], line["backend"]))
         case "state":
             story.states.append((moment, line["state"]))
         case "dropped":
@@ -226,8 +243,8 @@ def as_event(event: Event, at: datetime, **more: Any) -> dict[str, Any]:
     return {"event": event, "at": at.isoformat(), **more}
 
 
-def as_line(seen: Seen, found: Detections | None) -> dict[str, Any]:
-    """The line of a frame; what was found in it is noted where it may be asked for."""
+def as_line(seen: Seen, answer: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The line of a frame, with the student's answer (`Task.as_json`) where it may be needed."""
     line: dict[str, Any] = {
         "t": seen.time_s,
         "at": seen.wall_time.isoformat(),
@@ -237,11 +254,7 @@ def as_line(seen: Seen, found: Detections | None) -> dict[str, Any]:
     }
     if not seen.scored:
         line["inherited"] = True
-    if found is not None:
-        line["boxes"] = found.boxes_xyxy.tolist()
-        line["scores"] = found.scores.tolist()
-        line["labels"] = found.labels.tolist()
-    return line
+    return line if answer is None else {**line, **answer}
 
 
 def _from_line(line: Mapping[str, Any], *, start_s: float) -> Seen:
@@ -252,14 +265,4 @@ def _from_line(line: Mapping[str, Any], *, start_s: float) -> Seen:
         loss=line["loss"],
         scored=not line.get("inherited", False),
         model=sys.intern(line["by"]),  # one text for all frames
-    )
-
-
-def _detections(line: Mapping[str, Any]) -> Detections:
-    if "boxes" not in line:
-        return _NONE_NOTED
-    return Detections(
-        np.array(line["boxes"], np.float32).reshape(-1, 4),
-        np.array(line["scores"], np.float32),
-        np.array(line["labels"], np.int64),
     )

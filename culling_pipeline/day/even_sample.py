@@ -25,6 +25,7 @@ from culling_pipeline.day.watched_day import WatchedDay
 from culling_pipeline.records import Record, StoredFrame
 from culling_pipeline.run.progress import Progress
 from streams.base import Frame, FrameSource
+from streams.one_size import OneSize
 from streams.sampler import Sampler
 
 _Item = TypeVar("_Item")
@@ -78,6 +79,7 @@ def draw_recording(
     as many as needed. One too short for both raises `EmptyDayError`.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    source = OneSize(source)
     info = source.info
     wanted = count + control_count(count, plan)
     interval_s = plan.interval_s
@@ -87,7 +89,7 @@ def draw_recording(
     stride, shape = 1, (info.height_px, info.width_px)
     with progress.stage("drawing frames", wanted if info.duration_s else None) as advance:
         for number, frame in enumerate(source.frames(Sampler(interval_s))):
-            if number % stride or frame.image.shape[:2] != shape:
+            if number % stride:
                 continue
             write_image(folder, frame_name(number), frame.image)
             held.append(_stored(number, frame))
@@ -110,9 +112,7 @@ def draw_recording(
     )
 
 
-def draw_days(
-    days: Sequence[WatchedDay], plan: IngestPlan, count: int, folder: Path, *, n_classes: int
-) -> EvenSample:
+def draw_days(days: Sequence[WatchedDay], plan: IngestPlan, count: int, folder: Path) -> EvenSample:
     """The same of a live camera's watched days: of the frames that were drawn at random there.
     Pictures are linked into `folder`, not copied."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -120,7 +120,7 @@ def draw_days(
     train: list[_Seen] = []
     control: list[_Seen] = []
     for number, on_disk in enumerate(days):
-        day = on_disk.look(plan, n_classes)
+        day = on_disk.look(plan)
         for ids, group in ((day.drawn_ids, train), (day.control_ids, control)):
             for i in sorted(ids):
                 if day.frames[i].shape == shape:
@@ -141,11 +141,9 @@ def draw_days(
     )
 
 
-def first_of_day(
-    day: WatchedDay, plan: IngestPlan, count: int, *, n_classes: int
-) -> list[NDArray[np.uint8]]:
+def first_of_day(day: WatchedDay, plan: IngestPlan, count: int) -> list[NDArray[np.uint8]]:
     """The first few stored pictures of a watched day, H×W×3 uint8 RGB each."""
-    frames = day.look(plan, n_classes).frames
+    frames = day.look(plan).frames
     first = [_stored(i, frames[i]) for i in sorted(frames)[:count]]
     return list(load_images(day.folder / FRAMES, first))
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from culling_pipeline.records import StoredFrame
+from streams.pictures import PictureError, read_picture
 
 JPEG_QUALITY = 90
 
@@ -42,13 +43,14 @@ def write_image(folder: Path, name: str, image: NDArray[np.uint8]) -> int:
 
 def load_image(folder: Path, frame: StoredFrame) -> NDArray[np.uint8]:
     """A stored frame: H×W×3 uint8 RGB."""
-    image = cv2.imread(str(folder / frame.path), cv2.IMREAD_COLOR)
-    if image is None:
+    try:
+        return read_picture(folder / frame.path, thorough=False)
+    except PictureError as exc:
         message = (
-            f"{folder / frame.path}: the stored frame is gone or damaged; start the night anew"
+            f"{folder / frame.path}: the stored frame is gone or damaged ({exc}); start the night "
+            "anew"
         )
-        raise FileNotFoundError(message)
-    return np.ascontiguousarray(image[..., ::-1])
+        raise FileNotFoundError(message) from exc
 
 
 def load_images(folder: Path, frames: Sequence[StoredFrame]) -> Iterator[NDArray[np.uint8]]:

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from culling_pipeline.records import LossPoint
-from culling_pipeline.tasks.boxes.confidence import ConfidencePlan, standardise
-from models.boxes.detections import Detections
+from culling_pipeline.tasks.base import Answer, Task
 
 HISTOGRAM_BINS = 40
 _POINTS = 96
@@ -40,8 +39,8 @@ class Seen:
 class LossSeries:
     """The day's course, frame by frame."""
 
-    def __init__(self, plan: ConfidencePlan, n_classes: int) -> None:
-        self._plan, self._n_classes = plan, n_classes
+    def __init__(self, task: Task) -> None:
+        self._task = task
         self._losses = array("d")
         self._class_losses = array("d")
         self._walls = array("q")  # microseconds
@@ -50,23 +49,25 @@ class LossSeries:
         return len(self._losses)
 
     @property
-    def wants_detections(self) -> bool:
-        """Whether `note` has to be given what was found in a frame."""
-        return self._plan.standardise
+    def wants_answers(self) -> bool:
+        """Whether `note` has to be given the student's answer."""
+        return self._task.standardises
 
-    def note(self, seen: Seen, detections: Detections) -> None:
+    def note(self, seen: Seen, answer: Answer) -> None:
         """The next frame."""
         self._losses.append(seen.loss)
         self._walls.append((seen.wall_time - _EPOCH) // _MICROSECOND)
-        if self._plan.standardise:
-            self._class_losses.extend(self._plan.class_losses_of(detections, self._n_classes))
+        if self._task.standardises:
+            self._class_losses.extend(self._task.unsureness_by_class(answer))
 
     def losses(self) -> NDArray[np.float64]:
         """L_conf of all F frames, F float64; with the whole day known, standardised per class if
-        that is wanted."""
-        if not self._plan.standardise:
+        the task does so."""
+        if not self._task.standardises:
             return np.array(self._losses)
-        return standardise(np.array(self._class_losses).reshape(len(self), self._n_classes))
+        n_classes = len(self._task.class_names)
+        table = np.array(self._class_losses).reshape(len(self), n_classes)
+        return self._task.unsureness_of_day(table)
 
     def points(self, losses: NDArray[np.float64]) -> tuple[LossPoint, ...]:
         """Mean and 90th percentile of these F losses in slices of equal numbers of frames."""

@@ -19,9 +19,11 @@ from culling_pipeline.day.loss_series import LossSeries
 from culling_pipeline.gate.gate import Decision, Gate
 from culling_pipeline.records import Cost, GateRecord, IngestRecord
 from culling_pipeline.run.progress import Progress
-from culling_pipeline.run.workers import PooledDetector, batched_images
-from models.boxes.detections import Detections
+from culling_pipeline.run.workers import PooledModel, batched_images
+from culling_pipeline.stage_names import INGEST, STORED_FRAMES
+from culling_pipeline.tasks.base import Answer
 from streams.base import Frame, FrameSource
+from streams.one_size import OneSize
 from streams.sampler import Sampler
 
 BATCH = 8
@@ -33,16 +35,15 @@ LAG = 16
 that its decisions do not depend on the number of processes."""
 
 
-def ingest(
+def watch_recording(
     source: FrameSource,
-    pool: PooledDetector,
+    pool: PooledModel,
     strategy: Strategy,
     *,
     plan: IngestPlan,
-    n_classes: int,
     folder: Path,
     progress: Progress,
-) -> tuple[IngestRecord, dict[int, Detections]]:
+) -> tuple[IngestRecord, dict[int, Answer]]:
     """Watch the whole source; afterwards `folder` holds exactly the frames the record names.
 
     Also returns what the student said of those frames, by frame id. If it fails, `folder` is gone:
@@ -50,19 +51,24 @@ def ingest(
     """
     shutil.rmtree(folder, ignore_errors=True)  # left over from an ingest that was cut off
     folder.mkdir(parents=True, mode=0o700)
+    source = OneSize(source)
     info = source.info
     day = Day(plan, folder, info.duration_s, info.location)
-    course = LossSeries(plan.confidence, n_classes)
-    gate = Gate(plan.gate, np.random.default_rng([plan.seed, 22]))
+    course = LossSeries(plan.task)
+    gate = Gate(plan.gate, plan.task, np.random.default_rng([plan.seed, 22]))
     try:
         found = _watch(source, pool, gate, progress, day=day, course=course)
         cost = Cost(
-            stage="student scoring",
+            stage=INGEST.words,
+            activity="look",
+            purpose="own",
             images=pool.images,
             seconds=pool.seconds,
+            device=pool.device,
             backend=pool.backend,
         )
-        record = day.record(course, strategy, cost, gate=gate_record(gate))
+        day.left_out.update(source.left_out)
+        record = day.record(course, strategy, (cost,), gate=gate_record(gate))
         late = {i for i, seen in day.frames.items() if not seen.scored}
         return with_own_detections(record, found, pool, late, folder=folder)
     except BaseException:
@@ -72,26 +78,26 @@ def ingest(
 
 def _watch(
     source: FrameSource,
-    pool: PooledDetector,
+    pool: PooledModel,
     gate: Gate,
     progress: Progress,
     *,
     day: Day,
     course: LossSeries,
-) -> dict[int, Detections]:
+) -> dict[int, Answer]:
     """What was found in the frames that are stored, by frame id."""
     interval_s, expected = day.plan.interval_s, None
     if day.duration_s is not None:
         expected = math.ceil(day.duration_s / interval_s)
-    found: dict[int, Detections] = {}
-    with progress.stage("watching the day", expected) as advance:
+    found: dict[int, Answer] = {}
+    with progress.stage(INGEST.words, expected) as advance:
         for group in _seen(source.frames(Sampler(interval_s)), pool, gate):
-            for frame, detections, scored in group:
-                seen = day.look(frame, detections, scored=scored)
-                course.note(seen, detections)
+            for frame, answer, scored in group:
+                seen = day.look(frame, answer, scored=scored)
+                course.note(seen, answer)
                 admitted = day.take(frame, seen)
                 if admitted.stored:
-                    found[admitted.frame_id] = detections
+                    found[admitted.frame_id] = answer
                 for gone in admitted.freed:
                     del found[gone]
             advance(len(group))
@@ -100,12 +106,12 @@ def _watch(
 
 def with_own_detections(
     record: IngestRecord,
-    found: Mapping[int, Detections],
-    pool: PooledDetector,
+    found: Mapping[int, Answer],
+    pool: PooledModel,
     late_ids: set[int],
     *,
     folder: Path,
-) -> tuple[IngestRecord, dict[int, Detections]]:
+) -> tuple[IngestRecord, dict[int, Answer]]:
     """The record, and what was found in its frames. Those of `late_ids` are scored after all (the
     gate had skipped them, or another student scored them): precision culling and the verdict are
     about what this student finds in these frames."""
@@ -115,13 +121,16 @@ def with_own_detections(
         return record, kept
     before = (pool.images, pool.seconds)
     batches = pool.predict(batched_images(load_images(folder, late), BATCH))
-    own = [detections for batch in batches for detections in batch]
+    own = [answer for batch in batches for answer in batch]
     kept |= {frame.id: d for frame, d in zip(late, own, strict=True)}
     images, seconds = pool.images - before[0], pool.seconds - before[1]
     cost = Cost(
-        stage="student scoring: stored frames",
+        stage=INGEST.of(STORED_FRAMES),
+        activity="look",
+        purpose="own",
         images=images,
         seconds=seconds,
+        device=pool.device,
         backend=pool.backend,
     )
     return record.model_copy(update={"costs": (*record.costs, cost)}), kept
@@ -160,12 +169,12 @@ def _grouped(frames: Iterable[Frame], gate: Gate) -> Iterator[_Group]:
 
 
 def _seen(
-    frames: Iterable[Frame], pool: PooledDetector, gate: Gate
-) -> Iterator[list[tuple[Frame, Detections, bool]]]:
+    frames: Iterable[Frame], pool: PooledModel, gate: Gate
+) -> Iterator[list[tuple[Frame, Answer, bool]]]:
     """Groups of frames with detections, and whether these are the frame's own (scored) or taken
     over from the last scored one."""
     waiting: deque[_Group] = deque()
-    lessons: deque[list[tuple[Decision, Detections, Detections]]] = deque([[]] * LAG)
+    lessons: deque[list[tuple[Decision, Answer, Answer]]] = deque([[]] * LAG)
 
     def batches() -> Iterator[list[NDArray[np.uint8]]]:
         for group in _grouped(frames, gate):
@@ -175,7 +184,7 @@ def _seen(
                 gate.learn(*lesson)
             gate.update()
 
-    last = Detections.empty()
+    last = gate.task.nothing
     for found in pool.predict(batches(), ahead=LAG):
         group, own = waiting.popleft(), iter(found)
         seen, lesson = [], []

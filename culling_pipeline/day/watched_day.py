@@ -16,7 +16,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -31,21 +31,22 @@ from culling_pipeline.day.daybook import (
     DayClock,
     Event,
     ReplayedDay,
+    ScoredBy,
+    answers_in,
     as_event,
     as_line,
-    detections_of,
     first_shape,
     replay,
 )
 from culling_pipeline.day.frame_files import frame_name, write_image
 from culling_pipeline.day.loss_series import LossSeries
-from culling_pipeline.monitoring.daily_figures import figures_of_watched_day
-from culling_pipeline.records import Cost, DayFigures, IngestRecord
-from models.boxes.detections import Detections
+from culling_pipeline.records import Cost, IngestRecord
+from culling_pipeline.stage_names import INGEST
+from culling_pipeline.tasks.base import Answer
 from streams.base import Frame
 
 if TYPE_CHECKING:
-    from culling_pipeline.run.workers import PooledDetector
+    from culling_pipeline.run.workers import PooledModel
 
 
 class DayInUseError(Exception):
@@ -94,7 +95,7 @@ class DayWriter:
     def take(
         self,
         frame: Frame,
-        detections: Detections,
+        answer: Answer,
         *,
         scored: bool,
         model: str,
@@ -107,15 +108,15 @@ class DayWriter:
         """
         time_s = max(0.0, self.clock.seconds(frame.wall_time))
         timed = Frame(frame.image, time_s, frame.wall_time, frame.camera)
-        seen = self.day.look(timed, detections, scored=scored, model=model)
+        seen = self.day.look(timed, answer, scored=scored, model=model)
         admitted = self.day.admit(seen)
         self._first, self.last = self._first or frame.wall_time, frame.wall_time
         self._end_of_early_hour(frame.wall_time)
         stored = admitted.stored or self._early
         if stored:
             write_image(self.folder / FRAMES, frame_name(admitted.frame_id), frame.image)
-        asked_for = stored or self.day.plan.confidence.standardise
-        line = as_line(seen, detections if asked_for else None)
+        task = self.day.plan.task
+        line = as_line(seen, task.as_json(answer) if stored or task.standardises else None)
         self._append(line | {"s": round(seconds, 6)})
         if not self._early:
             self.day.unlink(admitted.freed)
@@ -183,15 +184,14 @@ class WatchedDay:
 
     def collect(
         self,
-        pool: PooledDetector,
+        pool: PooledModel,
         strategy: Strategy,
         *,
         plan: IngestPlan,
-        n_classes: int,
         model: str,
         folder: Path,
         until: datetime,
-    ) -> tuple[IngestRecord, dict[int, Detections]]:
+    ) -> tuple[IngestRecord, dict[int, Answer]]:
         """What `ingest` gives of a recording, of the day as it is up to now: it may go on being
         written. Pictures are linked into `folder`, not copied. Frames that another student than
         version `model` scored, or none, are scored by `pool`."""
@@ -202,33 +202,31 @@ class WatchedDay:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True, mode=0o700)
         try:
-            story, course = self._story(plan, n_classes)
+            story, course = self._story(plan)
             day = story.day
             _link_all(day, self.folder / FRAMES, folder)
-            cost = Cost(stage="student scoring", images=story.scored, seconds=story.seconds)
+            costs = _costs(story.scored_by, pool)
             feed = story.feed(self.clock, until)
-            record = day.record(course, strategy, cost, gate=story.gate, feed=feed)
+            record = day.record(course, strategy, costs, gate=story.gate, feed=feed)
             late = {i for i, seen in day.frames.items() if seen.model != model or not seen.scored}
-            found = detections_of(self.folder, day.frames)
+            found = answers_in(self.folder, day.frames, plan.task)
             return with_own_detections(record, found, pool, late, folder=folder)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
 
-    def look(self, plan: IngestPlan, n_classes: int) -> Day:
+    def look(self, plan: IngestPlan) -> Day:
         """The day as it is up to now: its stored frames, which were drawn, which only measure."""
-        return self._story(plan, n_classes)[0].day
+        return self._story(plan)[0].day
 
-    def figures(self, plan: IngestPlan, *, n_classes: int) -> DayFigures | None:
-        """The figures of the day as it is up to now (`figures_of_watched_day`)."""
-        day = replay(self.folder, plan, duration_s=self.clock.duration_s).day
-        found = detections_of(self.folder, day.control_ids)
-        return figures_of_watched_day(day, found, on=self.clock.day, n_classes=n_classes)
+    def replayed(self, plan: IngestPlan) -> Day:
+        """The day as it was written, its times counted from midnight."""
+        return replay(self.folder, plan, duration_s=self.clock.duration_s).day
 
-    def _story(self, plan: IngestPlan, n_classes: int) -> tuple[ReplayedDay, LossSeries]:
+    def _story(self, plan: IngestPlan) -> tuple[ReplayedDay, LossSeries]:
         """A day watched for less than an hour is told as what it is: a short recording, whose last
         stretch is the control slice (`control.py`)."""
-        course = LossSeries(plan.confidence, n_classes)
+        course = LossSeries(plan.task)
         whole = replay(self.folder, plan, duration_s=self.clock.duration_s, course=course)
         if whole.first is None or not whole.is_short:
             return whole, course
@@ -239,6 +237,28 @@ class WatchedDay:
             start_s=self.clock.seconds(whole.first),
         )
         return short, course
+
+
+def _costs(scored: Iterable[ScoredBy], pool: PooledModel) -> list[Cost]:
+    """One line of the ledger for each way in which the day was scored. A daybook that does not say
+    on which device is taken to mean the night's own."""
+    found: dict[tuple[str, str], ScoredBy] = {}
+    for part in scored:
+        whole = found.setdefault((part.device, part.backend), ScoredBy(part.device, part.backend))
+        whole.images += part.images
+        whole.seconds += part.seconds
+    return [
+        Cost(
+            stage=INGEST.words,
+            activity="look",
+            purpose="own",
+            images=part.images,
+            seconds=part.seconds,
+            device=part.device or pool.device,
+            backend=part.backend,
+        )
+        for part in found.values()
+    ]
 
 
 def _link_all(day: Day, here: Path, there: Path) -> None:

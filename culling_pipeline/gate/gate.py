@@ -1,16 +1,15 @@
 """The change gate: a frame on which nothing has changed since the last scored one is not scored.
 
-It takes over that frame's detections, and with them its L_conf, so that the day's losses stay
+It takes over that frame's answer, and with it its L_conf, so that the day's losses stay
 complete. What counts as no change is learned on the camera as the day goes by, from the frames
 that are scored: those that changed, and a random share of those that did not (the *audits*).
 
-**What must not be lost.** An *object frame* is one in which the student, looking at it, finds an
-object at its working threshold, or in which the detections it would take over hold one. It is
-*lost* if it was skipped although the two differ: an object of one has no counterpart in the other
-(same class, IoU ≥ 0.5, at least half the working threshold, so that a score that wavers around the
-threshold is not an event). The recall of object frames is the share of them that is not lost.
+**What must not be lost.** An *object frame* is one in which the student, looking at it, finds
+something (`Task.is_busy`), or in which the answer it would take over holds something. It is *lost*
+if it was skipped although the two differ (`Task.differ`). The recall of object frames is the share
+of them that is not lost.
 
-How large a change may be to be none is learned from that: the rule stands in `calibration.py`.
+How large a change may be to be none is learned from that: the rule is in `threshold.py`.
 """
 
 from __future__ import annotations
@@ -23,7 +22,8 @@ from numpy.typing import NDArray
 
 from culling_pipeline.gate.memory import GateMemory, GateTally
 from culling_pipeline.gate.threshold import GateThreshold
-from models.boxes.detections import Detections, match
+from culling_pipeline.ranges import Count, Flag, InnerShare, PositiveShare, check
+from culling_pipeline.tasks.base import Answer, Task
 
 SIDE_PX = 48
 """Shorter side of the picture that changes are looked for in: an object at the teacher's smallest
@@ -42,14 +42,16 @@ _STEP = 1.03
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatePlan:
-    """`min_score` is the student's working threshold. The student is asked about one frame in
-    `every` at most, and of those, with `enabled`, about the ones that changed."""
+    """The student looks at one frame in `every` at most, and of those, with `enabled`, at the ones
+    that changed."""
 
-    enabled: bool = False
-    every: int = 1
-    audit_share: float = 0.05
-    min_recall: float = 0.995
-    min_score: float = 0.5
+    enabled: Flag
+    every: Count
+    audit_share: PositiveShare
+    min_recall: InnerShare
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,21 +132,11 @@ def _without_median(difference: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(difference - np.median(difference), np.float32)
 
 
-def differ(one: Detections, other: Detections, *, min_score: float) -> bool:
-    """Whether an object of one (a detection of `min_score` or more) has no counterpart in the
-    other: same class, IoU ≥ 0.5, half of `min_score` or more."""
-    return _unmatched(one, other, min_score) or _unmatched(other, one, min_score)
-
-
-def _unmatched(objects: Detections, among: Detections, min_score: float) -> bool:
-    return bool((match(objects.above(min_score), among.above(min_score / 2)) < 0).any())
-
-
 class Gate:
     """Decides frame by frame, and learns from what the student then finds. Bounded memory."""
 
-    def __init__(self, plan: GatePlan, rng: np.random.Generator) -> None:
-        self.plan = plan
+    def __init__(self, plan: GatePlan, task: Task, rng: np.random.Generator) -> None:
+        self.plan, self.task = plan, task
         self.tally = GateTally()
         self._rng = rng
         self._meter = ChangeMeter()
@@ -196,15 +188,15 @@ class Gate:
             self.tally.passed_over += 1
 
     def learn(
-        self, decision: Decision, found: Detections, inherited: Detections, at_s: float = 0.0
+        self, decision: Decision, found: Answer, inherited: Answer, at_s: float = 0.0
     ) -> None:
         """What the student found in a frame scored at this time, and what it would have taken
         over."""
         if not np.isfinite(decision.change):
             return
-        if not any(len(d.above(self.plan.min_score)) for d in (found, inherited)):
+        if not (self.task.is_busy(found) or self.task.is_busy(inherited)):
             return
-        lost = differ(found, inherited, min_score=self.plan.min_score)
+        lost = self.task.differ(found, inherited)
         weight = 1 / self.plan.audit_share if decision.audit else 1.0
         self._calibration.learn(decision.change, lost=lost, weight=weight, at_s=at_s)
         self.tally.object_frames += weight

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from culling_pipeline.records import Cost
+from culling_pipeline.records import Activity, Cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +28,23 @@ def price(costs: Sequence[Cost], *, frames_seen: int, epochs: int) -> Price:
     the seconds per image measured this night; control slice and judging it needs as well. What
     the comparison with random frames costs is in neither.
     """
-    own = [c for c in costs if "random" not in c.stage]
-    night = sum(c.seconds for c in own)
-    teacher = _per_image(own, "teacher")
-    training = _per_image(own, "training")
-    measuring = sum(c.seconds for c in own if "control" in c.stage or "judging" in c.stage)
+    paid = [c for c in costs if c.purpose != "comparison"]
+    night = sum(c.seconds for c in paid)
+    teacher = _per_image(paid, "label")
+    training = _per_image(paid, "train")
+    measuring = sum(c.seconds for c in paid if c.purpose == "control")
     return Price(night, frames_seen * (teacher + epochs * training) + measuring)
 
 
-def _per_image(costs: Sequence[Cost], kind: str) -> float:
-    found = [c for c in costs if c.stage.startswith(kind)]
+def seconds_by_stage(costs: Iterable[Cost]) -> dict[str, float]:
+    """What each stage took, by its name; a stage can have several lines."""
+    found: dict[str, float] = {}
+    for cost in costs:
+        found[cost.stage] = found.get(cost.stage, 0.0) + cost.seconds
+    return found
+
+
+def _per_image(costs: Sequence[Cost], activity: Activity) -> float:
+    found = [c for c in costs if c.activity == activity]
     images = sum(c.images for c in found)
     return sum(c.seconds for c in found) / images if images else 0.0

@@ -9,46 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
-from culling_pipeline.records import Record, StoredFrame
+from culling_pipeline.records import CorrectedFrame, StoredFrame
+from culling_pipeline.tasks.base import Sample, Task, Truth
 from culling_pipeline.tasks.boxes.coco_files import DatasetError
-from culling_pipeline.training.loop import Sample
-from models.boxes.detections import Detections
-from models.boxes.zones import NO_ZONES, Zones
 from models.files import replace_file
+from streams.pictures import PictureError, read_picture
 
 LABELS_FILE = "labels.json"
-
-
-class CorrectedFrame(Record):
-    """One frame: the night it is from, when it was taken, its JPEG, its boxes and their classes.
-    `class_names` are all that were looked for, found or not."""
-
-    run_id: str
-    frame_id: int
-    wall_time: datetime
-    image: str
-    height_px: int
-    width_px: int
-    class_names: tuple[str, ...]
-    boxes_xyxy: tuple[tuple[float, float, float, float], ...]
-    classes: tuple[str, ...]
-    corrected_at: datetime
-
-    def detections(self, class_names: Sequence[str], zones: Zones = NO_ZONES) -> Detections:
-        """The boxes of these classes outside the zones, labelled by their index, at score 1."""
-        known = [i for i, name in enumerate(self.classes) if name in class_names]
-        boxes = np.array([self.boxes_xyxy[i] for i in known], np.float32).reshape(-1, 4)
-        labels = [list(class_names).index(self.classes[i]) for i in known]
-        found = Detections(boxes, np.ones(len(known), np.float32), np.array(labels, np.int64))
-        return zones.outside(found, self.height_px, self.width_px)
 
 
 _FILE = TypeAdapter(tuple[CorrectedFrame, ...])
@@ -61,14 +34,12 @@ class Corrections:
     folder: Path = Path()
     frames: tuple[CorrectedFrame, ...] = ()
 
-    def labels_of(
-        self, frames: Iterable[StoredFrame], class_names: Sequence[str], zones: Zones
-    ) -> dict[int, Detections]:
-        """Corrected labels, by frame id, of those frames that somebody has corrected: the same
+    def truths_of(self, frames: Iterable[StoredFrame], task: Task) -> dict[int, Truth]:
+        """Corrected truths, by frame id, of those frames that somebody has corrected: the same
         moment of the same camera."""
-        known = {f.wall_time: f for f in self._of(class_names)}
+        known = {f.wall_time: f for f in self._of(task.class_names)}
         return {
-            frame.id: known[frame.wall_time].detections(class_names, zones)
+            frame.id: task.corrected(known[frame.wall_time])
             for frame in frames
             if frame.wall_time in known
         }
@@ -137,23 +108,17 @@ def add_corrections(folder: Path, frames: Mapping[CorrectedFrame, bytes]) -> Cor
 
 
 def samples_of(
-    folder: Path,
-    frames: Sequence[CorrectedFrame],
-    class_names: Sequence[str],
-    *,
-    zones: Zones,
-    ignored: NDArray[np.bool_] | None,
+    folder: Path, frames: Sequence[CorrectedFrame], task: Task, ignored: NDArray[np.bool_] | None
 ) -> list[Sample]:
     """The frames as training samples."""
     return [
-        Sample(_image(folder / frame.image), frame.detections(class_names, zones), ignored)
-        for frame in frames
+        Sample(_image(folder / frame.image), task.corrected(frame), ignored) for frame in frames
     ]
 
 
 def _image(path: Path) -> NDArray[np.uint8]:
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        message = f"{path}: the corrected frame is gone or damaged: import its labels again"
-        raise DatasetError(message)
-    return np.ascontiguousarray(image[..., ::-1])
+    try:
+        return read_picture(path, thorough=False)
+    except PictureError as exc:
+        message = f"{path}: the corrected frame is gone or damaged ({exc}): import its labels again"
+        raise DatasetError(message) from exc

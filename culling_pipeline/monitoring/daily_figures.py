@@ -14,10 +14,11 @@ from datetime import date, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from culling_pipeline.day.day import Day
+from culling_pipeline.day.day import IngestPlan
+from culling_pipeline.day.daybook import answers_in
+from culling_pipeline.day.watched_day import WatchedDay
 from culling_pipeline.records import DayFigures, SlotFigures, StoredFrame
-from culling_pipeline.tasks.boxes.confidence import ConfidencePlan
-from models.boxes.detections import Detections
+from culling_pipeline.tasks.base import Answer, Task
 
 Table = NDArray[np.float64]
 
@@ -33,66 +34,53 @@ def slot_of(moment: datetime) -> int:
 
 def day_figures(
     frames: Iterable[StoredFrame],
-    found: Mapping[int, Detections],
+    found: Mapping[int, Answer],
+    task: Task,
     *,
     day: date,
     student: str,
-    n_classes: int,
-    confidence: ConfidencePlan,
 ) -> DayFigures:
-    """The figures of these control frames, of which `student` found `found` (by frame id). Only
-    detections of `confidence.min_score` or more count. No frame gives no slot."""
+    """The figures of these control frames, to which `student` gave the answers `found` (by frame
+    id). No frame gives no slot."""
     looks = ((frame.wall_time, found[frame.id]) for frame in frames)
-    return _of_looks(looks, day, student, n_classes, confidence)
+    return _of_looks(looks, task, day, student)
 
 
 def _of_looks(
-    looks: Iterable[tuple[datetime, Detections]],
-    day: date,
-    student: str,
-    n_classes: int,
-    confidence: ConfidencePlan,
+    looks: Iterable[tuple[datetime, Answer]], task: Task, day: date, student: str
 ) -> DayFigures:
-    by_slot: dict[int, list[Detections]] = defaultdict(list)
-    for moment, detections in looks:
-        by_slot[slot_of(moment)].append(detections)
-    slots = [
-        slot_figures(slot, by_slot[slot], n_classes=n_classes, confidence=confidence)
-        for slot in sorted(by_slot)
-    ]
+    by_slot: dict[int, list[Answer]] = defaultdict(list)
+    for moment, answer in looks:
+        by_slot[slot_of(moment)].append(answer)
+    slots = [slot_figures(slot, by_slot[slot], task) for slot in sorted(by_slot)]
     return DayFigures(date=day, student=student, slots=tuple(slots))
 
 
-def slot_figures(
-    slot: int, found: Sequence[Detections], *, n_classes: int, confidence: ConfidencePlan
-) -> SlotFigures:
-    """The figures of one slot, from the detections of its control frames."""
-    kept = [d.above(confidence.min_score) for d in found]
-    objects = np.zeros(n_classes)
-    for detections in kept:
-        np.add.at(objects, detections.labels, detections.scores)
+def slot_figures(slot: int, found: Sequence[Answer], task: Task) -> SlotFigures:
+    """The figures of one slot, from the answers to its control frames."""
+    sights = [task.sight(answer) for answer in found]
+    objects = np.array([sight.objects for sight in sights], np.float64)
     return SlotFigures(
         slot=slot,
-        frames=len(kept),
-        busy=sum(len(d) > 0 for d in kept),
-        loss=sum(confidence.loss_of(d) for d in kept),
-        detections=sum(len(d) for d in kept),
-        objects=tuple(objects.tolist()),
+        frames=len(found),
+        busy=sum(sight.busy for sight in sights),
+        loss=sum(task.unsureness(answer) for answer in found),
+        detections=sum(sight.detections for sight in sights),
+        objects=tuple(objects.reshape(len(found), len(task.class_names)).sum(axis=0).tolist()),
     )
 
 
-def figures_of_watched_day(
-    day: Day, found: Mapping[int, Detections], *, on: date, n_classes: int
-) -> DayFigures | None:
+def figures_of_watched_day(watched: WatchedDay, plan: IngestPlan) -> DayFigures | None:
     """The figures of a watched day as it is up to now, without a night: of the control frames that
-    the student of the latest one scored (`found`, by frame id, as `story.detections_of` reads them
-    from the daybook). None if there is no control frame yet."""
+    the student of the latest one scored. None if there is no control frame yet."""
+    day = watched.replayed(plan)
+    found = answers_in(watched.folder, day.control_ids, plan.task)
     control = sorted(day.control_ids & set(found))
     if not control:
         return None
     student = day.frames[control[-1]].model
     looks = [(day.frames[i].wall_time, found[i]) for i in control if day.frames[i].model == student]
-    return _of_looks(looks, on, student, n_classes, day.plan.confidence)
+    return _of_looks(looks, plan.task, watched.clock.day, student)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from culling_pipeline.culling.strategies import Strategy
 from culling_pipeline.day.day import IngestPlan
@@ -14,13 +14,19 @@ from culling_pipeline.day.watched_day import WatchedDay
 from culling_pipeline.judging.verdict import JudgePlan
 from culling_pipeline.labels.corrections import Corrections
 from culling_pipeline.monitoring.reference_views import ReferenceViews
-from culling_pipeline.records import DayFigures
+from culling_pipeline.ranges import Count, Flag, Positive, PositiveShare, WholeFromZero, check
+from culling_pipeline.records import (
+    ArmsRecord,
+    CullRecord,
+    DayFigures,
+    IngestRecord,
+    JudgeRecord,
+    LabelRecord,
+    ResolutionRecord,
+)
 from culling_pipeline.run.progress import Progress
-from culling_pipeline.run.workers import BuildDetector
+from culling_pipeline.tasks.base import OpenModel, Task
 from culling_pipeline.training.loop import TrainPlan
-from models.boxes.backend import Backend
-from models.boxes.classes import ClassMap
-from models.boxes.zones import NO_ZONES, Zones
 from models.registry import ModelRegistry
 from streams.base import FrameSource
 
@@ -37,7 +43,7 @@ class Journal(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NightPlan:
-    """All settings of a night, as plain values; `jobs` fills them in from the configuration.
+    """All settings of a night, as plain values; `jobs` makes it from the configuration.
 
     `source` is the camera's address, safe to show; `full_size` is height and width in pixels that
     the student works at before optResolution.
@@ -47,55 +53,66 @@ class NightPlan:
     source: str
     date: date
     run_id: str
-    classes: ClassMap
+    task: Task
     strategy_name: str
     strategy: Strategy
     ingest: IngestPlan
-    keep: int
-    student_min_score: float
-    teacher_min_score: float
-    teacher_min_side: float
-    find_resolution: bool
-    resolution_threshold: float | None
-    min_scale: float
-    min_object_px: float
+    keep: Count
+    find_resolution: Flag
+    resolution_threshold: Positive | None
+    min_scale: PositiveShare
     training: TrainPlan
-    full_epochs: int
+    full_epochs: Count
     judging: JudgePlan
-    full_size: tuple[int, int]
-    corrected_frames: int = 64
-    """So many frames with corrected labels are trained on beside the kept set, at most."""
-    zones: Zones = NO_ZONES
-    workers: int = 1
-    device: str = "cpu"
-    student_backend: Backend = "auto"
+    full_size: tuple[Count, Count]
+    corrected_frames: WholeFromZero
+    """How many frames with corrected labels are trained on beside the kept set, at most."""
+    workers: Count
+    device: str
     student_name: str = ""
     teacher_name: str = ""
+    teacher_weights: str = ""
     code_version: str = ""
     settings: str = ""
     """Fingerprint of the camera's configuration."""
     notes: tuple[str, ...] = ()
     """What is unusual about this night, for its report."""
 
+    def __post_init__(self) -> None:
+        check(self)
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NightParts:
-    """What a night works with: where frames come from, the two detectors, and places on disk.
+    """What a night works with: where frames come from, the two models, and places on disk.
 
-    With `watched_day` the frames are those of a day that was watched as it went by, and
-    `open_source` is not called. `history` is what drift is judged by: the figures of the camera's
-    earlier days, oldest first.
+    `open_source` opens a recording; with `watched_day` the frames are those of a day that was
+    watched as it went by, and it is not called. `history` is what drift is judged by: the figures
+    of the camera's earlier days, oldest first. `report` is the folder of the night's page.
     """
 
     open_source: Callable[[], FrameSource]
-    incumbent: Path
-    build_teacher: BuildDetector
+    watched_day: WatchedDay | None = None
+    start: Callable[[], str]
+    """The version in use; makes the camera's first one where there is none."""
+    open_teacher: OpenModel
     registry: ModelRegistry
     frames: Path
     work: Path
+    report: Path
     journal: Journal
     progress: Progress
     views: ReferenceViews
     history: tuple[DayFigures, ...] = ()
-    watched_day: WatchedDay | None = None
     corrections: Corrections = field(default_factory=Corrections)
+
+
+class Results(NamedTuple):
+    """What the stages before have left."""
+
+    day: IngestRecord
+    label: LabelRecord
+    cull: CullRecord
+    size: ResolutionRecord
+    arms: ArmsRecord
+    verdict: JudgeRecord

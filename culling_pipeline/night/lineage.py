@@ -6,33 +6,18 @@ import hashlib
 from datetime import UTC, datetime
 from typing import Any
 
-from culling_pipeline.night.inputs import NightPlan
-from culling_pipeline.records import (
-    ArmsRecord,
-    CullRecord,
-    IngestRecord,
-    JudgeRecord,
-    LabelRecord,
-    ResolutionRecord,
-)
+from culling_pipeline.judging.cost_ratio import seconds_by_stage
+from culling_pipeline.night.inputs import NightPlan, Results
+from culling_pipeline.records import CullRecord, IngestRecord
 
 
-def lineage(
-    plan: NightPlan,
-    parent: str,
-    *,
-    day: IngestRecord,
-    label: LabelRecord,
-    cull: CullRecord,
-    size: ResolutionRecord,
-    arms: ArmsRecord,
-    verdict: JudgeRecord,
-) -> dict[str, Any]:
+def lineage(plan: NightPlan, parent: str, results: Results) -> dict[str, Any]:
     """Parent, frames, settings, accuracy, cost and code of a night's candidate, as plain values.
 
     `settings` is the fingerprint of the camera's configuration; `promoted` the judge's word on
     this night, whatever was put to work later.
     """
+    day, label, cull, size, arms, verdict = results
     records = (day, label, size, arms.culled, verdict)
     return {
         "parent": parent,
@@ -49,14 +34,14 @@ def lineage(
         "teacher": plan.teacher_name,
         "full_size": list(plan.full_size),
         "scale": size.scale,
-        "map50": verdict.after.map50,
+        "score": verdict.after.score.model_dump(),
         "metrics": {
             "before": verdict.before.model_dump(),
             "after": verdict.after.model_dump(),
             "difference_95": [verdict.difference_low, verdict.difference_high],
         },
         "promoted": verdict.promoted,
-        "ledger_s": {cost.stage: round(cost.seconds, 3) for r in records for cost in r.costs},
+        "ledger_s": seconds_by_stage(cost for record in records for cost in record.costs),
         "code_version": plan.code_version,
     }
 

@@ -1,27 +1,38 @@
 """One night of one camera, from top to bottom.
 
-    watch the day → compare the view → teacher labels → precision culling → optResolution → retrain
-                  → judge → promote
+    start → scoring → view comparison → labelling → precision culling → resolution search → training
+          → judging → promotion → report
 
-If the lens was moved or covered the night ends there: nothing is trained, the incumbent stays.
+If the lens was moved or covered the night ends after the view: nothing is trained, the incumbent
+stays.
 
-Every stage (`stages.py`) goes from plain records to a plain record. Its record goes to the journal
-before the next stage begins, and a night that was killed goes on at the first stage without one.
-Everything the night needs is handed in (`plan.py`); it opens no store and reads no configuration.
+A stage (`stages/`, one file each) goes from plain records to a plain record. Its record goes to the
+journal before the next stage begins, and a night that was killed goes on at the first stage without
+one. Everything the night needs is handed in (`inputs.py`); it opens no store and reads no
+configuration.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from culling_pipeline.day.frame_files import load_image
-from culling_pipeline.judging import cost_ratio as ledger
-from culling_pipeline.labels.teacher_labels import load_detections
+from culling_pipeline import stage_names
+from culling_pipeline.judging.cost_ratio import price
 from culling_pipeline.monitoring.drift import drift_of_night
-from culling_pipeline.night.inputs import Journal, NightParts, NightPlan
-from culling_pipeline.night.stages import STUDENT_FILE, TEACHER_FILE, Stages, frames_of
+from culling_pipeline.night.at_work import Night
+from culling_pipeline.night.inputs import Journal, NightParts, NightPlan, Results
+from culling_pipeline.night.report import report_night, report_unusable
+from culling_pipeline.night.stages.cull import cull
+from culling_pipeline.night.stages.judge import judge_students
+from culling_pipeline.night.stages.label import ask_the_teacher, keep_labels
+from culling_pipeline.night.stages.promote import overruled, promote
+from culling_pipeline.night.stages.resolution import find_resolution
+from culling_pipeline.night.stages.start import check_teacher, for_untrained, start
+from culling_pipeline.night.stages.train import retrain
+from culling_pipeline.night.stages.view import compare_the_view
+from culling_pipeline.night.stages.watch import watch_the_day
 from culling_pipeline.records import (
     AnyNight,
     ArmsRecord,
@@ -36,12 +47,8 @@ from culling_pipeline.records import (
     UnusableNight,
     ViewRecord,
 )
-from culling_pipeline.report.pictures import Exhibit
-from culling_pipeline.report.unusable import Glimpse
 from culling_pipeline.run.workers import Workers
-
-EXHIBITS = 24
-GLIMPSES = 4
+from culling_pipeline.stage_names import StageName
 
 _Stage = TypeVar("_Stage", bound=Record)
 
@@ -49,100 +56,72 @@ _Stage = TypeVar("_Stage", bound=Record)
 def run_night(plan: NightPlan, parts: NightParts) -> AnyNight:
     """One camera's night. Raises what its stages raise; the incumbent then stays in use."""
     started = datetime.now(UTC)
+    check_teacher(plan, parts)
+    incumbent = start(plan, parts)
+    plan = for_untrained(plan, parts.registry.untrained(plan.camera, incumbent.name))
     with Workers(plan.workers) as workers:
-        return _run(Stages(plan, parts, workers), started)
+        return _run(Night(plan, parts, incumbent, workers, started))
 
 
-def _run(night: Stages, started: datetime) -> AnyNight:
-    plan, journal = night.plan, night.parts.journal
-    day = _once(journal, "ingest", IngestRecord, night.watch_the_day)
-    view = _once(journal, "view", ViewRecord, lambda: night.look_at_the_view(day))
+def _run(night: Night) -> AnyNight:
+    once = _Journal(night.parts.journal).once
+    day = once(stage_names.INGEST, IngestRecord, lambda: watch_the_day(night))
+    view = once(stage_names.VIEW, ViewRecord, lambda: compare_the_view(night, day))
     if not view.fit_to_train:
-        return UnusableNight(**_head(plan, started), ingest=day, view=view)
-    label = _once(journal, "label", LabelRecord, lambda: night.label(day))
-    cull = _once(journal, "cull", CullRecord, lambda: night.cull(day))
-    size = _once(journal, "resolution", ResolutionRecord, lambda: night.find_resolution(day, cull))
-    arms = _once(journal, "train", ArmsRecord, lambda: night.train(day, cull, size))
-    verdict = _once(journal, "judge", JudgeRecord, lambda: night.judge(day, arms))
-    results = (day, label, cull, size, arms, verdict)
-    promotion = _once(journal, "promote", PromotionRecord, lambda: night.promote(*results))
-    if verdict.promoted and not promotion.promoted:
-        verdict = verdict.model_copy(update={"promoted": False, "reason": _overruled(plan)})
-    costs = [c for r in (day, label, size, arms.culled, verdict) for c in r.costs]
-    price = ledger.price(costs, frames_seen=day.frames_seen, epochs=plan.full_epochs)
-    record = NightRecord(
-        **_head(plan, started),
-        ingest=day,
-        view=view,
-        label=label,
-        cull=cull,
-        resolution=size,
-        train=arms.culled,
-        random_train=arms.random,
-        judge=verdict,
-        version=plan.run_id if promotion.promoted else None,
-        cost_ratio=price.ratio,
-        full_training_s=price.full_s,
-        night_s=price.night_s,
-        notes=plan.notes,
-    )
-    drift = drift_of_night(record, night.parts.history, plan.classes.names)
-    return record.model_copy(update={"drift": drift})
-
-
-def _head(plan: NightPlan, started: datetime) -> dict[str, Any]:
-    """What every night's record says of it, now that it ends."""
-    return {
-        "camera": plan.camera,
-        "date": plan.date,
-        "run_id": plan.run_id,
-        "source": plan.source,
-        "classes": plan.classes.names,
-        "student": plan.student_name,
-        "teacher": plan.teacher_name,
-        "code_version": plan.code_version,
-        "started_at": started,
-        "finished_at": datetime.now(UTC),
-    }
-
-
-def _overruled(plan: NightPlan) -> str:
-    return (
-        "it measured better, but another model was put to work by hand during the night, which "
-        f"stays; `culling rollback {plan.camera} {plan.run_id}` puts this one to work"
-    )
-
-
-def _once(journal: Journal, name: str, kind: type[_Stage], work: Callable[[], _Stage]) -> _Stage:
-    """A stage's record: from the journal, or made now and written there."""
-    stored = journal.load(name)
-    if stored is not None:
-        return kind.model_validate(stored)
-    record = work()
-    journal.save(name, record.model_dump(mode="json"))
+        unusable = UnusableNight(**night.head(), ingest=day, view=view)
+        report_unusable(night, unusable)
+        return unusable
+    label = once(stage_names.LABEL, LabelRecord, lambda: ask_the_teacher(night, day))
+    kept = once(stage_names.CULL, CullRecord, lambda: cull(night, day))
+    size = once(stage_names.RESOLUTION, ResolutionRecord, lambda: find_resolution(night, day, kept))
+    arms = once(stage_names.TRAIN, ArmsRecord, lambda: retrain(night, day, kept, size))
+    verdict = once(stage_names.JUDGE, JudgeRecord, lambda: judge_students(night, day, arms))
+    results = Results(day, label, kept, size, arms, verdict)
+    promotion = once(stage_names.PROMOTE, PromotionRecord, lambda: promote(night, results))
+    record = _record(night, view, results, promotion)
+    keep_labels(night)
+    report_night(night, record)
     return record
 
 
-def exhibits(record: NightRecord, parts: NightParts, *, student_min_score: float) -> list[Exhibit]:
-    """The hardest kept frames with both detectors' boxes, for the report."""
-    student = load_detections(parts.work / STUDENT_FILE)
-    teacher = load_detections(parts.work / TEACHER_FILE)
-    by_id = {d.frame_id: d for d in record.cull.survivors}
-    return [
-        Exhibit(
-            image=load_image(parts.frames, frame),
-            frame=frame,
-            disagreement=by_id[frame.id],
-            student=student[frame.id].above(student_min_score),
-            teacher=teacher[frame.id],
-        )
-        for frame in frames_of(record.ingest, record.cull.kept[:EXHIBITS])
-    ]
+class _Journal:
+    """Runs each stage once in the life of a night."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def once(self, stage: StageName, kind: type[_Stage], work: Callable[[], _Stage]) -> _Stage:
+        """A stage's record: from the journal, or made now and written there."""
+        stored = self._journal.load(stage.key)
+        if stored is not None:
+            return kind.model_validate(stored)
+        record = work()
+        self._journal.save(stage.key, record.model_dump(mode="json"))
+        return record
 
 
-def glimpses(record: UnusableNight, parts: NightParts) -> list[Glimpse]:
-    """Some control frames from the first to the last of the day, for the report."""
-    frames = frames_of(record.ingest, record.ingest.control)
-    last, count = len(frames) - 1, min(GLIMPSES, len(frames))
-    chosen = [frames[round(k * last / max(count - 1, 1))] for k in range(count)]
-    return [Glimpse(load_image(parts.frames, frame), frame) for frame in chosen]
+def _record(
+    night: Night, view: ViewRecord, results: Results, promotion: PromotionRecord
+) -> NightRecord:
+    """All that the report shows, drift included."""
+    day, label, kept, size, arms, verdict = results
+    costs = [c for r in (day, label, size, arms.culled, verdict) for c in r.costs]
+    cost = price(costs, frames_seen=day.frames_seen, epochs=night.plan.full_epochs)
+    record = NightRecord(
+        **night.head(),
+        ingest=day,
+        view=view,
+        label=label,
+        cull=kept,
+        resolution=size,
+        train=arms.culled,
+        random_train=arms.random,
+        judge=overruled(night, verdict, promotion),
+        version=night.plan.run_id if promotion.promoted else None,
+        cost_ratio=cost.ratio,
+        full_training_s=cost.full_s,
+        night_s=cost.night_s,
+        notes=night.plan.notes,
+    )
+    drift = drift_of_night(record, night.parts.history, night.task.class_names)
+    return record.changed(drift=drift)

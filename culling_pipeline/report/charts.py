@@ -12,6 +12,7 @@ from itertools import pairwise
 
 from markupsafe import Markup
 
+from culling_pipeline import svg
 from culling_pipeline.records import (
     Accuracy,
     DriftRecord,
@@ -21,7 +22,7 @@ from culling_pipeline.records import (
     ResolutionRecord,
     ScalePoint,
 )
-from culling_pipeline.report import svg, words
+from culling_pipeline.report import words
 
 NOTHING_DRAWN = Markup("")
 _LEFT, _RIGHT = 54.0, 12.0
@@ -29,7 +30,7 @@ _PLOT_WIDTH = svg.WIDTH - _LEFT - _RIGHT
 
 
 def accuracy_bars(rows: Sequence[tuple[str, str, Accuracy]], *, digits: int = 2) -> Markup:
-    """mAP50 as one bar for each (class of the bar, name, accuracy), on a scale from 0 to 1."""
+    """The score as one bar for each (class of the bar, name, accuracy), on a scale from 0 to 1."""
     left, right, pitch, top = 132.0, 48.0, 40.0, 8.0
     bottom = top + pitch * len(rows)
     panel = svg.Panel(left, top, svg.WIDTH - left - right, bottom - top, (0, 1), (0, 1))
@@ -40,19 +41,26 @@ def accuracy_bars(rows: Sequence[tuple[str, str, Accuracy]], *, digits: int = 2)
         parts.append(svg.text(x, bottom + 17, f"{value:g}", anchor="middle"))
     for index, (class_, name, accuracy) in enumerate(rows):
         y = top + pitch * index + 8
-        end = panel.at(_known(accuracy.map50), 0)[0]
+        end = panel.at(_known(accuracy.score.value), 0)[0]
         parts.append(svg.text(left - 12, y + 17, name, anchor="end", class_="name"))
         parts.append(svg.rect((left, y), (end - left, 24), f"bar {class_}"))
-        value_words = words.figure(accuracy.map50, digits)
+        value_words = words.figure(accuracy.score.value, digits)
         parts.append(svg.text(end + 8, y + 17, value_words, class_="value"))
-    label = "Accuracy: " + ", ".join(f"{n} {words.figure(a.map50, digits)}" for _, n, a in rows)
-    unit = svg.text(left + panel.width / 2, bottom + 36, "accuracy (mAP50)", anchor="middle")
+    label = "Accuracy: " + ", ".join(
+        f"{n} {words.figure(a.score.value, digits)}" for _, n, a in rows
+    )
+    unit = svg.text(
+        left + panel.width / 2,
+        bottom + 36,
+        f"accuracy ({rows[0][2].score.metric})",
+        anchor="middle",
+    )
     return svg.chart(label, bottom + 44, [*parts, unit])
 
 
 def difference(judge: JudgeRecord) -> Markup:
     """The difference new − old with its 95 % interval, and the line of no difference."""
-    value = judge.after.map50 - judge.before.map50
+    value = judge.after.score.value - judge.before.score.value
     low, high = judge.difference_low, judge.difference_high
     if not all(math.isfinite(number) for number in (value, low, high)):
         return NOTHING_DRAWN
@@ -68,7 +76,7 @@ def difference(judge: JudgeRecord) -> Markup:
         f"{words.signed(low, 3)} to {words.signed(high, 3)}"
     )
     parts = [
-        panel.columns(marks, unit="new − old, accuracy (mAP50)"),
+        panel.columns(marks, unit=f"new − old, accuracy ({judge.after.score.metric})"),
         svg.line((zero, 28), (zero, panel.bottom), "zero"),
         svg.text(_inside(zero, 45), 20, "no difference", anchor="middle"),
         svg.line(ends[0], ends[1], "interval"),

@@ -13,15 +13,18 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from culling_pipeline.culling.strategies import STRATEGIES, StrategyWords
 from culling_pipeline.records import (
     Cost,
     JudgeRecord,
     NightRecord,
+    Score,
 )
 from culling_pipeline.report import charts, words
 from culling_pipeline.report.pictures import Exhibit, draw_pictures
 from culling_pipeline.report.sentences import feed_words, gate_words, headline, is_measured
 from streams.base import redact_url
+from streams.left_out import in_words
 
 SMALL_CONTROL_FRAMES = 100
 SMALL_CONTROL_OBJECTS = 200
@@ -38,14 +41,6 @@ _TOO_LONG_FOR_A_SUMMARY = {
     "drift": {"figures", "course"},
 }
 
-_WHY_KEPT = {
-    "strata": ("the model was least sure of them", "student and teacher disagreed most"),
-    "confidence_only": ("the model was least sure of them", "all of them"),
-    "random": ("drawn at random", "all of them"),
-    "uniform": ("evenly spaced in time", "all of them"),
-}
-"""Why frames survived and why they stayed, by strategy; others as the first."""
-
 PAGES = Environment(
     loader=FileSystemLoader(Path(__file__).parent),
     autoescape=True,
@@ -54,6 +49,13 @@ PAGES = Environment(
     lstrip_blocks=True,
 )
 PAGES.globals["words"] = words
+
+
+PAGE = "index.html"
+"""The file of a night's page."""
+
+_MEANS = {"mAP": ", tight boxes"}
+"""What a further figure is about, in a few words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ class AccuracyRow:
 
 
 def render_report(night: NightRecord, exhibits: Sequence[Exhibit]) -> str:
-    """One self-contained HTML page about `night`, with `exhibits` (hardest first) as pictures."""
+    """One self-contained HTML page about `night`, with `exhibits` as pictures."""
     judge = night.judge
     return PAGES.get_template("night.html").render(
         night=night,
@@ -90,8 +92,9 @@ def render_report(night: NightRecord, exhibits: Sequence[Exhibit]) -> str:
         measured=is_measured(judge.before) and is_measured(judge.after),
         accuracy_rows=_accuracy_rows(night),
         funnel=_funnel(night),
+        strategy=strategy_words(night.cull.strategy),
         charts=_charts(night),
-        pictures=draw_pictures(exhibits, night.classes),
+        pictures=draw_pictures(exhibits),
         ledger=night.ledger,
         total=_total(night.ledger),
         cost_words=_cost_words(night),
@@ -122,36 +125,39 @@ def cautions(judge: JudgeRecord) -> list[str]:
             f"The difference between old and new could be chance: the 95 % interval from "
             f"{words.signed(low, digits)} to {words.signed(high, digits)} includes zero."
         )
-    if judge.random is not None and judge.random.map50 > judge.after.map50:
-        random, new = words.pair(judge.random.map50, judge.after.map50)
+    if judge.random is not None and judge.random.score.is_better_than(judge.after.score):
+        random, new = words.pair(judge.random.score.value, judge.after.score.value)
         said.append(
             f"Random frames did better: the same training on frames drawn at random reached "
-            f"{random}, on the hardest frames {new}. If this happens night after night, choosing "
+            f"{random}, on the kept set {new}. If this happens night after night, choosing "
             "frames does not pay off on this camera."
         )
     return said
 
 
 def _decimals(judge: JudgeRecord) -> int:
-    return words.decimals(judge.before.map50, judge.after.map50)
+    return words.decimals(judge.before.score.value, judge.after.score.value)
 
 
 def _accuracy_rows(night: NightRecord) -> list[AccuracyRow]:
     judge, digits = night.judge, _decimals(night.judge)
     arms = (judge.before, judge.after, judge.random)
-    rows = [
-        _row("All classes (mAP50)", [arm.map50 if arm else None for arm in arms], digits=digits),
-        _row(
-            "All classes, tight boxes (mAP)",
-            [arm.map if arm else None for arm in arms],
-            digits=digits,
-        ),
-    ]
+    rows = [_figure_row([arm.score if arm else None for arm in arms], digits=digits)]
+    for number in range(len(judge.after.further)):
+        further = [arm.further[number] if arm else None for arm in arms]
+        rows.append(_figure_row(further, digits=digits))
     known = [*night.classes, *judge.before.per_class, *judge.after.per_class]
     for name in dict.fromkeys(known):
         figures = [arm.per_class.get(name) if arm else None for arm in arms]
         rows.append(_row(name, figures, digits=digits))
     return rows
+
+
+def _figure_row(scores: Sequence[Score | None], *, digits: int) -> AccuracyRow:
+    """One figure of all classes together."""
+    metric = next(score.metric for score in scores if score is not None)
+    name = f"All classes{_MEANS.get(metric, '')} ({metric})"
+    return _row(name, [None if score is None else score.value for score in scores], digits=digits)
 
 
 def _row(name: str, figures: Sequence[float | None], *, digits: int) -> AccuracyRow:
@@ -169,9 +175,9 @@ def _row(name: str, figures: Sequence[float | None], *, digits: int) -> Accuracy
 def _funnel(night: NightRecord) -> list[Step]:
     ingest, cull = night.ingest, night.cull
     seen, survivors, kept = ingest.frames_seen, len(ingest.survivors), len(cull.kept)
-    survived, stayed = _WHY_KEPT.get(cull.strategy, _WHY_KEPT["strata"])
+    survived, stayed, _ = strategy_words(cull.strategy)
     stages = (
-        ("seen", seen, "sampled from the camera"),
+        ("seen", seen, "sampled from the camera" + _left_out(ingest.left_out)),
         ("survivors", survivors, f"{survived}{_one_in(seen, survivors)}"),
         ("kept set", kept, f"{stayed}{_one_in(survivors, kept)}"),
         ("control slice", len(ingest.control), "set aside, only to measure"),
@@ -180,6 +186,17 @@ def _funnel(night: NightRecord) -> list[Step]:
         Step(name, frames, meaning, charts.square(frames / seen if seen else 0.0))
         for name, frames, meaning in stages
     ]
+
+
+def strategy_words(name: str) -> StrategyWords:
+    """What is said of a strategy, also of one that this version does not know."""
+    if name in STRATEGIES:
+        return STRATEGIES[name].words
+    return StrategyWords(f"chosen by {name}", f"chosen by {name}", "in its order")
+
+
+def _left_out(counts: dict[str, int]) -> str:
+    return f"; left out: {in_words(counts)}" if counts else ""
 
 
 def _one_in(before: int, after: int) -> str:
@@ -257,5 +274,5 @@ def beside_words(night: NightRecord) -> str:
 
 def _key_figures(night: NightRecord) -> str:
     """The records without their long lists, as JSON; a figure that is not finite becomes null."""
-    public = night.model_copy(update={"source": redact_url(night.source)})
+    public = night.changed(source=redact_url(night.source))
     return public.model_dump_json(exclude=_TOO_LONG_FOR_A_SUMMARY, indent=2)

@@ -11,9 +11,9 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from culling_pipeline import svg
 from culling_pipeline.records import Disagreement, StoredFrame
-from culling_pipeline.report import svg, words
-from models.boxes.detections import Detections, match
+from culling_pipeline.report import words
 
 MAX_PICTURES = 24
 """As many as fit on one screen; more would not be looked at."""
@@ -27,14 +27,13 @@ _STEPS = ((480, 80), (480, 70), (480, 60), (420, 60), (360, 60), (360, 50), (320
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Exhibit:
-    """One frame to show: `image` is H×W×3 uint8 RGB; both detections are in its pixels and in the
-    camera's classes, and are drawn as they are (the caller has cut low scores)."""
+    """One frame to show: `image` is H×W×3 uint8 RGB; `drawing` lies over it, in its pixels: what
+    the teacher and the student say (`Task.drawing`)."""
 
     image: NDArray[np.uint8]
     frame: StoredFrame
     disagreement: Disagreement
-    student: Detections
-    teacher: Detections
+    drawing: tuple[Markup, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +49,10 @@ class Picture:
     invented: int
 
 
-def draw_pictures(exhibits: Sequence[Exhibit], classes: Sequence[str]) -> list[Picture]:
+def draw_pictures(exhibits: Sequence[Exhibit]) -> list[Picture]:
     """The first `MAX_PICTURES` exhibits, in the given order, within `BUDGET_BYTES`."""
     shown = exhibits[:MAX_PICTURES]
-    return [_draw(exhibit, classes, max_bytes=BUDGET_BYTES // len(shown)) for exhibit in shown]
+    return [_draw(exhibit, max_bytes=BUDGET_BYTES // len(shown)) for exhibit in shown]
 
 
 def encode_jpeg(image: NDArray[np.uint8], *, max_bytes: int) -> bytes:
@@ -73,19 +72,20 @@ def encode_jpeg(image: NDArray[np.uint8], *, max_bytes: int) -> bytes:
     return data
 
 
-def _draw(exhibit: Exhibit, classes: Sequence[str], *, max_bytes: int) -> Picture:
+def _draw(exhibit: Exhibit, *, max_bytes: int) -> Picture:
     height, width = exhibit.image.shape[:2]
     jpeg = encode_jpeg(exhibit.image, max_bytes=max_bytes)
     disagreement, time = exhibit.disagreement, words.clock(exhibit.frame.wall_time)
     label = (
-        f"Frame of {time} UTC: the teacher sees {words.count(len(exhibit.teacher), 'object')}, "
+        f"Frame of {time} UTC: the teacher sees "
+        f"{words.count(disagreement.teacher_objects, 'object')}, "
         f"the model missed {disagreement.missed} and invented {disagreement.invented}"
     )
     data = "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
     drawing = svg.tag(
         "svg",
         svg.tag("image", href=data, width=width, height=height, preserveAspectRatio="none"),
-        *_boxes(exhibit, classes),
+        *exhibit.drawing,
         viewBox=f"0 0 {width} {height}",
         role="img",
         aria_label=label,
@@ -99,42 +99,3 @@ def _draw(exhibit: Exhibit, classes: Sequence[str], *, max_bytes: int) -> Pictur
         missed=disagreement.missed,
         invented=disagreement.invented,
     )
-
-
-def _boxes(exhibit: Exhibit, classes: Sequence[str]) -> list[Markup]:
-    """Teacher's boxes, then the student's, those without a partner marked as odd; dark lines under
-    all of them keep them readable on any picture."""
-    student, teacher = exhibit.student, exhibit.teacher
-    partner = match(student, teacher)
-    halos = [_outline(box, "halo") for box in (*teacher.boxes_xyxy, *student.boxes_xyxy)]
-    found = set(partner.tolist())
-    size = exhibit.image.shape[1] / 38  # of the words, in pixels of the frame
-    parts = []
-    for index, box in enumerate(teacher.boxes_xyxy.tolist()):
-        name = _name(classes, int(teacher.labels[index]))
-        kind = "teacher" if index in found else "teacher odd"
-        parts += _box(box, kind, name=name, size=size, above=True)
-    for index, box in enumerate(student.boxes_xyxy.tolist()):
-        name = f"{_name(classes, int(student.labels[index]))} {student.scores[index]:.2f}"
-        kind = "student" if partner[index] >= 0 else "student odd"
-        parts += _box(box, kind, name=name, size=size, above=False)
-    return halos + parts
-
-
-def _box(
-    box_xyxy: Sequence[float], kind: str, *, name: str, size: float, above: bool
-) -> list[Markup]:
-    """The box and its name, which only the enlarged picture shows."""
-    x1, y1, _, y2 = box_xyxy
-    y = max(y1 - 0.35 * size, size) if above else y2 + 1.1 * size
-    words_at = svg.text(x1, y, name, class_=f"tag {kind}", font_size=size)
-    return [_outline(box_xyxy, f"box {kind}"), words_at]
-
-
-def _outline(box_xyxy: Sequence[float], class_: str) -> Markup:
-    x1, y1, x2, y2 = (float(edge) for edge in box_xyxy)
-    return svg.rect((x1, y1), (x2 - x1, y2 - y1), class_)
-
-
-def _name(classes: Sequence[str], label: int) -> str:
-    return classes[label] if label < len(classes) else f"class {label}"

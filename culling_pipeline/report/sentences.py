@@ -13,7 +13,7 @@ def headline(judge: JudgeRecord) -> str:
     if not (is_measured(judge.before) and is_measured(judge.after)):
         decision = "New model in use" if judge.promoted else "Kept the old model"
         return f"{decision}: its accuracy could not be measured"
-    old, new = words.pair(judge.before.map50, judge.after.map50)
+    old, new = words.pair(judge.before.score.value, judge.after.score.value)
     if judge.promoted:
         return f"New model in use: {old} → {new} on frames it never trained on"
     return f"Kept the old model: it scores {old}, the new one {new} on frames neither trained on"
@@ -70,4 +70,4 @@ def _skipped_words(gate: GateRecord) -> str:
 
 def is_measured(accuracy: Accuracy) -> bool:
     """Whether there was anything to find."""
-    return accuracy.objects > 0 and math.isfinite(accuracy.map50)
+    return accuracy.objects > 0 and math.isfinite(accuracy.score.value)

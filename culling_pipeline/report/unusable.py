@@ -10,12 +10,16 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from culling_pipeline import svg
 from culling_pipeline.records import TO_DO, SlotView, StoredFrame, UnusableNight
-from culling_pipeline.report import svg, words
+from culling_pipeline.report import words
 from culling_pipeline.report.page import PAGES
 from culling_pipeline.report.pictures import encode_jpeg
 from culling_pipeline.report.sentences import feed_words
 from streams.base import redact_url
+
+MAX_GLIMPSES = 4
+"""Pictures on the page."""
 
 PICTURE_BYTES = 60_000
 """Each picture, at most."""
@@ -42,7 +46,7 @@ class SlotRow:
 
 def render_unusable(night: UnusableNight, glimpses: Sequence[Glimpse]) -> str:
     """One self-contained HTML page about `night`, with `glimpses` of its day in order of time."""
-    public = night.model_copy(update={"source": redact_url(night.source)})
+    public = night.changed(source=redact_url(night.source))
     return PAGES.get_template("unusable.html").render(
         night=public,
         headline=unusable_headline(night),

@@ -21,6 +21,8 @@ def undisturbed_start() -> Iterator[None]:
     """
     resource_tracker.ensure_running()  # its start would lift the mask
     came: list[tuple[int, FrameType | None]] = []
+    # A signal that is ignored stays so: a shell starts a script's background jobs with SIGINT
+    # ignored, so that Ctrl-C ends the script's foreground only. SIGTERM ends such a job.
     in_main = threading.current_thread() is threading.main_thread()  # no other is interrupted
     handlers = {
         number: handler

@@ -1,7 +1,7 @@
-"""The processes of a night: detectors at work in all of them, a training run in one.
+"""The processes of a night: models at work in all of them, a training run in one.
 
 Each process uses one torch thread: two threads that share two cores with anything else were
-measured 10 to 30 times slower than one (docs/LOG.md).
+measured 10 to 30 times slower than one (docs/log/).
 """
 
 from __future__ import annotations
@@ -21,15 +21,14 @@ import torch
 from numpy.typing import NDArray
 
 from culling_pipeline.run.process_start import undisturbed_start
-from models.base import Detector, backend_of
-from models.boxes.detections import Detections
+from models.base import Model, backend_of, device_of
 
 Images = Sequence[NDArray[np.uint8]]
-BuildDetector = Callable[[], Detector]
+OpenModel = Callable[[], Model]
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
-_opened: dict[BuildDetector, Detector] = {}
+_opened: dict[OpenModel, Model] = {}
 """The detectors of this worker process; it keeps the few it has been asked for."""
 
 
@@ -46,25 +45,29 @@ def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
     os._exit(1)
 
 
-def _opened_here(build: BuildDetector) -> Detector:
+def _opened_here(build: OpenModel) -> Model:
     if build not in _opened:
         _opened[build] = build()
     return _opened[build]
 
 
-def _predict(build: BuildDetector, images: Images) -> tuple[list[Detections], float]:
+def _predict(build: OpenModel, images: Images) -> tuple[list[Any], float]:
     return _timed(_opened_here(build), images)
 
 
-def _class_names(build: BuildDetector) -> tuple[str, ...]:
+def _class_names(build: OpenModel) -> tuple[str, ...]:
     return _opened_here(build).class_names
 
 
-def _backend(build: BuildDetector) -> str:
+def _backend(build: OpenModel) -> str:
     return backend_of(_opened_here(build))
 
 
-def _timed(detector: Detector, images: Images) -> tuple[list[Detections], float]:
+def _device(build: OpenModel) -> str:
+    return device_of(_opened_here(build))
+
+
+def _timed(detector: Model, images: Images) -> tuple[list[Any], float]:
     began = time.perf_counter()
     found = detector.predict(images)
     return found, time.perf_counter() - began
@@ -96,9 +99,9 @@ class Workers:
                     process.terminate()  # whatever they are at is of no use any more
             self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def detector(self, build: BuildDetector) -> PooledDetector:
+    def model(self, build: OpenModel) -> PooledModel:
         """The detector at work in all processes."""
-        return PooledDetector(self, build)
+        return PooledModel(self, build)
 
     def beside(self, function: Callable[..., _Result], /, *arguments: Any) -> Future[_Result]:
         """Run a function in one of the processes while this one goes on; with one process it
@@ -127,11 +130,11 @@ class Workers:
             return self.executor.submit(function, *arguments)
 
 
-class PooledDetector:
+class PooledModel:
     """One detector in all workers. `seconds` sums what the detector itself took in them, and
     `images` counts what it saw, for the ledger."""
 
-    def __init__(self, workers: Workers, build: BuildDetector) -> None:
+    def __init__(self, workers: Workers, build: OpenModel) -> None:
         self.seconds = 0.0
         self.images = 0
         self._workers = workers
@@ -152,14 +155,21 @@ class PooledDetector:
             return backend_of(self._own)
         return self._workers.submit(_backend, self._build).result()
 
+    @property
+    def device(self) -> str:
+        """Where it runs."""
+        if self._own is not None:
+            return device_of(self._own)
+        return self._workers.submit(_device, self._build).result()
+
     def predict(
         self, batches: Iterable[Images], *, ahead: int | None = None
-    ) -> Iterator[list[Detections]]:
+    ) -> Iterator[list[Any]]:
         """The detections of each batch, in order; an empty batch gives an empty list. At most three
         batches a worker, and `ahead` in all, are under way, so an endless source needs no endless
         memory."""
         limit = min(3 * self._workers.count, ahead or 3 * self._workers.count)
-        waiting: deque[Future[tuple[list[Detections], float]]] = deque()
+        waiting: deque[Future[tuple[list[Any], float]]] = deque()
         for batch in batches:
             if self._own is not None:
                 yield self._count(*_timed(self._own, batch))
@@ -170,7 +180,7 @@ class PooledDetector:
         while waiting:
             yield self._count(*waiting.popleft().result())
 
-    def _count(self, found: list[Detections], seconds: float) -> list[Detections]:
+    def _count(self, found: list[Any], seconds: float) -> list[Any]:
         self.seconds += seconds
         self.images += len(found)
         return found

@@ -8,38 +8,45 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from culling_pipeline.day.even_sample import EvenSample
 from culling_pipeline.day.frame_files import load_image
 from culling_pipeline.records import TrainRecord
+from culling_pipeline.tasks.base import FLIPPED, Sample, Task, Truth
 from culling_pipeline.training.job import OnEpoch, train_to
-from culling_pipeline.training.loop import Sample, TrainPlan
-from models.boxes.detections import Detections
-from models.boxes.detector import TorchDetector, resize
-from models.boxes.zones import NO_ZONES, Zones
+from culling_pipeline.training.loop import TrainPlan
+from culling_pipeline.training.schedule import EVERYTHING
+from models.base import Trainable
+from models.images import resize
+from models.zones import NO_ZONES, Zones
 
 SCRATCH_RATE, TRUNK_RATE = 2e-3, 5e-4
-"""AdamW's rate for a net of random numbers (docs/LOG.md, in batches of 4) and for one that has an
+"""AdamW's rate for a net of random numbers (docs/log/, in batches of 4) and for one that has an
 ImageNet trunk to lose."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lesson:
-    """What one camera gives: its frames in `folder`, the teacher's labels of them, height and width
-    the student works at there, and where nothing counts."""
+class CameraShare:
+    """What one camera gives: its frames in `folder`, the truth of each, height and width that the
+    student works at there, and where nothing counts."""
 
     drawn: EvenSample
     folder: Path
-    labels: Mapping[int, Detections]
+    truths: Mapping[int, Truth]
     size: tuple[int, int]
     zones: Zones
 
-    def samples(self, canvas: tuple[int, int]) -> list[Sample]:
+    def samples(self, task: Task, canvas: tuple[int, int]) -> list[Sample]:
         """The frames to train on, on a canvas of that height and width."""
         zones = _on_canvas(self.zones, self.size, canvas)
         return [
-            on_canvas(load_image(self.folder, f), self.labels[f.id], self.size, canvas, zones)
+            on_canvas(
+                Sample(load_image(self.folder, f), self.truths[f.id]),
+                task,
+                self.size,
+                canvas,
+                zones,
+            )
             for f in self.drawn.train
         ]
 
@@ -52,8 +59,12 @@ def first_plan(*, epochs: int, from_scratch: bool, seed: int) -> TrainPlan:
         epochs=epochs,
         batch_size=4,
         learning_rate=SCRATCH_RATE if from_scratch else TRUNK_RATE,
+        weight_decay=1e-4,
         learning_rate_steps=tuple(sorted({round(epochs * 2 / 3), round(epochs * 11 / 12)} - {0})),
+        learning_rate_drop=0.1,
+        variation=FLIPPED,
         seed=seed,
+        options=EVERYTHING,
     )
 
 
@@ -63,35 +74,35 @@ def canvas_of(sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
 
 
 def on_canvas(
-    image: NDArray[np.uint8],
-    labels: Detections,
+    sample: Sample,
+    task: Task,
     size: tuple[int, int],
     canvas: tuple[int, int],
     zones: Zones = NO_ZONES,
 ) -> Sample:
-    """A frame (H×W×3 uint8) at the size it is worked at, in the upper left of a black canvas, so
-    that cameras of different shapes share batches and none is distorted."""
-    height_px, width_px = size
-    factor = np.array([width_px / image.shape[1], height_px / image.shape[0]] * 2, np.float32)
+    """A sample at the size it is worked at, in the upper left of a black canvas, so that cameras of
+    different shapes share batches and none is distorted."""
+    (height_px, width_px), (height, width) = size, sample.image.shape[:2]
     picture = np.zeros((*canvas, 3), np.uint8)
-    picture[:height_px, :width_px] = resize(image, height_px, width_px)
-    boxes = (labels.boxes_xyxy * factor).astype(np.float32)
-    moved = Detections(boxes, labels.scores, labels.labels)
+    picture[:height_px, :width_px] = resize(sample.image, height_px, width_px)
+    moved = task.resized(sample.truth, across=width_px / width, down=height_px / height)
     return Sample(picture, moved, zones.map() if zones else None)
 
 
 def train_first_student(
     out: Path,
-    start: TorchDetector,
-    lessons: Sequence[Lesson],
+    start: Trainable,
+    task: Task,
+    shares: Sequence[CameraShare],
     plan: TrainPlan,
     *,
     on_epoch: OnEpoch | None = None,
 ) -> TrainRecord:
     """Train `start` in place on all cameras' frames and write it to `out`."""
-    canvas = canvas_of([lesson.size for lesson in lessons])
-    samples = [sample for lesson in lessons for sample in lesson.samples(canvas)]
-    return train_to(out, start.at_size(*canvas), samples, plan, arm="first", on_epoch=on_epoch)
+    canvas = canvas_of([share.size for share in shares])
+    samples = [sample for share in shares for sample in share.samples(task, canvas)]
+    student = start.at_size(*canvas)
+    return train_to(out, student, task, samples, plan, arm="first", on_epoch=on_epoch)
 
 
 def _on_canvas(zones: Zones, size: tuple[int, int], canvas: tuple[int, int]) -> Zones:

@@ -13,22 +13,21 @@ from pathlib import Path
 from typing import Literal
 
 from culling_pipeline.day.frame_files import load_image
-from culling_pipeline.labels.corrections import CorrectedFrame, samples_of
-from culling_pipeline.labels.teacher_labels import load_detections
-from culling_pipeline.records import Cost, EpochPoint, StoredFrame, TrainRecord
-from culling_pipeline.training.loop import Sample, TrainPlan, fine_tune
-from models.boxes.detections import WeightsError
-from models.boxes.detector import TorchDetector
-from models.boxes.student import load_detector, meta_of
-from models.boxes.zones import NO_ZONES, Zones
+from culling_pipeline.labels.corrections import samples_of
+from culling_pipeline.records import CorrectedFrame, Cost, EpochPoint, StoredFrame, TrainRecord
+from culling_pipeline.stage_names import FIRST_STUDENT, RANDOM_FRAMES, TRAIN
+from culling_pipeline.tasks.base import Sample, Task
+from culling_pipeline.training.loop import TrainPlan, fine_tune
+from models.base import Trainable
 from models.checkpoint import save_checkpoint
+from models.errors import WeightsError
 
 Arm = Literal["culled", "random", "first"]
 OnEpoch = Callable[[EpochPoint], None]
 _STAGES: dict[Arm, str] = {
-    "culled": "training",
-    "random": "training: random frames",
-    "first": "training: first student",
+    "culled": TRAIN.words,
+    "random": TRAIN.of(RANDOM_FRAMES),
+    "first": TRAIN.of(FIRST_STUDENT),
 }
 
 
@@ -38,6 +37,7 @@ class TrainJob:
     that are not trained on, but may give objects to paste."""
 
     arm: Arm
+    task: Task
     start: Path
     size: tuple[int, int]
     frames: tuple[StoredFrame, ...]
@@ -47,7 +47,6 @@ class TrainJob:
     plan: TrainPlan
     device: str
     others: tuple[StoredFrame, ...] = ()
-    zones: Zones = NO_ZONES
     corrected: tuple[CorrectedFrame, ...] = ()
     corrections: Path = Path()
 
@@ -55,52 +54,57 @@ class TrainJob:
 def run_training(job: TrainJob, on_epoch: OnEpoch | None = None) -> TrainRecord:
     """Train a copy of the incumbent on the job's frames, those corrected by hand among them, and
     write it to `job.out`."""
-    labels = load_detections(job.labels)
-    ignored = job.zones.map() if job.zones else None
+    task, truths = job.task, job.task.load(job.labels)
+    ignored = task.zones.map() if task.zones else None
 
     def sample_of(frame: StoredFrame) -> Sample:
-        return Sample(load_image(job.folder, frame), labels[frame.id], ignored)
+        return Sample(load_image(job.folder, frame), truths[frame.id], ignored)
 
     samples = [sample_of(frame) for frame in job.frames]
-    detector = load_detector(job.start, device=job.device).at_size(*job.size)
-    samples += samples_of(
-        job.corrections, job.corrected, detector.class_names, zones=job.zones, ignored=ignored
-    )
-    record = train_to(
+    samples += samples_of(job.corrections, job.corrected, task, ignored)
+    return train_to(
         job.out,
-        detector,
+        task.open_student(job.start, device=job.device).at_size(*job.size),
+        task,
         samples,
         job.plan,
         arm=job.arm,
+        corrected=len(job.corrected),
         others=(sample_of(frame) for frame in job.others),
         on_epoch=on_epoch,
     )
-    return record.model_copy(update={"corrected": len(job.corrected)})
 
 
 def train_to(
     out: Path,
-    detector: TorchDetector,
+    student: Trainable,
+    task: Task,
     samples: Sequence[Sample],
     plan: TrainPlan,
     *,
     arm: Arm,
+    corrected: int = 0,
     others: Iterable[Sample] = (),
     on_epoch: OnEpoch | None = None,
 ) -> TrainRecord:
-    """Train `detector` in place and write it to `out`; `others` as in `fine_tune`."""
-    course = fine_tune(detector, samples, plan, others=others, on_epoch=on_epoch)
-    save_candidate(out, detector)
+    """Train `student` in place and write it to `out`; `others` as in `fine_tune`. `corrected` of
+    the samples have labels that people have corrected."""
+    course = fine_tune(student, task, samples, plan, others=others, on_epoch=on_epoch)
+    save_candidate(out, student)
     cost = Cost(
         stage=_STAGES[arm],
+        activity="train",
+        purpose="comparison" if arm == "random" else "own",
         images=course.images,
         seconds=course.seconds,
-        device=detector.device.type,
+        device=student.device.type,
+        backend="",
     )
     return TrainRecord(
         arm=arm,
         schedule=plan.schedule,
         images=len(samples),
+        corrected=corrected,
         givers=course.givers,
         epochs=course.epochs,
         computation=course.computation,
@@ -109,14 +113,14 @@ def train_to(
     )
 
 
-def save_candidate(path: Path, detector: TorchDetector) -> None:
+def save_candidate(path: Path, student: Trainable) -> None:
     """Write a trained student beside the night's other results.
 
     A disk's error leaves as itself: a cause is lost on the way out of another process, and with
     it the word that the disk is full.
     """
     try:
-        save_checkpoint(path, detector.model.state_dict(), meta_of(detector))
+        save_checkpoint(path, student.model.state_dict(), student.meta())
     except WeightsError as error:
         if isinstance(error.__cause__, OSError):
             raise OSError(error.__cause__.errno, str(error), str(path)) from error

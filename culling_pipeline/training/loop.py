@@ -5,19 +5,30 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from culling_pipeline.ranges import (
+    Count,
+    NotNegative,
+    Positive,
+    PositiveShare,
+    WholeFromZero,
+    check,
+)
 from culling_pipeline.records import EpochPoint
-from culling_pipeline.tasks.boxes.augment import Augmentation, Donor, Prepared, Variation, donor_of
-from culling_pipeline.training.schedule import Schedule, ScheduleOptions, build_schedule
-from models.boxes.detections import Detections
-from models.boxes.detector import TorchDetector, resize, set_image_size
-from models.boxes.losses import image_losses
+from culling_pipeline.tasks.base import Pictures, Prepared, Sample, Task, Variation
+from culling_pipeline.training.schedule import (
+    Schedule,
+    ScheduleName,
+    ScheduleOptions,
+    build_schedule,
+)
+from models.base import Trainable
 
 MAX_GRADIENT_NORM = 5.0
 
@@ -31,26 +42,19 @@ class TrainPlan:
     """How to train. `learning_rate_steps` are the epochs after which the learning rate falls to
     `learning_rate_drop` of itself; Drop-and-Pick picks everything up again there (sec. 3.3)."""
 
-    schedule: str = "clip-dap"
-    epochs: int = 12
-    batch_size: int = 8
-    learning_rate: float = 5e-4
-    weight_decay: float = 1e-4
-    learning_rate_steps: tuple[int, ...] = ()
-    learning_rate_drop: float = 0.1
-    variation: Variation = field(default_factory=Variation)
-    seed: int = 0
-    options: ScheduleOptions = field(default_factory=ScheduleOptions)
+    schedule: ScheduleName
+    epochs: Count
+    batch_size: Count
+    learning_rate: Positive
+    weight_decay: NotNegative
+    learning_rate_steps: tuple[Count, ...]
+    learning_rate_drop: PositiveShare
+    variation: Variation
+    seed: WholeFromZero
+    options: ScheduleOptions
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Sample:
-    """One labelled frame: H×W×3 uint8 RGB, the teacher's boxes in its pixels, and where nothing
-    is to be learned (`Zones.map`)."""
-
-    image: NDArray[np.uint8]
-    labels: Detections
-    ignored: NDArray[np.bool_] | None = None
+    def __post_init__(self) -> None:
+        check(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +73,15 @@ OnEpoch = Callable[[EpochPoint], None]
 
 
 def fine_tune(
-    detector: TorchDetector,
+    student: Trainable,
+    task: Task,
     samples: Sequence[Sample],
     plan: TrainPlan,
     *,
     others: Iterable[Sample] = (),
     on_epoch: OnEpoch | None = None,
 ) -> TrainingResult:
-    """Train `detector` in place, at its own image size, on the samples the schedule picks.
+    """Train `student` in place, at its own image size, on the samples the schedule picks.
 
     `others` are labelled frames that are not trained on; where the plan has objects pasted, they
     give theirs as well.
@@ -88,24 +93,22 @@ def fine_tune(
     began = time.perf_counter()
     torch.manual_seed(plan.seed)
     rng = np.random.default_rng([plan.seed, 31])
-    model, size = detector.model, (detector.spec.height_px, detector.spec.width_px)
-    set_image_size(model, *size)
+    model = student.model
     model.to(memory_format=torch.channels_last)  # a tenth faster on a CPU
-    prepared = [_prepare(sample, *size) for sample in samples]
-    donors = _donors(others, plan, size)
-    pictures = Augmentation(prepared, plan.variation, donors)
+    pictures = task.pictures(samples, others, size=student.size, variation=plan.variation)
     train_mode(model, measure_norms=lacks_statistics(model))
+    learning = _Learning(student, task, pictures)
     schedule = build_schedule(
         plan.schedule,
         samples=len(samples),
         epochs=plan.epochs,
         options=plan.options,
-        scores=difficulty(model, prepared, device=detector.device),
+        scores=difficulty(learning),
     )
     optimizer = _optimizer(model, plan)
     points = []
     for epoch in range(1, plan.epochs + 1):
-        point = _one_epoch(model, pictures, schedule, optimizer, plan, epoch, rng, detector.device)
+        point = _one_epoch(learning, schedule, optimizer, plan, epoch, rng)
         points.append(point)
         if on_epoch is not None:
             on_epoch(point)
@@ -114,17 +117,29 @@ def fine_tune(
     return TrainingResult(
         tuple(points),
         images,
-        len(donors),
+        pictures.givers,
         time.perf_counter() - began,
         images / (len(samples) * plan.epochs),
     )
 
 
-def _donors(others: Iterable[Sample], plan: TrainPlan, size: tuple[int, int]) -> list[Donor]:
-    """What these frames have to paste; where nothing is pasted they are not even read."""
-    if not plan.variation.paste:
-        return []
-    return [donor_of(_prepare(sample, *size)) for sample in others]
+@dataclass(frozen=True, slots=True)
+class _Learning:
+    """A student, what it is to learn, and from what."""
+
+    student: Trainable
+    task: Task
+    pictures: Pictures
+
+    def losses_of(self, batch: Sequence[Prepared]) -> Tensor:
+        """The batch's loss, split by image: N float32."""
+        device = self.student.device
+        moved = [
+            (image.to(device), {name: value.to(device) for name, value in target.items()})
+            for image, target in batch
+        ]
+        with _precision(device):
+            return self.task.losses(self.student, moved)
 
 
 def _optimizer(model: nn.Module, plan: TrainPlan) -> torch.optim.Optimizer:
@@ -136,15 +151,14 @@ def _optimizer(model: nn.Module, plan: TrainPlan) -> torch.optim.Optimizer:
 
 
 def _one_epoch(
-    model: nn.Module,
-    pictures: Augmentation,
+    learning: _Learning,
     schedule: Schedule,
     optimizer: torch.optim.Optimizer,
     plan: TrainPlan,
     epoch: int,
     rng: np.random.Generator,
-    device: torch.device,
 ) -> EpochPoint:
+    parameters = list(learning.student.model.parameters())
     chosen = schedule.indices(epoch)
     rate = learning_rate(plan, epoch)
     losses = np.zeros(len(chosen))
@@ -152,14 +166,13 @@ def _one_epoch(
     for number, rows in enumerate(batches):
         for group in optimizer.param_groups:
             group["lr"] = rate * _ease_in(epoch, number / len(batches))
-        batch = [pictures(int(chosen[row]), rng) for row in rows]
-        each = _losses_of(model, batch, device)
+        each = learning.losses_of([learning.pictures(int(chosen[row]), rng) for row in rows])
         if not bool(torch.isfinite(each).all()):
             message = f"epoch {epoch}: a loss is not finite; the learning rate may be too high"
             raise TrainingError(message)
         optimizer.zero_grad()
         each.sum().backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(model.parameters(), MAX_GRADIENT_NORM)
+        nn.utils.clip_grad_norm_(parameters, MAX_GRADIENT_NORM)
         optimizer.step()
         losses[rows] = each.detach().cpu().numpy() * len(rows)
     schedule.record(epoch, losses)
@@ -179,36 +192,19 @@ def _ease_in(epoch: int, done: float) -> float:
     return 0.1 + 0.9 * done if epoch == 1 else 1.0
 
 
-def difficulty(
-    model: nn.Module,
-    prepared: Sequence[Prepared],
-    *,
-    device: torch.device,
-    batch: int = 8,
-) -> NDArray[np.float64]:
+def difficulty(learning: _Learning, *, batch: int = 8) -> NDArray[np.float64]:
     """Each sample's loss before training, by a model in training mode: CLIP's scoring function f
     (Algorithm 1, line 1)."""
-    scores = []
+    plain, scores = learning.pictures.plain, []
     with torch.no_grad():
-        for start in range(0, len(prepared), batch):
-            part = list(prepared[start : start + batch])
-            scores.append(_losses_of(model, part, device).cpu().numpy() * len(part))
+        for start in range(0, len(plain), batch):
+            part = list(plain[start : start + batch])
+            scores.append(learning.losses_of(part).cpu().numpy() * len(part))
     found = np.concatenate(scores).astype(np.float64)
     if not np.isfinite(found).all():
         message = "before training: a loss is not finite; the weights it starts from are damaged"
         raise TrainingError(message)
     return found
-
-
-def _losses_of(model: nn.Module, batch: Sequence[Prepared], device: torch.device) -> Tensor:
-    """The batch's loss, split by image: N float32."""
-    with _precision(device):
-        losses = image_losses(
-            model,
-            [image.to(device).to(torch.float32).div_(255.0) for image, _ in batch],
-            [{name: value.to(device) for name, value in target.items()} for _, target in batch],
-        )
-    return torch.stack([value.float() for value in losses.values()]).sum(dim=0)
 
 
 @contextlib.contextmanager
@@ -237,18 +233,3 @@ def lacks_statistics(model: nn.Module) -> bool:
     """Whether batch norm has never seen a picture: its means are all 0, as a new net's are."""
     means = [norm.running_mean for norm in _norms(model) if norm.running_mean is not None]
     return bool(means) and not any(bool(mean.any()) for mean in means)
-
-
-def _prepare(sample: Sample, height_px: int, width_px: int) -> Prepared:
-    """The frame (3×H×W uint8: a quarter of the room that floats take) and its boxes at the size the
-    student trains at; labels from 1."""
-    image = resize(sample.image, height_px, width_px)
-    factor = np.array([width_px / sample.image.shape[1], height_px / sample.image.shape[0]] * 2)
-    boxes = (sample.labels.boxes_xyxy * factor).astype(np.float32)
-    target = {
-        "boxes": torch.from_numpy(boxes.reshape(-1, 4)),
-        "labels": torch.from_numpy(sample.labels.labels) + 1,
-    }
-    if sample.ignored is not None:
-        target["ignored"] = torch.from_numpy(sample.ignored)
-    return torch.from_numpy(image).permute(2, 0, 1), target

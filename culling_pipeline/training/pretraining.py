@@ -23,11 +23,12 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset
 
+from culling_pipeline.ranges import Count, NotNegative, Positive, Share, WholeFromZero, check
 from culling_pipeline.run.progress import Progress
 from culling_pipeline.tasks.boxes.coco_dataset import Labelled
 from culling_pipeline.training.loop import TrainingError, lacks_statistics, train_mode
-from models.boxes.detections import WeightsError
 from models.boxes.detector import to_tensor
+from models.errors import WeightsError
 from models.files import aside, sync_folder
 
 PICTURES_OF_RATE = 16
@@ -45,14 +46,17 @@ Loaded = tuple[list[Tensor], list[dict[str, Tensor]]]
 class PretrainPlan:
     """How to train; `batch_size` is of one process, `save_s` the seconds between checkpoints."""
 
-    epochs: int = 26
-    learning_rate: float = 0.02
-    batch_size: int = 2
-    momentum: float = 0.9
-    weight_decay: float = 1e-4
-    seed: int = 0
-    save_s: float = 600.0
-    loaders: int = 0
+    epochs: Count
+    learning_rate: Positive
+    batch_size: Count
+    momentum: Share = 0.9
+    weight_decay: NotNegative = 1e-4
+    seed: WholeFromZero = 0
+    save_s: NotNegative
+    loaders: WholeFromZero
+
+    def __post_init__(self) -> None:
+        check(self)
 
     @property
     def steps(self) -> tuple[int, int]:

@@ -10,12 +10,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol
+from itertools import pairwise
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-SCHEDULES = ("standard", "curriculum", "clip", "dap", "clip-dap")
+from culling_pipeline.ranges import (
+    Count,
+    OneOrTwo,
+    PositiveShare,
+    ShareBelowOne,
+    WholeFromZero,
+    check,
+)
+
+ScheduleName = Literal["standard", "curriculum", "clip", "dap", "clip-dap"]
+SCHEDULES: tuple[str, ...] = get_args(ScheduleName)
 """All schedules by the name they have in the configuration."""
 
 _ROUNDING = 1e-9
@@ -35,39 +46,39 @@ class ScheduleOptions:
     grows to its value or shrinks from it; `prune`, which end of the list is left out.
     """
 
-    warm_up: int = 2
-    interval: int = 2
-    keep: float = 0.9
-    pick: tuple[int, ...] = ()
-    active: int | None = None
-    start: float = 0.25
-    pace_power: int = 2
-    pace_end: float = 0.5
-    prune_ratio: float = 0.05
-    epsilon_mode: Literal["fixed", "increasing", "decreasing"] = "fixed"
-    prune: Literal["easiest", "hardest"] = "easiest"
+    warm_up: WholeFromZero
+    interval: Count
+    keep: PositiveShare
+    pick: tuple[Count, ...]
+    active: Count | None
+    start: PositiveShare
+    pace_power: OneOrTwo
+    pace_end: PositiveShare
+    prune_ratio: ShareBelowOne
+    epsilon_mode: Literal["fixed", "increasing", "decreasing"]
+    prune: Literal["easiest", "hardest"]
 
     def __post_init__(self) -> None:
-        rules: dict[str, tuple[bool, str]] = {
-            "warm_up": (self.warm_up >= 0, "0 or more epochs"),
-            "interval": (self.interval >= 1, "1 or more epochs"),
-            "keep": (0 < self.keep <= 1, "above 0 and at most 1"),
-            "pick": (_rising(self.pick), "epochs from 1 in rising order, each once"),
-            "active": (self.active is None or self.active >= 1, "1 or more epochs, or none"),
-            "start": (0 < self.start <= 1, "above 0 and at most 1"),
-            "pace_power": (self.pace_power in (1, 2), "1 (linear) or 2 (quadratic)"),
-            "pace_end": (0 < self.pace_end <= 1, "above 0 and at most 1"),
-            "prune_ratio": (0 <= self.prune_ratio < 1, "0 or more and below 1"),
-            "epsilon_mode": (
-                self.epsilon_mode in ("fixed", "increasing", "decreasing"),
-                "'fixed', 'increasing' or 'decreasing'",
-            ),
-            "prune": (self.prune in ("easiest", "hardest"), "'easiest' or 'hardest'"),
-        }
-        for name, (holds, rule) in rules.items():
-            if not holds:
-                message = f"{name}: got {getattr(self, name)!r}, must be {rule}"
-                raise ValueError(message)
+        check(self)
+        if any(a >= b for a, b in pairwise(self.pick)):
+            message = f"pick: got {self.pick}, must be epochs in rising order, each once"
+            raise ValueError(message)
+
+
+EVERYTHING = ScheduleOptions(
+    warm_up=0,
+    interval=1,
+    keep=1.0,
+    pick=(),
+    active=None,
+    start=1.0,
+    pace_power=1,
+    pace_end=1.0,
+    prune_ratio=0.0,
+    epsilon_mode="fixed",
+    prune="easiest",
+)
+"""Every sample in every epoch, under any schedule: for a training that chooses nothing."""
 
 
 class Schedule(Protocol):
@@ -105,7 +116,7 @@ def build_schedule(
     *,
     samples: int,
     epochs: int,
-    options: ScheduleOptions | None = None,
+    options: ScheduleOptions,
     scores: NDArray[np.float64] | None = None,
 ) -> Schedule:
     """The schedule `name` for training sets of `samples` and `epochs` epochs.
@@ -114,7 +125,6 @@ def build_schedule(
     curriculum sort by them, ties by index. Without them they go by index, which is no curriculum
     at all: right for counting, wrong for training.
     """
-    options = options or ScheduleOptions()
     _check(name, samples, epochs, options)
     pacing = _pacing(name, samples, epochs, options)
     order = _order(samples, scores)
@@ -126,12 +136,9 @@ def build_schedule(
     return _Course(name, samples=samples, epochs=epochs, whole=whole, cycles=cycles)
 
 
-def show(
-    name: str, samples: int, epochs: int, options: ScheduleOptions | None = None
-) -> ScheduleCourse:
+def show(name: str, samples: int, epochs: int, options: ScheduleOptions) -> ScheduleCourse:
     """The course of a schedule without training: how many samples it takes never depends on
     their losses, only which. Counts and lists nothing, so ImageNet takes no longer than a night."""
-    options = options or ScheduleOptions()
     _check(name, samples, epochs, options)
     sizes = tuple(_sizes(name, samples, epochs, options))
     return ScheduleCourse(name, samples, epochs, sizes, sum(sizes) / (samples * epochs))
@@ -355,7 +362,3 @@ def _check(name: str, samples: int, epochs: int, options: ScheduleOptions) -> No
     if name in ("dap", "clip-dap") and options.pick and options.pick[-1] > epochs:
         message = f"pick: got {options.pick[-1]}, must be at most the last epoch, {epochs}"
         raise ValueError(message)
-
-
-def _rising(epochs: tuple[int, ...]) -> bool:
-    return all(a < b for a, b in zip((0, *epochs), epochs, strict=False))

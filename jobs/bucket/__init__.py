@@ -1,1 +1,1 @@
-"""Frames and models in a store that several machines share."""
+"""Frames and models in a bucket that several machines share."""

@@ -1,7 +1,7 @@
-"""The store that several machines share, by fsspec: a bucket of an S3-compatible store, or whatever
-else its address names. fsspec is imported when it is first needed.
+"""The store that several machines share, through fsspec: an S3-compatible bucket, or whatever else
+its address names. fsspec is imported when it is first needed.
 
-Outages are waited for, for a while; what is still wrong then is told in our words, without secrets.
+Operations are retried during an outage. Errors that remain become one clear line without secrets.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ logger = logging.getLogger(__name__)
 
 NIGHT_PATIENCE_S = 60.0
 COMMAND_PATIENCE_S = 4.0
-"""How long an outage is waited for, by a night and by somebody at the keyboard."""
+"""How long to retry during an outage: in a night, and in a command that a person waits for."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
 CONNECT_S, READ_S = 5, 60
 BATCH_FILES, BATCH_BYTES = 256, 64 * 1024**2
-"""So much is read or written at a time."""
+"""The most that is read or written at a time."""
 SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 _Result = TypeVar("_Result")
 
@@ -38,11 +38,11 @@ class StorageError(NightError):
 
 
 class MissingError(StorageError):
-    """Something that was there a moment ago is gone."""
+    """An object does not exist, or does no longer."""
 
 
 class Bucket:
-    """Objects by their keys, which start at the address's folder."""
+    """Reads and writes objects by key. Keys are relative to the address's folder."""
 
     def __init__(self, settings: StorageSettings, *, patience_s: float) -> None:
         assert settings.url is not None
@@ -54,28 +54,28 @@ class Bucket:
         self._is_disk = type(self._fs).__name__ == "LocalFileSystem"
 
     def read(self, keys: Sequence[str]) -> dict[str, bytes]:
-        """These objects; `MissingError` if one is not there."""
+        """The content of these objects; raises `MissingError` if one does not exist."""
         if not keys:
             return {}
         paths = {self._path(key): key for key in keys}
         found = self._try(lambda: self._fs.cat(list(paths)))
-        if isinstance(found, bytes):  # some give a single one as it is
+        if isinstance(found, bytes):  # some file systems return a single object as it is
             return {keys[0]: found}
         return {key: bytes(found[path]) for path, key in paths.items()}
 
     def read_one(self, key: str) -> bytes | None:
-        """One object, or None where there is none."""
+        """The content of one object; None if it does not exist."""
         try:
             return self.read([key])[key]
         except MissingError:
             return None
 
     def has(self, key: str) -> bool:
-        """Whether there is such an object."""
+        """Whether this object exists."""
         return bool(self._try(lambda: self._fs.exists(self._path(key))))
 
     def write(self, objects: Mapping[str, bytes]) -> None:
-        """Each object complete or not at all; they are there when this returns."""
+        """Write each object completely or not at all; they are stored when this returns."""
         if self._is_disk:
             for key, data in objects.items():
                 self._try(partial(self._write_file, key, data))
@@ -83,7 +83,7 @@ class Bucket:
             self._try(lambda: self._fs.pipe({self._path(k): d for k, d in objects.items()}))
 
     def delete(self, keys: Sequence[str]) -> None:
-        """Remove these; those that are gone already do not matter."""
+        """Remove these objects, if they exist."""
         paths = [self._path(key) for key in keys]
         if paths and self._fs.async_impl:
             with suppress(MissingError):
@@ -96,7 +96,7 @@ class Bucket:
                     self._drop_empty(path)
 
     def keys(self, folder: str) -> dict[str, datetime | None]:
-        """All objects below a folder, and when each was written."""
+        """All objects below a folder, with the time each was written."""
         with suppress(MissingError):
             found = self._try(lambda: self._fs.find(self._path(folder), detail=True))
             return {self._key(path): _written(info) for path, info in found.items()}
@@ -119,7 +119,7 @@ class Bucket:
         return path.removeprefix(self._root).lstrip("/")
 
     def _write_file(self, key: str, data: bytes) -> None:
-        """A disk shows a half-written file; a bucket does not."""
+        """Unlike a bucket, a disk would show a half-written file."""
         path = self._path(key)
         aside = f"{path}.{os.getpid()}.tmp"
         self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
@@ -127,7 +127,7 @@ class Bucket:
         os.replace(aside, path)
 
     def _drop_empty(self, path: str) -> None:
-        """A bucket has no empty folders; a disk is to have none either."""
+        """Remove empty folders: a bucket has none."""
         folder = path.rpartition("/")[0]
         with suppress(OSError):
             while folder != self._root:
@@ -135,12 +135,14 @@ class Bucket:
                 folder = folder.rpartition("/")[0]
 
     def _try(self, operation: Callable[[], _Result]) -> _Result:
-        """Again after a pause, each twice as long, until patience is at its end."""
+        """Retry after pauses, each twice as long, until `patience_s` is over."""
         deadline_s, pause_s = time.monotonic() + self._patience_s, FIRST_PAUSE_S
         while True:
             try:
                 return operation()
-            except Exception as error:  # the boundary to fsspec, which raises what its parts raise
+            except (
+                Exception
+            ) as error:  # the boundary to fsspec, whose backends raise errors of any kind
                 trouble = self._trouble(error)
                 lasts = isinstance(trouble, ConfigError | MissingError)
                 if lasts or time.monotonic() + pause_s > deadline_s:
@@ -150,7 +152,7 @@ class Bucket:
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
     def _trouble(self, error: Exception) -> Exception:
-        """What is wrong, in one line."""
+        """The error to raise, with what is wrong in one line."""
         said = redact(" ".join(str(error).split())) or type(error).__name__
         kind = type(error).__name__
         if isinstance(error, FileNotFoundError):
@@ -179,7 +181,7 @@ _NO_ADDRESS = ("ProfileNotFound", "ParamValidationError", "InvalidRegionError", 
 
 @lru_cache(maxsize=8)
 def open_bucket(settings: StorageSettings, patience_s: float = NIGHT_PATIENCE_S) -> Bucket:
-    """The store that is configured, opened once in a process; nothing is asked of it yet."""
+    """The configured store, opened once per process; this does not connect yet."""
     return Bucket(settings, patience_s=patience_s)
 
 
@@ -205,8 +207,8 @@ def _open(settings: StorageSettings) -> tuple[Any, str]:
 
 
 def _options(kind: str, settings: StorageSettings) -> dict[str, Any]:
-    """For S3: what other machines write is seen at once, and stores that are not Amazon's are asked
-    in a way that all of them know."""
+    """For S3: listings are never cached, so that other machines' writes show at once; stores that
+    are not Amazon's get requests that all of them understand."""
     if kind not in ("s3", "s3a"):
         return {}
     config: dict[str, Any] = {
@@ -226,7 +228,7 @@ def _options(kind: str, settings: StorageSettings) -> dict[str, Any]:
 
 
 def _written(info: Mapping[str, Any]) -> datetime | None:
-    """When an object was written, as far as this kind of store says."""
+    """When an object was written; None if this kind of store does not say."""
     for name in ("LastModified", "last_modified", "mtime", "created"):
         value = info.get(name)
         if isinstance(value, datetime):

@@ -1,6 +1,6 @@
-"""What a machine that watches cameras exchanges with the others meanwhile, in a thread of its own:
-which student is in use, and the days that it has watched. An outage is told once, then made up for.
-"""
+"""Keeps a machine that watches cameras in step with the others, in its own thread: it learns which
+student is in use, and sends the days it has watched. An outage is logged once and caught up on
+later."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from jobs.cameras.watched_days import days_done, watched_days
 from jobs.config.settings import Config
 from jobs.database.store import Store
 from jobs.errors import ConfigError, describe
-from models.boxes.detections import ModelError
+from models.errors import ModelError
 
 logger = logging.getLogger(__name__)
 
 EVERY_S = 60.0
 TODAY_EVERY = 60
-"""In one of so many rounds the day that still goes on is sent."""
+"""The day that is still going on is sent once in this many rounds."""
 ERRORS = (ConfigError, StorageError, ModelError, OSError)
 
 
 class Courier:
-    """Goes round all `cameras` once a minute, from `start` to `close`."""
+    """Visits all `cameras` once a minute, from `start` to `close`."""
 
     def __init__(self, config: Config, cameras: Sequence[str], store: Store) -> None:
         self._config, self._cameras, self._store = config, cameras, store
@@ -38,8 +38,8 @@ class Courier:
         self._told = False
 
     def start(self) -> None:
-        """Learn which students are in use, and go round from then on. Raises `ConfigError` where
-        the store cannot be used at all; an outage does not matter."""
+        """Learn which students are in use, and begin the rounds. Raises `ConfigError` if the store
+        cannot be used at all; an outage does not matter."""
         if self._sharing.days is None:
             return
         registry = self._sharing.registry(self._config, may_lag=True)
@@ -49,7 +49,7 @@ class Courier:
         self._thread.start()
 
     def close(self) -> None:
-        """Come to an end, with the days sent as they are now."""
+        """Stop the rounds and send the days as they are now."""
         if self._thread is None:
             return
         self._leaving.set()
@@ -83,7 +83,7 @@ class Courier:
                     return
 
     def _attempt(self, errand: Callable[[], object]) -> bool:
-        """Whether it was done; where one was not, the others can wait as well."""
+        """Do one errand; False if the store failed, then the others can wait as well."""
         try:
             errand()
         except ERRORS as error:
@@ -103,8 +103,8 @@ def _send(days: StoredDays, camera: str, day: date) -> None:
 
 
 def give_away(config: Config, camera: str) -> None:
-    """Send today as it is now: another machine may run its night. Where that fails, an earlier
-    state of it is there."""
+    """Send today as it is now, for another machine may run its night. If that fails, the machine
+    finds an earlier state of it."""
     days = open_sharing(config).days
     if days is None or today() not in watched_days(config, camera):
         return

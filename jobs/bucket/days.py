@@ -2,9 +2,9 @@
 
     days/CAMERA/DATE@WATCHER/   a day as one machine has watched it
 
-A machine that watches sends its days; a machine that runs a night brings the day it is about, and
-lets go of it when the night is done. In a day's folder on disk `.sent` says how much of it was
-sent, `.brought` that it is another machine's.
+A machine that watches sends its days. A machine that runs a night downloads the day that the night
+is about, and deletes it when the night is done. In a day's folder on disk, `.sent` says how much of
+it was sent, `.brought` that it is another machine's.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 SENT, BROUGHT = ".sent", ".brought"
 WATCHER_FILE = ".watcher"
 KEEP_DAYS = timedelta(days=14)
-"""A day that had no night goes from the store after so long."""
+"""A day that had no night is deleted from the store after this time."""
 
 
 class StoredDays:
@@ -37,7 +37,7 @@ class StoredDays:
         self._config, self._bucket = config, bucket
 
     def dates(self, camera: str) -> set[date]:
-        """The days that some machine has sent."""
+        """The days that any machine has sent."""
         return {
             day
             for day, watcher in self._folders(camera)
@@ -45,15 +45,15 @@ class StoredDays:
         }
 
     def send(self, camera: str, day: date) -> bool:
-        """Send this machine's day as it is up to now, if there is news; whether there was. It may
-        go on being written: a frame that is deleted meanwhile counts as seen and not stored, as
+        """Send this machine's day as it is up to now; False if nothing is new. It may be written
+        meanwhile: a frame that is deleted while this runs counts as seen and not stored, as
         everywhere else."""
         folder = self._config.day_dir(camera, day)
         size = str((folder / DAYBOOK).stat().st_size)
         if (folder / BROUGHT).exists() or _text(folder / SENT) == size:
             return False
         shelf = self._shelf(camera, day, self._watcher())
-        shelf.manifest()  # what is there already is not sent again
+        shelf.manifest()  # what the store has already is not sent again
         manifest = shelf.send(
             files_below(folder),
             about={"frames_seen": (folder / DAYBOOK).read_bytes().count(b"\n")},
@@ -64,14 +64,14 @@ class StoredDays:
         return True
 
     def bring(self, camera: str, day: date) -> None:
-        """Have this day here, unless this machine has watched it itself; of two machines that did,
-        the one that saw more."""
+        """Download this day unless this machine has watched it itself; if two machines did, the one
+        that saw more frames."""
         folder = self._config.day_dir(camera, day)
         if (folder / DAYBOOK).exists() and not (folder / BROUGHT).exists():
             return
         try:
             self._bring(camera, day, folder)
-        except MissingError:  # sent anew meanwhile
+        except MissingError:  # sent again meanwhile
             self._bring(camera, day, folder)
 
     def _bring(self, camera: str, day: date, folder: Path) -> None:
@@ -91,7 +91,7 @@ class StoredDays:
             replace_file(folder / BROUGHT, manifest.digest.encode())
 
     def let_go(self, camera: str, day: date) -> None:
-        """The day has had its night: nobody needs it any more, but for who has watched it."""
+        """The day has had its night: delete it everywhere but on the machine that watched it."""
         for other, watcher in self._folders(camera):
             if other == day:
                 self._shelf(camera, day, watcher).remove()
@@ -100,7 +100,7 @@ class StoredDays:
             shutil.rmtree(folder, ignore_errors=True)
 
     def clear_old(self, camera: str, *, today: date) -> None:
-        """Days that nobody gave a night are not kept for ever."""
+        """Delete old days that never had a night."""
         for day, watcher in self._folders(camera):
             if today - day > KEEP_DAYS:
                 self._shelf(camera, day, watcher).remove()
@@ -119,7 +119,7 @@ class StoredDays:
         return found
 
     def _watcher(self) -> str:
-        """A name for this machine's `data_dir`, the same for ever."""
+        """A name for this machine's `data_dir` that never changes."""
         path = self._config.data_dir / WATCHER_FILE
         name = _text(path)
         if not name:
@@ -136,5 +136,5 @@ def _text(path: Path) -> str | None:
 
 
 def today() -> date:
-    """By this machine's clock."""
+    """Today's date by this machine's clock."""
     return datetime.now(UTC).astimezone().date()

@@ -1,12 +1,12 @@
 """Whole folders in the store: files that are never overwritten, and manifests that say which of
-them make a folder.
+them make up a folder.
 
     PLACE/NAME.<part of its SHA-256>.SUFFIX   the files
-    PLACE/manifest.json                       what counts: names, sizes, SHA-256
+    PLACE/manifest.json                       what the folder holds: names, sizes, SHA-256
 
-The files go up first, then the manifest, one object, at once. So a folder is complete or absent,
-or, where it replaces another, one of the two; an upload that was cut off leaves files that nobody
-reads. What comes down is checked before it is put in its place.
+The files are uploaded first, then the manifest as one object. So a folder is complete or absent, or
+if it replaces another, either the old or the new one. An upload that was cut off leaves files that
+nobody reads. Downloads are checked before they are put in place.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Entry(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What makes a folder, and what else is to be known of it."""
+    """The files that make up a folder, and what else is known about it."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -52,12 +52,12 @@ class Manifest(BaseModel):
 
     @property
     def keys(self) -> set[str]:
-        """Where its files lie, relative to its place."""
+        """The keys of its files, relative to its place."""
         return {entry.key for entry in self.files.values()}
 
 
 class Shelf:
-    """One place of the store. It remembers which files it has seen there, and does not send them
+    """One place of the store. It remembers which files it has seen there and does not send them
     again."""
 
     def __init__(self, bucket: Bucket, place: str) -> None:
@@ -66,7 +66,7 @@ class Shelf:
         self._seen: dict[Path, tuple[_Signature, Entry]] = {}
 
     def manifest(self, name: str = MANIFEST) -> Manifest | None:
-        """What counts here; None where nothing is complete."""
+        """The manifest of this place; None if nothing is complete."""
         data = self.bucket.read_one(f"{self.place}/{name}")
         if data is None:
             return None
@@ -87,8 +87,8 @@ class Shelf:
         about: Mapping[str, Any] | None = None,
         may_vanish: bool = False,
     ) -> Manifest:
-        """Make these files, by their names in the folder, what counts here. With `may_vanish` a
-        file that is gone when its turn comes is left out."""
+        """Upload these files, given by their names in the folder, and make them the content of this
+        place. With `may_vanish`, a file that no longer exists when its turn comes is left out."""
         entries: dict[str, Entry] = {}
         waiting: dict[str, bytes] = {}
         for file, path in sorted(files.items()):
@@ -111,8 +111,8 @@ class Shelf:
     def bring(
         self, manifest: Manifest, folders: Mapping[str, Path], *, exactly: bool = False
     ) -> None:
-        """Put the files where they belong: `folders` says where each first part of a name lies
-        ("" for all). With `exactly`, files that are not in the manifest go, but for hidden ones."""
+        """Download the files: `folders` maps the first part of a name to a folder ("" for all).
+        With `exactly`, files that are not in the manifest are deleted, except hidden ones."""
         places = {name: _where(name, folders) for name in manifest.files}
         todo = {
             name: entry
@@ -128,7 +128,7 @@ class Shelf:
                     stray.unlink(missing_ok=True)
 
     def read(self, files: Mapping[str, Entry]) -> dict[str, bytes]:
-        """These files, checked."""
+        """The content of these files, checked against the manifest."""
         keys = {name: f"{self.place}/{entry.key}" for name, entry in files.items()}
         found = self.bucket.read(list(keys.values()))
         for name, entry in files.items():
@@ -138,7 +138,8 @@ class Shelf:
         return {name: found[key] for name, key in keys.items()}
 
     def tidy(self, manifest: Manifest, *, older_than: timedelta = timedelta(hours=1)) -> None:
-        """Remove files that this manifest does not name; new ones stay, they may be under way."""
+        """Remove files that this manifest does not name, except new ones: they may be an upload
+        under way."""
         before = datetime.now(UTC) - older_than
         wanted = {f"{self.place}/{key}" for key in (*manifest.keys, MANIFEST)}
         found = self.bucket.keys(self.place)
@@ -147,7 +148,7 @@ class Shelf:
         )
 
     def remove(self) -> None:
-        """All of it; what counts first."""
+        """Remove all of it, the manifest first."""
         keys = list(self.bucket.keys(self.place))
         self.bucket.delete([key for key in keys if key.endswith(".json")])
         self.bucket.delete(keys)
@@ -159,7 +160,7 @@ class Shelf:
         waiting.clear()
 
     def _entry(self, name: str, path: Path) -> tuple[Entry, bytes | None]:
-        """What the manifest says of a file, and its content if it has to be looked at."""
+        """The manifest's entry of a file, and the file's content if it had to be read."""
         stat = path.stat()
         signature = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
         known = self._seen.get(path)
@@ -181,7 +182,7 @@ class Shelf:
 
 
 def files_below(folder: Path, prefix: str = "") -> dict[str, Path]:
-    """The files of a folder by their names, without those half-written or hidden."""
+    """The files of a folder by name, without half-written and hidden ones."""
     found = {}
     for path in _files_in([folder]):
         name = path.relative_to(folder).as_posix()
@@ -216,7 +217,7 @@ def _is_here(path: Path, entry: Entry) -> bool:
 
 
 def _put(path: Path, data: bytes) -> None:
-    """Complete or not at all."""
+    """Write a file completely or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     aside = path.with_name(path.name + ".tmp")
     try:

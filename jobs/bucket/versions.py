@@ -1,4 +1,4 @@
-"""A camera's model versions in the store: what lies there, sent and brought one by one.
+"""A camera's model versions in the store: listed, sent and downloaded one by one.
 
 models/CAMERA/incumbent.json              which version is in use, by one put
 models/CAMERA/VERSION/manifest.HASH.json  what makes the version, and its meta
@@ -23,24 +23,25 @@ from models.registry import POINTER_FILE
 
 PINNED, REMOVED = "pinned", "removed"
 DEBRIS_AFTER = timedelta(days=1)
-"""Files that no manifest names are an upload under way, or after so long what is left of one."""
+"""Files that no manifest names belong to an upload under way or, after this time, to one that was
+cut off."""
 REMEMBERED = timedelta(days=90)
-"""How long it is remembered that a version was removed; a machine that was off for longer sends it
-again, and the next night removes it again."""
+"""How long the store remembers that a version was removed. A machine that was off for longer sends
+it again, and the next night removes it again."""
 _MANIFEST = re.compile(r"manifest\.[0-9a-f]{16}\.json")
 
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
-    """Which version is in use; `stamp` tells apart that it was set anew to the same one."""
+    """Which version is in use; `stamp` changes whenever it is set, also to the same version."""
 
     version: str
     stamp: str
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
-    """What lies in the store of one camera: the manifests' names by version, and which versions are
+class StoreContents:
+    """What the store has of one camera: the manifests' names by version, and which versions are
     pinned or were removed."""
 
     manifests: Mapping[str, str] = field(default_factory=dict)
@@ -55,8 +56,8 @@ class StoredVersions:
         self._bucket, self._place = bucket, f"models/{camera}"
         self._manifests: dict[tuple[str, str], Manifest] = {}
 
-    def look(self) -> Listing:
-        """What is there now."""
+    def look(self) -> StoreContents:
+        """What the store has now."""
         manifests: dict[str, tuple[datetime, str]] = {}
         marks: dict[str, set[str]] = {PINNED: set(), REMOVED: set()}
         for version, name, written in self._objects():
@@ -65,7 +66,7 @@ class StoredVersions:
                 manifests[version] = max(this, manifests.get(version, this))
             elif name in marks:
                 marks[name].add(version)
-        return Listing(
+        return StoreContents(
             {version: name for version, (_, name) in manifests.items()},
             frozenset(marks[PINNED]),
             frozenset(marks[REMOVED] - manifests.keys()),
@@ -83,7 +84,7 @@ class StoredVersions:
         return known
 
     def send(self, version: str, folder: Path, *, instead_of: str | None = None) -> str:
-        """Make a version's folder known to all, in place of another of its name; the manifest's
+        """Send a version's folder, in place of another of its name, and return the manifest's
         name."""
         files = files_below(folder)
         about = json.loads((folder / META_FILE).read_bytes())
@@ -95,11 +96,11 @@ class StoredVersions:
         return name
 
     def files(self, version: str, name: str) -> dict[str, bytes]:
-        """A version's files, checked."""
+        """The content of a version's files, checked."""
         return self._shelf(version).read(self.manifest(version, name).files)
 
     def remove(self, version: str) -> None:
-        """For all machines, for good."""
+        """Remove a version for all machines, for good."""
         self.mark(version, REMOVED)
         keys = list(self._bucket.keys(f"{self._place}/{version}"))
         kept = f"{self._place}/{version}/{REMOVED}"
@@ -107,15 +108,15 @@ class StoredVersions:
         self._bucket.delete([key for key in keys if key != kept])
 
     def mark(self, version: str, what: str) -> None:
-        """Note that a version is pinned, or removed."""
+        """Mark a version as pinned or removed."""
         self._bucket.write({f"{self._place}/{version}/{what}": b""})
 
     def unmark(self, version: str, what: str) -> None:
-        """Note that it is not (any more)."""
+        """Remove the mark."""
         self._bucket.delete([f"{self._place}/{version}/{what}"])
 
     def clear_debris(self, *, now: datetime | None = None) -> None:
-        """Remove what uploads have left that were cut off, and marks that are forgotten."""
+        """Remove what is left of uploads that were cut off, and marks that are out of date."""
         now = now or datetime.now(UTC)
         listing, old = self.look(), []
         for version, name, written in self._objects():
@@ -132,7 +133,7 @@ class StoredVersions:
     # -- which one is in use -------------------------------------------------------------------
 
     def pointer(self) -> Pointer | None:
-        """The version in use for all machines; None before the first one was sent."""
+        """The version in use on all machines; None before the first was sent."""
         data = self._bucket.read_one(f"{self._place}/{POINTER_FILE}")
         if data is None:
             return None
@@ -147,7 +148,7 @@ class StoredVersions:
             raise StorageError(message) from error
 
     def point_at(self, version: str) -> Pointer:
-        """Put a version to work for all machines: one put, at once."""
+        """Put a version to work on all machines, by a single put."""
         pointer = Pointer(version, secrets.token_hex(8))
         content = {"version": pointer.version, "stamp": pointer.stamp}
         self._bucket.write({f"{self._place}/{POINTER_FILE}": json.dumps(content).encode()})
@@ -169,7 +170,7 @@ class StoredVersions:
 
 
 def manifest_name(folder: Path) -> str:
-    """The name says which version it is: one that was made anew under its name has another (its
-    meta holds the SHA-256 of the weights, and when it was made)."""
+    """A name that identifies the version: one that is made again under its name has another, for
+    its meta holds the SHA-256 of the weights, and when it was made."""
     digest = hashlib.sha256((folder / META_FILE).read_bytes()).hexdigest()
     return f"manifest.{digest[:16]}.json"

@@ -1,17 +1,15 @@
-"""From a camera's settings to what is taken from its day; needs no detector."""
+"""Turns a camera's settings into the plan of what is taken from its day; needs no detector."""
 
 from __future__ import annotations
 
 from culling_pipeline.culling.strategies import STRATEGIES
-from culling_pipeline.day.control_slice import ControlPlan
 from culling_pipeline.day.day import IngestPlan
-from culling_pipeline.gate.gate import GatePlan
-from culling_pipeline.tasks.boxes.confidence import ConfidencePlan
+from jobs.cameras.task import task_of
 from jobs.config.settings import CameraDefaults
 
 
 def ingest_plan(camera: CameraDefaults) -> IngestPlan:
-    """What is taken from a day."""
+    """What is taken from a day of this camera."""
     culling = camera.culling
     uses_teacher = STRATEGIES[culling.strategy].uses_teacher
     return IngestPlan(
@@ -19,8 +17,8 @@ def ingest_plan(camera: CameraDefaults) -> IngestPlan:
         survivors=culling.survivors if uses_teacher else culling.keep,
         random=culling.keep,
         parts=culling.parts,
-        control=ControlPlan(**culling.control.model_dump()),
-        confidence=ConfidencePlan(**culling.confidence.model_dump()),
-        gate=GatePlan(**culling.gate.model_dump(), min_score=camera.student.min_score),
+        control=culling.control.to_plan(),
+        task=task_of(camera),
+        gate=culling.gate.to_plan(),
         seed=camera.training.seed,
     )

@@ -1,4 +1,4 @@
-"""From the configuration's `student` and `teacher` to detectors that work."""
+"""Opens the detectors that the configuration names under `student` and `teacher`."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ import models
 from culling_pipeline.run.progress import Progress
 from jobs.config.settings import CameraConfig
 from jobs.config.weights import PTH_SUFFIXES, UNTRAINED, StudentSettings, TeacherSettings
-from models.base import Detector
-from models.boxes.backend import Backend, at_work
+from jobs.errors import UsageError
+from models.base import Backend
+from models.boxes.backend import at_work
 from models.boxes.classes import ClassMap
-from models.boxes.detections import WeightsError
+from models.boxes.detections import Detector
 from models.boxes.detector import DetectorSpec, TorchDetector, build_model
 from models.boxes.foreign import ForeignDetector, ForeignOptions
 from models.boxes.student import fit_to_camera, fresh_spec, load_detector, meta_of, spec_from_meta
 from models.checkpoint import load_into, load_pth
+from models.errors import WeightsError
 from models.files import load_meta
 from models.pretrained.catalogue import PREFIX, PublishedWeights, published
 from models.pretrained.download import cached, fetch
@@ -36,8 +38,8 @@ START = "start"
 
 
 def weights_path(weights: str) -> Path:
-    """Where weights lie: those of `builtin:NAME` in the package, of `pretrained:NAME` in the cache
-    (perhaps not yet), others where they say."""
+    """Where weights lie: those of `builtin:NAME` in the package, of `pretrained:NAME` in the
+    download cache (perhaps not yet), others at the path given."""
     if weights.startswith(PREFIX):
         entry = published(weights)
         assert entry is not None
@@ -60,15 +62,15 @@ class OpenDetector:
     path: Path
     device: str
     size: tuple[int, int] | None
-    """Height and width to work at, in pixels; None leaves what the weights were saved for."""
+    """Height and width to work at, in pixels; None: as the weights were saved for."""
     spec: DetectorSpec | None = None
-    """For a `.pth`, which does not say what it is."""
+    """For a `.pth`, which does not describe its net."""
     options: ForeignOptions | None = None
     """For an OpenVINO IR or an ONNX file."""
     published: PublishedWeights | None = None
-    """For published weights, which are downloaded if they are not there."""
+    """For published weights, which are downloaded if missing."""
     fresh: DetectorSpec | None = None
-    """For a student that knows no box yet: random numbers, behind the trunk of `published` if it is
+    """For an untrained student: random weights, behind the backbone of `published` if it is
     given."""
     seed: int = 0
     backend: Backend = "auto"
@@ -79,7 +81,7 @@ class OpenDetector:
         return at_work(self.torch_detector(), self.backend)
 
     def torch_detector(self) -> TorchDetector:
-        """The same, where only a torch model will do."""
+        """The same detector as a torch model."""
         if self.fresh is not None:
             return self._untrained(self.fresh)
         if self.published is not None:
@@ -113,7 +115,7 @@ class OpenDetector:
 def configured_detector(
     settings: StudentSettings | TeacherSettings, *, device: str, size: tuple[int, int] | None = None
 ) -> OpenDetector:
-    """How to open the student or the teacher of the configuration."""
+    """How to open the configured student or teacher."""
     path = weights_path(settings.weights)
     if isinstance(settings, StudentSettings) and settings.untrained is not None:
         return OpenDetector(
@@ -155,7 +157,7 @@ def configured_detector(
 
 
 def _untrained_spec(settings: StudentSettings) -> DetectorSpec:
-    """The net of a student that knows no box yet. It has one nameless class: a camera brings its
+    """The net of an untrained student. It has one nameless class: each camera replaces it by its
     own (`fit_to_camera`)."""
     entry = settings.published
     return fresh_spec(
@@ -167,7 +169,7 @@ def _untrained_spec(settings: StudentSettings) -> DetectorSpec:
 
 
 def described(settings: StudentSettings | TeacherSettings) -> str:
-    """The configured detector in a few words: its weights, and the net they say they are of."""
+    """The configured detector in a few words: its weights and its net."""
     if settings.published is not None:
         return f"pretrained:{settings.published.name} ({settings.published.described()})"
     if settings.weights == UNTRAINED:
@@ -184,24 +186,24 @@ def described(settings: StudentSettings | TeacherSettings) -> str:
 
 
 def bring_weights(settings: StudentSettings | TeacherSettings, progress: Progress) -> None:
-    """Download published weights that are not here yet, and say what they are; else nothing."""
+    """Download published weights if they are missing, and say what they are."""
     entry = settings.published
     if entry is None or not settings.weights.startswith(PREFIX) or cached(entry).is_file():
         return
     progress.note(f"{settings.weights}: {entry.described()}; from {entry.url}")
     with progress.stage(f"downloading {entry.name} (MB)", round(entry.size_mb)) as advance:
-        told = 0
+        shown = 0
 
-        def tell(here: int, total: int | None) -> None:
-            nonlocal told
-            advance(here // 10**6 - told)
-            told = here // 10**6
+        def show(here: int, total: int | None) -> None:
+            nonlocal shown
+            advance(here // 10**6 - shown)
+            shown = here // 10**6
 
-        fetch(entry, advance=tell)
+        fetch(entry, advance=show)
 
 
 def weights_in_words(settings: StudentSettings | TeacherSettings) -> str:
-    """What a configuration's weights are, for `culling check`: published ones are not downloaded
+    """What a configuration's weights are, for `culling check`. Published ones are not downloaded
     for that."""
     entry = settings.published
     if entry is None:
@@ -211,9 +213,18 @@ def weights_in_words(settings: StudentSettings | TeacherSettings) -> str:
     return f"{settings.weights}: {entry.described()}, {here}"
 
 
+def pick_device(wanted: str) -> str:
+    """`auto` takes a GPU where there is one; asking for one that is not there is an error."""
+    has_cuda = torch.cuda.is_available()
+    if wanted == "cuda" and not has_cuda:
+        message = "device: cuda is asked for, but torch finds no GPU: use auto or cpu"
+        raise UsageError(message)
+    return "cuda" if has_cuda and wanted != "cpu" else "cpu"
+
+
 def full_size(height_px: int, width_px: int, *, max_side_px: int) -> tuple[int, int]:
-    """Height and width the student works at on this camera before optResolution: the frame's
-    own, or smaller where its longer side is above `max_side_px`."""
+    """Height and width the student works at on this camera before optResolution: the frame's own,
+    or smaller if its longer side is above `max_side_px`."""
     shrink = min(1.0, max_side_px / max(height_px, width_px))
     return round(height_px * shrink), round(width_px * shrink)
 
@@ -226,8 +237,8 @@ def ensure_incumbent(
     device: str,
     on_start: Callable[[str], None] = lambda _: None,
 ) -> Path:
-    """The folder of the student in use; on a camera's first night, or after its classes have
-    changed, the configured student is brought into the camera's classes and size first."""
+    """The folder of the student in use. On a camera's first night, or after its classes have
+    changed, the configured student is first fitted to the camera's classes and size."""
     version = registry.incumbent(camera.name)
     classes = ClassMap.from_config(camera.classes)
     if version is not None:
@@ -258,7 +269,7 @@ def ensure_incumbent(
 
 
 def why_untrained(settings: StudentSettings) -> str | None:
-    """Why the configured student knows no box yet, in words; None where it does. A checkpoint of
+    """Why the configured student is untrained, in words; None if it is trained. A checkpoint of
     ours says so itself."""
     if settings.untrained is not None:
         return settings.untrained
@@ -269,7 +280,8 @@ def why_untrained(settings: StudentSettings) -> str | None:
 
 
 def _free_start(taken: list[str]) -> str:
-    """A name for a version that no night has made; pruning leaves gaps, so they are not counted."""
+    """A free name for a version that no night has made. Pruning leaves gaps, so versions are not
+    counted."""
     number, name = 1, START
     while name in taken:
         number, name = number + 1, f"{START}-{number}"

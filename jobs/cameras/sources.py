@@ -1,4 +1,4 @@
-"""A configured camera's frames, with what nobody is to see blackened."""
+"""Opens a configured camera's source, with its mask blackened."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from streams.open import open_source
 
 
 def open_camera(camera: CameraConfig, *, live: LiveOptions | None = None) -> FrameSource:
-    """The camera's source; a live one only for those who say how (`live`)."""
-    source = open_source(camera.source, camera=camera.name, live=live)
+    """The camera's source; `live` says how to read a live one, which is refused without it."""
+    recorded = camera.live.to_options(must_answer=True)
+    source = open_source(camera.source, camera=camera.name, live=live, recorded=recorded)
     return MaskedSource(source, camera.mask) if camera.mask else source

@@ -9,11 +9,11 @@ from culling_pipeline.report.words import count
 from jobs.cameras.detectors import weights_path, why_untrained
 from jobs.config.settings import CameraConfig
 from jobs.config.weights import PTH_SUFFIXES, StudentSettings
-from jobs.nights.bootstrap import ORIGIN as BOOTSTRAP
 from models.files import load_meta
 from models.registry import ORIGIN_META, PARENT, ModelRegistry
 
-COCO = "coco"
+BOOTSTRAP, COCO = "bootstrap", "coco"
+"""How a version was made, as its meta says under `ORIGIN_META`."""
 _OF_WHAT = {
     BOOTSTRAP: "bootstrapped: taught by the teacher on frames of your cameras",
     COCO: "trained on COCO by `culling pretrain`",
@@ -21,7 +21,7 @@ _OF_WHAT = {
 
 
 def origin_in_words(registry: ModelRegistry, camera: CameraConfig) -> str:
-    """Where the student in use comes from, or the configured one where none is in use yet."""
+    """Where the student in use comes from, or the configured one if none is in use yet."""
     version = registry.incumbent(camera.name)
     if version is None:
         return _of_weights(camera.student)
@@ -42,8 +42,8 @@ def origin_in_words(registry: ModelRegistry, camera: CameraConfig) -> str:
 
 
 def _of_parent(camera: CameraConfig, parent: object) -> str:
-    """Of a version that was made of configured weights."""
-    given = camera.student.model_copy(update={"weights": str(parent)})
+    """For a version that was made of configured weights."""
+    given = camera.student.changed(weights=str(parent))
     return _of_weights(given)
 
 

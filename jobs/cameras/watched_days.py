@@ -1,7 +1,7 @@
 """Which of a camera's watched days a night is about, and where they lie.
 
-`culling ingest` writes a folder a day; a night takes the latest day that is over and has had no
-night since, else today as far as it goes. Days missed before that stay until their room is needed.
+`culling ingest` writes one folder a day. A night takes the latest day that is over and has had no
+night since, else today as far as it goes. Days missed before stay until their space is needed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from jobs.database.store import Store
 
 
 def watched_days(config: Config, camera: str) -> list[date]:
-    """The days of which this camera has a daybook, the oldest first."""
+    """The days of this camera that have a daybook, the oldest first."""
     found = []
     for folder in (config.data_dir / "days" / camera).glob("*"):
         if (folder / DAYBOOK).is_file():
@@ -28,14 +28,14 @@ def watched_days(config: Config, camera: str) -> list[date]:
 
 
 def watched_day(config: Config, camera: str, day: date) -> WatchedDay | None:
-    """This day, if it was watched."""
+    """This day, if it was watched; else None."""
     folder = config.day_dir(camera, day)
     return WatchedDay(folder, DayClock.on(day)) if (folder / DAYBOOK).is_file() else None
 
 
 def days_done(store: Store, camera: str) -> set[date]:
-    """The days that have had their night: one that began when they were over. An early night of a
-    day that still went on does not use it up."""
+    """The days that have had their night: one that began when they were over. An early night, begun
+    while the day went on, does not count."""
     nights = store.nights(camera, state="done")
     return {n.night_date for n in nights if n.started_at >= DayClock.on(n.night_date).end}
 

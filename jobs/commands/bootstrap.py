@@ -19,8 +19,7 @@ from jobs.commands.common import (
 )
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
+    from jobs.commands.listing import Listing
     from jobs.nights.bootstrap import Bootstrapped
 
 app = typer.Typer()
@@ -50,16 +49,17 @@ def bootstrap(
     same command resumes it.
     """
     from jobs.commands.progress import open_progress
-    from jobs.nights.bootstrap import Bootstrap, Wish
+    from jobs.nights.bootstrap import Bootstrap
+    from jobs.nights.bootstrap_inputs import BootstrapInputs, Wish
     from jobs.nights.cost import bootstrap_cost
 
     loaded = load(config, overrides)
     names = chosen(loaded, cameras, all_cameras=all_cameras)
     wish = Wish(frames=frames, epochs=epochs, from_scratch=from_scratch)
-    progress = open_progress()
-    job = Bootstrap(loaded, names, wish, progress)
-    job.bring()
-    cost = bootstrap_cost(job)
+    inputs, progress = BootstrapInputs(loaded, names, wish), open_progress()
+    job = Bootstrap(inputs, progress)
+    inputs.bring(progress)
+    cost = bootstrap_cost(inputs)
     progress.note(cost.in_words())
     shown: dict[str, Any] = {"cost": asdict(cost) | {"total_s": cost.total_s}}
     if not cost_only:
@@ -77,8 +77,8 @@ def _as_json(result: Bootstrapped) -> dict[str, Any]:
     cameras = {
         found.camera: {
             "version": found.version,
-            "map50": found.accuracy.map50,
-            "map50_before": None if found.before is None else found.before.map50,
+            "map50": found.accuracy.score.value,
+            "map50_before": None if found.before is None else found.before.score.value,
             "control_frames": found.accuracy.frames,
             "in_use": found.in_use,
             "why": found.why,
@@ -88,16 +88,16 @@ def _as_json(result: Bootstrapped) -> dict[str, Any]:
     return {"weights": str(result.weights), "objects": result.objects, "cameras": cameras}
 
 
-def _table(result: Bootstrapped) -> Table:
-    from rich.table import Table
+def _table(result: Bootstrapped) -> Listing:
+    from jobs.commands.listing import Listing, Name
 
-    table = Table("camera", "version", "mAP50", "before", "in use", "why")
+    table = Listing("camera", "version", "mAP50", "before", "in use", "why")
     for found in result.cameras:
         table.add_row(
-            found.camera,
-            found.version,
-            f"{found.accuracy.map50:.3f}",
-            "–" if found.before is None else f"{found.before.map50:.3f}",
+            Name(found.camera),
+            Name(found.version),
+            f"{found.accuracy.score.value:.3f}",
+            "–" if found.before is None else f"{found.before.score.value:.3f}",
             "yes" if found.in_use else "no",
             found.why,
         )

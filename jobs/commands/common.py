@@ -12,8 +12,7 @@ import typer
 from jobs.errors import UsageError
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
+    from jobs.commands.listing import Listing
     from jobs.config.settings import Config
 
 
@@ -43,11 +42,11 @@ def chosen(config: Config, names: Sequence[str], *, all_cameras: bool) -> list[s
     return list(config.cameras) if all_cameras else list(dict.fromkeys(names))
 
 
-def print_table(table: Table) -> None:
-    """Print to stdout, as wide as the terminal."""
+def print_table(table: Listing) -> None:
+    """Print on stdout, as wide as the terminal; a longer name sticks out."""
     from rich.console import Console
 
-    Console().print(table)
+    Console().print(table, crop=False)
 
 
 def print_json(content: dict[str, Any]) -> None:

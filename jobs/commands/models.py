@@ -99,7 +99,7 @@ def _registry(camera: str, config: Any, overrides: list[str], *, may_lag: bool) 
 
 def _incumbent_or_none(registry: ModelRegistry, camera: str) -> str | None:
     """A damaged pointer must not prevent its repair."""
-    from models.boxes.detections import WeightsError
+    from models.errors import WeightsError
 
     try:
         return registry.incumbent(camera)

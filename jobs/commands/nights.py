@@ -21,9 +21,8 @@ from jobs.commands.common import (
 from jobs.errors import EXIT_DONE, UsageError, describe, exit_code
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from culling_pipeline.run.progress import Progress
+    from jobs.commands.listing import Listing
     from jobs.config.settings import Config
     from jobs.database.store import Store
 
@@ -115,7 +114,7 @@ def report(
         print_table(table)
 
 
-def _shown(config: Config, names: Sequence[str], store: Store) -> Table:
+def _shown(config: Config, names: Sequence[str], store: Store) -> Listing:
     """One camera's night in full, or a row for each of several."""
     from jobs.commands.summary import night_table, nights_table
 

@@ -52,25 +52,19 @@ def pretrain(
     from jobs.nights.pretrain import PretrainWish, run_pretraining
 
     wish = PretrainWish(
-        coco=coco,
-        out=out,
-        architecture=architecture,
-        width=width,
-        from_scratch=from_scratch,
-        min_side_px=min_side,
-        max_side_px=max_side,
-        device=device,
-    )
+        coco=coco, out=out, architecture=architecture, width=width, from_scratch=from_scratch,
+        min_side_px=min_side, max_side_px=max_side, device=device,
+    )  # fmt: skip
     plan = PretrainPlan(
-        epochs=epochs,
-        learning_rate=learning_rate,
-        batch_size=batch,
-        save_s=60 * save_minutes,
+        epochs=epochs, learning_rate=learning_rate, batch_size=batch, save_s=60 * save_minutes,
         loaders=loaders,
-    )
+    )  # fmt: skip
     result = run_pretraining(wish, plan, open_progress())
-    if result is None:
-        return
+    if result is not None:
+        _show(result, as_json=as_json)
+
+
+def _show(result: Pretrained, *, as_json: bool) -> None:
     if as_json:
         print_json(_as_json(result))
     typer.echo(_in_words(result), err=True)
@@ -89,6 +83,7 @@ def _in_words(result: Pretrained) -> str:
     accuracy = result.accuracy
     measured = "not measured: val2017 is not there"
     if accuracy is not None:
-        measured = f"{100 * accuracy.map:.1f} box AP on {accuracy.frames:,} pictures of val2017"
+        box_ap = 100 * accuracy.further[0].value
+        measured = f"{box_ap:.1f} box AP on {accuracy.frames:,} pictures of val2017"
     setting = f"student: {{weights: {result.weights}}}"
     return f"trained on {result.pictures:,} pictures, {measured}; {setting}"

@@ -26,7 +26,7 @@ UPDATE_INTERVAL_S = 30.0
 
 
 def open_progress(*, quiet: bool = False, stream: IO[str] | None = None) -> Progress:
-    """Bars where stderr is a terminal, lines where it is not, nothing if `quiet`."""
+    """Bars if stderr is a terminal, lines if it is not, nothing if `quiet`."""
     if quiet:
         return NoProgress()
     stream = sys.stderr if stream is None else stream

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import typer
@@ -50,13 +51,16 @@ def schedule_show(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """What a schedule would train on, epoch by epoch, and its share of computation."""
+    """What a schedule would train on, epoch by epoch, and its share of computation. What is not
+    given is as in a night by default."""
     from culling_pipeline.training.schedule import ScheduleOptions, show
+    from jobs.config.night import TrainingSettings
 
     given = {key: value for key, value in locals().items() if key in ScheduleOptions.__slots__}
     given["pick"] = tuple(sorted(pick)) if pick else None
+    usual = TrainingSettings(epochs=max(1, epochs)).to_options()  # `show` refuses what is less
     try:
-        options = ScheduleOptions(**{k: v for k, v in given.items() if v is not None})
+        options = replace(usual, **{k: v for k, v in given.items() if v is not None})
         course = show(name, samples=samples, epochs=epochs, options=options)
     except ValueError as error:
         raise UsageError(str(error)) from error

@@ -25,10 +25,16 @@ app = typer.Typer()
 @app.command()
 def init(
     config: Annotated[Path, typer.Option("--config", help="File to write.")] = DEFAULT_CONFIG,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Only the schema for editors, after an upgrade.")
+    ] = False,
 ) -> None:
     """Write a commented config.yaml with every key and its default."""
-    from jobs.config.new_file import write_config
+    from jobs.config.new_file import write_config, write_schema
 
+    if schema:
+        typer.echo(f"wrote {write_schema(config.parent)}", err=True)
+        return
     write_config(config)
     typer.echo(f"wrote {config}: name your cameras in it, then run `culling check`", err=True)
 
@@ -112,8 +118,8 @@ def demo(
 ) -> None:
     """Run one whole night on a synthetic camera: offline, about five minutes on two cores."""
     from jobs.commands.progress import open_progress
-    from jobs.commands.summary import in_one_line, record_table
-    from jobs.nights.demo import demo_to_dict, run_demo
+    from jobs.commands.summary import demo_to_dict, in_one_line, record_table
+    from jobs.nights.demo import run_demo
 
     config, record = run_demo(data_dir, progress=open_progress())
     if as_json:

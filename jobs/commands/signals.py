@@ -9,11 +9,11 @@ from types import FrameType
 
 
 class TerminatedError(KeyboardInterrupt):
-    """SIGTERM: as Ctrl-C, but from whoever looks after this process."""
+    """SIGTERM: like Ctrl-C, but from the program that looks after this process."""
 
 
 def on_sigterm(work: Callable[[], None]) -> None:
-    """From now on SIGTERM calls `work`, in the middle of anything; children just end."""
+    """From now on, SIGTERM calls `work` at any point of the program; child processes just end."""
     own_pid = os.getpid()
 
     def handle(number: int, _: FrameType | None) -> None:

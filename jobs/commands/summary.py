@@ -6,15 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.markup import escape
-from rich.table import Table
-
 from culling_pipeline.records import AnyNight, NightRecord, UnusableNight
 from culling_pipeline.report.sentences import feed_words, gate_words, headline
+from jobs.commands.listing import Listing, Name
 from jobs.config.settings import Config
 from jobs.database.figures import Figures
 from jobs.database.nights import Night
 from jobs.errors import describe
+from streams.left_out import in_words
 
 if TYPE_CHECKING:
     from jobs.setup.check import Finding
@@ -22,12 +21,12 @@ if TYPE_CHECKING:
 
 
 def report_path(config: Config, camera: str, run_id: str) -> Path:
-    """Where the night's report lies, there or not."""
+    """The path of the night's report, whether it exists or not."""
     return config.report_dir(camera, run_id) / "index.html"
 
 
 def night_to_dict(config: Config, night: Night, record: AnyNight | None) -> dict[str, Any]:
-    """The night with its whole record; `report` is None where there is none."""
+    """The night with its whole record; `report` is None if it does not exist."""
     path = report_path(config, night.camera, night.run_id)
     return {
         "run_id": night.run_id,
@@ -35,76 +34,93 @@ def night_to_dict(config: Config, night: Night, record: AnyNight | None) -> dict
         "error": night.error,
         "unusable": night.unusable,
         "report": str(path) if path.is_file() else None,
-        "figures": None if night.figures is None else night.figures.model_dump(mode="json"),
+        "figures": None if night.figures is None else night.figures.to_json(),
         "record": None if record is None else record.model_dump(mode="json"),
     }
 
 
+def demo_to_dict(config: Config, record: NightRecord) -> dict[str, Any]:
+    """The demo's night as one flat object."""
+    judge = record.judge
+    return {
+        "camera": record.camera,
+        "frames_seen": record.ingest.frames_seen,
+        "survivors": len(record.ingest.survivors),
+        "kept": len(record.cull.kept),
+        "scale": record.resolution.scale,
+        "map50_before": judge.before.score.value,
+        "map50_after": judge.after.score.value,
+        "map50_random": None if judge.random is None else judge.random.score.value,
+        "promoted": judge.promoted,
+        "report": str(report_path(config, record.camera, record.run_id)),
+        "ledger": {c.stage: {"images": c.images, "seconds": c.seconds} for c in record.ledger},
+        "cost_ratio": record.cost_ratio,
+    }
+
+
 def in_one_line(config: Config, record: NightRecord) -> str:
-    """What the night was worth, for a person, and where its report lies."""
+    """The night's result in one line, and where its report lies."""
     path = report_path(config, record.camera, record.run_id)
     return f"{record.camera}: {headline(record.judge)}. Open {path} for the report."
 
 
-def nights_table(config: Config, nights: Mapping[str, Night | None]) -> Table:
-    """One row a camera, and a line where the terminal has 80 columns."""
-    table = Table()
-    for heading in ("camera", "night", "state", "kept", "AP50 before → after", "random", "model"):
-        table.add_column(heading, overflow="fold")
+def nights_table(config: Config, nights: Mapping[str, Night | None]) -> Listing:
+    """One row per camera."""
+    table = Listing("camera", "night", "state", "kept", "mAP50 before → after", "random", "model")
     for camera, night in nights.items():
         if night is None:
-            table.add_row(camera, "none yet")
+            table.add_row(Name(camera), "none yet")
         elif night.figures is None:
             said = f"not trained: {night.unusable}" if night.unusable else night.error or ""
-            table.add_row(camera, night.run_id, night.state, "", escape(said))
+            table.add_row(Name(camera), Name(night.run_id), night.state, "", said)
         else:
-            table.add_row(camera, night.run_id, night.state, *_in_a_row(night.figures))
+            table.add_row(Name(camera), Name(night.run_id), night.state, *_in_a_row(night.figures))
     return table
 
 
 def _in_a_row(figures: Figures) -> tuple[str, ...]:
-    random = figures.map50_random
+    random = figures.score_random
     return (
         f"{figures.kept:,}",
-        f"{figures.map50_before:.3f} → {figures.map50_after:.3f}",
+        f"{figures.score_before:.3f} → {figures.score_after:.3f}",
         "–" if random is None else f"{random:.3f}",
         "new" if figures.promoted else "old",
     )
 
 
-def night_table(config: Config, night: Night, record: AnyNight | None) -> Table:
+def night_table(config: Config, night: Night, record: AnyNight | None) -> Listing:
     """One night's figures, one a row."""
-    table = Table("", night.camera)
-    table.add_row("night", night.run_id)
+    table = Listing("", Name(night.camera))
+    table.add_row("night", Name(night.run_id))
     table.add_row("state", night.state)
     if night.error is not None:
-        table.add_row("error", escape(night.error))
+        table.add_row("error", night.error)
     cells: dict[str, str] = {}
     if isinstance(record, UnusableNight):
         cells = _unusable(record)
     elif record is not None:
         cells = _figures(record)
     path = report_path(config, night.camera, night.run_id)
-    for name, value in (cells | ({"report": str(path)} if path.is_file() else {})).items():
-        table.add_row(name, escape(value))
+    for name, value in (cells | ({"report": Name(path)} if path.is_file() else {})).items():
+        table.add_row(name, value)
     return table
 
 
-def record_table(config: Config, record: NightRecord) -> Table:
+def record_table(config: Config, record: NightRecord) -> Listing:
     """One night's figures, one a row."""
-    table = Table("", record.camera)
+    table = Listing("", Name(record.camera))
     path = report_path(config, record.camera, record.run_id)
-    for name, value in (_figures(record) | {"report": str(path)}).items():
-        table.add_row(name, escape(value))
+    for name, value in (_figures(record) | {"report": Name(path)}).items():
+        table.add_row(name, value)
     return table
 
 
-def findings_table(findings: Sequence[Finding]) -> Table:
-    """What `culling check` found, one row a thing."""
-    table = Table("camera", "part", "", "what was found")
+def findings_table(findings: Sequence[Finding]) -> Listing:
+    """What `culling check` found, one row per check."""
+    table = Listing("camera", "part", "", "what was found")
     for finding in findings:
         mark = "wrong" if finding.exit_code else "ok"
-        table.add_row(finding.camera, finding.part, mark, escape(finding.detail))
+        table.add_row(Name(finding.camera), finding.part, mark, finding.detail)
     return table
 
 
@@ -114,6 +130,7 @@ def _figures(record: NightRecord) -> dict[str, str]:
     corrected = record.train.corrected + record.label.corrected
     cells = {
         "frames seen": f"{record.ingest.frames_seen:,}",
+        **({"left out": in_words(record.ingest.left_out)} if record.ingest.left_out else {}),
         **({"change gate": gate} if gate else {}),
         **({"watched": feed} if feed else {}),
         "survivors": f"{len(record.ingest.survivors):,}",
@@ -121,11 +138,13 @@ def _figures(record: NightRecord) -> dict[str, str]:
         **({"corrected by hand": f"{corrected:,}"} if corrected else {}),
         "scale": f"{record.resolution.scale:.2f}",
         "computation": f"{record.train.computation:.0%} of standard training",
-        "AP50 before → after": f"{judge.before.map50:.3f} → {judge.after.map50:.3f}",
+        f"{judge.after.score.metric} before → after": (
+            f"{judge.before.score.value:.3f} → {judge.after.score.value:.3f}"
+        ),
     }
     if random is not None:
-        after = judge.after.map50
-        cells["culled vs random"] = f"{after:.3f} vs {random.map50:.3f} at the same cost"
+        after = judge.after.score.value
+        cells["culled vs random"] = f"{after:.3f} vs {random.score.value:.3f} at the same cost"
     cells["in use"] = ("the new model: " if judge.promoted else "the old model: ") + judge.reason
     if record.notes:
         cells["note"] = " ".join(record.notes)
@@ -141,6 +160,7 @@ def _unusable(record: UnusableNight) -> dict[str, str]:
     feed = feed_words(record.ingest.feed)
     return {
         "frames seen": f"{record.ingest.frames_seen:,}",
+        **({"left out": in_words(record.ingest.left_out)} if record.ingest.left_out else {}),
         **({"watched": feed} if feed else {}),
         "not trained": record.why,
         "in use": "the old model",
@@ -148,18 +168,17 @@ def _unusable(record: UnusableNight) -> dict[str, str]:
 
 
 def feeds_to_dict(service: CameraWatch) -> dict[str, dict[str, Any]]:
-    """What each camera has given since `culling ingest` was started, for JSON."""
+    """What each camera has given since `culling ingest` was started, as JSON."""
     return {name: _feed(service, name) for name in service.feeds}
 
 
-def feeds_table(service: CameraWatch) -> Table:
-    """The same for people."""
-    table = Table(title="watched")
-    for heading in ("camera", "state", "frames", "scored", "dropped", "not stored"):
-        table.add_column(heading)
+def feeds_table(service: CameraWatch) -> Listing:
+    """The same as a table."""
+    headings = ("camera", "state", "frames", "scored", "dropped", "not stored")
+    table = Listing(*headings, title="watched")
     for name, found in feeds_to_dict(service).items():
         counts = (found["frames_seen"], found["scored"], found["dropped"], found["paused"])
-        table.add_row(name, found["state"], *map(str, counts))
+        table.add_row(Name(name), found["state"], *map(str, counts))
     return table
 
 

@@ -6,9 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rich.markup import escape
-from rich.table import Table
-
+from jobs.commands.listing import Listing, Name
 from jobs.config.service import clock_times
 from jobs.config.settings import Config
 from jobs.database.store import Store
@@ -35,8 +33,8 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Tonight:
-    """All lines in order; `typical_s` is what a night costs, `window_s` how long nights may be
-    begun, `workers` how many processes share the work of one."""
+    """All lines in order. `typical_s` is the typical cost of a night, `window_s` the length of the
+    window in which nights may begin, `workers` how many processes share one night's work."""
 
     lines: tuple[Line, ...]
     typical_s: float
@@ -46,7 +44,7 @@ class Tonight:
 
 
 def tonight(config: Config, store: Store) -> Tonight:
-    """What would be run if all cameras were due."""
+    """What would run if all cameras were due."""
     settings = config.service
     names = [name for name, camera in config.cameras.items() if camera.schedule is not None]
     today = Today(config, store)
@@ -67,8 +65,8 @@ def tonight(config: Config, store: Store) -> Tonight:
 
 
 def needs_of(found: Tonight, cameras: int, *, faster: float = 1.0) -> dict[str, float]:
-    """What so many cameras would need in a night: `device_hours`, and `devices` to do it in the
-    window (a device is one core, or something `faster` times as fast)."""
+    """What this number of cameras would need in a night: `device_hours`, and the `devices` that do
+    it within the window (a device is one core, or something `faster` times as fast)."""
     device_s = cameras * found.typical_s / faster
     return {
         "cameras": cameras,
@@ -79,27 +77,27 @@ def needs_of(found: Tonight, cameras: int, *, faster: float = 1.0) -> dict[str, 
 
 
 def needs_in_words(needs: dict[str, float], found: Tonight, *, faster: float) -> str:
-    """The same as a sentence."""
+    """The same in one sentence."""
     device = "cores like this machine's" if faster == 1 else f"devices {faster:g} times as fast"
-    told = "measured" if found.measured else "guessed: no night has been run yet"
+    source = "measured" if found.measured else "guessed: no night has been run yet"
     return (
         f"{needs['cameras']:,.0f} cameras need {needs['device_hours']:,.1f} device-hours a night "
-        f"({found.typical_s:,.0f} core-seconds each, {told}): {needs['devices']:,.0f} {device} "
+        f"({found.typical_s:,.0f} core-seconds each, {source}): {needs['devices']:,.0f} {device} "
         f"for {needs['window_hours']:g} hours"
     )
 
 
-def tonight_table(found: Tonight) -> Table:
+def tonight_table(found: Tonight) -> Listing:
     """One row a camera."""
-    table = Table("", "camera", "expected gain", "cost", "tonight", "why")
+    table = Listing("", "camera", "expected gain", "cost", "tonight", "why")
     for place, line in enumerate(found.lines, start=1):
         table.add_row(
             str(place),
-            line.camera,
+            Name(line.camera),
             "not known yet" if line.gain is None else f"{100 * line.gain:+.1f} points",
             f"{line.cost_s / 60:,.0f} min",
             "yes" if line.fits else "no: beyond the budget",
-            escape(line.why),
+            line.why,
         )
     return table
 

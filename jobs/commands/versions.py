@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
-
-from models.boxes.detections import WeightsError
+from culling_pipeline.records import Accuracy
+from jobs.commands.listing import Listing, Name
+from models.errors import WeightsError
 
 if TYPE_CHECKING:
     from models.registry import ModelRegistry
@@ -24,11 +24,11 @@ SHOWN = (
     "ledger_s",
     "code_version",
 )
-"""Of a version's meta; None where an older release, or a `start`, does not have it."""
+"""Keys of a version's meta; None where an older release, or a `start`, does not have them."""
 
 
 def version_rows(registry: ModelRegistry, camera: str) -> list[dict[str, Any]]:
-    """One object a version, the oldest first; one whose meta is damaged says so in `error`."""
+    """One object per version, the oldest first; `error` names a damaged meta."""
     incumbent, pinned = registry.incumbent(camera), registry.pinned(camera)
     rows = []
     for version in registry.all_versions(camera):
@@ -48,15 +48,15 @@ def version_rows(registry: ModelRegistry, camera: str) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (row["created_at"] or "", row["version"]))
 
 
-def versions_table(rows: Sequence[dict[str, Any]]) -> Table:
-    """The same for people."""
-    table = Table("", "version", "parent", "frames", "mAP50", "scale", "seconds", "code", "")
+def versions_table(rows: Sequence[dict[str, Any]]) -> Listing:
+    """The same as a table."""
+    table = Listing("", "version", "parent", "frames", "mAP50", "scale", "seconds", "code", "")
     for row in rows:
         ledger = row["ledger_s"]
         table.add_row(
             "*" if row["in_use"] else "",
-            row["version"],
-            row["parent"] or "–",
+            Name(row["version"]),
+            Name(row["parent"] or "–"),
             str(row["frames"]["count"]) if row["frames"] else "–",
             _accuracy(row["metrics"]),
             "–" if row["scale"] is None else f"{row['scale']:.2f}",
@@ -70,4 +70,5 @@ def versions_table(rows: Sequence[dict[str, Any]]) -> Table:
 def _accuracy(metrics: dict[str, Any] | None) -> str:
     if not metrics:
         return "–"
-    return f"{metrics['before']['map50']:.3f} → {metrics['after']['map50']:.3f}"
+    before, after = (Accuracy.model_validate(metrics[at]) for at in ("before", "after"))
+    return f"{before.score.value:.3f} → {after.score.value:.3f}"

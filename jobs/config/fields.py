@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-
-def _no_boolean(value: object) -> object:
-    if isinstance(value, bool):
-        message = "must be a number"
-        raise ValueError(message)
-    return value
+from culling_pipeline.ranges import Share
 
 
 def _names_by_class(value: object) -> object:
@@ -33,18 +28,60 @@ def _names_by_class(value: object) -> object:
 
 
 Text = Annotated[str, Field(min_length=1)]
-Whole = Annotated[int, Field(strict=True)]
-Count = Annotated[int, Field(strict=True, ge=1)]
-Real = Annotated[float, BeforeValidator(_no_boolean), Field(allow_inf_nan=False)]
-Share = Annotated[Real, Field(ge=0, le=1)]
-PositiveShare = Annotated[Real, Field(gt=0, le=1)]
-Positive = Annotated[Real, Field(gt=0)]
 Polygons = tuple[Annotated[tuple[tuple[Share, Share], ...], Field(min_length=3)], ...]
 """Corners as shares of the picture's width and height, from the top left."""
-Classes = Annotated[dict[str, tuple[str, ...]], BeforeValidator(_names_by_class)]
+Classes = Annotated[
+    dict[str, tuple[str, ...]],
+    BeforeValidator(_names_by_class, json_schema_input_type=list[str] | dict[str, str | list[str]]),
+]
+
+NO_UNIT = ""
+"""The unit of a number that has none, such as a share or a score."""
+
+
+def setting(
+    default: Any,
+    sentence: str,
+    *,
+    unit: str | None = None,
+    more: str = "",
+    example: Any = None,
+) -> Any:
+    """A key of config.yaml: everything that is said of it, and its default; its range is its type.
+
+    The `sentence` stands as a comment in config.yaml; docs/reference/config.md and an editor's
+    help add `more` (Markdown, links from that document). A number needs a `unit` (or `NO_UNIT`).
+    An optional section's keys show an `example` where they have no useful default. Afterwards
+    `make config-docs` writes all of it anew.
+    """
+    return Field(
+        default,
+        description=sentence,
+        examples=None if example is None else [example],
+        json_schema_extra={"unit": unit, "more": more},
+    )
 
 
 class Section(BaseModel):
     """Base of all sections: frozen, and unknown keys are an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    def changed(self, **values: Any) -> Self:
+        """A copy with these values, checked as if it had been read from a file. References to
+        passwords are not filled in again. What was not given stays not given."""
+        given: dict[str, Any] = {name: getattr(self, name) for name in self.model_fields_set}
+        return self.model_validate(given | values, context={"as_written": True})
+
+
+def texts_of(section: type[Section], key: str) -> tuple[str, str | None, str]:
+    """Sentence, unit and further explanation of a key."""
+    field = section.model_fields[key]
+    extra = field.json_schema_extra
+    said: Mapping[str, Any] = extra if isinstance(extra, Mapping) else {}
+    return field.description or "", said.get("unit"), said.get("more", "")
+
+
+def examples_of(section: type[Section], key: str) -> Sequence[Any]:
+    """What an optional section's commented lines show of a key."""
+    return section.model_fields[key].examples or ()

@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from culling_pipeline.ranges import RULES
 from jobs.config.settings import CameraConfig, CameraDefaults, Config
 from jobs.config.weights import UNTRAINED
 from jobs.errors import ConfigError, redact
@@ -189,7 +190,7 @@ class _Reader:
             return None
         start = Path.cwd() if "data_dir" in self._machine else self._folder
         data_dir = start / machine.data_dir.expanduser()
-        return machine.model_copy(update={"data_dir": data_dir, "cameras": cameras})
+        return machine.changed(data_dir=data_dir, cameras=cameras)
 
     def _read_machine(self, raw: dict[str, Any]) -> Config | None:
         given = _merge({key: raw[key] for key in MACHINE_KEYS if key in raw}, self._machine)
@@ -242,11 +243,11 @@ class _Reader:
 
     def _resolve_paths(self, camera: CameraConfig) -> CameraConfig:
         sections = {
-            key: section.model_copy(update={"weights": self._resolve(section.weights)})
+            key: section.changed(weights=self._resolve(section.weights))
             for key, section in (("student", camera.student), ("teacher", camera.teacher))
             if section.weights != UNTRAINED
         }
-        return camera.model_copy(update={**sections, "source": self._resolve(camera.source)})
+        return camera.changed(**sections, source=self._resolve(camera.source))
 
     def _resolve(self, address: str) -> str:
         """A relative path starts at the config file's folder; anything with a scheme stays."""
@@ -322,22 +323,9 @@ def _known_keys(model: type[BaseModel], loc: Path_) -> list[str]:
     return list(model.model_fields)
 
 
-_RULES = {
-    "greater_than": "must be > {gt:g}",
-    "greater_than_equal": "must be {ge:g} or more",
-    "less_than": "must be < {lt:g}",
-    "less_than_equal": "must be {le:g} or less",
-    "finite_number": "must be a finite number",
-    "literal_error": "must be one of {expected}",
+_RULES = RULES | {
     "string_type": "must be text (put it in quotes)",
     "string_too_short": "must not be empty",
-    "int_type": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "int_parsing": "must be a whole number",
-    "float_type": "must be a number",
-    "float_parsing": "must be a number",
-    "bool_type": "must be true or false",
-    "tuple_type": "must be a list",
     "list_type": "must be a list",
     "dict_type": "must be a mapping",
     "model_type": "must be a mapping",

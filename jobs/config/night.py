@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
-from jobs.config.fields import (
+from culling_pipeline.ranges import (
     Count,
+    Flag,
+    HalfShare,
+    InnerShare,
+    NotNegative,
+    OneOrMore,
+    OneOrTwo,
     Positive,
     PositiveShare,
     Real,
-    Section,
     Share,
-    Whole,
+    ShareBelowOne,
+    SignedShare,
+    WholeFromZero,
 )
+from jobs.config.fields import NO_UNIT, Section, setting
 
 if TYPE_CHECKING:
+    from culling_pipeline.day.control_slice import ControlPlan
+    from culling_pipeline.gate.gate import GatePlan
+    from culling_pipeline.tasks.base import Variation
+    from culling_pipeline.tasks.boxes.confidence import ConfidencePlan
     from culling_pipeline.training.loop import TrainPlan
     from culling_pipeline.training.schedule import ScheduleOptions
 
@@ -29,44 +41,113 @@ def _rising(epochs: tuple[int, ...], *, last: int) -> bool:
 class ConfidenceSettings(Section):
     """L_conf, Dataset Culling sec. 2.1."""
 
-    q: Positive = 3.0
-    b: Real = 0.5
-    min_score: Share = 0.2
-    reduce: Literal["sum", "mean", "max"] = "sum"
-    standardise: Annotated[bool, Field(strict=True)] = False
+    q: Positive = setting(3.0, "weight of the entropy", unit=NO_UNIT)
+    b: Real = setting(0.5, "constant that is added", unit=NO_UNIT)
+    min_score: Share = setting(0.2, "detections below this score do not count", unit=NO_UNIT)
+    reduce: Literal["sum", "mean", "max"] = setting(
+        "sum", "how the losses of a frame's detections become the frame's loss"
+    )
+    standardise: Flag = setting(
+        False,
+        "true: all classes weigh the same",
+        more="Each class is brought to mean 0 and deviation 1 over the day, then classes are "
+        "added.",
+    )
+
+    def to_plan(self) -> ConfidencePlan:
+        """The plan as `culling_pipeline.tasks.boxes.confidence` takes it."""
+        from culling_pipeline.tasks.boxes.confidence import ConfidencePlan
+
+        return ConfidencePlan(**self.model_dump())
 
 
 class ControlSettings(Section):
     """The control slice: random frames that only measure."""
 
-    frames: Count = 240
-    block_s: Positive = 300.0
-    share: Annotated[Real, Field(gt=0, lt=1)] = 0.2
-    placement: Literal["auto", "blocks", "end"] = "auto"
+    frames: Count = setting(240, "size of the control slice", unit="frames")
+    block_s: Positive = setting(
+        300.0, "length of a block; the control slice is made of whole blocks", unit="seconds"
+    )
+    share: InnerShare = setting(0.2, "share of the blocks in the control slice", unit=NO_UNIT)
+    placement: Literal["auto", "blocks", "end"] = setting(
+        "auto",
+        "blocks: over the whole day; end: the last part of the recording; auto: end for "
+        "recordings under an hour, else blocks",
+    )
+
+    def to_plan(self) -> ControlPlan:
+        """The plan as `culling_pipeline.day.control_slice` takes it."""
+        from culling_pipeline.day.control_slice import ControlPlan
+
+        return ControlPlan(**self.model_dump())
 
 
 class GateSettings(Section):
-    """Which frames are not scored: those between every so many-th, and with the change gate those
-    on which nothing has changed."""
+    """Which frames are not scored: those between every Nth, and with the change gate those on
+    which nothing has changed."""
 
-    every: Count = 1
-    enabled: Annotated[bool, Field(strict=True)] = False
-    audit_share: PositiveShare = 0.05
-    min_recall: Annotated[Real, Field(gt=0, lt=1)] = 0.995
+    every: Count = setting(
+        1,
+        "score every Nth sampled frame; 1: every frame",
+        unit="frames",
+        more="At 5 and `fps: 1` the student scores one frame in five seconds. The frames between "
+        "can be drawn at random (control slice, random frames), but how hard they are is not "
+        "known. This saves the most on a slow machine; [What is "
+        "kept](../guide/what-is-kept.md#a-slow-machine) shows what it costs.",
+    )
+    enabled: Flag = setting(
+        False,
+        "true: skip unchanged frames (the change gate)",
+        more="A skipped frame takes over the detections of the last scored one. See [A "
+        "night](../design/night.md#the-change-gate).",
+    )
+    audit_share: PositiveShare = setting(
+        0.05,
+        "share of the unchanged frames that are scored anyway, to measure what skipping loses",
+        unit=NO_UNIT,
+    )
+    min_recall: InnerShare = setting(
+        0.995,
+        "share of the frames with an object that must not be lost",
+        unit=NO_UNIT,
+        more="Where the gate cannot keep this, it skips nothing.",
+    )
+
+    def to_plan(self) -> GatePlan:
+        """The plan as `culling_pipeline.gate.gate` takes it."""
+        from culling_pipeline.gate.gate import GatePlan
+
+        return GatePlan(**self.model_dump())
 
 
 class CullingSettings(Section):
     """What to keep of a day."""
 
     strategy: Literal["strata", "coverage", "paper", "confidence_only", "random", "uniform"] = (
-        "strata"
+        setting(
+            "strata",
+            "how frames are chosen",
+            more="`strata`: by what the student missed or invented, in equal parts of the day; "
+            "`coverage`: the frames that together show most of what the student gets wrong, by "
+            "class and part of the day; `paper`: as in Dataset Culling; `confidence_only`: its "
+            "first stage alone; `random`: drawn at random; `uniform`: evenly in time.",
+        )
     )
-    keep: Count = 256
-    survivors_ratio: Annotated[Real, Field(ge=1)] = 6.0
-    parts: Count = 12
-    confidence: ConfidenceSettings = ConfidenceSettings()
-    gate: GateSettings = GateSettings()
-    control: ControlSettings = ControlSettings()
+    keep: Count = setting(256, "largest size of the kept set", unit="frames")
+    survivors_ratio: OneOrMore = setting(
+        6.0,
+        "survivors of confidence culling, as a multiple of `keep`",
+        unit=NO_UNIT,
+        more="The teacher labels the survivors.",
+    )
+    parts: Count = setting(
+        12, "equal parts of the day that share the kept set (strata, coverage)", unit="parts"
+    )
+    confidence: ConfidenceSettings = setting(ConfidenceSettings(), "the confidence loss L_conf")
+    gate: GateSettings = setting(GateSettings(), "which frames the student does not score")
+    control: ControlSettings = setting(
+        ControlSettings(), "the control slice: frames that only measure"
+    )
 
     @property
     def survivors(self) -> int:
@@ -77,10 +158,23 @@ class CullingSettings(Section):
 class ResolutionSettings(Section):
     """optResolution, Dataset Culling sec. 2.2."""
 
-    enabled: Annotated[bool, Field(strict=True)] = True
-    threshold: Positive | None = None
-    min_scale: PositiveShare = 0.5
-    min_object_px: Annotated[Real, Field(ge=0)] = 17.0
+    enabled: Flag = setting(True, "false: always train and run at full size")
+    threshold: Positive | None = setting(
+        None,
+        "largest allowed change of L_conf: its mean square, relative to full size; null: any",
+        unit=NO_UNIT,
+        more="This holds beside `min_object_px`. With `null` the student is not asked.",
+    )
+    min_scale: PositiveShare = setting(
+        0.5, "smallest scale to try", unit=NO_UNIT, more="The scales are 0.9ⁿ."
+    )
+    min_object_px: NotNegative = setting(
+        17.0,
+        "smallest side of an object; smaller scales are not used; 0: any",
+        unit="pixels",
+        more="No scale is used at which more than a tenth of a class's objects in the kept set "
+        "would have a side (root of the box's area) below this. With 0, `threshold` must be set.",
+    )
 
     @model_validator(mode="after")
     def _goes_by_something(self) -> Self:
@@ -94,37 +188,104 @@ class ResolutionSettings(Section):
 
 
 SHOWN, LEAST_EPOCHS, MOST_EPOCHS = 18_432, 12, 96
-"""So many images a training shows where no epochs are given, each at least and at most so many
-times."""
+"""A training without `epochs` shows this many images in all, each between the least and the most
+number of times."""
 
 
 class TrainingSettings(Section):
     """How the student is trained on the kept set (CLIP, Drop-and-Pick)."""
 
-    schedule: Literal["standard", "curriculum", "clip", "dap", "clip-dap"] = "clip-dap"
-    epochs: Count | None = None
-    corrected_frames: Annotated[Whole, Field(ge=0)] = 64
-    batch_size: Count = 8
-    learning_rate: Positive = 0.0005
-    learning_rate_steps: tuple[Count, ...] | None = None
-    learning_rate_drop: PositiveShare = 0.1
-    weight_decay: Annotated[Real, Field(ge=0)] = 0.0001
-    flip: Annotated[bool, Field(strict=True)] = True
-    paste: Share = 0.7
-    shift: Annotated[Real, Field(ge=0, le=0.5)] = 0.15
-    light: Annotated[Real, Field(ge=0, le=0.5)] = 0.2
-    seed: Annotated[Whole, Field(ge=0)] = 0
-    warm_up: Annotated[Whole, Field(ge=0)] = 2
-    interval: Count | None = None
-    keep: PositiveShare = 0.9
-    pick: tuple[Count, ...] | None = None
-    active: Count | None = None
-    start: PositiveShare = 0.25
-    pace_power: Annotated[Whole, Field(ge=1, le=2)] = 2
-    pace_end: PositiveShare = 0.5
-    prune_ratio: Annotated[Real, Field(ge=0, lt=1)] = 0.05
-    epsilon_mode: Literal["fixed", "increasing", "decreasing"] = "fixed"
-    prune: Literal["easiest", "hardest"] = "easiest"
+    schedule: Literal["standard", "curriculum", "clip", "dap", "clip-dap"] = setting(
+        "clip-dap", "which images an epoch trains on"
+    )
+    epochs: Count | None = setting(
+        None,
+        "length of the training; null: as many as show 18,432 images, but 12 to 96",
+        unit="epochs",
+        more="That is 96 for a kept set of 64, and 72 for one of 256.",
+    )
+    corrected_frames: WholeFromZero = setting(
+        64,
+        "largest number of frames with corrected labels that are added to the kept set, newest "
+        "first; 0: none",
+        unit="frames",
+        more="Labels are corrected with `culling dataset import`.",
+    )
+    batch_size: Count = setting(8, "images in a training step", unit="images")
+    learning_rate: Positive = setting(0.0005, "the highest learning rate", unit=NO_UNIT)
+    learning_rate_steps: tuple[Count, ...] | None = setting(
+        None,
+        "the learning rate falls after these epochs, such as [8]; null: at two thirds",
+        unit="epochs",
+        more="A list needs `epochs`.",
+    )
+    learning_rate_drop: PositiveShare = setting(
+        0.1, "the learning rate falls to this share of itself", unit=NO_UNIT
+    )
+    weight_decay: NotNegative = setting(0.0001, "weight decay of AdamW", unit=NO_UNIT)
+    flip: Flag = setting(True, "mirror every other image")
+    paste: Share = setting(
+        0.7,
+        "chance that an object of a similar frame is pasted in, at its own place; 0: never",
+        unit=NO_UNIT,
+    )
+    shift: HalfShare = setting(
+        0.15,
+        "every other image is scaled by up to this share and moved by up to half of it",
+        unit=NO_UNIT,
+    )
+    light: HalfShare = setting(
+        0.2, "brightness and contrast change by up to this share", unit=NO_UNIT
+    )
+    seed: WholeFromZero = setting(0, "seed of all random choices in the night", unit=NO_UNIT)
+    warm_up: WholeFromZero = setting(
+        2, "DaP: epochs on all images at the start", unit="epochs", more="W in the paper."
+    )
+    interval: Count | None = setting(
+        None,
+        "DaP: epochs between two drops; null: a sixth of all",
+        unit="epochs",
+        more="I in the paper.",
+    )
+    keep: PositiveShare = setting(
+        0.9, "DaP: share of the images that a drop keeps", unit=NO_UNIT, more="p in the paper."
+    )
+    pick: tuple[Count, ...] | None = setting(
+        None,
+        "DaP: all images come back after these epochs, such as [8]; null: at learning_rate_steps",
+        unit="epochs",
+        more="R in the paper. A list needs `epochs`.",
+    )
+    active: Count | None = setting(
+        None,
+        "DaP: drops stop this many epochs after a pick; null: they do not stop",
+        unit="epochs",
+        more="α in the paper.",
+    )
+    start: PositiveShare = setting(
+        0.25,
+        "CLIP: share of the images, the easiest, to start with",
+        unit=NO_UNIT,
+        more="g₀ in the paper.",
+    )
+    pace_power: OneOrTwo = setting(2, "CLIP: growth, 1 linear or 2 quadratic", unit=NO_UNIT)
+    pace_end: PositiveShare = setting(
+        0.5,
+        "CLIP: share of the epochs after which growth ends",
+        unit=NO_UNIT,
+        more="a in the paper.",
+    )
+    prune_ratio: ShareBelowOne = setting(
+        0.05, "CLIP: share of the images left out", unit=NO_UNIT, more="ε in the paper."
+    )
+    epsilon_mode: Literal["fixed", "increasing", "decreasing"] = setting(
+        "fixed", "CLIP: how prune_ratio changes over the epochs"
+    )
+    prune: Literal["easiest", "hardest"] = setting(
+        "easiest",
+        "CLIP: which images are left out",
+        more="`hardest` helps against noisy labels.",
+    )
 
     @model_validator(mode="after")
     def _epochs_in_order(self) -> Self:
@@ -144,13 +305,11 @@ class TrainingSettings(Section):
         return self
 
     def for_kept(self, frames: int) -> Self:
-        """These with `epochs` settled for a kept set of so many frames: as given, or as many as
-        show `SHOWN` images. Few frames need to be seen often; many are dear to see often."""
+        """These with `epochs` set for a kept set of this many frames: as given, or as many as show
+        `SHOWN` images. Few frames must be seen often; seeing many often is expensive."""
         if self.epochs is not None:
             return self
-        return self.model_copy(
-            update={"epochs": min(max(LEAST_EPOCHS, round(SHOWN / frames)), MOST_EPOCHS)}
-        )
+        return self.changed(epochs=min(max(LEAST_EPOCHS, round(SHOWN / frames)), MOST_EPOCHS))
 
     @property
     def full_epochs(self) -> int:
@@ -182,9 +341,14 @@ class TrainingSettings(Section):
         given["interval"] = self.drop_interval
         return ScheduleOptions(**given)
 
+    def to_variation(self) -> Variation:
+        """How far frames are varied, as `culling_pipeline.tasks.boxes.augment` takes it."""
+        from culling_pipeline.tasks.base import Variation
+
+        return Variation(flip=self.flip, paste=self.paste, shift=self.shift, light=self.light)
+
     def to_plan(self) -> TrainPlan:
         """The plan as `culling_pipeline.training.loop` takes it."""
-        from culling_pipeline.tasks.boxes.augment import Variation
         from culling_pipeline.training.loop import TrainPlan
 
         return TrainPlan(
@@ -195,9 +359,7 @@ class TrainingSettings(Section):
             weight_decay=self.weight_decay,
             learning_rate_steps=self.steps,
             learning_rate_drop=self.learning_rate_drop,
-            variation=Variation(
-                flip=self.flip, paste=self.paste, shift=self.shift, light=self.light
-            ),
+            variation=self.to_variation(),
             seed=self.seed,
             options=self.to_options(),
         )
@@ -206,11 +368,25 @@ class TrainingSettings(Section):
 class JudgingSettings(Section):
     """When the new student takes over."""
 
-    compare_random: Annotated[bool, Field(strict=True)] = True
-    min_gain: Annotated[Real, Field(ge=-1, le=1)] = 0.0
+    compare_random: Flag = setting(
+        True,
+        "train a second student on random frames at the same cost",
+        more="It gives the line *culled vs random*.",
+    )
+    min_gain: SignedShare = setting(
+        0.0,
+        "how much better in mAP50 the new student must be; 0.01 is one point",
+        unit=NO_UNIT,
+    )
 
 
 class ModelsSettings(Section):
     """Which of a camera's model versions stay on disk."""
 
-    keep: Count = 14
+    keep: Count = setting(
+        14,
+        "how many of the newest stay; the one in use, its parent and pinned ones always stay",
+        unit="versions",
+        more="Older ones are removed at the end of a night. `culling models CAMERA --pin VERSION` "
+        "pins one.",
+    )

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from jobs.config.fields import Count, Positive, Real, Section, Text
+from culling_pipeline.ranges import Count, Flag, NotNegative, Positive
+from jobs.config.fields import NO_UNIT, Section, Text, setting
 from jobs.config.secrets import fill_in
 from streams.secret_words import keep_secret
 
@@ -17,23 +18,76 @@ Kind = Literal["failed", "lost", "drift", "moved", "promoted"]
 class ServiceSettings(Section):
     """When and where nights run, and who hears of them."""
 
-    watch: Annotated[bool, Field(strict=True)] = True
-    window: Text | None = None
-    budget_minutes: Positive | None = None
-    starve_nights: Count = 7
-    nights_at_once: Count | Literal["auto"] = "auto"
-    tries: Count = 3
-    retry_after_s: Positive = 300.0
-    early_nights: Annotated[bool, Field(strict=True)] = True
-    executor: Literal["local", "ray"] = "local"
-    ray_address: Text | None = None
-    cpus_per_night: Positive | None = None
-    gpus_per_night: Annotated[Real, Field(ge=0)] = 0.0
-    port: Annotated[int, Field(strict=True, ge=0, le=65535)] | None = 8756
-    notify: Annotated[tuple[Text, ...], Field(repr=False)] = ()
-    notify_of: tuple[Kind, ...] = ("failed", "lost", "drift", "moved")
-    notify_again_h: Positive = 24.0
-    logs: Literal["text", "json"] = "text"
+    watch: Flag = setting(
+        True,
+        "false: this machine runs nights only, another one watches the cameras",
+        more="For machines that share a configuration file: "
+        "`culling run --set service.watch=false`.",
+    )
+    window: Text | None = setting(
+        None,
+        "nights start only in this time of day, such as 01:00-05:00; null: at any time",
+        more="It is the machine's time and may go over midnight. A night that has started goes on.",
+    )
+    budget_minutes: Positive | None = setting(
+        None,
+        "detector work that may start in one window, or one day without a window; null: no limit",
+        unit="minutes",
+        more="The ledgers of earlier nights say how long a night takes. When not all nights fit, "
+        "cameras with the highest expected gain per second run first.",
+    )
+    starve_nights: Count = setting(
+        7, "a camera left out this many times in a row comes first", unit="nights"
+    )
+    nights_at_once: Count | Literal["auto"] = setting(
+        "auto", "nights that run at the same time; auto: one for each GPU, or one", unit="nights"
+    )
+    tries: Count = setting(3, "how often a night is tried", unit="tries")
+    retry_after_s: Positive = setting(
+        300.0, "wait before the second try; each later wait is four times longer", unit="seconds"
+    )
+    early_nights: Flag = setting(
+        True,
+        "a live camera whose data drift gets a night early",
+        more="At most once a day, and within `window` and `budget_minutes` "
+        "([drift.md](../design/drift.md)).",
+    )
+    executor: Literal["local", "ray"] = setting(
+        "local",
+        "local: processes of this machine; ray: a Ray cluster",
+        more="`ray` needs `pip install 'culling-pipeline[ray]'`.",
+    )
+    ray_address: Text | None = setting(
+        None, "ray: auto or HOST:PORT, a running cluster; null: a cluster of this machine's own"
+    )
+    cpus_per_night: Positive | None = setting(
+        None, "ray: what a night takes of the cluster; null: as many as `workers`", unit="CPUs"
+    )
+    gpus_per_night: NotNegative = setting(
+        0.0, "ray: what a night takes of the cluster, such as 1 or 0.5", unit="GPUs"
+    )
+    port: Annotated[int, Field(strict=True, ge=0, le=65535)] | None = setting(
+        8756,
+        "port of reports and metrics, on this machine only; 0: any free port; null: none",
+        unit=NO_UNIT,
+    )
+    notify: Annotated[tuple[Text, ...], Field(repr=False)] = setting(
+        (),
+        "Apprise addresses, such as mailto://…; keep secrets in ${NAME}",
+        more="See [Apprise](https://appriseit.com); needs `pip install "
+        "'culling-pipeline[notify]'`. `${NAME}` and `${file:…}` work as in `source`.",
+    )
+    notify_of: tuple[Kind, ...] = setting(
+        ("failed", "lost", "drift", "moved"),
+        "events to report",
+        more="`failed`: a night failed for good; `lost`: a camera does not answer; `drift`: a "
+        "camera's data have drifted; `moved`: a camera was moved or covered, so nothing was "
+        "trained; `promoted`: a new student is in use.",
+    )
+    notify_again_h: Positive = setting(24.0, "wait before the same is reported again", unit="hours")
+    logs: Literal["text", "json"] = setting(
+        "text", "form of the log", more="`json`: one object a line."
+    )
 
     @field_validator("window")
     @classmethod

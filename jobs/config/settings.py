@@ -1,6 +1,7 @@
 """What can be configured: frozen models, and every default in this one place.
 
-Each field's meaning is in docs/config.md; `jobs.config.load` reads them from a file.
+Each field says what it means; `make config-docs` writes config.yaml, docs/reference/config.md and
+the editors' schema from it. `jobs.config.load` reads a file.
 """
 
 from __future__ import annotations
@@ -14,15 +15,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
-from jobs.config.fields import (
-    Classes,
-    Count,
-    Polygons,
-    Positive,
-    Real,
-    Section,
-    Text,
-)
+from culling_pipeline.ranges import Count, NotNegative, Positive
+from jobs.config.fields import NO_UNIT, Classes, Polygons, Section, Text, setting
 from jobs.config.live import LiveSettings
 from jobs.config.night import (
     CullingSettings,
@@ -37,6 +31,7 @@ from jobs.config.storage import StorageSettings
 from jobs.config.weights import StudentSettings, TeacherSettings
 from streams.base import redact_url
 
+Workers = Count | Literal["auto"]
 CAMERA_NAME = re.compile(r"[a-z0-9_-]+")
 
 
@@ -56,34 +51,91 @@ def _url_alone(value: object) -> object:
 class DiskSettings(Section):
     """How much room frames may take, and how much is to stay free. GB are 10⁹ bytes."""
 
-    budget_gb: Positive = 50.0
-    min_free_gb: Annotated[Real, Field(ge=0)] = 1.0
+    budget_gb: Positive = setting(
+        50.0,
+        "for all cameras together; what is least needed is removed first",
+        unit="10⁹ bytes",
+        more="Removed first are frames of finished nights, then days that have had their night, "
+        "then the easiest frames of days that wait, and last their control slices; in each group "
+        "the oldest first. `culling ingest` removes them as it runs. A night does so at its end, "
+        "and leaves days that wait alone.",
+    )
+    min_free_gb: NotNegative = setting(
+        1.0,
+        "with less than this free on the disk, no frame is stored",
+        unit="10⁹ bytes",
+        more="`culling ingest` says so, and goes on when there is room again.",
+    )
 
 
 class ReportsSettings(Section):
     """How long reports stay on disk; null: for ever."""
 
-    keep_days: Count | None = 365
+    keep_days: Count | None = setting(
+        365,
+        "when a report is removed; a camera's latest report stays; null: never",
+        unit="days",
+        more="Reports are removed at the end of the camera's next night, and once a day by "
+        "`culling run`.",
+    )
 
 
 class CameraDefaults(Section):
     """Everything a camera can override."""
 
-    fps: Annotated[Positive, Field(le=60)] = 1.0
-    schedule: Text | None = "03:00"
-    time_zone: Text | None = None
-    mask: Polygons = ()
-    ignore_zones: Polygons = ()
-    disk_budget_gb: Positive | None = None
-    classes: Classes = Field(default_factory=dict)
-    student: StudentSettings = StudentSettings()
-    teacher: TeacherSettings = TeacherSettings()
-    culling: CullingSettings = CullingSettings()
-    resolution: ResolutionSettings = ResolutionSettings()
-    training: TrainingSettings = TrainingSettings()
-    judging: JudgingSettings = JudgingSettings()
-    models: ModelsSettings = ModelsSettings()
-    live: LiveSettings = LiveSettings()
+    fps: Annotated[Positive, Field(le=60)] = setting(
+        1.0, "how often a frame is sampled", unit="frames per second"
+    )
+    schedule: Text | None = setting(
+        "03:00",
+        'when its nights start: a time, or a crontab\'s "30 3 * * 1-5"; null: never',
+        more="For `culling run`. In a crontab's five fields, Sunday is 0 or 7. A time that is "
+        "skipped when clocks go forward is made up as much later; a time that comes twice counts "
+        "once.",
+    )
+    time_zone: Text | None = setting(
+        None, "time zone of `schedule`, such as Europe/Berlin; null: the machine's"
+    )
+    mask: Polygons = setting(
+        (),
+        "areas to black out for privacy: polygons of [x, y], as shares of width and height, "
+        "such as [[[0, 0], [0.3, 0], [0, 0.5]]]",
+        unit=NO_UNIT,
+        more="Each has at least three corners, counted from the top left. They are black before a "
+        "frame is stored, scored or shown.",
+    )
+    ignore_zones: Polygons = setting(
+        (),
+        "areas where objects do not count, polygons as for `mask`",
+        unit=NO_UNIT,
+        more="The picture stays. A box whose centre lies there counts for nothing: not in "
+        "scoring, not in labels, not in mAP. Training does not take the area as background "
+        "either. For a road behind the fence, a screen, a mirror.",
+    )
+    disk_budget_gb: Positive | None = setting(
+        None, "room for this camera's frames; null: only disk.budget_gb limits it", unit="10⁹ bytes"
+    )
+    classes: Classes = Field(
+        default_factory=dict,
+        description="what to find: a list of the detector's names, or name: [its names for it]",
+        json_schema_extra={
+            "more": "A list such as `[person, car]`, or a mapping from your name to the "
+            "detector's names for it, such as `vehicle: [car, truck, bus]`. Quote names such as "
+            "`no` and `on`, which YAML reads as true and false."
+        },
+    )
+    student: StudentSettings = setting(StudentSettings(), "the small detector")
+    teacher: TeacherSettings = setting(TeacherSettings(), "the large detector that labels")
+    culling: CullingSettings = setting(CullingSettings(), "what to keep of a day")
+    resolution: ResolutionSettings = setting(
+        ResolutionSettings(), "optResolution: the smallest image that still works"
+    )
+    training: TrainingSettings = setting(
+        TrainingSettings(), "how the student is trained on the kept set"
+    )
+    judging: JudgingSettings = setting(JudgingSettings(), "new student or old")
+    models: ModelsSettings = setting(ModelsSettings(), "the camera's model versions")
+    live: LiveSettings = setting(LiveSettings(), "how a camera that never ends is read")
 
     @field_validator("schedule")
     @classmethod
@@ -108,7 +160,17 @@ class CameraConfig(CameraDefaults):
     """One camera with all its settings, defaults filled in."""
 
     name: str
-    source: str = Field(min_length=1, repr=False)
+    source: str = Field(
+        min_length=1,
+        repr=False,
+        description="a video file, a folder of images, an address or synthetic://street",
+        json_schema_extra={
+            "more": "Addresses: `rtsp://…`, `http(s)://…` (video, HLS, MJPEG, a snapshot, a page "
+            "such as YouTube's) and `device:0`. Made up: "
+            "`synthetic://street?seed=7&hours=24` is a street, "
+            "`synthetic://court?seed=3&hours=1` a sports court."
+        },
+    )
 
     @field_validator("name")
     @classmethod
@@ -151,7 +213,7 @@ class CameraConfig(CameraDefaults):
     def fingerprint(self) -> str:
         """Changes whenever a setting of this camera changes (but for the password, for when its
         nights are, and for how many versions are kept)."""
-        shown = self.model_copy(update={"source": self.source_shown})
+        shown = self.changed(source=self.source_shown)
         settings = shown.model_dump_json(exclude={"schedule", "time_zone", "models"})
         return hashlib.sha256(settings.encode()).hexdigest()[:16]
 
@@ -159,15 +221,37 @@ class CameraConfig(CameraDefaults):
 class Config(Section):
     """The whole configuration: the machine, and each camera by its name."""
 
-    data_dir: Path = Path("culling-data")
-    workers: Annotated[Count, BeforeValidator(_cpu_count)] = "auto"  # type: ignore[assignment]
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    disk: DiskSettings = DiskSettings()
-    reports: ReportsSettings = ReportsSettings()
-    database: Annotated[Text | None, Field(repr=False)] = None
-    storage: Annotated[StorageSettings, BeforeValidator(_url_alone)] = StorageSettings()
-    service: ServiceSettings = ServiceSettings()
-    cameras: dict[str, CameraConfig] = Field(default_factory=dict)
+    data_dir: Path = setting(
+        Path("culling-data"),
+        "folder of the database, frames, models and reports; only you can read it",
+        more="It belongs to one machine; with `storage` it is that machine's working copy.",
+    )
+    workers: Annotated[Count, BeforeValidator(_cpu_count, json_schema_input_type=Workers)] = (
+        setting("auto", "worker processes; auto: one for each core", unit="processes")
+    )
+    device: Literal["auto", "cpu", "cuda"] = setting(
+        "auto", "where models run; auto: cuda where there is a GPU"
+    )
+    disk: DiskSettings = setting(DiskSettings(), "room for frames; models and reports do not count")
+    reports: ReportsSettings = setting(ReportsSettings(), "how long reports stay")
+    database: Annotated[Text | None, Field(repr=False)] = setting(
+        None,
+        "postgresql://USER:${PASSWORD}@HOST/NAME, which several machines can share; null: SQLite "
+        "in data_dir",
+        more="PostgreSQL needs `pip install 'culling-pipeline[postgres]'`, and `data_dir` on a "
+        "shared disk or `storage`.",
+    )
+    storage: Annotated[
+        StorageSettings,
+        BeforeValidator(_url_alone, json_schema_input_type=StorageSettings | str | None),
+    ] = setting(
+        StorageSettings(), "frames and models, for several machines with disks of their own"
+    )
+    service: ServiceSettings = setting(ServiceSettings(), "`culling run`")
+    cameras: dict[str, CameraConfig] = Field(
+        default_factory=dict,
+        description="each camera by its name, of a-z, 0-9, _ and -; it names folders",
+    )
 
     @field_validator("database")
     @classmethod

@@ -8,7 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from jobs.config.fields import Section, Text
+from jobs.config.fields import Section, Text, setting
 from jobs.config.secrets import REFERENCE, fill_in
 from streams.secret_words import keep_secret
 
@@ -18,10 +18,30 @@ Secret = Annotated[Text | None, Field(repr=False)]
 class StorageSettings(Section):
     """Where frames and models lie for all machines; without `url` on this one's disk only."""
 
-    url: Secret = None
-    endpoint: Text | None = None
-    access_key: Secret = None
-    secret_key: Secret = None
+    url: Secret = setting(
+        None,
+        "s3://BUCKET/FOLDER, which must exist; null: on this machine's disk only",
+        more="Needs `pip install 'culling-pipeline[s3]'`. Another address that fsspec knows works "
+        "too, such as `file:///mnt…`.",
+    )
+    endpoint: Text | None = setting(
+        None,
+        "address of a store that is not Amazon's, such as https://s3.example.org",
+        more="For MinIO, Ceph, Garage and others. Buckets are addressed by path "
+        "(`https://s3.example.org/BUCKET/…`).",
+    )
+    access_key: Secret = setting(
+        None,
+        "${NAME} or ${file:PATH}; null: AWS_ACCESS_KEY_ID or the AWS profile",
+        more="Never the key itself. `null` uses what AWS's own programs use: "
+        "`AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, or the profile `AWS_PROFILE` in "
+        "`~/.aws`.",
+    )
+    secret_key: Secret = setting(
+        None,
+        "${NAME} or ${file:PATH}; null: AWS_SECRET_ACCESS_KEY or the AWS profile",
+        more="As for `access_key`; give both or neither.",
+    )
 
     @field_validator("url")
     @classmethod

@@ -1,1 +1,1 @@
-"""What is remembered between two runs of the program."""
+"""What the program keeps between two runs: nights, their stages, due nights, notices."""

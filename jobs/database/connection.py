@@ -28,7 +28,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 DRIVER = "postgresql+psycopg"
 OLDEST_POSTGRES = 13
 MIGRATION_LOCK = 4_237_001
-"""PostgreSQL's advisory lock that two programs starting at once take turns by."""
+"""PostgreSQL's advisory lock that programs starting at the same time take turns on."""
 REVISION = "0003"
 """The newest of `migrations/versions`."""
 READING = "culling_reading"
@@ -45,7 +45,7 @@ KEEP_ALIVE = {
     "keepalives_count": 3,
     "tcp_user_timeout": 1000 * BUSY_TIMEOUT_S,
 }
-"""What libpq is told."""
+"""Connection options for libpq."""
 
 
 class StoreError(NightError):
@@ -53,22 +53,23 @@ class StoreError(NightError):
 
 
 def naive(moment: datetime) -> datetime:
-    """UTC without its zone, as the database keeps it."""
+    """UTC without its zone, as the database stores it."""
     return moment.astimezone(UTC).replace(tzinfo=None)
 
 
 def plain(text: str) -> str:
-    """What every database can hold: no NUL, and no half of a character from a file's name."""
+    """The text as every database can store it: without NUL, and without half characters from a
+    file's name."""
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
 
 
 def aware(moment: datetime | None) -> datetime | None:
-    """A moment from the database, with its zone again."""
+    """A moment from the database, with its time zone."""
     return None if moment is None else moment.replace(tzinfo=UTC)
 
 
 class Database:
-    """One database, made or brought up to date when it is opened."""
+    """One database, created or upgraded when it is opened."""
 
     def __init__(self, data_dir: Path, url: str | None, *, now: Callable[[], datetime]) -> None:
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -88,7 +89,7 @@ class Database:
         self.engine.dispose()
 
     def now(self) -> datetime:
-        """UTC without its zone."""
+        """Now, as UTC without its zone."""
         return naive(self._now())
 
     @contextmanager
@@ -103,7 +104,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
-        """One transaction that only reads: it waits for nobody."""
+        """One transaction that only reads: it waits for no writer."""
         engine = self.engine.execution_options(**{READING: True})
         with self._clear_errors(), engine.begin() as connection:
             yield connection
@@ -158,7 +159,7 @@ class Database:
 
 
 def _revision(connection: sa.Connection) -> str | None:
-    """Which of the migrations the database is at; None for an empty one."""
+    """The database's revision; None if it is empty."""
     if not sa.inspect(connection).has_table("alembic_version"):
         return None
     query = sa.text("SELECT version_num FROM alembic_version")
@@ -173,7 +174,7 @@ def _sqlite(path: Path) -> sa.Engine:
 
     @sa.event.listens_for(engine, "connect")
     def _configure(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
-        connection.isolation_level = None  # BEGIN is ours, below
+        connection.isolation_level = None  # we send BEGIN ourselves, below
         cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=FULL")
@@ -182,7 +183,7 @@ def _sqlite(path: Path) -> sa.Engine:
 
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
-        # Immediate: two processes that open the same night are put in order at once.
+        # Immediate: of two processes that open the same night, the second waits here.
         reading = connection.get_execution_options().get(READING)
         connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
@@ -226,7 +227,7 @@ def _address(url: str) -> sa.URL:
 
 
 def _postgres_error(shown: str, error: DBAPIError) -> NightError | ConfigError:
-    """In one line; the server says more in further ones."""
+    """The server's message in one line; its details follow in further lines."""
     state = getattr(error.orig, "sqlstate", None)
     lines = str(error.orig).strip().splitlines() or [type(error.orig).__name__]
     last = lines[0].startswith("Multiple connection attempts")  # one a line then

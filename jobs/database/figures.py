@@ -2,58 +2,59 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from culling_pipeline.judging.cost_ratio import seconds_by_stage
 from culling_pipeline.records import DriftRecord, NightRecord
 
 
 class Past(NamedTuple):
-    """Of a night's figures those that the order of nights goes by."""
+    """The figures of a night that decide the order of the next ones."""
 
-    map50_before: float
-    map50_after: float
+    score_before: float
+    score_after: float
     promoted: bool
     mean_loss: float | None
     device_s: float
 
 
 class Figures(BaseModel):
-    """What a night came to. Accuracies are mAP50 on the control slice, 0…1; `mean_loss` is the
-    day's mean L_conf; seconds are of detector work, `device_s` with the comparison's."""
+    """A night's results. Scores are of `metric` on the control slice; `mean_loss` is the day's mean
+    L_conf; seconds are detector work, `device_s` includes the comparison's."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     frames_seen: int
     kept: int
     scale: float
-    map50_before: float
-    map50_after: float
-    map50_random: float | None
+    metric: str = "mAP50"
+    score_before: float
+    score_after: float
+    score_random: float | None
     promoted: bool
     mean_loss: float | None
     device_s: float
     seconds: dict[str, float]
     drift: str | None = None
-    """What has drifted, on the day of an alarm."""
+    """What has drifted, if there was an alarm."""
 
     @classmethod
     def of(cls, record: NightRecord) -> Self:
-        """From the whole record."""
+        """The figures of a whole record."""
         judge, course = record.judge, record.ingest.course
-        seconds: dict[str, float] = {}
-        for cost in record.ledger:
-            seconds[cost.stage] = seconds.get(cost.stage, 0.0) + cost.seconds
+        seconds = seconds_by_stage(record.ledger)
         frames = [point.frames for point in course]
         return cls(
             frames_seen=record.ingest.frames_seen,
             kept=len(record.cull.kept),
             scale=record.resolution.scale,
-            map50_before=judge.before.map50,
-            map50_after=judge.after.map50,
-            map50_random=None if judge.random is None else judge.random.map50,
+            metric=judge.after.score.metric,
+            score_before=judge.before.score.value,
+            score_after=judge.after.score.value,
+            score_random=None if judge.random is None else judge.random.score.value,
             promoted=judge.promoted,
             mean_loss=(
                 float(np.average([p.mean for p in course], weights=frames)) if sum(frames) else None
@@ -62,6 +63,13 @@ class Figures(BaseModel):
             seconds=seconds,
             drift=_alarm(record.drift),
         )
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values; for boxes under the names of 0.1 as well, which scripts may read."""
+        plain = self.model_dump(mode="json")
+        if self.metric != "mAP50":
+            return plain
+        return plain | {f"map50_{at}": plain[f"score_{at}"] for at in ("before", "after", "random")}
 
 
 def _alarm(drift: DriftRecord | None) -> str | None:

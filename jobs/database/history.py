@@ -1,4 +1,4 @@
-"""What each camera's days were like, in a few figures: what drift is judged by."""
+"""Each camera's daily figures, by which drift is judged."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jobs.database.connection import Database
 from jobs.database.tables import history_table
 
 REACH = timedelta(days=180)
-"""Days further back than this from the camera's last one are forgotten."""
+"""Days further back than this from the camera's last one are deleted."""
 
 
 class History:
@@ -21,7 +21,7 @@ class History:
         self._database = database
 
     def of(self, camera: str) -> tuple[DayFigures, ...]:
-        """A camera's days, oldest first; one with a promotion twice (`DayFigures`)."""
+        """A camera's days, the oldest first; a day with a promotion has two rows (`DayFigures`)."""
         query = sa.select(history_table.c.figures).where(history_table.c.camera == camera)
         query = query.order_by(history_table.c.day, history_table.c.id)
         with self._database.reading() as connection:
@@ -30,8 +30,9 @@ class History:
 
 
 def add_to_history(connection: sa.Connection, record: AnyNight) -> None:
-    """Add a done night's day, within the transaction that ends the night: not one that was unfit to
-    train, and none made up after a later one. A view that has settled begins a new history."""
+    """Add a done night's day, within the transaction that ends the night. A day that was unfit to
+    train is not added, nor one made up after a later one. A view that has settled begins a new
+    history."""
     if not isinstance(record, NightRecord):
         return
     own = history_table.c.camera == record.camera

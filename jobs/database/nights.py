@@ -1,4 +1,4 @@
-"""Nights as the store knows them, read: one, all, each camera's latest, a done night's record."""
+"""Nights in the store, read: one, all, each camera's latest, a done night's record."""
 
 from __future__ import annotations
 
@@ -21,19 +21,20 @@ RECORDS: TypeAdapter[AnyNight] = TypeAdapter(AnyNight)
 
 _FIGURES = nights_table.c.figures
 PAST: dict[str, sa.ColumnElement[Any]] = {
-    "map50_before": _FIGURES["map50_before"].as_float(),
-    "map50_after": _FIGURES["map50_after"].as_float(),
+    "score_before": _FIGURES["score_before"].as_float(),
+    "score_after": _FIGURES["score_after"].as_float(),
     "promoted": _FIGURES["promoted"].as_boolean(),
     "mean_loss": _FIGURES["mean_loss"].as_float(),
     "device_s": _FIGURES["device_s"].as_float(),
 }
-"""The fields of `Past`, taken out by the database: four times as fast as whole `Figures`."""
+"""The fields of `Past`, extracted by the database: four times as fast as reading whole
+`Figures`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Night:
-    """One night as the store knows it. Once it is done, it has `figures`, or `unusable` says why
-    there are none and what to do."""
+    """One night in the store. Once done, it has `figures`, or `unusable` says why there are none
+    and what to do."""
 
     id: int
     camera: str
@@ -50,8 +51,8 @@ class Night:
     unusable: str | None
 
 
-class NightsInStore:
-    """What of nights can be looked up; nobody waits for it."""
+class NightQueries:
+    """What can be looked up about nights; no method writes or waits for a writer."""
 
     database: Database
 
@@ -68,7 +69,7 @@ class NightsInStore:
     def nights(
         self, camera: str | None = None, *, state: State | None = None, limit: int | None = None
     ) -> list[Night]:
-        """All nights, or one camera's, or those in one state, or so many; the latest first."""
+        """All nights, one camera's, or those in one state, at most `limit`; the latest first."""
         query = sa.select(nights_table).order_by(nights_table.c.id.desc()).limit(limit)
         if camera is not None:
             query = query.where(nights_table.c.camera == camera)
@@ -95,7 +96,7 @@ class NightsInStore:
         """What plans need of each camera's last done nights, the latest first, in one query."""
         cameras = sa.select(nights_table.c.camera).distinct().subquery()
         done = nights_table.alias()
-        first = (  # of the last so many; the index leads there in so many steps
+        first = (  # of the last `nights`; the index takes as many steps
             sa.select(done.c.id)
             .where(done.c.camera == cameras.c.camera, done.c.state == "done")
             .where(done.c.figures.is_not(None))
@@ -119,7 +120,7 @@ class NightsInStore:
         return found
 
     def record(self, night_id: int) -> AnyNight | None:
-        """The whole record of a done night; None of any other."""
+        """The whole record of a done night; None for any other."""
         query = sa.select(records_table.c.record).where(records_table.c.night_id == night_id)
         with self.database.reading() as connection:
             packed = connection.execute(query).scalar_one_or_none()
@@ -135,7 +136,7 @@ class NightsInStore:
             raise StoreError(message) from error
 
     def stage_result(self, night_id: int, name: str) -> dict[str, Any] | None:
-        """What a stage of this night left behind, or None."""
+        """A stage's result in this night, or None."""
         with self.database.reading() as connection:
             result = connection.execute(
                 sa.select(stages_table.c.result).where(

@@ -1,4 +1,4 @@
-"""What people have been told lately, so that they are not told again and again."""
+"""Which notices were sent lately, so that nobody gets the same one again and again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Notices:
         self._database = database
 
     def is_news(self, key: str, *, quiet: timedelta) -> bool:
-        """Whether nothing was told about `key` for `quiet`; if so, it counts as told from now."""
+        """Whether no notice about `key` was sent within `quiet`; if so, it counts as sent now."""
         now = self._database.now()
         with self._database.transaction(notices_table) as connection:
             query = sa.select(notices_table.c.told_at).where(notices_table.c.key == key)
@@ -32,7 +32,7 @@ class Notices:
         return True
 
     def forget(self, key: str) -> bool:
-        """It is over: the next time is news again. Whether it had been told."""
+        """The matter is over: the next time is news again. Whether a notice had been sent."""
         with self._database.transaction() as connection:
             query = sa.delete(notices_table).where(notices_table.c.key == key)
             return connection.execute(query).rowcount > 0

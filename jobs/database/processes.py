@@ -1,4 +1,4 @@
-"""Who is at work: a process of this machine or of another one, and whether it still lives."""
+"""Which process works on a row, on this machine or another, and whether it still lives."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from typing import Any
 import sqlalchemy as sa
 
 LEASE = timedelta(minutes=5)
-"""A process of another machine that has not renewed its lease for so long counts as dead."""
+"""A process of another machine counts as dead if it has not renewed its lease for this time."""
 RENEW_S = 60.0
 
 
 def this_process() -> dict[str, Any]:
-    """This process as the store notes it."""
+    """How the store names this process."""
     pid = os.getpid()
     return {"pid": pid, "process": process_token(pid), "host": socket.gethostname()}
 
 
 def holds(row: Any) -> bool:
-    """Whether it is this process that the row names."""
+    """Whether the row names this process."""
     return {"pid": row.pid, "process": row.process, "host": row.host} == this_process()
 
 
@@ -32,8 +32,8 @@ def held(table: sa.Table) -> sa.ColumnElement[bool]:
 
 
 def is_at_work(row: Any, now: datetime) -> bool:
-    """Whether the process that the row names may still work: of this machine, if it lives; of
-    another, as long as its lease runs (`now` is UTC without its zone)."""
+    """Whether the process that the row names may still work: on this machine, if it lives; on
+    another, while its lease runs (`now` is UTC without its zone)."""
     if row.host == socket.gethostname():
         return row.pid is not None and _lives(row.pid, row.process)
     return row.lease_until is not None and bool(now < row.lease_until)

@@ -1,4 +1,4 @@
-"""The store's tables. `migrations/` brings an older database to the same."""
+"""The store's tables. `migrations/` upgrades older databases to them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ nights_table = sa.Table(
     sa.Column("started_at", sa.DateTime, nullable=False),
     sa.Column("finished_at", sa.DateTime, nullable=True),
     sa.Column("error", sa.String, nullable=True),
-    # Until when other machines take the process for alive; renewed while it works.
+    # Until then other machines assume that the process lives; renewed while it works.
     sa.Column("lease_until", sa.DateTime, nullable=True),
     # The few figures that lists and plans need; the whole record is in `records`.
     sa.Column("figures", sa.JSON(none_as_null=True), nullable=True),
@@ -72,7 +72,7 @@ dues_table = sa.Table(
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("camera", sa.String, nullable=False),
-    # When the schedule asked for this night. Two services that both ask for it ask once.
+    # When the schedule asked for this night. If two services ask for it, it is one night.
     sa.Column("due_at", sa.DateTime, nullable=False),
     sa.Column("reason", sa.String, nullable=False),
     sa.Column("state", sa.String, nullable=False),
@@ -100,7 +100,7 @@ notices_table = sa.Table(
     "notices",
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
-    # What it is about; one that was told lately is not told again.
+    # What it is about; one that was sent lately is not sent again.
     sa.Column("key", sa.String, nullable=False, unique=True),
     sa.Column("told_at", sa.DateTime, nullable=False),
 )

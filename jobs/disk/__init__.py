@@ -1,1 +1,1 @@
-"""How much room frames and reports may take."""
+"""How much space frames and reports may take on disk."""

@@ -1,8 +1,8 @@
-"""Room on disk: a budget for all frames and one for each camera, and a floor of free space.
+"""The disk budget: for all frames, for each camera, and the space that must stay free.
 
-What goes first: frames of finished nights (the report shows what mattered of them), then watched
-days that have had their night, then days that still wait for theirs, the oldest first. Of a day
-that waits, the easiest frames go first and the control slice last.
+The order in which pictures are deleted: frames of finished nights (the report shows what mattered
+of them), then watched days that have had their night, then days that still wait for theirs; the
+oldest first in each. Of a waiting day, the easiest frames go first and the control slice last.
 """
 
 from __future__ import annotations
@@ -29,14 +29,13 @@ logger = logging.getLogger(__name__)
 
 GB = 10**9
 RESUME_ABOVE = 1.1
-"""Writing goes on when this much more than the floor is free, so that it does not flicker."""
-
-
+"""Writing resumes when this many times the minimum is free, so that it does not flicker."""
 AFTER_HIT_S = 5.0
+"""How long the disk counts as full after it said so."""
 
 
-class Floor:
-    """Whether there is room to write; one line in the log for each change."""
+class FreeSpace:
+    """Whether enough space is free to write; one line in the log for each change."""
 
     def __init__(
         self,
@@ -62,11 +61,11 @@ class Floor:
 
     @property
     def lacking(self) -> float:
-        """Bytes to be freed until there is room with some to spare."""
+        """Bytes to delete until enough is free, with some to spare."""
         return max(0.0, self._min_free * 1.2 - self._free(self._data_dir))
 
     def hit(self) -> None:
-        """The disk said that it is full; it is believed for a while."""
+        """A write failed because the disk is full: write nothing for a while."""
         self._looked_s = self._clock() + AFTER_HIT_S
         self._set(may_write=False)
 
@@ -86,45 +85,46 @@ class Floor:
 
 @dataclass(frozen=True, slots=True)
 class _Folder:
-    """Something that can go as a whole: pictures of one camera, of one day or night."""
+    """A folder that can be deleted as a whole: one camera's pictures of one day or night."""
 
     camera: str
     day: str
     path: Path
 
 
-class Room:
-    """Keeps frames within their budgets. `open_days` are the days being written by this process,
-    by camera. With `finished_only`, days that wait for their night are left to who writes them."""
+class DiskBudget:
+    """Keeps frames within their budgets. With `finished_only`, days that wait for their night are
+    left to the process that writes them."""
 
     def __init__(
-        self, config: Config, store: Store, floor: Floor, *, finished_only: bool = False
+        self, config: Config, store: Store, free_space: FreeSpace, *, finished_only: bool = False
     ) -> None:
-        self._config, self._store, self._floor = config, store, floor
+        self._config, self._store, self._free_space = config, store, free_space
         self._finished_only = finished_only
 
-    def make(self, open_days: Mapping[str, DayWriter]) -> None:
-        """Delete what is over a budget, or needed for the floor. Everything is measured once."""
+    def enforce(self, open_days: Mapping[str, DayWriter]) -> None:
+        """Delete what is over a budget, or until enough space is free. Everything is measured once.
+        `open_days` are the days that this process is writing, by camera."""
         used = {name: self._used(name) for name in self._cameras_on_disk()}
         for name, camera in self._config.cameras.items():
             if camera.disk_budget_gb is not None and name in used:
                 over = used[name] - camera.disk_budget_gb * GB
                 used[name] -= self._free([name], over, open_days)
         over = sum(used.values()) - self._config.disk.budget_gb * GB
-        self._free(sorted(used), max(over, self._floor.lacking), open_days)
+        self._free(sorted(used), max(over, self._free_space.lacking), open_days)
 
     def _cameras_on_disk(self) -> list[str]:
         roots = (self._config.data_dir / "days", self._config.data_dir / "frames")
         return sorted({path.name for root in roots for path in root.glob("*") if path.is_dir()})
 
     def _used(self, camera: str) -> int:
-        """Bytes of a camera's pictures and daybooks; one that is linked twice counts once."""
+        """Bytes of a camera's pictures and daybooks; a file that is linked twice counts once."""
         roots = [self._config.data_dir / kind / camera for kind in ("days", "frames")]
         sizes = {(s.st_dev, s.st_ino): s.st_size for root in roots for s in _stats(root)}
         return sum(sizes.values())
 
     def _free(self, cameras: list[str], wanted: float, open_days: Mapping[str, DayWriter]) -> int:
-        """Delete pictures worth `wanted` bytes, if there are so many; the bytes that it freed."""
+        """Delete pictures of `wanted` bytes, or all that may go; the bytes that were freed."""
         freed = 0
         if wanted <= 0:
             return freed
@@ -182,18 +182,18 @@ class Room:
     ) -> int:
         camera, own = self._config.cameras[name], open_days.get(name)
         if own is not None and own.clock.day == day:
-            return thin(own, wanted, control=control)
+            return thin_day(own, wanted, control=control)
         try:
             with closing(_reopened(self._config, camera, day)) as stored:
-                return thin(stored, wanted, control=control)
+                return thin_day(stored, wanted, control=control)
         except DayInUseError:
             return 0
 
 
-def thin(stored: DayWriter, wanted: float, *, control: bool) -> int:
-    """Delete frames worth `wanted` bytes: the easiest, or if there is no other way the control
-    slice, the earliest first. Those that a night has linked stay: nothing would be freed. The bytes
-    that it freed."""
+def thin_day(stored: DayWriter, wanted: float, *, control: bool) -> int:
+    """Delete frames of `wanted` bytes and return the bytes that were freed: the easiest frames
+    first or, with `control`, the control slice, the earliest first. Frames that a night has linked
+    stay: deleting them would free nothing."""
     day, slice_ = stored.day, stored.day.control_ids
     order = (
         sorted(slice_)
@@ -214,7 +214,7 @@ def thin(stored: DayWriter, wanted: float, *, control: bool) -> int:
 
 
 def _worth(picture: os.stat_result) -> int:
-    """Bytes that are free once it is deleted."""
+    """Bytes that deleting it frees."""
     return picture.st_size if picture.st_nlink == 1 else 0
 
 

@@ -1,4 +1,4 @@
-"""What goes when a night is done: old model versions, old reports, frames over their budget."""
+"""What is deleted when a night is done: old model versions, old reports, frames over budget."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 from jobs.bucket.bucket import StorageError
 from jobs.config.settings import CameraConfig, Config
 from jobs.database.store import Store
-from jobs.disk.budget import Floor, Room
-from models.boxes.detections import ModelError
+from jobs.disk.budget import DiskBudget, FreeSpace
+from models.errors import ModelError
 from models.registry import ModelRegistry
 
 logger = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ PAGE = "index.html"
 
 
 def tidy_up(config: Config, camera: CameraConfig, store: Store, registry: ModelRegistry) -> None:
-    """The night is done, whatever comes of it."""
+    """Delete what is too old. Errors are only logged: the night is done."""
     try:
         removed = registry.prune(camera.name, keep=camera.models.keep)
         if removed:
@@ -29,8 +29,8 @@ def tidy_up(config: Config, camera: CameraConfig, store: Store, registry: ModelR
         logger.warning("camera %s: old models stay: %s", camera.name, error)
     remove_old_reports(config, [camera.name])
     try:
-        floor = Floor(config.data_dir, 0)  # it is for `culling ingest`; this night's frames stay
-        Room(config, store, floor, finished_only=True).make({})
+        free_space = FreeSpace(config.data_dir, 0)  # no minimum: this night's frames stay
+        DiskBudget(config, store, free_space, finished_only=True).enforce({})
     except OSError as error:
         logger.warning("camera %s: frames over disk.budget_gb stay: %s", camera.name, error)
 
@@ -61,7 +61,7 @@ def _by_age(camera_folder: Path) -> list[tuple[float, Path]]:
     for page in camera_folder.glob(f"*/{PAGE}"):
         try:
             found.append((page.stat().st_mtime, page.parent))
-        except FileNotFoundError:  # another process was quicker
+        except FileNotFoundError:  # another process has deleted it
             continue
     return sorted(found)
 

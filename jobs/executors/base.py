@@ -1,4 +1,4 @@
-"""What an executor is: it is given camera-nights and says how each ended."""
+"""What an executor is: it runs camera-nights and reports how each ended."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One camera's night, small enough to be sent anywhere: `due_id` names it, the rest says how to
-    begin it. Where it runs, it reads the configuration itself."""
+    """One camera's night, small enough to be sent anywhere. `due_id` names it; the process that
+    runs it reads the configuration itself."""
 
     due_id: int
     camera: str
@@ -21,7 +21,7 @@ class Task:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How a task ended: the night it made, or the error. `busy`: another process runs a night of
-    this camera; `lost`: whoever had it died."""
+    this camera; `lost`: the process that ran it died."""
 
     due_id: int
     night_id: int | None = None
@@ -32,15 +32,15 @@ class Outcome:
 
 
 class Executor(Protocol):
-    """Runs tasks beside each other; `slots` is how many."""
+    """Runs up to `slots` tasks at the same time."""
 
     slots: int
 
     def start(self, task: Task) -> None:
-        """Begin; returns at once."""
+        """Begin a task; returns at once."""
 
     def finished(self) -> list[Outcome]:
-        """Those that have ended since this was last asked."""
+        """The tasks that have ended since the last call."""
 
     def stop(self) -> None:
-        """End what runs, so that it can be taken up again, and wait for it."""
+        """Interrupt all running tasks so that they can be resumed, and wait for them."""

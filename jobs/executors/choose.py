@@ -1,4 +1,4 @@
-"""From the configuration to the executor that it names."""
+"""Opens the executor that the configuration names."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from jobs.executors.local import LocalExecutor
 
 
 def configured_executor(config: Config) -> Executor:
-    """Raises `ConfigError` where an extra is missing or a cluster does not answer."""
+    """The configured executor. Raises `ConfigError` if an extra is missing or a cluster does not
+    answer."""
     settings = config.service
     if settings.executor == "ray":
         from jobs.executors.ray import RayExecutor

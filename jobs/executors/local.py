@@ -1,4 +1,4 @@
-"""Nights in processes of this machine, one GPU each if there are several."""
+"""Runs nights in processes of this machine, one GPU each if there are several."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from jobs.errors import EXIT_INTERRUPTED, EXIT_NIGHT
 from jobs.executors.base import Outcome, Task
 
 STOP_S = 30.0
-"""How long nights may take to note that they were interrupted."""
+"""How long nights get to note that they were interrupted."""
 NICE = 10
-"""Nights yield to `ingest`, which must not fall behind."""
+"""Nights run at a lower priority than `ingest`, which must not fall behind."""
 GPUS = "CUDA_VISIBLE_DEVICES"
 
 _context = multiprocessing.get_context("spawn")
@@ -34,7 +34,7 @@ class _Running:
 
 
 class LocalExecutor:
-    """`slots` nights at a time; the night in slot i sees GPU i alone, if there are `gpus`."""
+    """`slots` nights at a time. With several `gpus`, the night in slot i sees only GPU i."""
 
     def __init__(self, slots: int = 1, *, gpus: int = 0, json_logs: bool = False) -> None:
         self.slots = slots
@@ -43,7 +43,7 @@ class LocalExecutor:
         self._stopping = False
 
     def start(self, task: Task) -> None:
-        """Begin in a process of its own."""
+        """Begin a night in its own process."""
         slot = min(set(range(self.slots)) - {r.slot for r in self._running.values()})
         answer, answering = _context.Pipe(duplex=False)
         process = _context.Process(
@@ -57,7 +57,7 @@ class LocalExecutor:
         answering.close()
 
     def finished(self) -> list[Outcome]:
-        """Those that have ended."""
+        """The nights that have ended."""
         for running in self._running.values():
             self._listen(running)
         outcomes = [self._ended(r) for r in self._running.values() if not r.process.is_alive()]
@@ -79,7 +79,7 @@ class LocalExecutor:
 
     def _listen(self, running: _Running) -> None:
         """Take the answer as soon as it is there: a long one would fill the pipe, and the process
-        wait for us for ever."""
+        would wait for us for ever."""
         if running.outcome is None and running.answer.poll():
             try:
                 running.outcome = running.answer.recv()
@@ -95,15 +95,15 @@ class LocalExecutor:
     def _without_answer(self, running: _Running) -> Outcome:
         running.process.join()
         due_id, code = running.task.due_id, running.process.exitcode
-        if self._stopping:  # it had not begun yet, or was too slow to say so
+        if self._stopping:  # it had not begun yet, or was too slow to answer
             return Outcome(due_id, error="interrupted", exit_code=EXIT_INTERRUPTED)
         error = f"its process ended without an answer ({_in_words(code)})"
         return Outcome(due_id, error=error, exit_code=EXIT_NIGHT, lost=True)
 
 
 def gpu_of(slot: int, gpus: int) -> str | None:
-    """The GPU that a slot's night is to see, of those that this process may use; None: no choice
-    is made for it."""
+    """The GPU for a slot's night, out of those this process may use; None: the night chooses
+    itself."""
     if gpus < 2:
         return None
     allowed = os.environ.get(GPUS) or ",".join(map(str, range(gpus)))
@@ -135,7 +135,8 @@ def _work(task: Task, answer: Connection, gpu: str | None, json_logs: bool) -> N
 
 
 def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
-    """A service that was killed leaves no orphan; its nights are resumed by the next."""
+    """End with the service: if it was killed, no orphan is left, and the next service resumes the
+    nights."""
     parent.join()
     os._exit(1)
 

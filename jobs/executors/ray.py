@@ -1,7 +1,7 @@
-"""Nights on a Ray cluster: one of this machine's own, or one that runs already.
+"""Runs nights on a Ray cluster: one of this machine's own, or one that runs already.
 
-All machines read the same configuration file and share `data_dir` and the database. Ray begins a
-night anew whose worker or node dies; the store then goes on at its first unfinished stage.
+All machines read the same configuration file and share `data_dir` and the database. If a worker or
+node dies, Ray restarts its night, which goes on at its first unfinished stage.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from jobs.executors.base import Outcome, Task
 logger = logging.getLogger(__name__)
 
 RETRIES = 3
-"""How often Ray begins a night anew after a worker or node has died."""
+"""How often Ray restarts a night after a worker or node has died."""
 STOP_S = 30.0
-"""How long nights may take to note that they were interrupted."""
+"""How long nights get to note that they were interrupted."""
 HERE = "127.0.0.1"
 
 
 class RayExecutor:
-    """One Ray task a camera-night, with the CPUs and GPUs that the configuration gives it."""
+    """One Ray task per camera-night, with the configured CPUs and GPUs."""
 
     def __init__(self, settings: ServiceSettings, *, workers: int) -> None:
         self._ray = _import_ray()
@@ -40,16 +40,16 @@ class RayExecutor:
         self._over: list[Outcome] = []
 
     def start(self, task: Task) -> None:
-        """Hand it to the cluster."""
+        """Hand a night to the cluster."""
         self._running[self._remote.remote(task, json_logs=self._json_logs)] = task
 
     def finished(self) -> list[Outcome]:
-        """Those that have ended."""
+        """The nights that have ended."""
         over, self._over = self._over, []
         return over + self._collect(wait_s=0)
 
     def stop(self) -> None:
-        """Interrupt all nights, and let go of the cluster."""
+        """Interrupt all nights and disconnect from the cluster."""
         for reference in self._running:
             self._ray.cancel(reference)
         self._over += self._collect(wait_s=STOP_S)
@@ -81,13 +81,13 @@ class RayExecutor:
             )
             raise ConfigError(message) from error
         finally:
-            signal.signal(signal.SIGTERM, before)  # Ray puts one of its own there
+            signal.signal(signal.SIGTERM, before)  # Ray has replaced the handler
 
     def _slots(self, at_once: int | str, *, cpus: float, gpus: float) -> int:
-        """How many nights the cluster has room for, or as many as are wanted."""
+        """How many nights run at once: as many as the cluster has room for, or as configured."""
         nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
-        rooms = [_room(node, cpus=cpus, gpus=gpus) for node in nodes]
-        if sum(rooms) == 0:
+        fitting = [_fitting_on(node, cpus=cpus, gpus=gpus) for node in nodes]
+        if sum(fitting) == 0:
             self._ray.shutdown()
             most = max((node.get("CPU", 0) for node in nodes), default=0)
             message = (
@@ -95,7 +95,7 @@ class RayExecutor:
                 f"must be what one machine of the Ray cluster has: the largest has {most:g} CPUs"
             )
             raise ConfigError(message)
-        return sum(rooms) if at_once == "auto" else int(at_once)
+        return sum(fitting) if at_once == "auto" else int(at_once)
 
     def _ended(self, reference: Any) -> Outcome:
         task = self._running.pop(reference)
@@ -110,10 +110,10 @@ class RayExecutor:
         return outcome
 
 
-def _room(node: dict[str, float], *, cpus: float, gpus: float) -> int:
+def _fitting_on(node: dict[str, float], *, cpus: float, gpus: float) -> int:
     """How many nights fit on a machine."""
-    room = node.get("CPU", 0.0) // cpus
-    return int(min(room, node.get("GPU", 0.0) // gpus) if gpus else room)
+    by_cpus = node.get("CPU", 0.0) // cpus
+    return int(min(by_cpus, node.get("GPU", 0.0) // gpus) if gpus else by_cpus)
 
 
 def _run(task: Task, *, json_logs: bool) -> Outcome:

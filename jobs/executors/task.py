@@ -1,4 +1,4 @@
-"""One camera's night in whichever process it was sent to."""
+"""Runs one camera's night in the process that an executor started for it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from contextlib import contextmanager
 
 from culling_pipeline.run.progress import Advance
 from jobs.config.load import load_config
-from jobs.database.store import BusyError, open_store
+from jobs.database.claims import BusyError
+from jobs.database.store import open_store
 from jobs.errors import UsageError, describe, exit_code, is_expected
 from jobs.executors.base import Outcome, Task
 from jobs.logs import log_to_stderr
@@ -20,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 class LogProgress:
-    """A line in the log when a stage ends."""
+    """Logs a line when a stage ends."""
 
     def __init__(self, camera: str) -> None:
         self._camera = camera
@@ -33,18 +34,19 @@ class LogProgress:
         logger.info("%s: %s: %.0f s", self._camera, name, time.monotonic() - began_s)
 
     def note(self, text: str) -> None:
-        """One line."""
+        """Log one line."""
         logger.info("%s: %s", self._camera, text)
 
 
 def log_nights(*, as_json: bool = False) -> None:
-    """The log of a process that runs nights: as the service's own, on stderr, without passwords."""
+    """Set up the log of a process that runs nights like the service's: on stderr, without
+    passwords."""
     log_to_stderr(as_json=as_json, times=True)
     logging.getLogger("jobs").setLevel(logging.INFO)
 
 
 def run_task(task: Task) -> Outcome:
-    """The night, done or failed; an interruption passes through."""
+    """Run the night and return how it ended; only an interruption is raised."""
     night = None
     try:
         config = load_config(task.config, overrides=task.overrides)

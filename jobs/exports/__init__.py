@@ -1,1 +1,1 @@
-"""What leaves the program: a student as a file, its boxes on a video, frames as a data set."""
+"""What the program exports: a student as a file, its boxes on a video, frames as a data set."""

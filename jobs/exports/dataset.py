@@ -1,32 +1,30 @@
-"""`culling dataset`: a night's kept set as a COCO data set, and corrected labels taken back."""
+"""`culling dataset`: exports a kept set in COCO format, and imports corrected labels."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from shutil import copyfile
 from tempfile import TemporaryDirectory
 
-from culling_pipeline.labels.corrections import (
-    CorrectedFrame,
-    Corrections,
-    add_corrections,
-    load_corrections,
-)
-from culling_pipeline.night.stages import frames_of
-from culling_pipeline.records import NightRecord, StoredFrame
+from culling_pipeline.labels.corrections import Corrections, add_corrections, load_corrections
+from culling_pipeline.night.at_work import frames_of
+from culling_pipeline.records import CorrectedFrame, NightRecord, StoredFrame
 from culling_pipeline.tasks.boxes.coco_files import DatasetError, LabelledImage, coco_of, read_coco
 from jobs.bucket.sharing import open_sharing
+from jobs.cameras.task import task_of
 from jobs.config.settings import CameraConfig, Config
 from jobs.database.store import Store
 from jobs.errors import UsageError
 from jobs.exports.last_night import last_night, require_frames
 from jobs.nights.plans import code_version
-from models.boxes.zones import NO_ZONES
+from models.boxes.classes import ClassMap
 from models.files import replace_file
+from models.zones import NO_ZONES
 
 ANNOTATIONS, IMAGES = "annotations.json", "images"
 _UPLOAD = r"(?:^|[/\\]|[0-9a-f]{8}-)"
@@ -34,7 +32,7 @@ _UPLOAD = r"(?:^|[/\\]|[0-9a-f]{8}-)"
 
 
 def image_name(camera: str, run_id: str, frame_id: int) -> str:
-    """By this name a frame of a data set is known again."""
+    """The file name of a frame in a data set, from which an import finds the frame again."""
     return f"{camera}_{run_id}_{frame_id:06d}.jpg"
 
 
@@ -42,8 +40,8 @@ def image_name(camera: str, run_id: str, frame_id: int) -> str:
 
 
 def export_dataset(config: Config, name: str, output: Path, *, store: Store) -> dict[str, object]:
-    """The last night's kept set in `output`: images, and the labels that are in force, in COCO's
-    format; complete or not there. What was written, as JSON."""
+    """Write the last night's kept set to `output`: images, and their current labels in COCO format;
+    completely or not at all. What was written, as JSON."""
     _check_folder(output)
     night = last_night(config, name, store)
     record, frames = night.record, sorted(night.kept, key=lambda frame: frame.id)
@@ -56,7 +54,8 @@ def export_dataset(config: Config, name: str, output: Path, *, store: Store) -> 
         raise UsageError(message)
     open_sharing(config).corrections(name)
     corrections = load_corrections(config.corrections_dir(name))
-    corrected = corrections.labels_of(frames, record.classes, NO_ZONES)
+    task = task_of(config.cameras[name], ClassMap.from_config(record.classes))
+    corrected = corrections.truths_of(frames, replace(task, ignore_zones=NO_ZONES))
     images = [
         LabelledImage(
             id=frame.id + 1,
@@ -73,16 +72,10 @@ def export_dataset(config: Config, name: str, output: Path, *, store: Store) -> 
         "teacher": record.teacher,
         "code_version": code_version(),
     }
-    with TemporaryDirectory(
-        dir=output.absolute().parent, prefix=".dataset-", suffix=".tmp"
-    ) as folder:
-        whole = Path(folder) / "whole"
-        (whole / IMAGES).mkdir(parents=True)
-        for image, frame in zip(images, frames, strict=True):
-            copyfile(night.folder / frame.path, whole / IMAGES / image.name)
-        text = json.dumps(coco_of(images, record.classes, about), ensure_ascii=False, indent=1)
-        replace_file(whole / ANNOTATIONS, text.encode())
-        whole.replace(output)
+    pictures = {
+        image.name: night.folder / frame.path for image, frame in zip(images, frames, strict=True)
+    }
+    _write(output, pictures, coco_of(images, record.classes, about))
     return {
         "camera": name,
         "night": record.run_id,
@@ -92,6 +85,20 @@ def export_dataset(config: Config, name: str, output: Path, *, store: Store) -> 
         "corrected": len(corrected),
         "categories": list(record.classes),
     }
+
+
+def _write(output: Path, pictures: Mapping[str, Path], annotations: object) -> None:
+    """Write beside `output` first, then rename: a data set is complete or absent."""
+    with TemporaryDirectory(
+        dir=output.absolute().parent, prefix=".dataset-", suffix=".tmp"
+    ) as folder:
+        whole = Path(folder) / "whole"
+        (whole / IMAGES).mkdir(parents=True)
+        for name, picture in pictures.items():
+            copyfile(picture, whole / IMAGES / name)
+        text = json.dumps(annotations, ensure_ascii=False, indent=1)
+        replace_file(whole / ANNOTATIONS, text.encode())
+        whole.replace(output)
 
 
 def _check_folder(output: Path) -> None:
@@ -107,8 +114,8 @@ def _check_folder(output: Path) -> None:
 
 
 def import_dataset(config: Config, name: str, file: Path, *, store: Store) -> dict[str, object]:
-    """Keep the labels of a COCO file as corrections of the frames it names. All images in it count
-    as looked at, those without a box as empty. What was taken, as JSON."""
+    """Keep the labels of a COCO file as corrections of the frames it names. All its images count as
+    looked at, those without a box as empty. What was taken, as JSON."""
     camera, sharing = config.cameras[name], open_sharing(config)
     sharing.corrections(name)
     images = read_coco(file, camera.class_names)
@@ -144,7 +151,7 @@ def _count_new(before: Corrections, frames: Sequence[CorrectedFrame]) -> int:
 
 
 def _which(camera: CameraConfig, image: LabelledImage, file: Path) -> tuple[str, int]:
-    """Night and frame that an image's name speaks of."""
+    """Night and frame that an image's name refers to."""
     night = r"(\d{4}-\d\d-\d\d(?:\.\d+)?)_(\d{6,})"
     found = re.search(rf"{_UPLOAD}{re.escape(camera.name)}_{night}\.\w+$", image.name)
     if found is None:
@@ -209,8 +216,8 @@ def _corrected(
     named: set[str],
     file: Path,
 ) -> CorrectedFrame:
-    """`named` are the classes that the file has boxes of: they were looked for, as were those of
-    the night that the frame is from."""
+    """`named` are the classes that the file has boxes of. They count as looked for, like the
+    classes of the night that the frame is from."""
     day = record.ingest
     if (image.width_px, image.height_px) != (day.width_px, day.height_px):
         message = (

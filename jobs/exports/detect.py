@@ -1,4 +1,5 @@
-"""`culling detect`: a camera's student over a recording, a folder of images or any other source."""
+"""`culling detect`: runs a camera's student on a recording, a folder of images or any other
+source."""
 
 from __future__ import annotations
 
@@ -9,16 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from culling_pipeline.run.progress import Progress
+from culling_pipeline.tasks.boxes.drawing import painted
 from jobs.bucket.sharing import open_registry
+from jobs.cameras.detectors import pick_device
 from jobs.config.settings import CameraConfig, Config
 from jobs.errors import UsageError
 from jobs.exports.export import version_to_use
-from jobs.exports.video import VideoWriter, draw
-from jobs.nights.plans import pick_device
+from jobs.exports.video import VideoWriter
 from models.boxes.backend import at_work
 from models.boxes.detections import Detections
 from models.boxes.student import load_detector
-from models.boxes.zones import IgnoringDetector, Zones
+from models.boxes.zones import IgnoringDetector
+from models.zones import Zones
 from streams.base import Frame, FrameSource, SourceUnreadableError
 from streams.mask import MaskedSource
 from streams.open import open_source
@@ -29,8 +32,8 @@ VIDEO_SUFFIX = ".mp4"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What is asked for: `every_s` 0 takes every frame, None samples as the camera does; `frames`
-    is how many at most."""
+    """What the command was asked for. `every_s`: 0 takes every frame, None samples as the camera
+    does; `frames` is the most that are taken."""
 
     output: Path | None = None
     on_line: Callable[[dict[str, Any]], None] | None = None
@@ -41,8 +44,8 @@ class Wanted:
 
 
 def detect(config: Config, name: str, source: str, wanted: Wanted, *, progress: Progress) -> int:
-    """Draw what the camera's student finds in `source`, tell it frame by frame, or both; the number
-    of frames. Mask, ignore zones and working threshold are the camera's."""
+    """Draw what the camera's student finds in `source`, report it frame by frame, or both; returns
+    the number of frames. Mask, ignore zones and score threshold are the camera's."""
     camera = config.cameras[name]
     _check_output(wanted.output, force=wanted.force)
     registry = open_registry(config, [name])
@@ -62,7 +65,7 @@ def detect(config: Config, name: str, source: str, wanted: Wanted, *, progress: 
         for frame in _frames(opened, every_s, wanted.frames):
             found = looking.predict([frame.image])[0].above(camera.student.min_score)
             if video is not None:
-                video.add(draw(frame.image, found, student.class_names), frame.time_s)
+                video.add(painted(frame.image, found, student.class_names), frame.time_s)
             if wanted.on_line is not None:
                 wanted.on_line(as_line(frame, found, student.class_names))
             done += 1
@@ -101,7 +104,7 @@ def _check_output(output: Path | None, *, force: bool) -> None:
 
 
 def _open(camera: CameraConfig, source: str) -> FrameSource:
-    """The source, blackened where the camera's mask lies."""
+    """The source with the camera's mask blackened."""
     live = camera.live.to_options(must_answer=True)
     opened = open_source(source, camera=camera.name, live=live)
     return MaskedSource(opened, camera.mask) if camera.mask else opened
@@ -115,7 +118,7 @@ def _frames(source: FrameSource, every_s: float, most: int | None) -> Iterator[F
 
 
 def _expected(source: FrameSource, every_s: float, most: int | None) -> int | None:
-    """How many frames will come, as far as the source says."""
+    """How many frames will come, if the source knows."""
     info = source.info
     if info.duration_s is None or not (every_s or info.rate_fps):
         return most

@@ -1,4 +1,5 @@
-"""`culling export`: a camera's student as a file, checked on its last night's control slice."""
+"""`culling export`: writes a camera's student as a file and checks it on the last night's control
+slice."""
 
 from __future__ import annotations
 
@@ -17,8 +18,7 @@ from jobs.database.store import Store
 from jobs.errors import UsageError
 from jobs.exports.last_night import LastNight, last_night, require_frames
 from jobs.nights.plans import code_version
-from models.base import Detector
-from models.boxes.detections import Detections
+from models.boxes.detections import Detections, Detector
 from models.boxes.detector import TorchDetector
 from models.boxes.export import (
     SUFFIXES,
@@ -29,19 +29,19 @@ from models.boxes.export import (
 )
 from models.boxes.exported import Agreement, ExportedDetector, agreement
 from models.boxes.student import load_detector
-from models.boxes.zones import IgnoringDetector, Zones
+from models.boxes.zones import IgnoringDetector
 from models.registry import ModelRegistry
+from models.zones import Zones
 
 MAX_MAP50_CHANGE = 0.002
 MAX_BOX_PX, MAX_SCORE = 0.5, 0.01
-"""Where there are no labels to measure with: how far boxes and scores may lie from the student's
-own."""
+"""Without labels to measure with: how far boxes and scores may differ from the student's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """What the student and its file say of the control slice; mAP50 (0…1) is None where the
-    teacher's labels are gone, or show nothing."""
+    """How the student and its file compare on the control slice; mAP50 (0…1) is None if the
+    teacher's labels are gone, or empty."""
 
     agreement: Agreement
     map50_student: float | None = None
@@ -49,7 +49,7 @@ class Check:
 
     @property
     def trouble(self) -> str | None:
-        """What is wrong with the file, or None."""
+        """How the file differs from the student, or None."""
         if self.map50_student is not None and self.map50_file is not None:
             change = self.map50_file - self.map50_student
             if abs(change) <= MAX_MAP50_CHANGE:
@@ -110,7 +110,7 @@ def export_camera(
 ) -> Exported:
     """Write the incumbent, or `version`, to `output`, complete and checked or not at all.
 
-    A file that does not say what the student says raises `ExportError` and is removed.
+    If the file's answers differ from the student's, it is removed and `ExportError` is raised.
     """
     camera = config.cameras[name]
     require_packages(format_)
@@ -141,7 +141,7 @@ def export_camera(
 
 
 def version_to_use(registry: ModelRegistry, camera: str, version: str | None) -> str:
-    """The version asked for, or the one in use, on this disk; `UsageError` where there is none."""
+    """The requested version, or the one in use, on this disk; `UsageError` if there is none."""
     if version is None:
         version = registry.incumbent(camera)
         if version is None:
@@ -172,7 +172,7 @@ def _check_output(output: Path, format_: str, *, force: bool) -> None:
 def _about(
     camera: CameraConfig, student: TorchDetector, version: str, meta: dict[str, Any]
 ) -> dict[str, Any]:
-    """What goes into the file beside the net."""
+    """The meta data that is written into the file beside the net."""
     spec = student.spec
     return {
         "camera": camera.name,
@@ -199,7 +199,8 @@ def _checked(
     night: LastNight,
     progress: Progress,
 ) -> Check:
-    """Both on the control slice: mAP50 where the teacher's labels are there, and box by box."""
+    """Compare both on the control slice: mAP50 if the teacher's labels are there, and box by
+    box."""
     frames, zones = night.control, Zones(camera.ignore_zones)
     images = load_images(night.folder, frames)
     ours: list[Detections] = []
@@ -217,4 +218,4 @@ def _checked(
     if not sum(map(len, truths)):
         return Check(agreement=seen)
     before, after = (coco_map(f, truths, student.class_names) for f in (ours, theirs))
-    return Check(agreement=seen, map50_student=before.map50, map50_file=after.map50)
+    return Check(agreement=seen, map50_student=before.score.value, map50_file=after.score.value)

@@ -1,4 +1,4 @@
-"""A camera's last night, as far as it still lies on disk: its frames and the teacher's labels."""
+"""A camera's last night, as far as it is still on disk: its frames and the teacher's labels."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from culling_pipeline.labels.teacher_labels import load_detections
-from culling_pipeline.night.stages import TEACHER_FILE, frames_of
+from culling_pipeline.night.at_work import TEACHER_FILE, frames_of
 from culling_pipeline.records import NightRecord, StoredFrame
+from culling_pipeline.tasks.boxes.answer_files import load_detections
 from jobs.bucket.sharing import open_sharing
 from jobs.config.settings import Config
 from jobs.database.store import Store
@@ -18,8 +18,8 @@ from models.boxes.detections import Detections
 
 @dataclass(frozen=True, slots=True)
 class LastNight:
-    """What is left of a night: `folder` holds its frames; `labels`, by frame id, are None where
-    the night was run by a release that did not keep them."""
+    """What is left of a night. `folder` holds its frames; `labels`, by frame id, are None if the
+    release that ran the night did not keep them."""
 
     record: NightRecord
     folder: Path
@@ -27,12 +27,12 @@ class LastNight:
 
     @property
     def control(self) -> list[StoredFrame]:
-        """The control slice, as far as its files are there."""
+        """The control slice, without frames whose files are gone."""
         return self._there(self.record.ingest.control)
 
     @property
     def kept(self) -> list[StoredFrame]:
-        """The kept set, hardest first, as far as its files are there."""
+        """The kept set, hardest first, without frames whose files are gone."""
         return self._there(self.record.cull.kept)
 
     def _there(self, ids: Sequence[int]) -> list[StoredFrame]:
@@ -41,7 +41,7 @@ class LastNight:
 
 
 def last_night(config: Config, camera: str, store: Store) -> LastNight:
-    """The camera's last night that trained a model; `UsageError` where there has been none."""
+    """The camera's last night that trained a model; `UsageError` if there is none."""
     trained = (n for n in store.nights(camera, state="done") if n.figures is not None)
     night = next(trained, None)
     record = None if night is None else store.record(night.id)

@@ -1,4 +1,4 @@
-"""A video with boxes drawn on it, complete or not there."""
+"""Writes a video with boxes drawn on it, completely or not at all."""
 
 from __future__ import annotations
 
@@ -8,44 +8,18 @@ from types import TracebackType
 from typing import Any, Self
 
 import av
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.boxes.detections import Detections
-from models.boxes.detector import resize
 from models.files import aside
+from models.images import resize
 
 MILLISECOND = Fraction(1, 1000)
-COLOURS = ((230, 60, 50), (40, 130, 230), (40, 170, 70), (240, 160, 20), (150, 70, 200))
-"""RGB, one a class, over again after the last."""
-
-
-def draw(
-    image: NDArray[np.uint8], found: Detections, class_names: tuple[str, ...]
-) -> NDArray[np.uint8]:
-    """A copy of the H×W×3 uint8 RGB image with each box, its class and its score."""
-    canvas = image.copy()
-    thick = max(1, round(image.shape[1] / 640))
-    scale = max(0.35, image.shape[1] / 1600)
-    for box, score, label in zip(found.boxes_xyxy, found.scores, found.labels, strict=True):
-        colour = COLOURS[int(label) % len(COLOURS)]
-        x1, y1, x2, y2 = (round(float(edge)) for edge in box)
-        cv2.rectangle(canvas, (x1, y1), (x2, y2), colour, thick)
-        text = f"{class_names[label]} {score:.2f}"
-        (wide, high), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thick)
-        top = y1 - high - below if y1 > high + below else y1
-        bottom = top + high + below
-        cv2.rectangle(canvas, (x1, top), (x1 + wide, bottom), colour, cv2.FILLED)
-        white = (255, 255, 255)
-        place = (x1, bottom - below // 2)
-        cv2.putText(canvas, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, white, thick)
-    return canvas
 
 
 class VideoWriter:
-    """Writes frames at their own times as H.264. Leaving its block puts the file in its place;
-    leaving it by an error, but for Ctrl-C, leaves nothing."""
+    """Writes frames at their own times as H.264. The file is put in its place when the block is
+    left; an error other than Ctrl-C leaves no file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -57,7 +31,8 @@ class VideoWriter:
         self._last = -1
 
     def add(self, image: NDArray[np.uint8], time_s: float) -> None:
-        """The next frame, H×W×3 uint8 RGB; one of another size is brought to the first one's."""
+        """Write the next frame, H×W×3 uint8 RGB; it is resized to the first one's size if
+        necessary."""
         if self._container is None:
             self._open(image, time_s)
         image = resize(image, *self._size)

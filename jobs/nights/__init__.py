@@ -1,1 +1,1 @@
-"""One night of one camera: from its configuration to the objects that the science works with."""
+"""Runs of the science: a night, a first student, pretraining, the demo."""

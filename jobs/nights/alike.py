@@ -1,4 +1,4 @@
-"""What cameras must have in common to be taught by one first student: net, teacher, classes."""
+"""What cameras must have in common to share a first student: net, teacher, classes."""
 
 from __future__ import annotations
 
@@ -30,9 +30,8 @@ def check_alike(cameras: Sequence[CameraConfig]) -> None:
 
 
 def shared_classes(cameras: Sequence[CameraConfig], teacher_names: Sequence[str]) -> ClassMap:
-    """What the first student is to find: the cameras' classes where all have the same, else all the
-    teacher's classes that any of them names. A class that the teacher does not know raises
-    `ModelError`."""
+    """The classes of the first student: the cameras' own if all have the same, else all the
+    teacher's classes that any of them names. A class unknown to the teacher raises `ModelError`."""
     maps = [ClassMap.from_config(camera.classes) for camera in cameras]
     for classes in maps:
         classes.check(teacher_names)

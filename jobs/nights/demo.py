@@ -7,7 +7,6 @@ from typing import Any
 
 from culling_pipeline.records import NightRecord, UnusableNight
 from culling_pipeline.run.progress import Progress
-from jobs.commands.summary import report_path
 from jobs.config.settings import CameraConfig, Config
 from jobs.database.store import open_store
 from jobs.errors import NightError
@@ -24,11 +23,12 @@ SETTINGS: dict[str, Any] = {
     "training": {"epochs": 12, "paste": 0.0, "shift": 0.0, "light": 0.0},
 }
 """One frame every 23 seconds: a whole day, dusk and night in 3,757 frames. A dozen plain epochs
-train on an eighth of the images that a night shows by default: it is to be seen in minutes."""
+train on an eighth of the images of a default night, so that the demo takes minutes."""
 
 
 def run_demo(data_dir: Path, *, progress: Progress) -> tuple[Config, NightRecord]:
-    """The demo's night, under `data_dir`; it begins anew each time unless one was cut off."""
+    """Run the demo's night under `data_dir`. It starts over each time, unless the last one was cut
+    off."""
     camera = CameraConfig.model_validate(SETTINGS)
     config = Config(data_dir=data_dir.absolute(), cameras={CAMERA: camera})
     with open_store(config) as store:
@@ -37,22 +37,3 @@ def run_demo(data_dir: Path, *, progress: Progress) -> tuple[Config, NightRecord
         message = f"{data_dir}: {record.why}"
         raise NightError(message)
     return config, record
-
-
-def demo_to_dict(config: Config, record: NightRecord) -> dict[str, Any]:
-    """The night's figures as one flat object."""
-    judge = record.judge
-    return {
-        "camera": record.camera,
-        "frames_seen": record.ingest.frames_seen,
-        "survivors": len(record.ingest.survivors),
-        "kept": len(record.cull.kept),
-        "scale": record.resolution.scale,
-        "map50_before": judge.before.map50,
-        "map50_after": judge.after.map50,
-        "map50_random": None if judge.random is None else judge.random.map50,
-        "promoted": judge.promoted,
-        "report": str(report_path(config, record.camera, record.run_id)),
-        "ledger": {c.stage: {"images": c.images, "seconds": c.seconds} for c in record.ledger},
-        "cost_ratio": record.cost_ratio,
-    }

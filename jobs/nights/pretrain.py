@@ -1,4 +1,4 @@
-"""`culling pretrain`: a student trained on COCO, in as many processes as `torchrun` started."""
+"""`culling pretrain`: trains a student on COCO, in as many processes as `torchrun` started."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from culling_pipeline.tasks.boxes.average_precision import coco_map
 from culling_pipeline.tasks.boxes.coco_dataset import CocoError, Labelled, has_split, read_split
 from culling_pipeline.training.loop import TrainingError
 from culling_pipeline.training.pretraining import Group, PretrainPlan, pretrain
-from jobs.cameras.detectors import bring_weights
+from jobs.cameras.detectors import bring_weights, pick_device
 from jobs.cameras.student_origin import COCO
 from jobs.config.weights import StudentSettings
 from jobs.errors import NightError, UsageError
-from jobs.nights.plans import code_version, pick_device
+from jobs.nights.plans import code_version
 from models.boxes.detections import Detections
 from models.boxes.detector import DetectorSpec, TorchDetector, build_model, to_tensor
 from models.boxes.student import meta_of
@@ -36,14 +36,14 @@ EXPECTED = (
     "the recipe is torchvision's reference for Faster R-CNN; of ResNet-18 at full width 33 to 35 "
     "box AP on val2017 are to be expected, an estimate: it was never run on COCO itself"
 )
-"""Said before it begins; docs/design/first-student.md has where it is from."""
+"""Shown before it begins; docs/design/first-student.md has the source."""
 TRAIN, VAL = "train2017", "val2017"
 WHOLE_SIDE_PX, WHOLE_ANCHOR_PX = 1333, 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PretrainWish:
-    """What was asked for: the data, the net, its picture size, where to write."""
+    """What the operator asked for: the data, the net, its picture size, where to write."""
 
     coco: Path
     out: Path
@@ -57,7 +57,7 @@ class PretrainWish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pretrained:
-    """What came of it; `accuracy` on val2017, None where that is not there."""
+    """The result; `accuracy` is on val2017, None if that is not there."""
 
     weights: Path
     pictures: int
@@ -67,7 +67,7 @@ class Pretrained:
 def run_pretraining(
     wish: PretrainWish, plan: PretrainPlan, progress: Progress
 ) -> Pretrained | None:
-    """Train, measure, write. None in all processes but the first."""
+    """Train, measure and write; None in all processes but the first."""
     _check(wish)
     with _processes(pick_device(wish.device)) as (group, device):
         if group.rank:
@@ -112,7 +112,7 @@ def _check(wish: PretrainWish) -> None:
 
 @contextmanager
 def _processes(device: str) -> Iterator[tuple[Group, torch.device]]:
-    """Which of torchrun's processes this is, and its device; without torchrun there is one."""
+    """This process's rank among torchrun's, and its device; without torchrun there is only one."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         yield Group(), torch.device(device)
@@ -131,7 +131,7 @@ def _processes(device: str) -> Iterator[tuple[Group, torch.device]]:
 
 
 def _spec(wish: PretrainWish, class_names: tuple[str, ...]) -> DetectorSpec:
-    """Anchors as torchvision's at COCO's usual size, in proportion at another."""
+    """Anchors like torchvision's at COCO's usual size, and in proportion at others."""
     smallest = max(8, round(WHOLE_ANCHOR_PX * wish.max_side_px / WHOLE_SIDE_PX))
     return DetectorSpec(
         architecture=wish.architecture,
@@ -183,7 +183,7 @@ def _finish(
 def _found(
     detector: TorchDetector, pictures: Sequence[Labelled], progress: Progress
 ) -> list[Detections]:
-    """What the model finds in pictures of all shapes, each kept in its own."""
+    """The detections in pictures of all shapes, each at its picture's own size."""
     found = []
     with progress.stage("measuring", len(pictures)) as advance, torch.inference_mode():
         for picture in pictures:

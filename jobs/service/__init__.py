@@ -1,1 +1,1 @@
-"""`culling run`: all cameras watched, their nights run when they are due, people told."""
+"""`culling run`: watches all cameras, runs their nights when they are due, sends notices."""

@@ -10,14 +10,14 @@ from jobs.config.service import clock_times
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A stretch of each day, such as 01:00–05:00, by the clock of a time zone; None: all of it."""
+    """A part of each day, such as 01:00–05:00, by the clock of a time zone; None: the whole day."""
 
     text: str | None
     zone: tzinfo
 
     def opened(self, now: datetime) -> datetime | None:
-        """When the window that `now` lies in began; None outside of it. Without a window, a day
-        begins at noon, so that a night is never cut in two."""
+        """When the window that contains `now` began; None outside of it. Without a window, a day
+        begins at noon, so that no night is cut in two."""
         local = now.astimezone(self.zone)
         first, last = (720, 720) if self.text is None else clock_times(self.text)
         minute = 60 * local.hour + local.minute
@@ -30,11 +30,11 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Seconds of detector work that may be begun in one window; None: any number."""
+    """Seconds of detector work that may begin in one window; None: unlimited."""
 
     seconds: float | None
 
     def allows(self, cost_s: float, *, spent_s: float) -> bool:
-        """Whether one more night fits. The first of a window always does, or a camera whose
-        nights are dearer than the budget would never have one."""
+        """Whether one more night fits. The first of a window always does: otherwise a camera whose
+        nights exceed the budget would never have one."""
         return self.seconds is None or spent_s == 0 or spent_s + cost_s <= self.seconds

@@ -1,5 +1,4 @@
-"""What tonight would look like: which cameras first, at what cost. `culling plan` shows it, the
-service goes by it."""
+"""Tonight's order of cameras and what their nights cost, for `culling plan` and the service."""
 
 from __future__ import annotations
 
@@ -11,12 +10,12 @@ from jobs.database.store import Store
 from jobs.service.order import HISTORY, Prospect, in_order, prospect
 
 UNKNOWN_S = 600.0
-"""Detector seconds of a night where no camera has had one yet."""
+"""Detector seconds of a night while no camera has had one yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """The cameras in tonight's order, and what a night costs where it is not known."""
+    """The cameras in tonight's order, and the typical cost of a night of unknown cost."""
 
     order: tuple[Prospect, ...]
     typical_s: float
@@ -34,8 +33,8 @@ def forecast(
     starve_nights: int,
     today_loss: Callable[[str], float | None] = lambda _: None,
 ) -> Forecast:
-    """From what the store knows of all cameras, and from the mean L_conf of the day that a camera's
-    night would be about where that is known, the order of these."""
+    """The order of these cameras, from what the store knows of all and from the mean L_conf of the
+    day that a camera's night would be about, if it is known."""
     histories = store.histories(nights=HISTORY)
     costs = {camera: nights[0].device_s for camera, nights in histories.items()}
     typical_s = median(costs.values()) if costs else UNKNOWN_S

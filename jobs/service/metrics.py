@@ -1,4 +1,4 @@
-"""Figures for Prometheus, read from the store and from `ingest` when they are asked for."""
+"""Metrics for Prometheus, read from the store and from `ingest` at each scrape."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from jobs.watch.watch import CameraWatch
 
 
 class CullingCollector(Collector):
-    """All figures of one service; labels are camera names and fixed words."""
+    """All metrics of one service; labels are camera names and fixed words."""
 
     def __init__(
         self, store: Store, data_dir: Path, ingest: Callable[[], CameraWatch | None]
@@ -23,7 +23,7 @@ class CullingCollector(Collector):
         self._store, self._data_dir, self._ingest = store, data_dir, ingest
 
     def collect(self) -> Iterator[Metric]:
-        """The figures now."""
+        """The current figures."""
         yield from self._of_nights()
         yield from self._of_dues()
         service = self._ingest()
@@ -60,7 +60,7 @@ class CullingCollector(Collector):
                 ended.add_metric([camera], night.finished_at.timestamp())
             if night.figures is not None:
                 f = night.figures
-                map50.add_metric([camera], f.map50_after if f.promoted else f.map50_before)
+                map50.add_metric([camera], f.score_after if f.promoted else f.score_before)
                 promoted.add_metric([camera], float(f.promoted))
                 cost.add_metric([camera], f.device_s)
                 drift.add_metric([camera], float(f.drift is not None))
@@ -92,7 +92,7 @@ class CullingCollector(Collector):
 
 
 def registry(collector: CullingCollector) -> CollectorRegistry:
-    """What the page `/metrics` shows."""
+    """The registry behind the page `/metrics`."""
     made = CollectorRegistry(auto_describe=False)
     made.register(collector)
     return made

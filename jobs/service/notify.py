@@ -1,4 +1,4 @@
-"""What people are told, through Apprise: little, and nothing twice."""
+"""Notices to people, through Apprise: few, and none twice."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ logger = logging.getLogger(__name__)
 STOP_S = 10.0
 
 
-class Tell:
-    """Sends a notice of the kinds that are asked for, unless the same was told lately. Sending has
-    a thread of its own: a mail server that hangs holds nobody up."""
+class Notifier:
+    """Sends notices of the configured kinds, unless the same was sent lately. A thread of its own
+    sends them: a mail server that hangs delays nothing else."""
 
     def __init__(self, settings: ServiceSettings, notices: Notices) -> None:
         self._kinds = settings.notify_of if settings.notify else ()
@@ -35,19 +35,20 @@ class Tell:
     def __call__(
         self, kind: Kind, camera: str, title: str, body: str, *, once: bool = False
     ) -> None:
-        """Tell it, if it is wanted and news; `once`: not again until it was over. Returns at
-        once."""
+        """Send a notice if it is wanted and news; `once`: not again until the matter was over.
+        Returns at once."""
         quiet = timedelta.max if once else self._quiet
         if kind in self._kinds and self._notices.is_news(f"{kind}:{camera}", quiet=quiet):
-            self._letters.put((redact(title), redact(body or title)))  # none is sent without a body
+            body = body or title  # Apprise sends none without a body
+            self._letters.put((redact(title), redact(body)))
 
     def is_over(self, kind: Kind, camera: str) -> None:
-        """What was told of this camera is no longer so: the next time is news."""
+        """The matter is over for this camera: the next time is news."""
         if kind in self._kinds:
             self._notices.forget(f"{kind}:{camera}")
 
     def close(self) -> None:
-        """Send what is left, within reason."""
+        """Send what is left, for a limited time."""
         if self._apprise is not None:
             self._letters.put(None)
             self._thread.join(STOP_S)
@@ -57,7 +58,7 @@ class Tell:
             title, body = letter
             try:
                 sent = self._apprise.notify(title=title, body=body)
-            except Exception as error:  # a thread's border: Apprise's plugins raise what they like
+            except Exception as error:  # the boundary to Apprise, whose plugins raise any kind
                 sent = False
                 logger.debug("notify", exc_info=error)
             if not sent:
@@ -70,7 +71,7 @@ def _apprise(addresses: Sequence[str]) -> Any:
     except ModuleNotFoundError as error:
         message = "service.notify: needs an extra: pip install 'culling-pipeline[notify]'"
         raise ConfigError(message) from error
-    logging.getLogger("apprise").setLevel(logging.CRITICAL)  # its lines show whole addresses
+    logging.getLogger("apprise").setLevel(logging.CRITICAL)  # its messages show whole addresses
     letters = apprise.Apprise()
     for number, address in enumerate(addresses):
         if not letters.add(address):

@@ -1,4 +1,4 @@
-"""Which cameras go first when not all nights fit: those that gain most, none starved."""
+"""Cameras with the highest expected gain per second run first; none waits for ever."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from dataclasses import dataclass
 from jobs.database.figures import Figures, Past
 
 HISTORY = 14
-"""Nights that are looked at."""
+"""How many nights of history count."""
 NEW = 1.0
-"""What a camera without a night is expected to gain: more than any other."""
+"""Expected gain of a camera without a night: more than of any other."""
 SURPRISE = 0.2
-"""mAP50 that a day is expected to bring on which L_conf is e times what it was, or an e-th …"""
+"""Expected mAP50 gain of a day on which L_conf has changed by a factor of e, up or down …"""
 PATIENCE = 0.005
-"""… and each night since the last promotion. Both from `benchmarks.budget`."""
+"""… and of each night since the last promotion. Both from `benchmarks.budget`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prospect:
-    """What a camera's night is expected to be worth and to cost: `gain` in mAP50, `cost_s` in
-    seconds of detector work. `why` is for people."""
+    """What a camera's night is expected to gain and cost: `gain` in mAP50, `cost_s` in seconds of
+    detector work. `why` is for people."""
 
     camera: str
     gain: float
@@ -39,16 +39,16 @@ def prospect(
     left_out: int = 0,
     typical_s: float = 0.0,
 ) -> Prospect:
-    """From a camera's last nights, the latest first, and today's mean L_conf where it is known.
+    """From a camera's last nights, the latest first, and today's mean L_conf if it is known.
 
-    Three things speak for a night: the student in use measures below its best, L_conf is another
-    than on the day before (more or less: an evening with few people has less, and teaches much),
-    and the last promotion is long ago. That the last nights gained much speaks against the next,
-    as measured, and so is left out.
+    Three things raise the expected gain: the student in use measures below its best, L_conf has
+    changed since the day before (either way: an evening with few people has less, and teaches
+    much), and the last promotion is long ago. Large gains of the last nights are left out, for
+    they predict smaller ones.
     """
     if not history:
         return Prospect(camera, NEW, typical_s, left_out, "its first night", is_new=True)
-    in_use = [f.map50_after if f.promoted else f.map50_before for f in history]
+    in_use = [f.score_after if f.promoted else f.score_before for f in history]
     below = max(in_use) - in_use[0]
     change = _log_ratio(today_loss, history[0].mean_loss)
     promoted = [k for k, f in enumerate(history) if f.promoted]
@@ -65,7 +65,7 @@ def _log_ratio(today: float | None, before: float | None) -> float:
 
 
 def in_order(prospects: Mapping[str, Prospect], *, starve_nights: int) -> list[Prospect]:
-    """Those left out for too long first, the longest first; then by gain for each second."""
+    """Cameras left out for too long first, the longest first; then by gain per second."""
 
     def key(p: Prospect) -> tuple[bool, float, float, str]:
         starved = p.left_out >= starve_nights

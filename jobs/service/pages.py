@@ -1,4 +1,4 @@
-"""Reports and metrics on a port that only this machine can reach."""
+"""Serves reports and metrics on a port that only this machine can reach."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PAGES = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=
 
 
 class Pages:
-    """`/` lists the cameras, `/reports/…` are the nights' pages, `/metrics` is for Prometheus."""
+    """`/` lists the cameras, `/reports/…` are the nights' reports, `/metrics` is for Prometheus."""
 
     def __init__(self, config: Config, store: Store, figures: CollectorRegistry) -> None:
         port = config.service.port or 0
@@ -43,11 +43,11 @@ class Pages:
         )
 
     def start(self) -> None:
-        """Serve, in a thread."""
+        """Serve in a thread."""
         self._thread.start()
 
     def close(self) -> None:
-        """Serve no more."""
+        """Stop serving."""
         if self._thread.is_alive():
             self._server.shutdown()
         self._server.server_close()
@@ -70,7 +70,7 @@ class _Handler(BaseHTTPRequestHandler):
         super().__init__(request, client_address, server)  # type: ignore[arg-type]
 
     def do_GET(self) -> None:
-        """One page."""
+        """Answer one request."""
         path = self.path.partition("?")[0]
         if not self._is_for_us():
             self.send_error(HTTPStatus.FORBIDDEN)
@@ -84,15 +84,16 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_error(HTTPStatus.NOT_FOUND)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing: the log is for nights and cameras."""
+        """Log nothing: the log is for nights and cameras."""
 
     def _is_for_us(self) -> bool:
-        """A page from elsewhere must not reach us by a name that it points here (DNS rebinding)."""
+        """Whether the request names this machine. A page from elsewhere must not reach us through a
+        name that it points here (DNS rebinding)."""
         host = self.headers.get("Host", "").rpartition(":")[0] or self.headers.get("Host", "")
         return host in (HERE, "localhost", "[::1]")
 
     def _report(self, path: str) -> bytes | None:
-        """The page of a night of a configured camera, and nothing else of `data_dir`."""
+        """The report of a configured camera's night, and nothing else of `data_dir`."""
         found = _REPORT.fullmatch(path)
         if found is None or found["camera"] not in self._config.cameras:
             return None

@@ -19,7 +19,7 @@ from jobs.errors import describe
 from jobs.executors.base import Executor
 from jobs.service.metrics import CullingCollector, registry
 from jobs.service.nights import Nights, Origin
-from jobs.service.notify import Tell
+from jobs.service.notify import Notifier
 from jobs.service.pages import Pages
 from jobs.watch.watch import CameraWatch
 
@@ -27,16 +27,17 @@ logger = logging.getLogger(__name__)
 
 TICK_S = 1.0
 INGEST_AGAIN_S = 60.0
-"""After an error that nobody expected, ingest begins again."""
+"""How long until ingest restarts after an unexpected error."""
 STOP_S = 30.0
 TIDY_EVERY = timedelta(days=1)
-"""Nights remove their own camera's old reports; so often those of cameras without one go too."""
+"""Nights remove old reports of their own camera. For cameras without nights the service does, this
+often."""
 GONE_FOR = timedelta(minutes=10)
-"""People are told of a camera that has not been live for so long."""
+"""A notice is sent when a camera has not been live for this long."""
 
 
 class Service:
-    """Runs until `stop` or an interruption; killed at any moment, the next one goes on."""
+    """Runs until `stop` or an interruption. If it is killed, the next one resumes its nights."""
 
     def __init__(
         self,
@@ -54,16 +55,16 @@ class Service:
         self._stopping = threading.Event()
         self._ends = False
         self._tidy_at = now()
-        self._tell = Tell(config.service, store.notices)
-        self._nights = Nights(config, origin, store, executor, self._tell, now=now)
+        self._notify = Notifier(config.service, store.notices)
+        self._nights = Nights(config, origin, store, executor, self._notify, now=now)
         figures = registry(CullingCollector(store, config.data_dir, lambda: self._ingest))
         has_port = config.service.port is not None
         self.pages = Pages(config, store, figures) if has_port else None
 
     def run(self) -> None:
-        """Until somebody stops it; what runs is put back then, to be taken up by the next."""
+        """Run until stopped; running nights are put back for the next service."""
         with ExitStack() as at_the_end:
-            at_the_end.callback(self._tell.close)
+            at_the_end.callback(self._notify.close)
             if self.pages is not None:
                 self.pages.start()
                 at_the_end.callback(self.pages.close)
@@ -84,8 +85,8 @@ class Service:
         self._stopping.set()
 
     def end(self) -> None:
-        """The same as a signal's handler, from which an `Event` must not be set: the loop might
-        hold its lock."""
+        """As `stop`, for a signal's handler: it must not set an `Event`, whose lock the loop may
+        hold."""
         self._ends = True
 
     def _tidy_up(self) -> None:
@@ -100,7 +101,7 @@ class Service:
             try:
                 self._ingest = CameraWatch(self._config, self._cameras, self._store)
                 self._ingest.run()
-            except Exception as error:  # a thread's border: the nights go on
+            except Exception as error:  # the thread's boundary: the nights go on
                 logger.warning("ingest: %s; begun again in %.0f s", describe(error), INGEST_AGAIN_S)
                 logger.debug("ingest", exc_info=error)
             self._stopping.wait(INGEST_AGAIN_S)
@@ -119,15 +120,15 @@ class Service:
             if condition is None:
                 continue
             if condition.state == "live":
-                self._tell.is_over("lost", name)
+                self._notify.is_over("lost", name)
             elif self._now() - condition.since >= GONE_FOR:
                 title = f"{name}: the camera is {condition.state}"
                 since = f"since {condition.since.astimezone():%Y-%m-%d %H:%M}"
-                self._tell("lost", name, title, f"{since}: {condition.reason}")
+                self._notify("lost", name, title, f"{since}: {condition.reason}")
 
 
 def is_watched(camera: CameraConfig) -> bool:
-    """Whether the service watches it all day; a file, a folder or the synthetic street is read by
-    its night."""
+    """Whether the service watches it all day; files, folders and the synthetic street are read by
+    their night."""
     scheme = camera.source.partition(":")[0] if ":" in camera.source else ""
     return len(scheme) > 1 and scheme not in ("synthetic", "file")

@@ -1,5 +1,5 @@
-"""The days that live cameras are having, read from disk without a night: how unsure the student is
-of them, and whether they have drifted."""
+"""The current days of live cameras, read from disk without a night: how unsure the student is, and
+whether the camera's data has drifted."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from culling_pipeline.day.daybook import DayClock, mean_loss
+from culling_pipeline.monitoring.daily_figures import figures_of_watched_day
 from culling_pipeline.monitoring.drift import watch_drift
 from culling_pipeline.records import DriftRecord
 from jobs.cameras.day_plan import ingest_plan
@@ -23,7 +24,7 @@ LOOK_AGAIN = timedelta(hours=1)
 
 
 class Today:
-    """Cameras whose day was not watched (recordings) have nothing to say here."""
+    """Reads each live camera's day now and then; a recording has none."""
 
     def __init__(
         self, config: Config, store: Store, now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -35,12 +36,12 @@ class Today:
 
     @property
     def _pause(self) -> timedelta:
-        """Between two cameras, so that the reading is spread over the hour."""
+        """The pause between two cameras, so that reading is spread over the hour."""
         return LOOK_AGAIN / max(len(self._turns), 1)
 
     def mean_loss(self, camera: str) -> float | None:
-        """Mean L_conf of the day that a night begun now is about, of up to an hour ago; None of a
-        recording, and where L_conf is standardised (it has no mean of its own then)."""
+        """Mean L_conf of the day that a night begun now would be about, at most an hour old. None
+        for a recording, and if L_conf is standardised: then it has no mean of its own."""
         known = self._losses.get(camera)
         if known is None or self._now() - known[0] >= LOOK_AGAIN:
             self._losses[camera] = known = (self._now(), self._read_loss(camera))
@@ -55,8 +56,8 @@ class Today:
         return None if stored is None else mean_loss(stored.folder)
 
     def alarm(self) -> tuple[str, DriftRecord] | None:
-        """Looks at one camera's day, when it is the turn of one: its name and the verdict, if the
-        day as it is up to now raises an alarm."""
+        """Check the next camera's day, if it is time for one. Its name and the verdict, if the day
+        so far raises an alarm."""
         now = self._now()
         if now < self._next_turn or not self._turns:
             return None
@@ -65,7 +66,7 @@ class Today:
         camera = self._turns[-1]
         try:
             verdict = self._verdict(self._config.cameras[camera], now)
-        except OSError as error:  # its folder may be cleared at any moment
+        except OSError as error:  # its folder may be deleted at any moment
             logger.info("%s: its day could not be read: %s", camera, error)
             return None
         return None if verdict is None else (camera, verdict)
@@ -76,12 +77,11 @@ class Today:
         if stored is None:
             return None
         history = self._store.history.of(camera.name)
-        if not history or history[-1].date >= today:  # a night has judged this day
+        if not history or history[-1].date >= today:  # a night has judged this day already
             return None
-        names = camera.class_names
-        figures = stored.figures(ingest_plan(camera), n_classes=len(names))
+        figures = figures_of_watched_day(stored, ingest_plan(camera))
         if figures is None:
             return None
-        found = watch_drift([*history, figures], names)
+        found = watch_drift([*history, figures], camera.class_names)
         alarm = found is not None and found.date == today and found.state == "drift"
         return found if alarm else None

@@ -1,1 +1,1 @@
-"""The first five minutes: a configuration, its cameras, and whether all is well."""
+"""Setting up: a configuration, its cameras, and a check of all of it."""

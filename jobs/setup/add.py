@@ -1,4 +1,4 @@
-"""`culling add`: looks at a camera and writes it into config.yaml, its password left out."""
+"""`culling add`: looks at a camera and adds it to config.yaml, without its password."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobs.config.edit import insert_camera, read_text, replace_file, template_text
 from jobs.config.load import ADDRESS, parse_config, parse_raw
+from jobs.config.new_file import write_schema
 from jobs.config.secrets import Taken, fill_in, take_out, with_reference, without_secrets
 from jobs.config.settings import CAMERA_NAME, CameraConfig, Config
 from jobs.errors import ConfigError, UsageError
@@ -22,12 +23,12 @@ if TYPE_CHECKING:
     from streams.probe import Probe
 
 CLASSES = ("person", "car", "bicycle")
-"""What the detectors that come with the package know."""
+"""The classes of the detectors that come with the package."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What was asked for on the command line."""
+    """What the command line asked for."""
 
     name: str
     url: str = field(repr=False)
@@ -41,8 +42,8 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Added:
-    """What came of it. `source` is as written, without a secret; `variables` are those the
-    operator still has to set."""
+    """The result. `source` is as written to the file, without a secret; `variables` are those that
+    the operator still has to set."""
 
     camera: CameraConfig
     source: str
@@ -77,7 +78,7 @@ class Added:
         return lines
 
     def notes(self) -> list[str]:
-        """What to do next, or better."""
+        """What to do next, or could be better."""
         said = list(self.advice)
         if self.snapshot is not None:
             said.append(
@@ -95,7 +96,7 @@ class Added:
 
 
 def add_camera(request: Request) -> Added:
-    """Look at the camera and write it down; config.yaml comes last, if all went well."""
+    """Look at the camera and add it; config.yaml is written last, if all went well."""
     if not CAMERA_NAME.fullmatch(request.name):
         message = f"{request.name!r}: a camera's name must be of a-z, 0-9, _ and - only"
         raise UsageError(message)
@@ -106,7 +107,10 @@ def add_camera(request: Request) -> Added:
     _write_password_file(request.password_file, taken)
     snapshot = None if found is None else _write_snapshot(config.data_dir, camera, found)
     text, _ = _planned(request, source)  # again: the file may have changed meanwhile
+    is_new = not request.config.exists()
     replace_file(request.config, text)
+    if is_new:
+        write_schema(request.config.parent)
     unset = (name for name, value in taken.variables.items() if os.environ.get(name) != value)
     return Added(
         camera=camera,
@@ -123,7 +127,7 @@ def add_camera(request: Request) -> Added:
 
 
 def _take_secrets(request: Request) -> tuple[Taken, str]:
-    """The address to look at, with its secrets beside it; and the one to write down."""
+    """The address to open, with its secrets; and the address to write to the file."""
     folder = request.config.absolute().parent
     used = frozenset(re.findall(r"\$\{(\w+)\}", read_text(request.config) or ""))
     try:
@@ -133,7 +137,7 @@ def _take_secrets(request: Request) -> tuple[Taken, str]:
         return _refer_to_file(taken, _path_in_config(request.password_file, folder), folder)
     except ValueError as error:
         text = f"{redact_url(request.url)}: {error}"
-    raise UsageError(text)  # outside of the handler: nothing is chained
+    raise UsageError(text)  # outside of the handler, so that no error is chained
 
 
 def _refer_to_file(taken: Taken, path: str, folder: Path) -> tuple[Taken, str]:
@@ -150,7 +154,7 @@ def _refer_to_file(taken: Taken, path: str, folder: Path) -> tuple[Taken, str]:
 
 
 def _write_password_file(path: Path | None, taken: Taken) -> None:
-    """Write down the address's password; a file that is there must hold it already."""
+    """Write the address's password to its file; an existing file must hold it already."""
     if path is None or not taken.variables:
         return
     (password,) = taken.variables.values()
@@ -171,8 +175,8 @@ def _write_password_file(path: Path | None, taken: Taken) -> None:
 
 
 def _planned(request: Request, source: str) -> tuple[str, Config]:
-    """The configuration as it is going to be, as text and read; whatever is wrong with it is said
-    now. Other cameras' passwords need not be there."""
+    """The new configuration, as text and parsed; errors are raised before anything is written.
+    Other cameras' passwords may be missing."""
     text = read_text(request.config)
     if text is None or text == template_text():
         text, raw = template_text(), {}
@@ -222,7 +226,7 @@ def _is_path(source: str) -> bool:
 
 
 def _as_in_config(url: str, folder: Path) -> str:
-    """A path that starts where we are, as one that starts at the config's folder."""
+    """A path relative to the current folder, made relative to the config's folder."""
     return _path_in_config(Path(url), folder) if _is_path(url) else url
 
 
@@ -242,12 +246,12 @@ def _look(camera: CameraConfig, taken: Taken, request: Request) -> Probe:
     except ValueError as error:
         message = f"{redact_url(request.url)}: {error} (--no-probe adds the camera unseen)"
         raise UsageError(message) from None
-    return probe_within(camera.model_copy(update={"source": filled}), request.timeout_s)
+    return probe_within(camera.changed(source=filled), request.timeout_s)
 
 
 def _write_snapshot(data_dir: Path, camera: CameraConfig, found: Probe) -> Path:
-    """The picture as `data_dir/snapshots/NAME.jpg`, readable by its owner only, and black where a
-    mask says so (one of the file's `defaults:`)."""
+    """Write the picture as `data_dir/snapshots/NAME.jpg`, readable only by its owner, with masks
+    (those of the file's `defaults:`) blackened."""
     from culling_pipeline.day.frame_files import as_jpeg
     from streams.mask import covered
 

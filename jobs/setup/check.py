@@ -15,6 +15,7 @@ from jobs.bucket.bucket import StorageError
 from jobs.bucket.sharing import open_registry, try_storage
 from jobs.cameras.detectors import (
     configured_detector,
+    pick_device,
     weights_in_words,
     weights_path,
     why_untrained,
@@ -24,7 +25,6 @@ from jobs.config.settings import CameraConfig, Config
 from jobs.config.weights import StudentSettings, TeacherSettings
 from jobs.errors import EXIT_DONE, EXIT_STREAM, ConfigError, describe, exit_code, redact
 from jobs.nights.cost import Speed, night_cost, speed_of
-from jobs.nights.plans import pick_device
 from jobs.setup.probing import (
     WATCHED_SHARE,
     advice,
@@ -43,12 +43,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 STREAM_TIMEOUT_S = 30.0
-"""A camera that has not given a frame by then counts as lost."""
+"""A camera that has given no frame by then counts as lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that was looked at; `exit_code` is 0 where all is well, `found` what a stream is
+    """One check and its result; `exit_code` is 0 if all is well, `found` describes a stream
     (`jobs.setup.probing.found_to_dict`)."""
 
     camera: str
@@ -63,7 +63,7 @@ class Finding:
 
 
 def check_config(config: Config, *, timeout_s: float = STREAM_TIMEOUT_S) -> list[Finding]:
-    """Look at every camera's stream (all at once) and then at its models, one by one."""
+    """Check every camera's stream (all at once) and then its models, one by one."""
     streams = check_streams(list(config.cameras.values()), timeout_s=timeout_s)
     findings = [] if config.storage.url is None else [_check_storage(config)]
     usable = worst_exit_code(findings) == EXIT_DONE
@@ -83,7 +83,7 @@ def check_config(config: Config, *, timeout_s: float = STREAM_TIMEOUT_S) -> list
 
 
 def _check_storage(config: Config) -> Finding:
-    """What all cameras share; by itself, since nothing else can be told of it."""
+    """Check what all cameras share; if it fails, it is reported as a finding of its own."""
     try:
         detail, code = try_storage(config), EXIT_DONE
     except (ConfigError, StorageError) as error:
@@ -92,7 +92,7 @@ def _check_storage(config: Config) -> Finding:
 
 
 def worst_exit_code(findings: Sequence[Finding]) -> int:
-    """0 if all is well, else the highest."""
+    """0 if all is well, else the highest exit code."""
     return max((finding.exit_code for finding in findings), default=EXIT_DONE)
 
 
@@ -102,7 +102,7 @@ def check_streams(
     timeout_s: float,
     look: Callable[[CameraConfig], Probe | str] | None = None,
 ) -> dict[str, Finding]:
-    """What each camera's stream is, by name. One that hangs is left behind in its thread."""
+    """Each camera's stream, by name. A camera that hangs is left behind in its thread."""
     look = look or partial(probe_camera, watched_s=timeout_s / WATCHED_SHARE)
     results: queue.Queue[Finding] = queue.Queue()
     for camera in cameras:
@@ -131,7 +131,7 @@ def _too_late(camera: CameraConfig, timeout_s: float) -> Finding:
 def _look(camera: CameraConfig, part: str, look: Callable[[CameraConfig], Probe | str]) -> Finding:
     try:
         seen = look(camera)
-    except Exception as error:  # the boundary: whatever is wrong with one must not hide the others
+    except Exception as error:  # the boundary: an error of one must not hide the others
         logger.debug("camera %s: %s", camera.name, part, exc_info=error)
         detail = "; ".join([describe(error), *(advice(camera, None) if part == "stream" else ())])
         return Finding(camera=camera.name, part=part, detail=detail, exit_code=exit_code(error))
@@ -153,14 +153,14 @@ def _check_student(registry: ModelRegistry, camera: CameraConfig) -> str:
 
 
 class Speeds:
-    """What detectors take on this machine, measured once for cameras that are alike."""
+    """Seconds that detectors take on this machine, measured once for cameras that are alike."""
 
     def __init__(self, config: Config) -> None:
         self._device = pick_device(config.device)
         self._known: dict[str, Speed] = {}
 
     def of(self, camera: CameraConfig, shape: tuple[int, int]) -> Speed:
-        """Measured on pictures of this height and width."""
+        """The speed on pictures of this height and width."""
         student, teacher = camera.student.model_dump_json(), camera.teacher.model_dump_json()
         key = f"{student} {teacher} {shape} {camera.classes}"
         if key not in self._known:
@@ -175,7 +175,7 @@ def _first_night(
     stream: Mapping[str, object],
     camera: CameraConfig,
 ) -> str:
-    """What the first night will cost; nothing where nights have been."""
+    """What the first night will cost; nothing once there have been nights."""
     versions = [registry.meta(camera.name, v) for v in registry.all_versions(camera.name)]
     if any(meta.get("run_id") for meta in versions):
         return ""
@@ -210,8 +210,8 @@ def _check_teacher(camera: CameraConfig) -> str:
 
 
 def _opened(settings: StudentSettings | TeacherSettings) -> tuple[Sequence[str], str]:
-    """The detector's classes, and by which means it is run on a CPU, as an addition in words: it is
-    opened, but for what would have to be downloaded first."""
+    """The detector's classes, and the backend that runs it on a CPU, as words to append. Weights
+    that would have to be downloaded are not opened."""
     opener = configured_detector(settings, device="cpu")
     entry = opener.published
     if entry is not None and not opener.path.is_file():

@@ -1,4 +1,4 @@
-"""What a camera's source is, found out by a first look, in words and as JSON."""
+"""Looks at a camera's source for the first time, and describes it in words and as JSON."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from streams.probe import Probe
 
 WATCHED_SHARE = 3.0
-"""A live camera is watched for at most the time limit divided by this; the rest is for opening."""
+"""A live camera is watched for at most the time limit divided by this; the rest is for opening
+it."""
 
 
 def probe_camera(camera: CameraConfig, *, watched_s: float | None = None) -> Probe:
-    """Open the camera's source and look; a live one is watched for `watched_s` at most."""
+    """Open the camera's source and look; a live one is watched for at most `watched_s`."""
     from streams.probe import WATCHED_S, probe
 
     return probe(
@@ -31,13 +32,13 @@ def probe_camera(camera: CameraConfig, *, watched_s: float | None = None) -> Pro
 
 
 def probe_within(camera: CameraConfig, timeout_s: float) -> Probe:
-    """As `probe_camera`, but after the time limit the camera is left behind in its thread."""
+    """As `probe_camera`; a camera that exceeds the time limit is left behind in its thread."""
     answers: queue.Queue[Probe | Exception] = queue.Queue()
 
     def look() -> None:
         try:
             answers.put(probe_camera(camera, watched_s=timeout_s / WATCHED_SHARE))
-        except Exception as error:  # raised again below, by whoever waits
+        except Exception as error:  # raised again below
             answers.put(error)
 
     threading.Thread(target=look, daemon=True).start()
@@ -51,7 +52,7 @@ def probe_within(camera: CameraConfig, timeout_s: float) -> Probe:
 
 
 def too_late(camera: CameraConfig, timeout_s: float) -> str:
-    """What to say of a camera that has not answered in time."""
+    """The error message for a camera that has not answered in time."""
     return (
         f"camera {camera.name!r}: no frame from {camera.source_shown} in {timeout_s:g} s: is the "
         "camera on, and can this machine reach it?"
@@ -79,7 +80,7 @@ def found_in_words(found: Probe) -> str:
 
 
 def figures(found: Probe) -> dict[str, str]:
-    """What there is to say, by its name."""
+    """What is known, by name."""
     info = found.info
     rate_fps, interval_s = _rounded(info.rate_fps), _rounded(info.keyframe_interval_s)
     said = {
@@ -94,7 +95,7 @@ def figures(found: Probe) -> dict[str, str]:
 
 
 def advice(camera: CameraConfig, found: Probe | None) -> list[str]:
-    """What could be better with this source; `found` is None if it could not be opened."""
+    """What could be better about this source; `found` is None if it could not be opened."""
     from streams.open import is_youtube
 
     is_site = is_youtube(camera.source) if found is None else found.is_site

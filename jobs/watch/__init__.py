@@ -1,1 +1,1 @@
-"""Watching all cameras at once: frames to scores to each camera's day on disk."""
+"""Watches all cameras at once: from frames to scores to each camera's day on disk."""

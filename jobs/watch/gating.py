@@ -1,4 +1,4 @@
-"""One camera's change gate: it learns with a fixed lag, and keeps its lessons from day to day."""
+"""One camera's change gate: it learns with a fixed lag, and remembers from day to day."""
 
 from __future__ import annotations
 
@@ -9,29 +9,31 @@ from pathlib import Path
 
 import numpy as np
 
+from culling_pipeline.day.day import IngestPlan
 from culling_pipeline.day.daybook import DayClock
 from culling_pipeline.day.recording import gate_record
 from culling_pipeline.gate.gate import Decision, Gate, GatePlan
 from culling_pipeline.gate.memory import GateTally, key_of, load_memory, save_memory
 from culling_pipeline.records import GateRecord
+from culling_pipeline.tasks.base import Answer
 from jobs.cameras.watched_days import watched_days
 from jobs.config.settings import CameraConfig, Config
-from models.boxes.detections import Detections
 from streams.base import Frame, redact_url
 
 LAG_FRAMES = 128
-"""The gate learns what the student found so many frames later, however busy the machine is, so that
-its decisions on a recording are always the same. No more frames than that wait to be scored."""
+"""The gate learns what the student found this many frames later, however busy the machine is, so
+that its decisions on a recording are always the same. No more frames than this wait to be
+scored."""
 
 MEMORY = timedelta(days=7)
-"""Memories of earlier days are not looked for: they count for next to nothing."""
+"""Older memories are not loaded: they count for next to nothing."""
 
 UPDATE_EVERY = 16
 SAVE_EVERY = 600
-"""Frames between two writings of what was learned: no more is lost if ingest is killed."""
+"""Frames between two saves of the memory: no more is lost if ingest is killed."""
 
 _Subject = tuple[str, tuple[int, ...]]
-"""What lessons are about: a version of the student, and the shape of the pictures."""
+"""What a lesson is about: a version of the student, and the shape of the pictures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +41,18 @@ class _Lesson:
     number: int
     about: _Subject
     decision: Decision
-    found: Detections
-    inherited: Detections
+    found: Answer
+    inherited: Answer
     at_s: float
 
 
 class Gating:
-    """Frames come by `decide` and, in the same order, by `settle` once it is known what is in them;
-    then by `count`, if they are noted in a day."""
+    """Frames come through `decide` and, once it is known what they show, through `settle` in the
+    same order; then through `count`, if they are written to a day."""
 
-    def __init__(self, config: Config, camera: CameraConfig, plan: GatePlan, *, seed: int) -> None:
+    def __init__(self, config: Config, camera: CameraConfig, plan: IngestPlan) -> None:
         self._config, self._camera = config, camera
-        self._gate = Gate(plan, np.random.default_rng([seed, 22]))
+        self._gate = Gate(plan.gate, plan.task, np.random.default_rng([plan.seed, 22]))
         self._lessons: deque[_Lesson] = deque()
         self._arrived = self._settled = 0
         self._about: _Subject | None = None
@@ -70,8 +72,8 @@ class Gating:
         return self._gate.decide(frame.image, frame.wall_time.timestamp())
 
     def _change_to(self, about: _Subject, today: date) -> None:
-        """What was learned of another student or size of picture does not hold: the gate goes on
-        from what is on disk for these, if there is something."""
+        """Lessons about another student or picture size no longer hold: load what is on disk for
+        the new ones, if there is any."""
         if self._about is not None:
             self._gate.forget()
         self._about = about
@@ -91,16 +93,17 @@ class Gating:
             self._gate.learn(lesson.decision, lesson.found, lesson.inherited, lesson.at_s)
 
     def settle(
-        self, frame: Frame, version: str, decision: Decision, found: Detections, last: Detections
+        self, frame: Frame, version: str, decision: Decision, found: Answer, last: Answer
     ) -> None:
-        """What was found in a frame (if it was scored), and in the scored one before."""
+        """Learn from what was found in a frame (if it was scored) and in the last scored one
+        before."""
         if decision.score:
             about, at_s = (version, frame.image.shape), frame.wall_time.timestamp()
             self._lessons.append(_Lesson(self._settled, about, decision, found, last, at_s))
         self._settled += 1
 
     def count(self, decision: Decision, day: date, folder: Path) -> None:
-        """A frame was noted in this day, which lies in `folder`."""
+        """Count a frame that was written to this day, which lies in `folder`."""
         if day != self._day:
             self._gate.tally, self._day = GateTally(), day
         self._gate.count(decision)
@@ -108,18 +111,18 @@ class Gating:
             self.save(folder)
 
     def save(self, folder: Path) -> None:
-        """Write what was learned into a day's folder."""
+        """Save the memory in a day's folder."""
         if self._gate.plan.enabled and self._about is not None:
             save_memory(folder, self._gate.memory, self._key)
 
     @property
     def record(self) -> GateRecord | None:
-        """What the gate did in the day; None where every frame was to be scored."""
+        """The gate's record of the day; None if every frame was to be scored."""
         return gate_record(self._gate)
 
 
 def _key(camera: CameraConfig, plan: GatePlan, about: _Subject) -> str:
-    """All that lessons depend on, but for the scene itself."""
+    """A key of everything that lessons depend on, except the scene itself."""
     version, shape = about
     settings = camera.model_dump(mode="json", include={"classes", "mask", "ignore_zones"})
     return key_of(
@@ -128,7 +131,7 @@ def _key(camera: CameraConfig, plan: GatePlan, about: _Subject) -> str:
             "source": redact_url(camera.source),
             "interval_s": camera.sample_interval_s,
             "every": plan.every,
-            "min_score": plan.min_score,
+            "min_score": camera.student.min_score,
             "student": version,
             "shape": shape,
         }

@@ -1,5 +1,5 @@
-"""Students at work for all cameras at once: frames of cameras that have the same student and the
-same size of picture are scored in one batch."""
+"""Runs the students of all cameras: frames of cameras with the same student and picture size are
+scored in one batch."""
 
 from __future__ import annotations
 
@@ -15,26 +15,25 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from models.base import Detector
-from models.boxes.backend import Backend, at_work
-from models.boxes.detections import Detections
-from models.boxes.student import load_detector
+from culling_pipeline.tasks.base import Answer, Task
+from models.base import Backend, Model
 from models.files import META_FILE, load_meta
 
 BATCH = 8
 MAX_WAIT_S = 2.0
-"""So long a frame waits at most for others to be scored with it."""
+"""How long a frame waits at most for others to fill its batch."""
 
 _Ticket = TypeVar("_Ticket")
 
 
 @dataclass(frozen=True, slots=True)
 class Student:
-    """A version of a camera's student; `kind` is the same for all with the same weights."""
+    """A version of a camera's student; `kind` is the same for all versions with the same
+    weights."""
 
     version: str
     kind: str
-    detector: Detector
+    detector: Model
 
 
 class Students:
@@ -42,9 +41,9 @@ class Students:
 
     def __init__(self, device: str) -> None:
         self._device = device
-        self._opened: dict[str, Detector] = {}
+        self._opened: dict[str, Model] = {}
 
-    def open(self, folder: Path, backend: Backend = "auto") -> Student:
+    def open(self, folder: Path, task: Task, backend: Backend = "auto") -> Student:
         """The student whose version lies in `folder`."""
         files = sorted(path for path in folder.iterdir() if path.name != META_FILE)
         spec = load_meta(folder)["spec"]  # the size that it works at is part of what it is
@@ -53,11 +52,12 @@ class Students:
             digest.update(path.read_bytes())
         kind = digest.hexdigest()
         if kind not in self._opened:
-            self._opened[kind] = at_work(load_detector(folder, device=self._device), backend)
+            opener = task.student_opener(folder, device=self._device, ignoring=False)
+            self._opened[kind] = opener()
         return Student(folder.name, kind, self._opened[kind])
 
     def keep_only(self, kinds: set[str]) -> None:
-        """Let go of all others: students change every night."""
+        """Drop all others: students change every night."""
         self._opened = {k: d for k, d in self._opened.items() if k in kinds}
 
 
@@ -71,10 +71,10 @@ class _Batch(Generic[_Ticket]):
 
 @dataclass(frozen=True, slots=True)
 class Scored(Generic[_Ticket]):
-    """What came of one image, and its share of the seconds that its batch took."""
+    """The detections in one image, and its share of the seconds that its batch took."""
 
     ticket: _Ticket
-    found: Detections
+    found: Answer
     seconds: float
 
 
@@ -83,22 +83,22 @@ class Scorer(Generic[_Ticket]):
 
     def __init__(self, threads: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="score")
-        self._room = 2 * threads
+        self._most_under_way = 2 * threads
         self._clock = clock
         self._gathering: dict[tuple[str, tuple[int, ...]], _Batch[_Ticket]] = {}
         self._under_way: list[Future[list[Scored[_Ticket]]]] = []
 
     def close(self) -> None:
-        """Forget what has not begun."""
+        """Cancel what has not begun."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     @property
     def is_full(self) -> bool:
-        """Whether to wait for results before giving more."""
-        return len(self._under_way) >= self._room
+        """Whether to wait for results before adding more."""
+        return len(self._under_way) >= self._most_under_way
 
     def add(self, student: Student, image: NDArray[np.uint8], ticket: _Ticket) -> None:
-        """Have an image (H×W×3 uint8 RGB) scored, soon."""
+        """Queue an image (H×W×3 uint8 RGB) for scoring."""
         key = (student.kind, image.shape)
         batch = self._gathering.setdefault(key, _Batch(student, self._clock()))
         batch.images.append(image)
@@ -107,7 +107,7 @@ class Scorer(Generic[_Ticket]):
             self._start(key)
 
     def collect(self, *, flush: bool = False) -> list[Scored[_Ticket]]:
-        """What has been scored since the last call; with `flush`, all that was added."""
+        """The results since the last call; with `flush`, of everything that was added."""
         for key, batch in list(self._gathering.items()):
             if flush or self._clock() - batch.began_s >= MAX_WAIT_S:
                 self._start(key)
@@ -116,7 +116,7 @@ class Scorer(Generic[_Ticket]):
         return [scored for future in done for scored in future.result()]
 
     def wait(self) -> None:
-        """Until the oldest batch under way is done."""
+        """Wait until the oldest running batch is done."""
         if self._under_way:
             self._under_way[0].exception()
 

@@ -2,7 +2,7 @@
 
     cameras, a thread each ──► inbox ──► gate ──► batches over all cameras ──► each camera's day
 
-One thread does all but reading and scoring, so nothing here needs a lock.
+Only reading and scoring have other threads; one thread does all the rest, so nothing needs a lock.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from typing import Any
 import torch
 
 from jobs.bucket.courier import Courier
+from jobs.cameras.detectors import pick_device
 from jobs.config.settings import CameraConfig, Config
 from jobs.database.store import Store
-from jobs.disk.budget import GB, Floor, Room
-from jobs.nights.plans import pick_device
+from jobs.disk.budget import GB, DiskBudget, FreeSpace
 from jobs.watch.feed import Feed, Waiting
 from jobs.watch.scoring import Scorer, Students
 from jobs.watch.watching import Inbox, Watcher
@@ -32,13 +32,13 @@ logger = logging.getLogger(__name__)
 
 TICK_S = 1.0
 RENEW_S = 30.0
-ROOM_S = 60.0
+DISK_S = 60.0
 STOP_S = 5.0
-"""How long the cameras' threads are waited for at the end."""
+"""How long to wait for the cameras' threads at the end."""
 
 
 class CameraWatch:
-    """Watches these cameras until all have ended, `for_s` are over or it is interrupted."""
+    """Watches these cameras until all have ended, `for_s` is over or it is interrupted."""
 
     def __init__(
         self,
@@ -53,10 +53,10 @@ class CameraWatch:
         device = pick_device(config.device)
         self._students = Students(device)
         self._scorer: Scorer[Waiting] = Scorer(1 if device == "cuda" else config.workers)
-        self._floor = Floor(config.data_dir, config.disk.min_free_gb * GB)
-        self._room = Room(config, store, self._floor)
+        self._free_space = FreeSpace(config.data_dir, config.disk.min_free_gb * GB)
+        self._disk_budget = DiskBudget(config, store, self._free_space)
         self._inbox: Inbox = queue.Queue(maxsize=max(8, 2 * len(cameras)))
-        self.feeds = {c.name: Feed(config, c, self._students, self._floor) for c in cameras}
+        self.feeds = {c.name: Feed(config, c, self._students, self._free_space) for c in cameras}
         self.watchers = {c.name: Watcher(c, self._inbox, limit=frames) for c in cameras}
         self._courier = Courier(config, [c.name for c in cameras], store)
         self._due_s: dict[str, float] = {}
@@ -68,7 +68,7 @@ class CameraWatch:
         self._stop.set()
 
     def run(self) -> None:
-        """Everything seen is on disk when this returns, also by Ctrl-C."""
+        """Watch; every frame seen is on disk when this returns, also after Ctrl-C."""
         torch.set_num_threads(1)
         self._courier.start()
         with ExitStack() as at_the_end:
@@ -93,7 +93,8 @@ class CameraWatch:
         return not ended or not self._inbox.empty()
 
     def _take_some(self) -> None:
-        """Frames that have come, as many as can be scored soon; waits a little for the first."""
+        """Take the frames that have arrived, as many as can be scored soon; wait briefly for the
+        first."""
         wait_s: float | None = 0.1
         while not self._scorer.is_full:
             try:
@@ -124,7 +125,7 @@ class CameraWatch:
             feed.settle()
 
     def _look_around(self) -> None:
-        """What is done now and then."""
+        """Do what is due now and then."""
         if self._is_due("tick", TICK_S):
             for name, feed in self.feeds.items():
                 feed.tick(self.watchers[name].condition)
@@ -133,8 +134,10 @@ class CameraWatch:
                 feed.renew_student()
             in_use = {feed.student.kind for feed in self.feeds.values() if feed.student}
             self._students.keep_only(in_use)
-        if self._is_due("room", ROOM_S):
-            self._room.make({n: f.day for n, f in self.feeds.items() if f.day is not None})
+        if self._is_due("disk", DISK_S):
+            self._disk_budget.enforce(
+                {n: f.day for n, f in self.feeds.items() if f.day is not None}
+            )
 
     def _is_due(self, what: str, every_s: float) -> bool:
         now_s = time.monotonic()
@@ -145,7 +148,7 @@ class CameraWatch:
 
     def _stop_watchers(self) -> None:
         self._stopped_at = datetime.now(UTC)
-        for name, feed in self.feeds.items():  # while they are still as the cameras made them
+        for name, feed in self.feeds.items():  # before stopping changes their conditions
             feed.tick(self.watchers[name].condition)
         for watcher in self.watchers.values():
             watcher.stop()

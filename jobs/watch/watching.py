@@ -1,4 +1,4 @@
-"""One camera's frames, brought to the service by a thread of their own."""
+"""Reads one camera in a thread of its own and hands its frames to the inbox."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ Inbox = queue.Queue["Frame"]
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """How a live camera is: a state of `streams.live.health`, since when, why, and what it has been
-    through."""
+    """The state of a live camera (of `streams.live.health`), since when, why, and what it has
+    counted."""
 
     state: str
     since: datetime
@@ -34,9 +34,9 @@ class Condition:
 
 
 class Watcher(threading.Thread):
-    """Reads a camera until it ends, `limit` frames came, or it is stopped.
+    """Reads a camera until it ends, `limit` frames have come, or it is stopped.
 
-    It waits while the inbox is full: a recording is read as fast as it is scored, and a live source
+    It waits while the inbox is full: a recording is read as fast as it is scored; a live source
     drops frames meanwhile and counts them.
     """
 
@@ -55,7 +55,7 @@ class Watcher(threading.Thread):
             with open_camera(self.camera, live=live) as source:
                 self._source = source
                 self._read(source)
-        except Exception as error:  # a thread's border: one camera must not stop the others
+        except Exception as error:  # the thread's boundary: one camera must not stop the others
             if not self._stopping.is_set():
                 logger.warning("%s", describe(error))
                 self.error = error
@@ -78,7 +78,7 @@ class Watcher(threading.Thread):
         return False
 
     def stop(self) -> None:
-        """Come to an end soon; the source's own threads end with their reads."""
+        """Stop soon; the threads of the source end with their reads."""
         self._stopping.set()
         live = self._live_source
         if live is not None:
@@ -86,12 +86,12 @@ class Watcher(threading.Thread):
 
     @property
     def is_live(self) -> bool:
-        """Whether the camera never ends; known once the source is open."""
+        """Whether this is a live camera; known once the source is open."""
         return self._live_source is not None
 
     @property
     def condition(self) -> Condition | None:
-        """How the camera is; None for a recording, or before the source is open."""
+        """The state of a live camera; None for a recording, or before the source is open."""
         live = self._live_source
         if live is None:
             return None

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import cv2
 import numpy as np
@@ -19,15 +19,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.ops import MultiScaleRoIAlign
 
-from models.boxes.detector import TorchDetector, scaled, set_image_size, to_tensor
+from models.base import Backend
+from models.boxes.detector import TorchDetector, set_image_size, to_tensor
 from models.boxes.exported import agreement
 from models.boxes.lean.detector import LeanDetector, why_not
 from models.boxes.lean.packed import table
 from models.boxes.lean.regions import SmallTable, apart, margin
+from models.images import scaled
 
 logger = logging.getLogger(__name__)
 
-Backend = Literal["auto", "torch", "lean"]
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
 TORCH = "torch"
 

@@ -10,7 +10,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models.boxes.detections import Detections, ModelError, iou_matrix
+from models.boxes.detections import Detections, iou_matrix
+from models.errors import ModelError
 
 SAME_OBJECT_IOU = 0.7
 """Two boxes that overlap this much, found under two merged detector classes (a car that is also a

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-
-class ModelError(Exception):
-    """Base of everything that can go wrong with a detector or its weights."""
-
-
-class WeightsError(ModelError):
-    """Weights could not be loaded: missing, damaged, or of another architecture."""
+from models.base import Model
+from models.errors import ModelError
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,3 +111,13 @@ def match(found: Detections, truth: Detections, *, min_iou: float = 0.5) -> NDAr
             taken[index] = best
             iou[:, best] = -1.0
     return taken
+
+
+class Detector(Model, Protocol):
+    """Anything that finds boxes in frames: our own nets, torchvision's, OpenVINO's, ONNX's."""
+
+    def predict(self, images: Sequence[NDArray[np.uint8]]) -> list[Detections]:
+        """What is in each image (H×W×3 uint8 RGB, all of one size), in pixels of that image.
+
+        Detections come best first and are not cut at a working threshold: the caller does that.
+        """

@@ -8,10 +8,9 @@ set on the model, and `Detector.predict` brings frames to it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 import torchvision
@@ -23,9 +22,11 @@ from torchvision.models.detection.backbone_utils import BackboneWithFPN
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
-from models.boxes.detections import Detections, ModelError
+from models.boxes.detections import Detections
 from models.boxes.layout import LAYOUTS, lay_out
 from models.boxes.resnet import LAYERS, ResNetTrunk
+from models.errors import ModelError
+from models.images import resize
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,27 +126,13 @@ def set_image_size(model: nn.Module, height_px: int, width_px: int) -> None:
     transform.max_size = max(height_px, width_px)
 
 
-def scaled(height_px: int, width_px: int, scale: float) -> tuple[int, int]:
-    """Height and width at a scale, never below 32 px (one cell of the coarsest stage)."""
-    return max(32, round(height_px * scale)), max(32, round(width_px * scale))
-
-
 def to_tensor(image: NDArray[np.uint8]) -> Tensor:
     """H×W×3 uint8 to 3×H×W float32 in 0…1, as torchvision's detectors take it."""
     return torch.from_numpy(image).permute(2, 0, 1).to(torch.float32).div_(255.0)
 
 
-def resize(image: NDArray[np.uint8], height_px: int, width_px: int) -> NDArray[np.uint8]:
-    """The image at another size: area averaging down, linear up; untouched at its own size."""
-    if image.shape[:2] == (height_px, width_px):
-        return image
-    shrink = image.shape[0] >= height_px
-    how = cv2.INTER_AREA if shrink else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(image, (width_px, height_px), interpolation=how), np.uint8)
-
-
 class TorchDetector:
-    """A torchvision model at a fixed size, as a `models.base.Detector`."""
+    """A torchvision model at a fixed size, as a `models.base.Trainable`."""
 
     backend = "torch"
 
@@ -159,13 +146,22 @@ class TorchDetector:
         """Names of the labels."""
         return self.spec.class_names
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """See `models.base.Trainable.size`."""
+        return self.spec.height_px, self.spec.width_px
+
+    def meta(self, **more: Any) -> dict[str, Any]:
+        """What is stored beside its weights: its spec, and whatever else is known."""
+        return {"spec": asdict(self.spec), **more}
+
     def at_size(self, height_px: int, width_px: int) -> TorchDetector:
         """The same weights working at another size. The two share the model: use one at a time."""
         spec = replace(self.spec, height_px=height_px, width_px=width_px)
         return TorchDetector(self.model, spec, device=str(self.device))
 
     def predict(self, images: Sequence[NDArray[np.uint8]]) -> list[Detections]:
-        """See `models.base.Detector.predict`."""
+        """See `models.boxes.detections.Detector.predict`."""
         if not images:
             return []
         height, width = self.spec.height_px, self.spec.width_px

@@ -22,8 +22,8 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from models.boxes.detections import ModelError
 from models.boxes.detector import TorchDetector, set_image_size
+from models.errors import ModelError
 
 Format = Literal["onnx", "torchscript", "openvino"]
 FORMATS: tuple[Format, ...] = get_args(Format)

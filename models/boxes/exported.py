@@ -11,11 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.base import Detector
-from models.boxes.detections import Detections, match
-from models.boxes.detector import resize
+from models.boxes.detections import Detections, Detector, match
 from models.boxes.export import SUFFIXES, ExportError, quietly, read_about
 from models.boxes.foreign import ForeignDetector, ForeignOptions
+from models.images import resize
 
 SMALLEST_SCORE = 1e-3
 """Rows without an object have score 0."""
@@ -55,8 +54,20 @@ def foreign_options(about: dict[str, Any]) -> ForeignOptions:
     return ForeignOptions(
         class_names=tuple(about["class_names"]),
         outputs="boxes-scores-labels",
+        height_px=None,
+        width_px=None,
         channel_order="rgb",
+        mean=(0.0, 0.0, 0.0),
+        scale=(1.0, 1.0, 1.0),
+        keep_aspect=False,
+        pad_value=114,
+        pad_position="top-left",
+        boxes_output=None,
+        scores_output=None,
+        labels_output=None,
+        label_offset=0,
         min_score=SMALLEST_SCORE,
+        nms_iou=0.45,
     )
 
 

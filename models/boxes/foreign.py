@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from torchvision.ops import batched_nms
 
 from models.boxes.classes import COCO_80
-from models.boxes.detections import Detections, ModelError
+from models.boxes.detections import Detections
+from models.errors import ModelError
 from models.runtimes import OpenVinoNet, open_net
 
 OutputKind = Literal["boxes-labels", "boxes-scores-labels", "yolox"]
@@ -53,28 +54,28 @@ class ForeignOptions:
     """`boxes-labels`: boxes N×5 (x1 y1 x2 y2 score) and labels N. `boxes-scores-labels`: boxes
     N×4, scores N, labels N, as torchvision exports them. `yolox`: 1×A×(5 + classes), not decoded,
     objectness and class scores in 0…1. Boxes are in input pixels."""
-    height_px: int | None = None
+    height_px: int | None
     """Input size; None reads it from the model."""
-    width_px: int | None = None
-    channel_order: Literal["bgr", "rgb"] = "bgr"
-    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    width_px: int | None
+    channel_order: Literal["bgr", "rgb"]
+    mean: tuple[float, float, float]
     """The net sees (pixel − mean) / scale, pixels 0…255, in the channel order above."""
-    scale: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    keep_aspect: bool = False
+    scale: tuple[float, float, float]
+    keep_aspect: bool
     """True pads the resized image to the input size; False stretches it."""
-    pad_value: int = 114
-    pad_position: Literal["top-left", "centre"] = "top-left"
+    pad_value: int
+    pad_position: Literal["top-left", "centre"]
     """Where the image lies within the padding."""
-    boxes_output: str | None = None
+    boxes_output: str | None
     """Names of the outputs, where shape and type do not tell them apart. YOLOX's one output is
     its boxes output."""
-    scores_output: str | None = None
-    labels_output: str | None = None
-    label_offset: int = 0
+    scores_output: str | None
+    labels_output: str | None
+    label_offset: int
     """Added to the net's labels: −1 for a net that counts from 1 after the background."""
-    min_score: float = 0.05
+    min_score: float
     """Nothing below it is returned."""
-    nms_iou: float = 0.45
+    nms_iou: float
     """YOLOX only: of two boxes of one class that overlap more, the better stays."""
 
     def __post_init__(self) -> None:
@@ -154,11 +155,29 @@ def _reopen(path: Path, options: ForeignOptions, threads: int) -> ForeignDetecto
 
 # --- presets ------------------------------------------------------------------------------------
 
+_PERSON_VEHICLE_BIKE = ForeignOptions(
+    class_names=("vehicle", "person", "bike"),
+    outputs="boxes-labels",
+    height_px=None,
+    width_px=None,
+    channel_order="bgr",
+    mean=(0.0, 0.0, 0.0),
+    scale=(1.0, 1.0, 1.0),
+    keep_aspect=False,
+    pad_value=114,
+    pad_position="top-left",
+    boxes_output=None,
+    scores_output=None,
+    labels_output=None,
+    label_offset=0,
+    min_score=0.05,
+    nms_iou=0.45,
+)
 PRESETS = {
-    "person-vehicle-bike": ForeignOptions(
-        class_names=("vehicle", "person", "bike"), outputs="boxes-labels"
+    "person-vehicle-bike": _PERSON_VEHICLE_BIKE,
+    "yolox-coco": replace(
+        _PERSON_VEHICLE_BIKE, class_names=COCO_80, outputs="yolox", keep_aspect=True
     ),
-    "yolox-coco": ForeignOptions(class_names=COCO_80, outputs="yolox", keep_aspect=True),
 }
 """Options of detectors that are known by measurement: Open Model Zoo's
 person-vehicle-bike-detection-2003 and -2004 (stretched, BGR 0…255), Megvii's YOLOX on COCO (BGR

@@ -7,6 +7,8 @@ that the per-image losses add up to torchvision's batch losses.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -14,8 +16,11 @@ from torchvision.models.detection import FasterRCNN
 from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.models.detection.rpn import RegionProposalNetwork, concat_box_prediction_layers
 
+from models.base import Trainable
+from models.boxes.detector import set_image_size
 from models.boxes.pooling import pool_regions
 
+Prepared = tuple[Tensor, dict[str, Tensor]]
 Targets = list[dict[str, Tensor]]
 
 _SMOOTH_L1_BETA = 1 / 9  # torchvision's, in both stages
@@ -38,6 +43,18 @@ def image_losses(model: nn.Module, images: list[Tensor], targets: Targets) -> di
     proposals, first = _rpn_losses(model.rpn, sized, features, targets)
     second = _roi_losses(model.roi_heads, features, proposals, sized.image_sizes, targets)
     return {**second, **first}
+
+
+def losses_by_image(student: Trainable, batch: Sequence[Prepared]) -> Tensor:
+    """The batch's loss, split by image: N float32, at the size the student works at. A batch is of
+    pictures (3×H×W uint8) with their targets."""
+    set_image_size(student.model, *student.size)
+    losses = image_losses(
+        student.model,
+        [image.to(torch.float32).div_(255.0) for image, _ in batch],
+        [target for _, target in batch],
+    )
+    return torch.stack([value.float() for value in losses.values()]).sum(dim=0)
 
 
 def _one_at_a_time(model: nn.Module, images: list[Tensor], targets: Targets) -> dict[str, Tensor]:

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from models.boxes.classes import ClassMap
-from models.boxes.detections import WeightsError
 from models.boxes.detector import DetectorSpec, TorchDetector, build_model
 from models.checkpoint import load_checkpoint, load_into
+from models.errors import WeightsError
 
 FRESH_PROPOSALS = 300
 """Regions that the second stage of a net made for one camera looks at."""

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Literal
 
 from models.boxes.classes import COCO_80
-from models.boxes.detections import WeightsError
+from models.errors import WeightsError
 
 if TYPE_CHECKING:
     from models.boxes.detector import DetectorSpec

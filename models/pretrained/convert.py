@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from models.boxes.detections import WeightsError
+from models.errors import WeightsError
 
 DEVIATION_RGB = (58.395, 57.12, 57.375)
 """By what torchvision and MMDetection divide each channel (0…255), and Detectron2 does not."""

@@ -17,7 +17,7 @@ from typing import IO
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-from models.boxes.detections import WeightsError
+from models.errors import WeightsError
 from models.files import sync_folder
 from models.pretrained.catalogue import PublishedWeights
 

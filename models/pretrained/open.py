@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from models.boxes.detections import WeightsError
 from models.boxes.detector import DetectorSpec, TorchDetector, build_model
 from models.checkpoint import load_into, load_pth
+from models.errors import WeightsError
 from models.pretrained.catalogue import PublishedWeights
 from models.pretrained.convert import converted
 from models.pretrained.download import verify

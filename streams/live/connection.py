@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.live.health import GLANCE_PX
+from streams.picture_headers import HeaderError, read_header
+from streams.pictures import MOST_PIXELS, PictureError, decode_picture, too_large
 
 
 class Picture(Protocol):
@@ -80,23 +83,25 @@ class Connection(Protocol):
 class JpegPicture:
     """A picture as JPEG (or PNG) bytes, decoded when asked for."""
 
-    def __init__(self, data: bytes) -> None:
-        self._data = data
+    def __init__(self, data: bytes, *, most_pixels: int = MOST_PIXELS) -> None:
+        self._data, self._most_pixels = data, most_pixels
 
     def rgb(self) -> NDArray[np.uint8] | None:
-        return decode_image(self._data, cv2.IMREAD_COLOR_RGB)
+        with suppress(PictureError):
+            return decode_picture(self._data, most_pixels=self._most_pixels)
+        return None
 
     def glance(self) -> NDArray[np.uint8] | None:
-        grey = decode_image(self._data, cv2.IMREAD_GRAYSCALE)
-        if grey is None:
-            return None
-        return np.asarray(cv2.resize(grey, GLANCE_PX, interpolation=cv2.INTER_NEAREST), np.uint8)
-
-
-def decode_image(data: bytes, flags: int) -> NDArray[np.uint8] | None:
-    """The image in these bytes, or None if there is none."""
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error:
+        with suppress(PictureError):
+            grey = decode_picture(self._data, most_pixels=self._most_pixels, grey=True)
+            return np.asarray(cv2.resize(grey, GLANCE_PX, interpolation=cv2.INTER_NEAREST))
         return None
-    return None if image is None else np.asarray(image, np.uint8)
+
+
+def claims_too_much(data: bytes, most_pixels: int) -> str | None:
+    """What is wrong with the size a picture claims; a camera that sends such ones always will."""
+    try:
+        header = read_header(data)
+    except HeaderError:
+        return None
+    return too_large(header.width_px, header.height_px, most_pixels)

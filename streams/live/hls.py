@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from urllib.parse import urljoin
@@ -13,7 +13,14 @@ from streams.address import Address
 from streams.failures import NOT_VIDEO, TIMED_OUT, failure
 from streams.live.options import LiveOptions
 from streams.live.packets import PacketConnection, Recipe
-from streams.web import USER_AGENT, fetch_text
+from streams.live.playlists import (
+    PlaylistError,
+    Segments,
+    choose_variant,
+    parse_segments,
+    parse_variants,
+)
+from streams.web import USER_AGENT, fetch_text, is_web
 
 WEB_PROTOCOLS = "http,https,tcp,tls,crypto,data,httpproxy"
 """What a playlist from the web may refer to: never a file of this machine."""
@@ -27,20 +34,13 @@ POLL_S = 1.0
 ANALYSED_US = 1_000_000
 """How much FFmpeg looks at before a stream is open: of a live one, more means waiting for it."""
 
-_VARIANT = re.compile(r"^#EXT-X-STREAM-INF:(.*)\r?\n(?:#.*\r?\n)*([^#\s].*?)\s*$", re.MULTILINE)
-_HEIGHT = re.compile(r"RESOLUTION=\d+x(\d+)")
-_BANDWIDTH = re.compile(r"(?<![A-Z-])BANDWIDTH=(\d+)")
-_TARGET = re.compile(r"^#EXT-X-TARGETDURATION:(\d+)", re.MULTILINE)
-
 
 @dataclass(frozen=True, slots=True)
 class Playlist:
-    """A media playlist: where it is, whether it goes on, its longest and its newest segment."""
+    """A media playlist: where it is, and what stands in it."""
 
     address: Address
-    is_live: bool
-    target_s: float
-    newest: str
+    segments: Segments
 
 
 @dataclass(slots=True)
@@ -48,15 +48,6 @@ class Progress:
     """What one camera's connections know of each other: whether there was one before."""
 
     begun: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """One of the sizes a master playlist offers; 0 where it does not say."""
-
-    url: str
-    height_px: int
-    bandwidth_bps: int
 
 
 def find_playlist(
@@ -71,35 +62,28 @@ def find_playlist(
         text, final_url = fetch_text(
             address, where=where, timeout_s=options.open_timeout_s, headers=headers
         )
-        variants = parse_variants(text)
-        if not variants:
-            return _media_playlist(text, address, where)
-        login_kept = address if final_url == address.without_login else Address(final_url)
-        address = Address(
-            urljoin(login_kept.secret, choose_variant(variants, options.height_px).url)
-        )
-    raise failure(where, NOT_VIDEO, "a playlist of playlists of playlists; give one of them")
+        try:
+            variants = parse_variants(text)
+            if not variants:
+                return Playlist(address, parse_segments(text))
+            login_kept = address if final_url == address.without_login else Address(final_url)
+            chosen = choose_variant(variants, options.height_px).url
+        except PlaylistError as exc:
+            reason = str(exc)
+            break
+        address = _within_web(login_kept, chosen, where)
+    else:
+        reason = "a playlist of playlists of playlists; give one of them"
+    raise failure(where, NOT_VIDEO, reason)
 
 
-def parse_variants(text: str) -> list[Variant]:
-    """The variants of a master playlist; none if it is a media playlist or no playlist."""
-
-    def number(pattern: re.Pattern[str], attributes: str) -> int:
-        found = pattern.search(attributes)
-        return int(found.group(1)) if found else 0
-
-    return [
-        Variant(url, number(_HEIGHT, attributes), number(_BANDWIDTH, attributes))
-        for attributes, url in _VARIANT.findall(text)
-    ]
-
-
-def choose_variant(variants: list[Variant], height_px: int) -> Variant:
-    """The largest not above `height_px`; if all are above it, the smallest."""
-    fitting = [v for v in variants if v.height_px <= height_px]
-    if fitting:
-        return max(fitting, key=lambda v: (v.height_px, v.bandwidth_bps))
-    return min(variants, key=lambda v: (v.height_px, v.bandwidth_bps))
+def _within_web(base: Address, url: str, where: str) -> Address:
+    """Where a playlist refers to; only to the web, never to this machine or its network's files."""
+    with suppress(ValueError):  # an address that cannot be taken apart
+        target = Address(urljoin(base.secret, url))
+        if is_web(target):
+            return target
+    raise failure(where, NOT_VIDEO, "its playlist refers to something that is no web address")
 
 
 def connect_hls(
@@ -117,9 +101,9 @@ def connect_hls(
     """
     ask = partial(find_playlist, address, where=where, options=options, headers=headers)
     playlist = ask()
-    if not playlist.is_live:
+    if not playlist.segments.is_live:
         raise failure(where, NOT_VIDEO, "a recording, where a live stream was expected; reopen it")
-    silence_s = SEGMENTS_OF_PATIENCE * playlist.target_s
+    silence_s = SEGMENTS_OF_PATIENCE * playlist.segments.target_s
     progress = progress or Progress()
     if progress.begun:
         _await_segment(playlist, ask, where=where, limit_s=min(silence_s, options.open_timeout_s))
@@ -130,8 +114,9 @@ def connect_hls(
         open_timeout_s=options.open_timeout_s,
         read_timeout_s=max(options.read_timeout_s, 2 * silence_s),
         sampling=options.sampling,
+        most_pixels=options.most_pixels,
         format_name="hls",
-        options=hls_options(headers),
+        options=web_options(headers),
         silence_s=silence_s,
         expires_at_s=expires_at_s,
     )
@@ -146,14 +131,10 @@ def _await_segment(
     """A playlist gone stale still serves its last segments: at every new try they would be shown
     again, as if they were new."""
     until_s = time.monotonic() + limit_s
-    while ask().newest == playlist.newest:
+    while ask().segments.newest == playlist.segments.newest:
         if time.monotonic() >= until_s:
             raise failure(where, TIMED_OUT, "the playlist does not go on: see what writes it")
-        time.sleep(min(POLL_S, playlist.target_s / 2))
-
-
-def hls_options(headers: Mapping[str, str] | None) -> dict[str, str]:
-    return {"protocol_whitelist": WEB_PROTOCOLS, **web_options(headers)}
+        time.sleep(min(POLL_S, playlist.segments.target_s / 2))
 
 
 def web_options(headers: Mapping[str, str] | None) -> dict[str, str]:
@@ -161,14 +142,9 @@ def web_options(headers: Mapping[str, str] | None) -> dict[str, str]:
     sent = {"User-Agent": USER_AGENT, **(headers or {})}
     agent = sent.pop("User-Agent")
     lines = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
-    fixed = {"user_agent": agent, "analyzeduration": str(ANALYSED_US)}
+    fixed = {
+        "protocol_whitelist": WEB_PROTOCOLS,
+        "user_agent": agent,
+        "analyzeduration": str(ANALYSED_US),
+    }
     return fixed | ({"headers": lines} if lines else {})
-
-
-def _media_playlist(text: str, address: Address, where: str) -> Playlist:
-    found = _TARGET.search(text)
-    if not text.lstrip("\ufeff").startswith("#EXTM3U") or found is None:
-        raise failure(where, NOT_VIDEO, "no HLS playlist comes back: check the address")
-    is_live = "#EXT-X-ENDLIST" not in text and "#EXT-X-PLAYLIST-TYPE:VOD" not in text
-    newest = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    return Playlist(address, is_live, float(found.group(1)), newest[-1] if newest else "")

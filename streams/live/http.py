@@ -66,6 +66,7 @@ def connect_video(
         open_timeout_s=options.open_timeout_s,
         read_timeout_s=options.read_timeout_s,
         sampling=options.sampling,
+        most_pixels=options.most_pixels,
         options=web_options(headers),
         expires_at_s=expires_at_s,
     )

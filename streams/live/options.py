@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 from streams.keyframes import Sampling
 from streams.live.health import HealthLimits
+from streams.pictures import MOST_PIXELS
 
 Transport = Literal["tcp", "udp"]
 
@@ -22,7 +23,8 @@ class LiveOptions:
     for `barren_s` is given up. `queue_frames` is
     how many frames may wait for the consumer before the oldest is dropped. `poll_s` is how often
     a snapshot address is asked where the consumer's sampler does not say. `height_px` limits
-    what is asked of sites that offer several sizes.
+    what is asked of sites that offer several sizes; no picture of more than `most_pixels` is
+    decoded.
     """
 
     sampling: Sampling = "auto"
@@ -37,6 +39,7 @@ class LiveOptions:
     queue_frames: int = 4
     poll_s: float = 1.0
     height_px: int = 720
+    most_pixels: int = MOST_PIXELS
     health: HealthLimits = field(default_factory=HealthLimits)
 
     def __post_init__(self) -> None:
@@ -45,7 +48,7 @@ class LiveOptions:
         for name in (f.name for f in fields(self) if f.name.endswith("_s")):
             value = getattr(self, name)
             self._require(name, math.isfinite(value) and value > 0, "a finite number > 0")
-        for name in ("queue_frames", "height_px"):
+        for name in ("queue_frames", "height_px", "most_pixels"):
             self._require(name, getattr(self, name) >= 1, "a whole number ≥ 1")
         ordered = self.first_pause_s <= self.longest_pause_s
         self._require("longest_pause_s", ordered, f"at least first_pause_s ({self.first_pause_s})")

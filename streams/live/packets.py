@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import partial
 from typing import Any
 
@@ -15,12 +16,23 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from streams.address import Address
+from streams.decoding import (
+    Aspect,
+    Soundness,
+    decoder_options,
+    finished,
+    main_video_stream,
+    packet_time_s,
+)
 from streams.failures import BROKEN, ENDED, NEARLY, NOT_VIDEO, TIMED_OUT, failure, guarded
 from streams.keyframes import KeyframeGate, Sampling
 from streams.live.connection import Arrival, Demand, StreamFacts
 from streams.live.health import GLANCE_PX
+from streams.pictures import MOST_PIXELS, PictureError, too_large
 
 MICROSECONDS = 1_000_000
+
+SQUARE = Fraction(1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +47,7 @@ class Recipe:
     sampling: Sampling = "exact"
     format_name: str | None = None
     options: Mapping[str, str] = field(default_factory=dict)
+    most_pixels: int = MOST_PIXELS
     silence_s: float = 0.0
     expires_at_s: float | None = None
     """Monotonic second after which the connection ends by itself, to be opened anew."""
@@ -68,42 +81,18 @@ class Scalers:
 class DecodedPicture:
     """A frame as FFmpeg decoded it."""
 
-    def __init__(self, frame: Any, scalers: Scalers) -> None:
-        self._frame, self._scalers = frame, scalers
+    def __init__(self, frame: Any, scalers: Scalers, aspect: Fraction = SQUARE) -> None:
+        self._frame, self._scalers, self._aspect = frame, scalers, aspect
 
     def rgb(self) -> NDArray[np.uint8] | None:
-        with suppress(av.error.FFmpegError, ValueError):
-            image = self._scalers.rgb(self._frame)
-            quarters = round(self._frame.rotation / 90) % 4
-            return np.ascontiguousarray(np.rot90(image, quarters)) if quarters else image
+        with suppress(av.error.FFmpegError, ValueError, PictureError):
+            return finished(self._scalers.rgb(self._frame), self._frame, self._aspect)
         return None
 
     def glance(self) -> NDArray[np.uint8] | None:
         with suppress(av.error.FFmpegError, ValueError):
             return self._scalers.glance(self._frame)
         return None
-
-
-class Soundness:
-    """Which decoded frames are whole.
-
-    FFmpeg patches what a lost packet leaves out and marks that frame, but not those built on it:
-    damage lasts until the next whole keyframe.
-    """
-
-    def __init__(self) -> None:
-        self._spoilt = False
-
-    def broke(self) -> None:
-        """A packet could not be decoded."""
-        self._spoilt = True
-
-    def holds(self, frame: Any) -> bool:
-        if frame.is_corrupt:
-            self._spoilt = True
-        elif frame.key_frame:
-            self._spoilt = False
-        return not self._spoilt
 
 
 class PacketConnection:
@@ -114,11 +103,17 @@ class PacketConnection:
         self._gate = KeyframeGate(recipe.sampling)
         self._soundness, self._scalers = Soundness(), Scalers()
         self._container = open_container(recipe)
-        streams = self._container.streams.video
-        if not streams:
+        self._stream: Any = main_video_stream(self._container)
+        if self._stream is None:
             self._container.close()
             raise failure(recipe.where, NOT_VIDEO)
-        self._stream: Any = streams[0]
+        context = self._stream.codec_context
+        reason = too_large(context.width or 0, context.height or 0, recipe.most_pixels)
+        if reason is not None:
+            self._container.close()
+            raise failure(recipe.where, NOT_VIDEO, reason)
+        self._aspect = Aspect(self._stream)
+        context.options = decoder_options(context.name, recipe.most_pixels)
         # One thread, no frames held back: what comes out belongs to the packet just put in.
         self._stream.thread_type = "NONE"
         self._stream.codec_context.thread_count = 1
@@ -170,8 +165,9 @@ class PacketConnection:
         if not self._gate.admits(is_key=is_key, time_s=time_s, interval_s=demand.interval_s):
             return []
         frames = self._decode(packet)
+        if frames is None or packet.is_corrupt:
+            self._soundness.broke(packet_time_s(packet))
         if frames is None:
-            self._soundness.broke()
             return [Arrival(None)]
         return [self._arrival(frame) for frame in frames]
 
@@ -194,7 +190,9 @@ class PacketConnection:
         if started_us is not None and frame.time is not None:
             captured_at_s = started_us / MICROSECONDS + frame.time
         holds = self._soundness.holds(frame)
-        picture = DecodedPicture(frame, self._scalers) if holds else None
+        picture = None
+        if holds:
+            picture = DecodedPicture(frame, self._scalers, self._aspect.of(frame))
         return Arrival(picture, frame.time, captured_at_s)
 
 
@@ -211,7 +209,7 @@ def open_container(recipe: Recipe) -> Any:
             av.open,
             recipe.address.secret,
             format=recipe.format_name,
-            options=dict(recipe.options),
+            options={**recipe.options, "max_pixels": str(recipe.most_pixels)},
             timeout=(recipe.open_timeout_s, recipe.read_timeout_s),
             metadata_errors="replace",
         ),

@@ -19,6 +19,7 @@ def connect_rtsp(address: Address, *, where: str, options: LiveOptions) -> Packe
         open_timeout_s=options.open_timeout_s,
         read_timeout_s=options.read_timeout_s,
         sampling=options.sampling,
+        most_pixels=options.most_pixels,
         options={
             "rtsp_transport": options.transport,
             "timeout": str(round(options.read_timeout_s * MICROSECONDS)),

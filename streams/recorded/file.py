@@ -3,21 +3,48 @@
 from __future__ import annotations
 
 import stat
+from collections import Counter
+from contextlib import closing, suppress
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import av
 
 from streams.base import SourceNotFoundError, SourceUnreadableError, redact_url
-from streams.recorded.recording import Recording
+from streams.decoding import Aspect, main_video_stream
+from streams.left_out import LeftOut
+from streams.pictures import MOST_PIXELS
+from streams.recorded.local_playlist import refuse_endless
+from streams.recorded.recording import Recording, Shown, _Header, _Pass
+
+PROTOCOLS = "file,crypto,data"
+"""What a file may refer to: other files, never the network."""
+
+REFERRING = frozenset(
+    {"concat", "dash", "lavfi", "rtp", "rtp_mpegts", "rtsp", "sap", "sdp", "smoothstreaming"}
+    | {"webm_dash_manifest"}
+)
+"""Formats that hold no picture but lead elsewhere, round in a circle if they like."""
+
+LONGEST_STEP_S = 60.0
+"""For opening, and for each read."""
+
+LOOKED_AT = 5
+"""So many places, evenly spaced, say which size is the commonest."""
 
 
 class VideoFile(Recording):
     """Frames of a video file; without a creation time in it, its modification time dates it."""
 
     def __init__(
-        self, path: str | Path, *, camera: str, started_at: datetime | None = None
+        self,
+        path: str | Path,
+        *,
+        camera: str,
+        started_at: datetime | None = None,
+        most_pixels: int = MOST_PIXELS,
     ) -> None:
         self._path = Path(path)
         self._where = f"camera {camera!r}: {redact_url(str(path))}"
@@ -27,6 +54,7 @@ class VideoFile(Recording):
             kind="file",
             written_at=self._require_file(),
             started_at=started_at,
+            most_pixels=most_pixels,
         )
 
     def _require_file(self) -> datetime:
@@ -51,12 +79,24 @@ class VideoFile(Recording):
         return datetime.fromtimestamp(status.st_mtime, UTC)
 
     def _open(self) -> Any:
-        # Absolute, so that no file name is taken for a protocol: FFmpeg lets what is opened as a
-        # file, a playlist say, refer to other files only, never to the network.
+        # Absolute, so that no file name is taken for a protocol.
         try:
-            return av.open(str(self._path.absolute()), metadata_errors="replace")
+            is_playlist = refuse_endless(self._path, where=self._where)
+            return av.open(
+                str(self._path.absolute()),
+                metadata_errors="replace",
+                options={
+                    "protocol_whitelist": PROTOCOLS,
+                    "format_whitelist": _formats(is_playlist),
+                    "max_pixels": str(self._most_pixels),
+                },
+                timeout=LONGEST_STEP_S,
+            )
         except PermissionError as exc:
             message = f"{self._where}: permission denied; make the file readable"
+            raise SourceUnreadableError(message) from exc
+        except TimeoutError as exc:  # FFmpeg's own, too
+            message = f"{self._where}: does not open within {LONGEST_STEP_S:g} s; copy it elsewhere"
             raise SourceUnreadableError(message) from exc
         except (av.error.FFmpegError, OSError, ValueError) as exc:
             message = (
@@ -64,3 +104,33 @@ class VideoFile(Recording):
                 "index, or another kind of file); play it elsewhere or copy it again"
             )
             raise SourceUnreadableError(message) from exc
+
+    def _probe(self) -> tuple[_Header, tuple[int, ...]]:
+        """The shape is the commonest at a few places: a camera may change its size in mid-day."""
+        header, first = super()._probe()
+        if header.duration_s is None:
+            return header, first
+        shapes = Counter([first])
+        with closing(self._open()) as container, suppress(av.error.FFmpegError, OSError):
+            for number in range(1, LOOKED_AT):
+                offset_s = header.start_s + header.duration_s * number / LOOKED_AT
+                container.seek(round(offset_s * av.time_base))
+                shapes.update(self._next_shape(container))
+        return header, shapes.most_common(1)[0][0]
+
+    def _next_shape(self, container: Any) -> list[tuple[int, ...]]:
+        aspect = Aspect(main_video_stream(container))
+        frame = next(self._decode(container, _Pass(LeftOut(self._where))), None)
+        if frame is None:
+            return []
+        try:
+            return [self._shape(Shown(frame, 0.0, aspect.of(frame)))]
+        except SourceUnreadableError:
+            return []
+
+
+@cache
+def _formats(is_playlist: bool) -> str:
+    """Every format there is, without those that lead elsewhere."""
+    left_out = REFERRING if is_playlist else REFERRING | {"hls"}
+    return ",".join(sorted(av.formats_available - left_out))

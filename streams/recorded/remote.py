@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from streams.base import ConnectionFailedError
-from streams.recorded.recording import Recording, _Pass
+from streams.pictures import MOST_PIXELS
+from streams.recorded.recording import Recording, Shown, _Pass
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ class RemoteVideo(Recording):
         location: str,
         kind: str,
         written_at: datetime | None = None,
+        most_pixels: int = MOST_PIXELS,
     ) -> None:
         self._open_media = open_media
         self._closing = threading.Event()
@@ -55,6 +57,7 @@ class RemoteVideo(Recording):
             location=location,
             kind=kind,
             written_at=written_at or datetime.now(UTC),
+            most_pixels=most_pixels,
         )
 
     def close(self) -> None:
@@ -65,7 +68,7 @@ class RemoteVideo(Recording):
     def _open(self) -> Any:
         return self._open_media()
 
-    def _decode_all(self, tally: _Pass) -> Iterator[Any]:
+    def _decode_all(self, tally: _Pass) -> Iterator[Shown]:
         given_s = -math.inf
         for number in range(TRIES):
             if number and self._closing.wait(FIRST_PAUSE_S * 2 ** (number - 1)):
@@ -73,14 +76,15 @@ class RemoteVideo(Recording):
             container = self._open_again(first=number == 0)
             if container is None:
                 continue
+            tally.left_out.counts.clear()  # what was met is met again
             with closing(container):
-                for frame in self._decode(container, tally):
-                    if frame.time is not None and frame.time <= given_s:
+                for shown in self._timed(container, tally, self._header):
+                    if shown.time_s <= given_s:
                         tally.decoded -= 1
                         continue
-                    self._check_start(frame, given_s)
-                    given_s = given_s if frame.time is None else frame.time
-                    yield frame
+                    self._check_start(shown.frame, given_s)
+                    tally.reached_s = given_s = shown.time_s
+                    yield shown
             if self._closed or not self._is_short(tally):
                 return
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.testbed.servers.postgres import PASSWORD, PostgresServer, forms, programs
+from benchmarks.testbed.servers.web import CANARY
+from benchmarks.testbed.tiny import CAMERA, DoneNight, run_tiny_night, tiny_config
 from tests.integration.live import skip_or_fail
-from tests.integration.servers.postgres import PASSWORD, PostgresServer, forms, programs
-from tests.integration.servers.web import CANARY
-from tests.integration.tiny import CAMERA, DoneNight, run_tiny_night, tiny_config
 
 
 @pytest.fixture(scope="session")

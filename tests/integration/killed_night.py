@@ -19,13 +19,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from benchmarks.testbed.tiny import CAMERA, DAY, stages_of
 from culling_pipeline.records import NightRecord
 from culling_pipeline.run.progress import NoProgress
 from jobs.config.load import load_config
 from jobs.database import store as store_module
 from jobs.database.store import NightJournal, Store
 from jobs.nights.nightly import retrain_camera
-from tests.integration.tiny import CAMERA, DAY, stages_of
 
 HALF = 100
 
@@ -44,7 +44,7 @@ class DyingProgress(NoProgress):
         def advance(count: int) -> None:
             nonlocal seen
             seen += count
-            if name == "watching the day" and seen >= HALF:
+            if name == "scoring" and seen >= HALF:
                 die()
 
         yield advance

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.testbed.tiny import CAMERA, DAY, tiny_config, with_settings
 from culling_pipeline.run.progress import NoProgress
 from jobs.bucket.bucket import Bucket
 from jobs.config.settings import Config
@@ -25,7 +26,6 @@ from jobs.config.storage import StorageSettings
 from jobs.database import store as store_module
 from jobs.database.store import NightJournal, Store
 from jobs.nights.nightly import retrain_camera
-from tests.integration.tiny import CAMERA, DAY, tiny_config, with_settings
 
 LITTLE = with_settings(
     fps=0.0006,

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from jobs.database.store import BusyError, Store
-from tests.unit.small_night import DAY, START, night_record
+from benchmarks.testbed.small_night import DAY, START, night_record
+from jobs.database.claims import BusyError
+from jobs.database.store import Store
 
 DUE = tuple(f"due-{k:02d}" for k in range(80))
 OWN = tuple(f"own-{k}" for k in range(5))

@@ -19,14 +19,15 @@ from urllib.parse import quote
 import cv2
 import pytest
 
+from benchmarks.testbed.live import LOGIN, RtspServer, free_port
+from benchmarks.testbed.servers import web
+from benchmarks.testbed.servers.clips import RATE_FPS, jpeg, moving_picture, write_h264, write_hls
+from benchmarks.testbed.servers.web import CANARY, LivePlaylist, WebServer, fixed
 from jobs import cli
 from jobs.config.load import load_config
 from streams.live.options import LiveOptions
 from streams.probe import probe
-from tests.integration.live import LOGIN, RtspServer, free_port, require_gstreamer
-from tests.integration.servers import web
-from tests.integration.servers.clips import RATE_FPS, jpeg, moving_picture, write_h264, write_hls
-from tests.integration.servers.web import CANARY, LivePlaylist, WebServer, fixed
+from tests.integration.live import require_gstreamer
 from tests.unit.clips import constant_rate, write_clip
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,13 +13,7 @@ from typing import Any
 import av
 import pytest
 
-from culling_pipeline.training.job import save_candidate
-from jobs.cameras.detectors import BUILTIN_FOLDER
-from jobs.database.store import Store
-from jobs.errors import describe, exit_code
-from models.boxes.student import load_detector
-from models.registry import ModelRegistry
-from tests.integration.tiny import (
+from benchmarks.testbed.tiny import (
     CAMERA,
     SETTINGS,
     SMALL,
@@ -31,6 +25,12 @@ from tests.integration.tiny import (
     with_settings,
     write_config,
 )
+from culling_pipeline.training.job import save_candidate
+from jobs.cameras.detectors import BUILTIN_FOLDER
+from jobs.database.store import Store
+from jobs.errors import describe, exit_code
+from models.boxes.student import load_detector
+from models.registry import ModelRegistry
 from tests.unit.clips import constant_rate, write_clip
 
 pytestmark = pytest.mark.timeout(1200)
@@ -142,8 +142,8 @@ def test_no_model_is_made_and_no_day_watched(outcome: Outcome, name: str) -> Non
 
 
 def test_only_the_one_camera_that_could_begin_watched_its_day(outcome: Outcome) -> None:
-    begun = [line for line in outcome.err_lines if line.startswith("watching the day: begins")]
-    assert begun == ["watching the day: begins (9)"]
+    begun = [line for line in outcome.err_lines if line.startswith("scoring: begins")]
+    assert begun == ["scoring: begins (9)"]
 
 
 @pytest.mark.parametrize(

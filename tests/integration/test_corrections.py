@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from culling_pipeline.labels.teacher_labels import load_detections
-from culling_pipeline.night.stages import TEACHER_FILE
+from benchmarks.testbed.tiny import CAMERA, SETTINGS, DoneNight, run_tiny_night, tiny_config
+from culling_pipeline.night.at_work import TEACHER_FILE
+from culling_pipeline.tasks.boxes.answer_files import load_detections
 from jobs.database.store import Store
 from jobs.exports.dataset import export_dataset, import_dataset
 from models.registry import ModelRegistry
-from tests.integration.tiny import CAMERA, SETTINGS, DoneNight, run_tiny_night, tiny_config
 
 pytestmark = pytest.mark.timeout(600)
 

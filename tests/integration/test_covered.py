@@ -8,6 +8,14 @@ from pathlib import Path
 import cv2
 import pytest
 
+from benchmarks.testbed.tiny import (
+    CAMERA,
+    DAY,
+    debris,
+    stages_of,
+    with_settings,
+    write_config,
+)
 from culling_pipeline.monitoring.background import Background, median, shrunk
 from culling_pipeline.monitoring.reference_views import save_day
 from culling_pipeline.monitoring.viewpoint import PastDay
@@ -21,14 +29,6 @@ from models.registry import ModelRegistry
 from streams.synthetic.street.render import StreetRenderer
 from streams.synthetic.street.scene import make_scene
 from tests.integration import killed_night
-from tests.integration.tiny import (
-    CAMERA,
-    DAY,
-    debris,
-    stages_of,
-    with_settings,
-    write_config,
-)
 
 COVERED = with_settings(
     source="synthetic://street?seed=5&hours=8&width=160&height=96",

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.testbed.tiny import SETTINGS
 from jobs import cli
 from jobs.nights import demo
-from tests.integration.tiny import SETTINGS
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -36,11 +36,11 @@ def test_the_demo_prints_one_json_object_and_nothing_else(
     for key in ("map50_before", "map50_after", "map50_random"):
         assert 0 <= shown[key] <= 1
     assert shown["cost_ratio"] > 0
-    assert shown["ledger"]["student scoring"]["images"] == 70
+    assert shown["ledger"]["scoring"]["images"] == 70
     assert all(set(line) == {"images", "seconds"} for line in shown["ledger"].values())
     page = Path(shown["report"])
     assert page.is_absolute()
     assert page.is_relative_to(tmp_path)
     assert page.read_text(encoding="utf-8").rstrip().endswith("</html>")
-    assert "watching the day: done, 70/70" in err
+    assert "scoring: done, 70/70" in err
     assert "Traceback" not in err

@@ -17,14 +17,10 @@ import cv2
 import numpy as np
 import pytest
 
-from culling_pipeline.day.frame_files import JPEG_QUALITY
-from jobs import cli
-from streams.open import open_source
-from streams.sampler import Sampler
-from tests.integration.live import LOGIN, RtspServer, require_gstreamer, wait_until
-from tests.integration.servers.clips import write_h264
-from tests.integration.servers.web import CANARY
-from tests.integration.tiny import (
+from benchmarks.testbed.live import LOGIN, RtspServer
+from benchmarks.testbed.servers.clips import write_h264
+from benchmarks.testbed.servers.web import CANARY
+from benchmarks.testbed.tiny import (
     command,
     environment,
     make_room,
@@ -32,6 +28,11 @@ from tests.integration.tiny import (
     with_settings,
     write_config,
 )
+from culling_pipeline.day.frame_files import JPEG_QUALITY
+from jobs import cli
+from streams.open import open_source
+from streams.sampler import Sampler
+from tests.integration.live import require_gstreamer, wait_until
 
 RECORDING = "synthetic://street?seed=5&hours=2&width=160&height=96"
 QUICK: dict[str, Any] = {"source": RECORDING, "fps": 0.02}
@@ -277,7 +278,7 @@ def test_a_camera_is_watched_lost_found_and_trained_on(server: RtspServer, tmp_p
         wait_for_frames(folder, 20, "gate")
         shown = Path(f"/proc/{process.pid}/cmdline").read_text()
         server.kill()
-        wait_until(lambda: "lost" in states(folder, "gate")[1:], within_s=30)
+        wait_until(lambda: "lost" in states(folder, "gate")[1:], within_s=12)
         server.start(clip)
         said, _ = process.communicate(timeout=240)
     assert process.returncode == 0, said

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from benchmarks.testbed.servers import web
+from benchmarks.testbed.servers.web import WebServer
 from streams.open import open_source
 from streams.recorded.remote import RemoteVideo
-from tests.integration.servers import web
-from tests.integration.servers.web import WebServer
 from tests.unit.clips import constant_rate, write_clip
 from tests.unit.test_streams_contract import *  # noqa: F403 - its tests, run with our `opened`
 from tests.unit.test_streams_contract import OpenSource

@@ -12,22 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.testbed.live import LOGIN, QUICK, RtspServer, open_files, open_live
+from benchmarks.testbed.servers.clips import pictures_of, write_h264
+from benchmarks.testbed.servers.network import CameraNetwork
 from streams.base import Frame
 from streams.live.health import State
-from tests.integration.live import (
-    LOGIN,
-    QUICK,
-    RtspServer,
-    open_files,
-    open_live,
-    require_gstreamer,
-    require_network,
-    take,
-    wait_for,
-    wait_until,
-)
-from tests.integration.servers.clips import pictures_of, write_h264
-from tests.integration.servers.network import CameraNetwork
+from tests.integration.live import require_gstreamer, require_network, take, wait_for, wait_until
 
 pytestmark = pytest.mark.usefixtures("no_canary")
 

@@ -11,21 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from culling_pipeline.culling.resolution import relative_mse, scales_down_to, smallest_scale_for
-from culling_pipeline.day.frame_files import load_images
-from culling_pipeline.labels.teacher_labels import load_detections
-from culling_pipeline.night.stages import TEACHER_FILE
-from culling_pipeline.records import NightRecord
-from culling_pipeline.run.progress import Advance, NoProgress
-from culling_pipeline.tasks.boxes.confidence import frame_loss
-from jobs.config.night import ModelsSettings
-from jobs.database.store import Store
-from jobs.nights.nightly import retrain_camera
-from models.boxes.detector import scaled
-from models.boxes.lean.packed import packing_works
-from models.boxes.student import load_detector
-from models.registry import ModelRegistry
-from tests.integration.tiny import (
+from benchmarks.testbed.tiny import (
     CAMERA,
     DAY,
     SMALL,
@@ -34,6 +20,20 @@ from tests.integration.tiny import (
     run_tiny_night,
     tiny_config,
 )
+from culling_pipeline.culling.resolution import relative_mse, scales_down_to, smallest_scale_for
+from culling_pipeline.day.frame_files import load_images
+from culling_pipeline.night.at_work import TEACHER_FILE
+from culling_pipeline.records import NightRecord
+from culling_pipeline.run.progress import Advance, NoProgress
+from culling_pipeline.stage_names import STAGES
+from culling_pipeline.tasks.boxes.answer_files import load_detections
+from jobs.config.night import ConfidenceSettings, ModelsSettings
+from jobs.database.store import Store
+from jobs.nights.nightly import retrain_camera
+from models.boxes.lean.packed import packing_works
+from models.boxes.student import load_detector
+from models.images import scaled
+from models.registry import ModelRegistry
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -80,11 +80,11 @@ def test_the_ledger_has_every_stage_and_every_image(undisturbed: DoneNight) -> N
     control, survivors = len(day.control), len(day.survivors)
     trained = sum(epoch.images for epoch in record.train.epochs)
     assert images == {
-        "student scoring": day.frames_seen,
-        "teacher: survivors": survivors,
-        "teacher: control slice": control,
-        "teacher: random frames": len(set(day.random) - set(day.survivors)),
-        "resolution": record.resolution.student_passes,
+        "scoring": day.frames_seen,
+        "labelling: survivors": survivors,
+        "labelling: control slice": control,
+        "labelling: random frames": len(set(day.random) - set(day.survivors)),
+        "resolution search": record.resolution.student_passes,
         "training": trained,
         "training: random frames": trained,
         "judging": control,
@@ -94,6 +94,9 @@ def test_the_ledger_has_every_stage_and_every_image(undisturbed: DoneNight) -> N
     by = "lean" if packing_works() else "torch"
     wanted = {stage: "" if stage.startswith("training") else by for stage in images}
     assert {cost.stage: cost.backend for cost in record.ledger} == wanted
+    assert {cost.stage.split(":")[0] for cost in record.ledger} <= {s.words for s in STAGES}
+    compared = {cost.stage for cost in record.ledger if cost.purpose == "comparison"}
+    assert compared == {stage for stage in images if stage.endswith("random frames")}
     assert record.night_s > 0
     assert record.cost_ratio > 0
 
@@ -130,9 +133,7 @@ def test_the_new_student_is_a_version_in_use_and_the_store_says_done(
     assert meta["frames"]["ids"] == list(record.cull.kept)
     assert meta["settings"] == config.cameras[CAMERA].fingerprint
     assert meta["metrics"]["after"] == record.judge.after.model_dump()
-    random = ("teacher: random frames",)
-    own = {c.stage for c in record.ledger if "random" not in c.stage}
-    assert set(meta["ledger_s"]) - own <= {*random, "judging: random frames"}
+    assert set(meta["ledger_s"]) == {c.stage for c in record.ledger if "training: r" not in c.stage}
     with Store(config.data_dir) as store:
         (night,) = store.nights()
         found = store.record(night.id)
@@ -165,7 +166,7 @@ def test_every_strategy_has_its_night(tmp_path: Path, strategy: str) -> None:
     assert set(record.cull.kept) <= set(record.ingest.survivors)
     assert record.random_train is None
     assert record.judge.random is None
-    assert not [cost.stage for cost in record.ledger if "random" in cost.stage]
+    assert not [cost.stage for cost in record.ledger if cost.purpose == "comparison"]
     called = 24 if strategy in ("coverage", "paper") else 8  # no teacher call for what is not kept
     assert record.cull.teacher_calls == len(record.ingest.survivors) == called
     if strategy == "random":
@@ -188,8 +189,9 @@ def test_opt_resolution_sums_a_frame_as_the_camera_says(tmp_path: Path) -> None:
     folder = tmp_path / "frames" / CAMERA / record.run_id
     images = list(load_images(folder, [frames[i] for i in record.cull.kept]))
     student = load_detector(ModelRegistry(tmp_path / "models").path(CAMERA, "start"))
+    largest = ConfidenceSettings(reduce="max").to_plan()
     full, smaller = (
-        np.array([frame_loss(d, reduce="max") for d in student.at_size(*size).predict(images)])
+        np.array([largest.loss_of(d) for d in student.at_size(*size).predict(images)])
         for size in ((96, 160), scaled(96, 160, 0.9))
     )
     assert record.resolution.points[-1].scale == 0.9

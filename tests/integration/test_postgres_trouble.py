@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.testbed.servers.postgres import PASSWORD, PostgresServer, forms
+from benchmarks.testbed.small_night import DAY, night_record
 from jobs.cli import run
 from jobs.database import connection as database
 from jobs.database.connection import StoreError
@@ -17,10 +19,8 @@ from jobs.database.store import NightJournal, Store
 from jobs.database.tables import nights_table
 from jobs.errors import EXIT_DONE, EXIT_NIGHT, EXIT_USAGE, describe, disk_full_cause, exit_code
 from tests.integration.live import all_said
-from tests.integration.servers.postgres import PASSWORD, PostgresServer, forms
-from tests.unit.small_night import DAY, night_record
 from tests.unit.stores import edit
-from tests.unit.test_jobs_store import dead_pid
+from tests.unit.test_database_store import dead_pid
 
 pytestmark = pytest.mark.usefixtures("no_canary")
 WRONG = PASSWORD + "!"

@@ -18,12 +18,15 @@ import psutil
 import pytest
 import yaml
 
-from jobs.database.dues import Due
+from benchmarks.testbed.tiny import CAMERA, SMALL, command, debris, environment, stages_of
+from jobs.database.due_queries import Due
 from jobs.database.nights import Night
 from jobs.database.store import Store
-from tests.integration.tiny import CAMERA, SMALL, command, debris, environment, stages_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+
+ONE_ARM = SMALL | {"judging": SMALL["judging"] | {"compare_random": False}}
+"""The same night without the second training: what is shown here is who runs it."""
 
 LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} culling: \S")
 
@@ -54,14 +57,14 @@ class Running:
         """Send a signal to the service alone; its exit code. Nothing of it is left."""
         family = self.family()
         self.process.send_signal(number)
-        code = self.process.wait(60)
-        assert psutil.wait_procs(family, timeout=10)[1] == []
+        code = self.process.wait(240)
+        assert psutil.wait_procs(family, timeout=120)[1] == []
         return code
 
     def get(self, path: str) -> str:
         address = re.search(r"http://127\.0\.0\.1:\d+/", self.log.read_text())
         assert address is not None
-        with urllib.request.urlopen(address[0] + path, timeout=30) as answer:
+        with urllib.request.urlopen(address[0] + path, timeout=120) as answer:
             return str(answer.read().decode())
 
 
@@ -92,7 +95,7 @@ def test_a_night_outlives_its_service_its_process_and_sigterm(tmp_path: Path) ->
     # Given a camera whose night has been due since a second ago
     data = tmp_path / "data"
     content = {
-        "device": "cpu", "data_dir": "data", "workers": 1, "cameras": {CAMERA: SMALL},
+        "device": "cpu", "data_dir": "data", "workers": 1, "cameras": {CAMERA: ONE_ARM},
         "defaults": {"schedule": None}, "service": {"port": 0, "retry_after_s": 0.1},
     }  # fmt: skip
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")

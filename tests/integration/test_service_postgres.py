@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.servers.postgres import PostgresServer
+from benchmarks.testbed.servers.postgres import PostgresServer
 from tests.unit.stores import Where
 from tests.unit.test_service_nights import *  # noqa: F403 - its tests, run with our `where`
 

@@ -17,6 +17,9 @@ import pytest
 import torch
 import yaml
 
+from benchmarks.testbed.servers.bucket import BUCKET, S3Server
+from benchmarks.testbed.servers.web import CANARY
+from benchmarks.testbed.tiny import CAMERA, DAY, ROOT, SOURCE, environment, stages_of
 from culling_pipeline.records import NightRecord
 from culling_pipeline.run.progress import Advance, NoProgress
 from jobs.bucket import bucket as bucket_module
@@ -35,9 +38,6 @@ from models.checkpoint import load_checkpoint
 from models.registry import ModelRegistry
 from streams.synthetic.source import FIRST_DAY
 from tests.integration.machines import KEYS, LITTLE, config_of
-from tests.integration.servers.bucket import BUCKET, S3Server
-from tests.integration.servers.web import CANARY
-from tests.integration.tiny import CAMERA, DAY, ROOT, SOURCE, environment, stages_of
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("no_canary")]
 
@@ -215,7 +215,7 @@ def test_a_day_watched_on_one_machine_is_trained_on_another_through_an_outage(
     assert open_sharing(b).days_elsewhere(CAMERA) == set(days)
 
     # When the server goes down while `b` trains on it
-    progress = Listening("asking the teacher", server.door.shut)
+    progress = Listening("labelling", server.door.shut)
     with Store(tmp_path / "db") as store:
         try:
             with pytest.raises(
@@ -235,7 +235,7 @@ def test_a_day_watched_on_one_machine_is_trained_on_another_through_an_outage(
         assert set(before) == {"start", "ingest", "view"}
         again = Listening("", lambda: None)
         record = retrain_camera(b, CAMERA, store=store, progress=again)
-    assert "collecting the day" not in again.begun
+    assert "scoring" not in again.begun
     assert isinstance(record, NightRecord)
     assert record.ingest.feed is not None
     assert record.version == days[-1].isoformat()

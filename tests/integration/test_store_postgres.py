@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.servers.postgres import PostgresServer
+from benchmarks.testbed.servers.postgres import PostgresServer
 from tests.unit.stores import Where
-from tests.unit.test_jobs_store import *  # noqa: F403 - its tests, run with our `where`
-from tests.unit.test_store_upgrade import (
+from tests.unit.test_database_store import *  # noqa: F403 - its tests, run with our `where`
+from tests.unit.test_database_upgrade import (
     test_nothing_of_the_first_release_is_lost,  # noqa: F401 - the same
 )
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from benchmarks.testbed.small_night import night_record
 from jobs.database.tables import stages_table
 from tests.integration.live import wait_until
 from tests.integration.shared_nights import DUE, OWN, STAGES
-from tests.unit.small_night import night_record
 from tests.unit.stores import Where
 
 PROCESSES = 4
@@ -37,7 +37,7 @@ def run_together(where: Where) -> list[dict]:
         subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True)
         for _ in range(PROCESSES)
     ]
-    wait_until(lambda: len(list(where.data_dir.glob("ready-*"))) == PROCESSES, within_s=120)
+    wait_until(lambda: len(list(where.data_dir.glob("ready-*"))) == PROCESSES, within_s=20)
     (where.data_dir / "go").touch()
     told = [process.communicate(timeout=240)[0] for process in processes]
     assert [process.returncode for process in processes] == [0] * PROCESSES

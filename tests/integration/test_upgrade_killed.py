@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from jobs.database.connection import REVISION
 from tests.unit.stores import Where
-from tests.unit.test_store_upgrade import assert_nothing_is_lost, make_first_release
+from tests.unit.test_database_upgrade import assert_nothing_is_lost, make_first_release
 
 ROOT = Path(__file__).resolve().parents[2]
 STEPS = 60

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from benchmarks.testbed.small_night import DAY, START, night_record
 from culling_pipeline.day.frame_files import frame_name, load_images, write_image
-from culling_pipeline.labels.teacher_labels import save_detections
-from culling_pipeline.night.stages import TEACHER_FILE
+from culling_pipeline.night.at_work import TEACHER_FILE
 from culling_pipeline.records import NightRecord, StoredFrame
+from culling_pipeline.tasks.boxes.answer_files import save_detections
 from jobs.cameras.detectors import ensure_incumbent
 from jobs.config.load import load_config
 from jobs.config.settings import Config
@@ -19,7 +20,6 @@ from models.boxes.student import load_detector
 from models.registry import ModelRegistry
 from streams.sampler import Sampler
 from streams.synthetic.source import SyntheticCamera
-from tests.unit.small_night import DAY, START, night_record
 
 CAMERA = "yard"
 CLASSES = ("person", "car", "bicycle")

@@ -8,9 +8,8 @@ import torch
 
 from culling_pipeline.tasks.boxes.augment import (
     DONORS,
-    Augmentation,
+    BoxPictures,
     Prepared,
-    Variation,
     donor_of,
     mirrored,
     neighbours,
@@ -18,9 +17,10 @@ from culling_pipeline.tasks.boxes.augment import (
     relit,
     shifted,
 )
+from tests.unit.plans import variation
 
-AS_IT_IS = Variation(flip=False)
-VARIED = Variation(paste=0.7, shift=0.15, light=0.2)
+AS_IT_IS = variation(flip=False)
+VARIED = variation(paste=0.7, shift=0.15, light=0.2)
 
 
 def picture(*boxes: tuple[int, int, int, int], ground: int = 50, colour: int = 200) -> Prepared:
@@ -187,13 +187,13 @@ def test_light_changes_all_alike_and_stays_in_range() -> None:
 
 def test_without_variation_pictures_are_as_they_are() -> None:
     prepared = [picture((2, 2, 10, 10)), picture((30, 20, 40, 40))]
-    show = Augmentation(prepared, AS_IT_IS)
+    show = BoxPictures(prepared, AS_IT_IS)
     assert all(show(k, rng()) is prepared[k] for k in range(2))
 
 
 def test_the_same_draws_give_the_same_pictures() -> None:
     prepared = [picture((2, 2, 10, 10)), picture((30, 20, 40, 40)), picture((50, 5, 60, 15))]
-    one, two = (Augmentation(prepared, VARIED) for _ in range(2))
+    one, two = (BoxPictures(prepared, VARIED) for _ in range(2))
     first, second = (
         [show(k % 3, g) for k in range(9)] for show, g in ((one, rng(4)), (two, rng(4)))
     )
@@ -206,31 +206,28 @@ def test_the_same_draws_give_the_same_pictures() -> None:
 
 def test_every_other_picture_is_moved_and_every_other_mirrored() -> None:
     prepared, at = [picture((22, 12, 32, 30))], [[22, 12, 32, 30]]
-    for variation in (
-        Variation(flip=True, paste=0.0, shift=0.0, light=0.0),
-        Variation(flip=False, paste=0.0, shift=0.3, light=0.0),
-    ):
-        show, draws = Augmentation(prepared, variation), rng(1)
+    for varied in (variation(), variation(flip=False, shift=0.3)):
+        show, draws = BoxPictures(prepared, varied), rng(1)
         still = sum(show(0, draws)[1]["boxes"].tolist() == at for _ in range(100))
         assert 35 < still < 65
 
 
 def test_frames_that_are_not_trained_on_give_their_objects() -> None:
     plain, other = picture((2, 2, 10, 10)), picture((30, 20, 40, 40))
-    show = Augmentation([plain], Variation(flip=False, paste=1.0), [donor_of(other)])
+    show = BoxPictures([plain], variation(flip=False, paste=1.0), [donor_of(other)])
     assert show(0, rng())[1]["boxes"].tolist() == [[2, 2, 10, 10], [30, 20, 40, 40]]
-    still = Augmentation([plain], AS_IT_IS, [donor_of(other)])
+    still = BoxPictures([plain], AS_IT_IS, [donor_of(other)])
     assert still(0, rng()) is plain, "where nothing is to be pasted"
 
 
 def test_objects_come_from_several_frames_at_once() -> None:
     givers = [donor_of(picture((8 * k, 20, 8 * k + 4, 30))) for k in range(1, 8)]
-    show = Augmentation([picture()], Variation(flip=False, paste=1.0), givers)
+    show = BoxPictures([picture()], variation(flip=False, paste=1.0), givers)
     shown = [show(0, rng(k))[1]["boxes"][:, 0].tolist() for k in range(20)]
     assert {len(boxes) for boxes in shown} == {DONORS}
     assert {x for boxes in shown for x in boxes} == {8 * k for k in range(1, 8)}
 
 
 def test_a_single_picture_has_nobody_to_take_from() -> None:
-    _, target = Augmentation([picture((2, 2, 10, 10))], Variation(paste=1.0))(0, rng())
+    _, target = BoxPictures([picture((2, 2, 10, 10))], variation(paste=1.0))(0, rng())
     assert len(target["boxes"]) == 1

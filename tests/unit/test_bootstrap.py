@@ -15,9 +15,10 @@ from jobs.cli import run
 from jobs.config.settings import CameraConfig
 from jobs.errors import UsageError
 from jobs.nights.alike import check_alike, shared_classes
-from jobs.nights.cost import BootstrapCost
-from models.boxes.detections import Detections, ModelError
-from models.boxes.zones import Zones
+from jobs.nights.cost import BootstrapCost, Span
+from models.boxes.detections import Detections
+from models.errors import ModelError
+from models.zones import Zones
 
 
 def camera(name: str, **settings: Any) -> CameraConfig:
@@ -79,14 +80,17 @@ def test_random_numbers_learn_faster_than_a_trunk_that_must_not_be_lost() -> Non
 
 def test_the_cost_is_the_frames_times_what_each_takes() -> None:
     cost = BootstrapCost(
-        cameras=2, frames=400, control=100, epochs=24, teacher_s_per_image=2.0,
-        training_s_per_image=0.5, device="cpu", processes=2,
+        cameras=2, frames=400, control=100, epochs=24, teacher_s_per_image=Span(2.0, 2.5),
+        training_s_per_image=Span(0.5, 0.5), device="cpu", processes=2,
     )  # fmt: skip
-    assert (cost.teacher_s, cost.training_s, cost.total_s) == (1000, 4800, 5300)
+    assert (cost.teacher_s, cost.training_s, cost.total_s) == (
+        (1000, 1250), (4800, 4800), (5300, 5425),
+    )  # fmt: skip
     assert cost.in_words() == (
-        "a first student for 2 cameras takes about 1 h 28 min on this machine (cpu): the teacher "
-        "labels 500 frames (400 to train on, 100 to measure on) at 2.00 s each, 16 min 40 s; "
-        "training goes through 400 frames 24 times at 500 ms each, 1 h 20 min"
+        "a first student for 2 cameras takes about 1 h 28 min to 1 h 30 min on this "
+        "machine (cpu): the teacher labels 500 frames (400 to train on, 100 to measure on) at "
+        "2.00 s to 2.50 s each, 16 min 40 s to 20 min 50 s; training goes through 400 frames 24 "
+        "times at 500 ms each, 1 h 20 min"
     )
 
 

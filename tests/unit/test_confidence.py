@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from culling_pipeline.tasks.boxes.confidence import confidence_loss, frame_loss, standardised_losses
+from culling_pipeline.tasks.boxes import confidence
 from models.boxes.detections import Detections
+from tests.unit.plans import confidence_plan
+
+PLAN = confidence_plan()
+confidence_loss = partial(confidence.confidence_loss, q=PLAN.q, b=PLAN.b)
+frame_loss = partial(
+    confidence.frame_loss, min_score=PLAN.min_score, reduce=PLAN.reduce, q=PLAN.q, b=PLAN.b
+)
+standardised_losses = partial(
+    confidence.standardised_losses, min_score=PLAN.min_score, q=PLAN.q, b=PLAN.b
+)
 
 # f(x) = −x·ln x·3 + (1 − x)·σ(x) + 0.5 with σ(x) = 1/(1 + e⁻ˣ):
 #  x     −x·ln x                       ·3         σ(x)       (1−x)·σ(x)   f

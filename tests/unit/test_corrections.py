@@ -19,7 +19,7 @@ from culling_pipeline.labels.corrections import (
 )
 from culling_pipeline.records import StoredFrame
 from culling_pipeline.tasks.boxes.coco_files import DatasetError
-from models.boxes.zones import NO_ZONES, Zones
+from models.zones import NO_ZONES, Zones
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 CLASSES = ("person", "car")

@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from culling_pipeline.day.control_slice import ControlPlan
-from culling_pipeline.day.day import ConfidencePlan, Day, IngestPlan
-from culling_pipeline.gate.gate import GatePlan
+from benchmarks.testbed.small_night import night_record
+from culling_pipeline.day.day import Day, IngestPlan
 from culling_pipeline.monitoring.daily_figures import (
     SLOTS,
     as_table,
@@ -32,7 +31,7 @@ from culling_pipeline.records import (
 )
 from models.boxes.detections import Detections
 from streams.base import Frame
-from tests.unit.small_night import night_record
+from tests.unit.plans import confidence_plan, control_plan, gate_plan
 
 MONDAY = date(2026, 1, 5)
 NAMES = ("person", "car")
@@ -301,7 +300,7 @@ def frame(number: int, hour: int) -> StoredFrame:
 
 
 def test_figures_of_three_frames_by_hand() -> None:
-    confidence = ConfidencePlan()
+    confidence = confidence_plan()
     seen = {0: found((0, 0.5), (1, 0.9), (1, 0.1)), 1: found((1, 0.3)), 2: found()}
     record = day_figures(
         [frame(0, 9), frame(1, 8), frame(2, 23)],
@@ -349,8 +348,8 @@ def test_a_table_of_a_day_without_detections_has_no_mean_score() -> None:
 
 def test_a_watched_day_gives_figures_without_a_night(tmp_path: Path) -> None:
     plan = IngestPlan(
-        interval_s=60.0, survivors=6, random=6, parts=12, control=ControlPlan(frames=12),
-        confidence=ConfidencePlan(), gate=GatePlan(), seed=0,
+        interval_s=60.0, survivors=6, random=6, parts=12, control=control_plan(frames=12),
+        confidence=confidence_plan(), gate=gate_plan(), seed=0,
     )  # fmt: skip
     day = Day(plan, tmp_path, 86_400.0, "yard")
     assert figures_of_watched_day(day, {}, on=MONDAY, n_classes=2) is None

@@ -17,7 +17,7 @@ from jobs.errors import EXIT_MODEL, EXIT_NIGHT, EXIT_STREAM, EXIT_USAGE, ConfigE
 from jobs.executors.base import Task
 from jobs.executors.choose import configured_executor
 from jobs.executors.local import LocalExecutor, gpu_of
-from jobs.executors.ray import _room
+from jobs.executors.ray import _fitting_on
 from jobs.executors.task import run_task
 
 STREET = "synthetic://street?seed=5&hours=1&width=160&height=96"
@@ -120,8 +120,8 @@ def test_the_configured_number_of_nights_at_once(tmp_path: Path) -> None:
     ("cpus", "gpus", "room"), [(2, 0, 4), (3, 0, 2), (9, 0, 0), (1, 1, 2), (1, 0.5, 4)]
 )
 def test_how_many_nights_fit_on_a_machine(cpus: float, gpus: float, room: int) -> None:
-    assert _room({"CPU": 8.0, "GPU": 2.0}, cpus=cpus, gpus=gpus) == room
-    assert _room({}, cpus=cpus, gpus=gpus) == 0
+    assert _fitting_on({"CPU": 8.0, "GPU": 2.0}, cpus=cpus, gpus=gpus) == room
+    assert _fitting_on({}, cpus=cpus, gpus=gpus) == 0
 
 
 def test_ray_that_is_not_installed_is_named(

@@ -11,18 +11,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from culling_pipeline.culling.strategies import STRATEGIES
-from culling_pipeline.day.control_slice import ControlPlan
 from culling_pipeline.day.day import IngestPlan
-from culling_pipeline.day.recording import GROUP, LAG, ingest
+from culling_pipeline.day.recording import GROUP, LAG, watch_recording
 from culling_pipeline.gate.gate import (
     MAX_SKIPS,
     ChangeMeter,
     Decision,
     Gate,
-    GatePlan,
     differ,
 )
 from culling_pipeline.gate.memory import GateTally
@@ -30,10 +29,12 @@ from culling_pipeline.gate.threshold import GateThreshold, upper_bound
 from culling_pipeline.records import IngestRecord
 from culling_pipeline.run.progress import NoProgress
 from culling_pipeline.run.workers import Images, Workers
-from culling_pipeline.tasks.boxes.confidence import ConfidencePlan
 from models.boxes.detections import Detections
+from models.boxes.zones import OpenIgnoring
+from models.zones import Zones
 from streams.base import Frame, FrameSource, SourceInfo
 from streams.sampler import Sampler
+from tests.unit.plans import confidence_plan, control_plan, gate_plan
 
 HEIGHT_PX, WIDTH_PX = 96, 160
 NOISE = 4.0
@@ -187,7 +188,7 @@ def test_of_equal_changes_all_count_or_none() -> None:
 
 def closed_gate(**changes: Any) -> Gate:
     """A gate that has seen the empty street and holds any change up to 12 for none."""
-    gate = Gate(GatePlan(enabled=True, **changes), np.random.default_rng(0))
+    gate = Gate(gate_plan(enabled=True, **changes), np.random.default_rng(0))
     for seed in range(80):
         gate.decide(picture(seed))
     for _ in range(700):
@@ -204,7 +205,7 @@ def decided(gate: Gate, image: Picture) -> Decision:
 
 
 def test_a_gate_that_is_off_scores_everything() -> None:
-    gate = Gate(GatePlan(), np.random.default_rng(0))
+    gate = Gate(gate_plan(), np.random.default_rng(0))
     assert all(decided(gate, picture(1)).score for _ in range(50))
     gate.learn(Decision(float("inf"), score=True), one(10, 0.9), Detections.empty())
     tally = gate.tally
@@ -212,7 +213,7 @@ def test_a_gate_that_is_off_scores_everything() -> None:
 
 
 def test_only_every_so_many_th_frame_is_looked_at() -> None:
-    gate = Gate(GatePlan(every=3), np.random.default_rng(0))
+    gate = Gate(gate_plan(every=3), np.random.default_rng(0))
     assert [decided(gate, picture(k)).score for k in range(7)] == [
         True, False, False, True, False, False, True,
     ]  # fmt: skip
@@ -238,7 +239,7 @@ def test_a_share_of_the_skipped_frames_is_audited() -> None:
 
 
 def test_audits_stand_for_the_frames_that_were_skipped() -> None:
-    gate = Gate(GatePlan(enabled=True, audit_share=0.1), np.random.default_rng(0))
+    gate = Gate(gate_plan(enabled=True, audit_share=0.1), np.random.default_rng(0))
     there, gone = one(10, 0.9), Detections.empty()
     for _ in range(60):
         gate.learn(Decision(50.0, score=True), there, gone)  # changed, and scored: not lost
@@ -303,7 +304,8 @@ class LatePool:
     """A pool whose results come as late as they may, as with many processes."""
 
     def __init__(self) -> None:
-        self.images, self.seconds, self.backend = 0, 0.0, "torch"
+        self.images, self.seconds = 0, 0.0
+        self.device, self.backend = "cpu", "torch"
 
     def predict(
         self, batches: Iterable[Images], *, ahead: int | None = None
@@ -326,10 +328,10 @@ def watch(
 ) -> tuple[IngestRecord, dict[int, Detections]]:
     plan = IngestPlan(
         interval_s=1.0, survivors=40, random=20, parts=4, seed=3,
-        control=ControlPlan(frames=20, share=0.2, block_s=60.0),
-        confidence=ConfidencePlan(), gate=GatePlan(enabled=enabled, every=every),
+        control=control_plan(frames=20, share=0.2, block_s=60.0),
+        confidence=confidence_plan(), gate=gate_plan(enabled=enabled, every=every),
     )  # fmt: skip
-    return ingest(
+    return watch_recording(
         Street(count), pool, STRATEGIES["strata"], plan=plan, n_classes=1, folder=folder,
         progress=NoProgress(),
     )  # fmt: skip
@@ -338,7 +340,7 @@ def watch(
 @pytest.fixture(scope="module")
 def gated(tmp_path_factory: pytest.TempPathFactory) -> tuple[IngestRecord, dict[int, Detections]]:
     folder = tmp_path_factory.mktemp("gated") / "frames"
-    return watch(folder, Workers().detector(BrightBoxes), enabled=True)
+    return watch(folder, Workers().model(BrightBoxes), enabled=True)
 
 
 def test_a_gated_day_skips_frames_and_loses_nothing(
@@ -352,16 +354,28 @@ def test_a_gated_day_skips_frames_and_loses_nothing(
     assert gate.audited > 3
     assert (gate.misses, gate.recall) == (0, 1.0)
     assert sum(record.histogram_counts) == sum(p.frames for p in record.course) == COUNT
-    assert [c.stage for c in record.costs] == ["student scoring", "student scoring: stored frames"]
+    assert [c.stage for c in record.costs] == ["scoring", "scoring: stored frames"]
     assert record.costs[0].images == gate.scored
+
+
+def test_a_day_scored_on_a_gpu_says_so_in_every_line(tmp_path: Path) -> None:
+    class OnGpu(BrightBoxes):
+        backend = "torch"
+        device = torch.device("cuda")
+
+    opener = OpenIgnoring(OnGpu, Zones((((0, 0), (0.01, 0), (0.01, 0.01)),)))
+    with Workers(1) as workers:
+        record, _ = watch(tmp_path / "frames", workers.model(opener), enabled=True)
+    by = [(cost.device, cost.backend) for cost in record.costs]
+    assert by == [("cuda", "torch"), ("cuda", "torch")]
 
 
 def test_a_gated_day_has_the_losses_of_a_day_without_a_gate(
     gated: tuple[IngestRecord, dict[int, Detections]], tmp_path: Path
 ) -> None:
-    plain, _ = watch(tmp_path / "frames", Workers().detector(BrightBoxes), enabled=False)
+    plain, _ = watch(tmp_path / "frames", Workers().model(BrightBoxes), enabled=False)
     assert plain.gate is None
-    assert [(c.stage, c.images) for c in plain.costs] == [("student scoring", COUNT)]
+    assert [(c.stage, c.images) for c in plain.costs] == [("scoring", COUNT)]
     assert gated[0].histogram_counts == plain.histogram_counts
     assert gated[0].control == plain.control  # the draws do not depend on the gate
     assert gated[0].random == plain.random
@@ -387,9 +401,7 @@ def test_the_number_of_processes_does_not_change_a_gated_day(
 
 
 def test_a_day_of_which_the_student_sees_a_fifth(tmp_path: Path) -> None:
-    record, found = watch(
-        tmp_path / "frames", Workers().detector(BrightBoxes), enabled=False, every=5
-    )
+    record, found = watch(tmp_path / "frames", Workers().model(BrightBoxes), enabled=False, every=5)
     assert record.gate is not None
     assert (record.gate.scored, record.gate.passed_over) == (COUNT / 5, COUNT * 4 / 5)
     assert record.frames_seen == sum(record.histogram_counts) == COUNT

@@ -50,6 +50,7 @@ def test_a_newcomer_gets_a_configuration_with_this_camera_only(
     assert lines["source"] == "clips/yard.mp4"
     assert "the snapshot shows what the camera sees; only you can read it" in err
     loaded = load_config(folder / "config.yaml")
+    assert (folder / "culling.schema.json").is_file()
     assert list(loaded.cameras) == ["yard"]
     assert loaded.cameras["yard"].source == str(clip)
     assert loaded.cameras["yard"].class_names == ("person", "car", "bicycle")

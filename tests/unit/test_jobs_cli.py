@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.testbed.small_night import DAY, night_record
 from culling_pipeline.records import GateRecord
 from jobs import cli
 from jobs.cameras.detectors import weights_path
@@ -23,9 +24,8 @@ from jobs.config.settings import CameraConfig, Config
 from jobs.database.store import Store
 from jobs.errors import NightError
 from jobs.setup.check import check_streams
-from models.boxes.detections import WeightsError
+from models.errors import WeightsError
 from streams.base import StreamError
-from tests.unit.small_night import DAY, night_record
 
 Retrain = Callable[..., Any]
 
@@ -72,6 +72,13 @@ def test_schedule_show_reproduces_the_paper(capsys: pytest.CaptureFixture[str]) 
     assert len(shown["per_epoch"]) == 300
     assert cli.run(["schedule", "show", "dap", *setting.split(), "--pick", "225"]) == 0
     assert "computation: 72.6%" in capsys.readouterr().out
+
+
+def test_schedule_show_goes_by_the_settings_defaults(capsys: pytest.CaptureFixture[str]) -> None:
+    # By default a drop comes after every sixth of the epochs, and a pick at two thirds
+    assert cli.run(["schedule", "show", "dap", "--samples", "100", "--epochs", "36", "--json"]) == 0
+    counts = json.loads(capsys.readouterr().out)["per_epoch"]
+    assert counts == [100] * 8 + [90] * 6 + [81] * 6 + [72] * 4 + [100] * 6 + [90] * 6
 
 
 @pytest.mark.parametrize(
@@ -279,6 +286,12 @@ def test_init_help_and_version(
     monkeypatch.chdir(tmp_path)
     assert cli.run(["init"]) == 0
     assert list(load_config(tmp_path / "config.yaml").cameras) == ["street"]
+    config, schema = tmp_path / "config.yaml", tmp_path / "culling.schema.json"
+    config.write_text("mine")
+    made = schema.read_bytes()
+    schema.write_text("an older one")
+    assert cli.run(["init", "--schema"]) == 0
+    assert (config.read_text(), schema.read_bytes()) == ("mine", made)
     assert cli.run(["--version"]) == 0
     assert cli.run([]) == 2
     out, _ = capsys.readouterr()

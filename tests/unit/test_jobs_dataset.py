@@ -14,7 +14,7 @@ import pytest
 from pycocotools.coco import COCO
 
 from culling_pipeline.labels.corrections import load_corrections
-from culling_pipeline.labels.teacher_labels import load_detections
+from culling_pipeline.tasks.boxes.answer_files import load_detections
 from jobs import cli
 from tests.unit.done_night import CAMERA, CLASSES, CONTROL, KEPT, AfterNight, make_night
 

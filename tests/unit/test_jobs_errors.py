@@ -22,7 +22,7 @@ from jobs.errors import (
     exit_code,
     redact,
 )
-from models.boxes.detections import ModelError, WeightsError
+from models.errors import ModelError, WeightsError
 from streams.base import SourceNotFoundError, StreamError
 
 

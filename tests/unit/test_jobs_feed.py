@@ -6,14 +6,16 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
 import pytest
+import torch
 
 from culling_pipeline.day.daybook import DAYBOOK, FRAMES, DayClock
 from jobs.config.settings import CameraConfig, Config
-from jobs.disk.budget import Floor
+from jobs.disk.budget import FreeSpace
 from jobs.watch.feed import Feed
 from jobs.watch.scoring import Scored, Student, Students
 from jobs.watch.watching import Condition
@@ -40,8 +42,8 @@ def feed_on(
     config = Config.model_validate({"data_dir": folder}).model_copy(
         update={"cameras": {"yard": camera}}
     )
-    floor = Floor(folder, 5, free=lambda _: disk.free, clock=lambda: disk.now_s)
-    feed = Feed(config, camera, Students("cpu"), floor, now)
+    free_space = FreeSpace(folder, 5, free=lambda _: disk.free, clock=lambda: disk.now_s)
+    feed = Feed(config, camera, Students("cpu"), free_space, now)
     feed.student = Student("v1", "kind", cast("TorchDetector", None))
     return feed
 
@@ -54,6 +56,19 @@ def watch(feed: Feed, began: datetime, count: int) -> None:
         if waiting.decision.score:
             waiting.scored = Scored(waiting, Detections.empty(), 0.0)
         feed.settle()
+
+
+def test_a_day_says_what_its_frames_are_scored_on(tmp_path: Path) -> None:
+    feed = feed_on(Disk(), tmp_path)
+    on_gpu = SimpleNamespace(device=torch.device("cuda"), backend="torch")
+    arranged = SimpleNamespace(backend="lean")
+    for detector, begins_s in [(arranged, 0), (arranged, 5), (on_gpu, 10)]:
+        feed.student = Student("v1", "kind", cast("TorchDetector", detector))
+        watch(feed, NOON + timedelta(seconds=begins_s), 5)
+    feed.close(NOON + timedelta(seconds=15))
+    noted = enumerate(lines(tmp_path))
+    events = [(i, x["device"], x["backend"]) for i, x in noted if "device" in x]
+    assert events == [(1, "cpu", "lean"), (12, "cuda", "torch")]  # the first line is `start`
 
 
 def frames(count: int) -> list[Frame]:
@@ -107,9 +122,9 @@ def test_a_new_day_begins_at_midnight_and_a_straggler_goes_to_the_old_one(tmp_pa
     watch(feed, midnight - timedelta(seconds=1), 1)  # it came late
     feed.close(midnight + timedelta(seconds=9))
     old, new = lines(tmp_path), lines(tmp_path, midnight)
-    assert [line.get("event") for line in old] == ["start", None, None, "stop"]
-    assert [line.get("event") for line in new] == ["start", None, None, None, "stop"]
-    assert new[3]["t"] == 0
+    assert [line.get("event") for line in old] == ["start", "student", None, None, "stop"]
+    assert [line.get("event") for line in new] == ["start", "student", None, None, None, "stop"]
+    assert new[4]["t"] == 0
 
 
 def test_what_a_recording_gave_before_is_not_taken_again(tmp_path: Path) -> None:

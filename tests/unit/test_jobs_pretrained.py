@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks.testbed.servers.web import WebServer, fixed
 from jobs.cameras.detectors import (
     bring_weights,
     configured_detector,
@@ -32,7 +33,6 @@ from models.checkpoint import load_checkpoint
 from models.pretrained import catalogue
 from models.pretrained.catalogue import CATALOGUE
 from models.registry import ModelRegistry
-from tests.integration.servers.web import WebServer, fixed
 from tests.unit.test_models_conversion import foreign_state
 
 NAME = "pretrained:r101-mmdet-3x"

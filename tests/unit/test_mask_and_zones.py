@@ -9,14 +9,17 @@ import numpy as np
 import pytest
 import torch
 
-from culling_pipeline.training.loop import Sample, TrainPlan, fine_tune
+from culling_pipeline.tasks.base import Sample
+from culling_pipeline.training.loop import fine_tune
 from models.boxes.detections import Detections
 from models.boxes.detector import SLIM_ANCHOR_PX, DetectorSpec, TorchDetector, build_model
 from models.boxes.losses import _ignored, image_losses
-from models.boxes.zones import GRID, IgnoringDetector, OpenIgnoring, Zones
+from models.boxes.zones import IgnoringDetector, OpenIgnoring, outside
+from models.zones import GRID, Zones
 from streams.base import Frame, FrameSource, SourceInfo
 from streams.mask import MaskedSource, covered
 from streams.sampler import Sampler
+from tests.unit.plans import train_plan
 
 LEFT = ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))
 TRIANGLE = ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0))
@@ -71,9 +74,9 @@ def boxes(*centres: tuple[float, float]) -> Detections:
 
 def test_what_lies_in_a_zone_is_dropped_by_its_centre() -> None:
     zones = Zones((LEFT,))
-    kept = zones.outside(boxes((10, 10), (49, 10), (51, 10), (90, 40)), 50, 100)
+    kept = outside(zones, boxes((10, 10), (49, 10), (51, 10), (90, 40)), 50, 100)
     assert kept.boxes_xyxy[:, 0].tolist() == [49, 88]
-    assert not len(zones.outside(Detections.empty(), 50, 100))
+    assert not len(outside(zones, Detections.empty(), 50, 100))
 
 
 def test_a_zone_with_a_notch_leaves_the_notch_out() -> None:
@@ -150,7 +153,7 @@ def test_mirrored_pictures_have_mirrored_zones(monkeypatch: pytest.MonkeyPatch) 
     fine_tune(
         small_detector(),
         samples,
-        TrainPlan(schedule="standard", epochs=1, batch_size=4),
+        train_plan(schedule="standard", epochs=1, batch_size=4),
     )
     assert len(seen) == 16
     assert all(seen)

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from models.boxes.detections import Detections, ModelError, iou_matrix, match
+from models.boxes.detections import Detections, iou_matrix, match
+from models.errors import ModelError
 
 
 def boxes(*rows: tuple[float, float, float, float]) -> NDArray[np.float32]:

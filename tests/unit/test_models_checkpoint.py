@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from models import files
-from models.boxes.detections import WeightsError
 from models.checkpoint import load_checkpoint, load_into, load_pth, save_checkpoint
+from models.errors import WeightsError
 
 META = {"architecture": "tiny", "width": 8, "class_names": ["person"], "image_size": [120, 160]}
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from models.boxes.classes import COCO_80, ClassMap
-from models.boxes.detections import Detections, ModelError
+from models.boxes.detections import Detections
+from models.errors import ModelError
 
 MERGED = ClassMap.from_config({"vehicle": ["car", "bus", "truck", "vehicle"], "person": ["person"]})
 APART = [(0, 0, 9, 9), (20, 0, 29, 9), (40, 0, 49, 9), (60, 0, 69, 9)]

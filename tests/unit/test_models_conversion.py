@@ -23,12 +23,12 @@ from benchmarks.conversion import (
     torchvision_pair,
 )
 from models.boxes.classes import COCO_80, ClassMap
-from models.boxes.detections import WeightsError
-from models.boxes.detector import DetectorSpec, ModelError, build_model
+from models.boxes.detector import DetectorSpec, build_model
 from models.boxes.layout import LAYOUTS, AlignedPooling, Layout
 from models.boxes.losses import image_losses
 from models.boxes.student import fit_to_camera, spec_from_meta
 from models.checkpoint import load_into
+from models.errors import ModelError, WeightsError
 from models.pretrained.convert import COCO_91_GAPS, converted
 
 RECIPE_WEIGHT = [[-0.052605603, 0.10643282, -0.9988156], [1.3305476, 1.0591719, 0.6515481]]

@@ -17,18 +17,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.base import Detector
-from models.boxes.detections import Detections, ModelError, WeightsError, match
+from jobs.config.weights import DetectorIo
+from models.boxes.detections import Detections, Detector, match
 from models.boxes.foreign import PRESETS, ForeignDetector, ForeignOptions
+from models.errors import ModelError, WeightsError
 
 onnx = pytest.importorskip("onnx", reason="the dev extra makes the tiny nets")
 
 HEIGHT, WIDTH = 32, 64
-PLAIN = ForeignOptions(class_names=("vehicle", "person"), outputs="boxes-labels")
-TORCHVISION = ForeignOptions(
-    class_names=("vehicle", "person"), outputs="boxes-scores-labels", label_offset=-1
-)
-YOLOX = ForeignOptions(class_names=("vehicle", "person"), outputs="yolox")
+PLAIN = DetectorIo(class_names=("vehicle", "person"), outputs="boxes-labels").to_options()
+TORCHVISION = replace(PLAIN, outputs="boxes-scores-labels", label_offset=-1)
+YOLOX = replace(PLAIN, outputs="yolox")
 
 
 def needs(runtime: str) -> None:

@@ -16,14 +16,14 @@ from torch import nn
 from torch.nn import functional
 from torchvision.ops import MultiScaleRoIAlign
 
-from culling_pipeline.night.stages import OpenStudent
 from culling_pipeline.run.workers import Workers
+from culling_pipeline.tasks.boxes.task import OpenStudent
 from models import __path__ as models_path
 from models.base import backend_of
 from models.boxes import backend
 from models.boxes.backend import at_work, disagreement, first_look_error, trial_picture
 from models.boxes.detections import Detections
-from models.boxes.detector import DetectorSpec, TorchDetector, build_model, scaled
+from models.boxes.detector import DetectorSpec, TorchDetector, build_model
 from models.boxes.exported import agreement
 from models.boxes.layout import AlignedPooling
 from models.boxes.lean import packed, regions
@@ -32,7 +32,9 @@ from models.boxes.lean.packed import PyramidConv, channels_first, packing_works,
 from models.boxes.lean.pooling import RegionPooling
 from models.boxes.lean.trunk import halved_by_max
 from models.boxes.student import load_detector
-from models.boxes.zones import OpenIgnoring, Zones
+from models.boxes.zones import OpenIgnoring
+from models.images import scaled
+from models.zones import Zones
 from streams.synthetic.street.render import StreetRenderer
 from streams.synthetic.street.scene import make_scene
 
@@ -151,6 +153,7 @@ def test_several_threads_may_share_it() -> None:
         np.testing.assert_array_equal(a.boxes_xyxy, b.boxes_xyxy)
 
 
+@pytest.mark.slow  # two processes load torch
 def test_one_process_and_two_say_the_same_and_zones_hold() -> None:
     zones = Zones((((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0)),))
     opener = OpenIgnoring(OpenStudent(WEIGHTS / "street-student.safetensors", "cpu"), zones)
@@ -158,7 +161,7 @@ def test_one_process_and_two_say_the_same_and_zones_hold() -> None:
     found = []
     for count in (1, 2):
         with Workers(count) as workers:
-            pool = workers.detector(opener)
+            pool = workers.model(opener)
             assert pool.backend == "lean"
             found.append([d for few in pool.predict([images[:4], images[4:]]) for d in few])
     for a, b in zip(*found, strict=True):
@@ -210,17 +213,19 @@ def test_a_levels_convolution_is_torchs(in_order: bool, cells: tuple[int, int]) 
 
 
 @pytest.mark.parametrize(
-    "plain",
+    ("architecture", "more"),
     [
-        small("resnet50", layout="mmdetection", width=0.25),
-        small("resnet50", layout="detectron2", width=0.25),
-        small("resnet34", width=0.5),
-        small("fasterrcnn_mobilenet_v3_large_320_fpn"),
-        small("fasterrcnn_resnet50_fpn"),
+        ("resnet50", {"layout": "mmdetection", "width": 0.25}),
+        ("resnet50", {"layout": "detectron2", "width": 0.25}),
+        ("resnet34", {"width": 0.5}),
+        ("fasterrcnn_mobilenet_v3_large_320_fpn", {}),
+        ("fasterrcnn_resnet50_fpn", {}),
     ],
-    ids=lambda plain: plain.spec.architecture + "-" + plain.spec.layout,
 )
-def test_nets_of_other_kinds_have_the_same_features(plain: TorchDetector) -> None:
+def test_nets_of_other_kinds_have_the_same_features(
+    architecture: str, more: dict[str, Any]
+) -> None:
+    plain = small(architecture, **more)
     assert why_not(plain) is None
     image = trial_picture(96, 160)
     assert backend._levels_apart(plain, LeanDetector(plain), image) < 1e-4

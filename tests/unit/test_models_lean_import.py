@@ -11,7 +11,7 @@ import pytest
 SCRIPT = """
 import sys
 
-import models.boxes.detections.detector
+import models.boxes.detector
 from models.boxes.lean_import import SPARED, _stand_in
 
 assert "torch._dynamo" not in sys.modules

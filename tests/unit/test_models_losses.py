@@ -9,17 +9,17 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import models
-from models.boxes.detections import ModelError
 from models.boxes.detector import (
     SLIM_ANCHOR_PX,
     DetectorSpec,
     TorchDetector,
     build_model,
-    scaled,
     to_tensor,
 )
 from models.boxes.losses import image_losses
 from models.boxes.student import load_detector
+from models.errors import ModelError
+from models.images import scaled
 from streams.synthetic.street.render import StreetRenderer
 from streams.synthetic.street.scene import make_scene
 

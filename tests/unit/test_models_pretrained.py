@@ -15,14 +15,14 @@ import pytest
 import torch
 
 from benchmarks.conversion import recipe_weights
-from models.boxes.detections import WeightsError
+from benchmarks.testbed.servers.web import Handler, WebServer
 from models.boxes.detector import build_model
 from models.boxes.resnet import LAYERS, ResNetTrunk
+from models.errors import WeightsError
 from models.pretrained import catalogue
 from models.pretrained.catalogue import CATALOGUE, PublishedWeights, published
 from models.pretrained.download import Patience, cache_folder, cached, fetch
 from models.pretrained.open import open_published, published_state, with_backbone
-from tests.integration.servers.web import Handler, WebServer
 from tests.unit.test_models_conversion import foreign_state
 
 DATA = bytes(range(256)) * 4000

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import torch
 
-from models.boxes.detections import WeightsError
 from models.checkpoint import load_checkpoint
+from models.errors import WeightsError
 from models.registry import ModelRegistry
 
 META = {"architecture": "tiny"}

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from models.boxes.classes import ClassMap
-from models.boxes.detections import WeightsError
 from models.boxes.detector import TorchDetector, build_model
 from models.boxes.student import fit_to_camera, load_detector, meta_of, spec_from_meta
 from models.checkpoint import save_checkpoint
+from models.errors import WeightsError
 from tests.unit.test_models_losses import spec
 
 HEAD = "roi_heads.box_predictor"

@@ -20,8 +20,8 @@ import numpy as np
 import pytest
 import torch
 
-from models.boxes.detections import WeightsError
 from models.checkpoint import load_pth
+from models.errors import WeightsError
 from models.unpickling import read_pickled
 
 

@@ -8,18 +8,13 @@ import json
 import re
 from datetime import timedelta
 from html.parser import HTMLParser
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from culling_pipeline.records import FeedRecord, GateRecord, NightRecord
-from culling_pipeline.report import charts, pictures, svg, words
-from culling_pipeline.report.page import beside_words, cautions, render_report
-from culling_pipeline.report.pictures import Exhibit
-from culling_pipeline.report.sentences import feed_words, gate_words, headline
-from models.boxes.detections import Detections
-from tests.unit.example_night import (
+from benchmarks.testbed.example_night import (
     CLASSES,
     MIDNIGHT,
     accuracy,
@@ -30,6 +25,14 @@ from tests.unit.example_night import (
     example_training,
     stored_frame,
 )
+from culling_pipeline.culling.strategies import STRATEGIES
+from culling_pipeline.records import FeedRecord, GateRecord, NightRecord
+from culling_pipeline.report import charts, pictures, svg, words
+from culling_pipeline.report import page as page_module
+from culling_pipeline.report.page import beside_words, cautions, render_report, strategy_words
+from culling_pipeline.report.pictures import Exhibit
+from culling_pipeline.report.sentences import feed_words, gate_words, headline
+from models.boxes.detections import Detections
 
 VOID = {"meta", "link", "input", "br", "img", "hr"}
 NAN = float("nan")
@@ -163,6 +166,30 @@ def test_the_headline_says_what_was_decided_and_why(page: str) -> None:
         assert words_expected in text
 
 
+@pytest.mark.parametrize("name", [*STRATEGIES, "mine"])
+def test_the_page_says_of_each_strategy_what_it_does(name: str) -> None:
+    night = example_night()
+    cull = night.cull.model_copy(update={"strategy": name})
+    text = " ".join(read(render_report(example_night(cull=cull), example_exhibits(2))).text.split())
+    said = strategy_words(name)
+    assert f"survivors: {said.survivors}: 1 in" in text
+    assert f"kept set: {said.kept}: 1 in" in text
+    assert f"The first 2 frames of the kept set ({said.order})" in text
+    others = {other.words for other in STRATEGIES.values()} - {said}
+    for part in {part for other in others for part in other} - set(said):
+        assert f"({part})" not in text
+        assert f": {part}: 1 in" not in text
+
+
+def test_no_report_takes_its_camera_for_a_street() -> None:
+    folder = Path(page_module.__file__).parent
+    sources = [p for p in folder.iterdir() if p.suffix in (".py", ".html")]
+    assert len(sources) > 8
+    for path in sources:
+        found = re.findall(r"(?i)\b(?:streets?|traffic|roads?|vehicles?|cars?)\b", path.read_text())
+        assert not found, path.name
+
+
 def test_every_stage_has_its_figures(page: str) -> None:
     text = read(page).text
 
@@ -218,7 +245,7 @@ def test_cautions_are_honest() -> None:
     assert "small (60 frames, 110 objects)" in said[0]
     assert "−0.03 to +0.19 includes zero" in said[1]
     assert "Random frames did better" in said[2]
-    assert "reached 0.82, on the hardest frames 0.72" in said[2]
+    assert "reached 0.82, on the kept set 0.72" in said[2]
 
 
 def test_a_night_of_nothing_still_makes_a_page() -> None:

@@ -6,8 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from culling_pipeline.day.control_slice import ControlPlan, ControlSlice
+from culling_pipeline.day.control_slice import ControlSlice
 from culling_pipeline.day.reservoir import Hardest, RandomDraw, Reservoir
+from tests.unit.plans import control_plan
 
 
 def test_hardest_keeps_the_highest_and_of_equals_the_earliest() -> None:
@@ -52,7 +53,7 @@ def test_what_is_stored_is_exactly_what_is_held(
 
 
 def test_control_blocks_cover_the_day_and_come_whole() -> None:
-    plan = ControlPlan(share=0.2, block_s=300)
+    plan = control_plan(share=0.2, block_s=300)
     control = ControlSlice(plan, duration_s=86_400, seed=3)
     held = np.array([control.holds(t) for t in range(0, 86_400, 60)])
     assert abs(held.mean() - 0.2) < 0.02
@@ -63,26 +64,26 @@ def test_control_blocks_cover_the_day_and_come_whole() -> None:
 
 
 def test_control_of_a_short_recording_is_its_end() -> None:
-    control = ControlSlice(ControlPlan(share=0.25), duration_s=100.0, seed=0)
+    control = ControlSlice(control_plan(share=0.25), duration_s=100.0, seed=0)
     assert [control.holds(t) for t in (0.0, 74.9, 75.0, 99.0)] == [False, False, True, True]
     assert "last 25%" in control.description
     assert [control.group_of(t) for t in (75.0, 87.5, 99.9)] == [0, 12, 23]
 
 
 def test_blocks_can_be_asked_for_on_a_short_recording() -> None:
-    control = ControlSlice(ControlPlan(placement="blocks", block_s=5), duration_s=100.0, seed=0)
+    control = ControlSlice(control_plan(placement="blocks", block_s=5), duration_s=100.0, seed=0)
     assert 10 <= sum(control.holds(t) for t in range(100)) <= 30
 
 
 def test_the_end_needs_to_be_known() -> None:
-    control = ControlSlice(ControlPlan(placement="end"), duration_s=None, seed=0)
+    control = ControlSlice(control_plan(placement="end"), duration_s=None, seed=0)
     assert "random blocks" in control.description
     assert any(control.holds(t) for t in range(0, 3600, 60))
 
 
 def test_what_a_stretch_holds_is_bounded_by_the_slice() -> None:
-    day = ControlSlice(ControlPlan(frames=240), duration_s=86_400, seed=0)
+    day = ControlSlice(control_plan(frames=240), duration_s=86_400, seed=0)
     groups = {day.group_of(t) for t in range(0, 86_400, 60)}
     assert 240 <= day.frames_per_group * len(groups) <= 3 * 240
-    end = ControlSlice(ControlPlan(frames=120), duration_s=60.0, seed=0)
+    end = ControlSlice(control_plan(frames=120), duration_s=60.0, seed=0)
     assert end.frames_per_group == 10

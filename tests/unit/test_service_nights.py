@@ -20,13 +20,14 @@ import pytest
 import sqlalchemy as sa
 import time_machine
 
-from benchmarks.nights import Quick, config_of, service_of, simulate
+from benchmarks.nights import simulate
+from benchmarks.testbed.nights import Quick, config_of, service_of
+from benchmarks.testbed.small_night import night_record
 from jobs.database.store import Store
 from jobs.errors import EXIT_INTERRUPTED, EXIT_NIGHT
 from jobs.executors.base import Outcome
 from jobs.service.forecast import Forecast, forecast
 from jobs.service.nights import Nights, Origin
-from tests.unit.small_night import night_record
 from tests.unit.stores import Where
 
 ORIGIN = Origin(Path("config.yaml"), {})
@@ -124,6 +125,18 @@ def test_a_failing_night_is_tried_again_with_longer_pauses_and_given_up(
     del executor.fails["yard"]
     pass_time(nights, clock, 24)
     assert [due.state for due in store.dues.all()] == ["failed", "done"]
+
+
+def test_a_night_that_is_tried_again_waits_for_its_pause_alone(
+    tmp_path: Path, store: Store, clock: time_machine.Coordinates
+) -> None:
+    executor = Quick(store, slots=2)
+    executor.fails["yard"] = Outcome(0, error="no labels", exit_code=EXIT_NIGHT)
+    store.dues.ask("yard", datetime.now(UTC) - timedelta(hours=1))
+    nights = service_of(config_of(tmp_path, retry_after_s=1.0), store, executor)
+    pass_time(nights, clock, 4 / 3600, step_s=1)
+    began = [when for _, when in executor.begun]
+    assert [(b - a).total_seconds() for a, b in pairwise(began)] == [2.0]
 
 
 @pytest.mark.parametrize(
@@ -268,7 +281,7 @@ def test_a_budget_lets_some_in_and_starves_nobody(
     assert len(executor.begun) == 2
     pass_time(nights, clock, 1.5)  # past noon another day's budget begins
     assert len(executor.begun) == 4
-    pass_time(nights, clock, 24 * 9)
+    pass_time(nights, clock, 24 * 9, step_s=3600)
     counts = Counter(name for name, _ in executor.begun)
     assert set(counts) == set(EIGHT)
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 import time_machine
 
-from benchmarks.nights import Quick, config_of, service_of
+from benchmarks.testbed.nights import Quick, config_of, service_of
+from benchmarks.testbed.small_night import DAY, night_record
 from culling_pipeline.day.daybook import DayClock
 from culling_pipeline.day.watched_day import WatchedDay
 from culling_pipeline.monitoring.drift import drift_of_night, watch_drift
@@ -33,7 +34,6 @@ from jobs.database.history import REACH
 from jobs.database.store import Store
 from jobs.service.forecast import forecast
 from jobs.service.today import Today
-from tests.unit.small_night import DAY, night_record
 from tests.unit.stores import Where
 from tests.unit.watched import write_day
 

@@ -9,10 +9,10 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from benchmarks.testbed.small_night import DAY, night_record
 from culling_pipeline.day.daybook import DayClock
 from jobs.database.store import Store
 from models.registry import ModelRegistry
-from tests.unit.small_night import DAY, night_record
 from tests.unit.watched import write_day
 
 HEAVY = (

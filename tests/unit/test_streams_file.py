@@ -86,10 +86,10 @@ def test_only_wanted_frames_are_converted(tmp_path: Path, monkeypatch: pytest.Mo
     source = VideoFile(write_clip(tmp_path / "clip.mp4", constant_rate(75)), camera="gate")
     count, convert = 0, recording._rgb
 
-    def counted(frame: object) -> NDArray[np.uint8]:
+    def counted(shown: recording.Shown, most_pixels: int) -> NDArray[np.uint8]:
         nonlocal count
         count += 1
-        return convert(frame)
+        return convert(shown, most_pixels)
 
     monkeypatch.setattr(recording, "_rgb", counted)
     assert len(list(source.frames(Sampler(1.0)))) == count == 3
@@ -314,7 +314,7 @@ def test_a_whole_file_warns_of_nothing(tmp_path: Path, caplog: pytest.LogCapture
     for suffix in ("mp4", "mkv", "ts"):
         source = VideoFile(write_clip(tmp_path / f"c.{suffix}", VARIABLE_MS), camera="gate")
         assert len(list(source)) == len(VARIABLE_MS)
-        assert source.skipped_count == 0
+        assert source.left_out == {}
     assert caplog.records == []
 
 
@@ -332,13 +332,13 @@ def test_corrupt_packets_are_skipped_and_counted(
     source = VideoFile(path, camera="gate")
     with caplog.at_level(logging.WARNING):
         times_s = [f.time_s for f in source]
-    assert source.skipped_count >= 2
-    assert 95 <= len(times_s) <= 98
+    assert source.left_out == {"damaged": 2, "built on a damaged one": 100 - 2 - len(times_s)}
+    assert 80 <= len(times_s) <= 95  # until the next keyframe
     assert times_s[-1] == pytest.approx(99 / 25)
-    assert f"{path}: skipped {source.skipped_count} corrupt packets" in caplog.text
+    assert f"{path}: {100 - len(times_s)} of 100 pictures left out: " in caplog.text
 
 
-def test_a_damaged_frame_is_left_out(tmp_path: Path) -> None:
+def test_a_damaged_frame_is_left_out_and_what_is_built_on_it(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "c.ts", constant_rate(100))
     with av.open(str(path)) as container:
         keys = [p.pos for p in container.demux(video=0) if p.is_keyframe and p.size]
@@ -347,8 +347,8 @@ def test_a_damaged_frame_is_left_out(tmp_path: Path) -> None:
     data = path.read_bytes()
     path.write_bytes(data[:lost] + data[lost + 188 :])
     source = VideoFile(path, camera="gate")
-    assert [round(f.time_s * 25) for f in source] == [n for n in range(100) if n != 50]
-    assert source.skipped_count == 1
+    assert [round(f.time_s * 25) for f in source] == [*range(50), *range(75, 100)]
+    assert source.left_out == {"damaged": 1, "built on a damaged one": 24}
 
 
 @pytest.mark.parametrize(

@@ -78,8 +78,10 @@ def test_an_unreadable_image_is_skipped_and_leaves_its_time_empty(
     source = ImageFolder(tmp_path, camera="gate", rate_fps=2)
     assert [f.time_s for f in source] == [0.0, 1.0]
     assert [f.time_s for f in source] == [0.0, 1.0]
-    assert source.skipped_count == 1
-    assert "skipped img1.png, not a readable image" in caplog.text
+    reason = "something else, not a JPEG, PNG, WebP or BMP"
+    assert source.left_out == {reason: 1}
+    assert f"left out img1.png: {reason}" in caplog.text
+    assert f"1 of 3 pictures left out: 1 {reason}" in caplog.text
     assert source.info.duration_s == 1.5
 
 
@@ -94,7 +96,8 @@ def test_an_image_that_claims_an_absurd_size_is_skipped(tmp_path: Path) -> None:
     (tmp_path / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n" + claim)
     source = ImageFolder(tmp_path, camera="gate")
     assert len(list(source)) == 1
-    assert source.skipped_count == 1
+    reason = "too large: it claims 524288×524288 pixels, 100 megapixels are allowed"
+    assert source.left_out == {reason: 1}
 
 
 def test_an_unwanted_image_is_not_even_read(
@@ -104,7 +107,7 @@ def test_an_unwanted_image_is_not_even_read(
     (tmp_path / "img1.png").write_bytes(b"torn")
     source = ImageFolder(tmp_path, camera="gate", rate_fps=2)
     assert [f.time_s for f in source.frames(Sampler(1.0))] == [0.0, 1.0]
-    assert source.skipped_count == 0
+    assert source.left_out == {}
     assert caplog.records == []
 
 
@@ -133,14 +136,19 @@ def test_a_missing_folder_is_not_found(tmp_path: Path) -> None:
 
 def test_a_folder_without_images_is_unreadable(tmp_path: Path) -> None:
     (tmp_path / "clip.mp4").touch()
-    with pytest.raises(SourceUnreadableError, match="no images in this folder; allowed: bmp, jpeg"):
+    with pytest.raises(
+        SourceUnreadableError,
+        match=r"no images in this folder \(1 of a kind that is not read \(MP4\)\); allowed: bmp, ",
+    ):
         ImageFolder(tmp_path, camera="gate")
 
 
 def test_a_folder_of_broken_images_is_unreadable(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"torn")
     (tmp_path / "b.jpg").write_bytes(b"")
-    with pytest.raises(SourceUnreadableError, match=r"none of its 2 images can be read; .*copy"):
+    with pytest.raises(
+        SourceUnreadableError, match=r"none of its 2 images can be read \(the.*copy"
+    ):
         ImageFolder(tmp_path, camera="gate")
 
 

@@ -149,8 +149,11 @@ def test_a_name_too_long_is_unreadable_not_a_crash() -> None:
         ("https://s3cret@host/live", "https://***@host/live"),
         ("admin:s3cret@10.0.0.5/live", "***@10.0.0.5/live"),
         ("http://h/a?user=admin&password=s3cret&ch=1", "http://h/a?user=***&password=***&ch=1"),
-        ("http://h/a?access_token=s3cret#t", "http://h/a?access_token=***"),
-        ("rtsp://h:554/user=admin_password=s3cret_channel=1", "rtsp://h:554/user=***"),
+        ("http://h/a?access_token=s3cret#t", "http://h/a?access_token=***#t"),
+        (
+            "rtsp://h:554/user=admin_password=s3cret_channel=1",
+            "rtsp://h:554/user=***_password=***_channel=1",
+        ),
         ("https://www.youtube.com/@channel/live", "https://www.youtube.com/@channel/live"),
         ("https://www.youtube.com/watch?v=abc", "https://www.youtube.com/watch?v=abc"),
         ("/data/a:b@c.mp4", "/data/a:b@c.mp4"),

@@ -15,8 +15,9 @@ from streams import site
 from streams.address import Address
 from streams.base import ConnectionFailedError
 from streams.failures import ADVICE, LASTING, failure, guarded, reason_of
-from streams.live.hls import choose_variant, parse_variants, web_options
+from streams.live.hls import web_options
 from streams.live.mjpeg import Parts, PartTooLongError
+from streams.live.playlists import choose_variant, parse_variants
 from streams.site import expires_in_s, find_runtimes, missing_runtime_advice
 
 CANARY = "c4n4ry-0f-the-t3sts"

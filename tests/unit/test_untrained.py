@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from benchmarks.testbed.small_night import DAY, START
 from culling_pipeline.culling.strategies import STRATEGIES, Uniform
 from jobs.cameras.detectors import configured_detector, described, ensure_incumbent, why_untrained
 from jobs.config.load import load_config
@@ -24,7 +25,6 @@ from models.checkpoint import save_checkpoint
 from models.pretrained import catalogue
 from models.pretrained.catalogue import published
 from models.registry import ModelRegistry
-from tests.unit.small_night import DAY, START
 
 RANDOM = "its weights are random numbers (student.weights: none)"
 SIZE = (96, 160)

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from benchmarks.nights import config_of
+from benchmarks.testbed.example_night import stored_frame
+from benchmarks.testbed.nights import config_of
+from benchmarks.testbed.small_night import DAY, night_record, unusable_night
 from culling_pipeline.records import UnusableNight
 from culling_pipeline.report.unusable import Glimpse, render_unusable
 from jobs.commands.summary import night_table, night_to_dict, nights_table
@@ -19,8 +21,6 @@ from jobs.database.nights import Night
 from jobs.database.store import Store
 from jobs.service.metrics import CullingCollector, registry
 from jobs.service.pages import Pages
-from tests.unit.example_night import stored_frame
-from tests.unit.small_night import DAY, night_record, unusable_night
 from tests.unit.stores import Where
 from tests.unit.test_report import read
 

@@ -5,12 +5,12 @@ that others have not: what stood somewhere in one frame could have stood there i
 light, at the same place, in the same size, before the same background. So objects of one kept
 frame are pasted into another at their own places (the idea of Dwibedi et al., "Cut, Paste and
 Learn", 2017, without its need of masks and blending). Beside it the usual: mirrored, shifted and
-scaled a little, lighter and darker. docs/LOG.md has what each is worth.
+scaled a little, lighter and darker. docs/log/ has what each is worth.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -19,9 +19,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-Prepared = tuple[Tensor, dict[str, Tensor]]
-"""3×H×W uint8, and a target: `boxes` N×4 float32 in its pixels, `labels` N int64 from 1, and where
-there are ignore zones `ignored`, G×G bool over the whole frame."""
+from culling_pipeline.tasks.base import Prepared, Sample, Variation
+from models.boxes.detections import Detections
+from models.images import resize
 
 ALIKE_SHARE, ALIKE_LEAST = 0.1, 8
 """A frame takes objects from this share of all frames, those that look most like it, at least from
@@ -34,21 +34,6 @@ GLANCE_PX = (20, 12)
 """Width and height at which frames are compared."""
 REST = 0.4
 """A box of which less than this share stays in a shifted picture is no example any more."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Variation:
-    """How far a frame may be varied; all zero and false shows it as it is.
-
-    `flip`: mirror every other picture. `paste`: the chance that an object of a like frame is
-    pasted. `shift`: every other picture is scaled by up to this share, and moved by up to half of
-    it. `light`: brightness and contrast change by up to this share.
-    """
-
-    flip: bool = True
-    paste: float = 0.0
-    shift: float = 0.0
-    light: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,25 +92,26 @@ def _groups(
     return merged, groups
 
 
-class Augmentation:
-    """Varied pictures of a training set, by number. What it draws comes from the generator that it
-    is given, so a seed gives the same pictures. Objects come from the set itself and from `others`,
-    frames that are labelled but not trained on."""
+class BoxPictures:
+    """Varied pictures of a training set, by number (`Pictures`). What it draws comes from the
+    generator that it is given, so a seed gives the same pictures. Objects come from the set itself
+    and from `others`, frames that are labelled but not trained on."""
 
     def __init__(
-        self, prepared: Sequence[Prepared], variation: Variation, others: Sequence[Donor] = ()
+        self, plain: Sequence[Prepared], variation: Variation, others: Sequence[Donor] = ()
     ) -> None:
-        self._prepared = prepared
+        self.plain = plain
+        self.givers = len(others)
         self._variation = variation
         self._donors: list[Donor] = []
         if variation.paste:
-            self._donors = [*(donor_of(sample) for sample in prepared), *others]
+            self._donors = [*(donor_of(sample) for sample in plain), *others]
         if len(self._donors) > 1:
-            self._alike = neighbours([donor.glance for donor in self._donors], len(prepared))
+            self._alike = neighbours([donor.glance for donor in self._donors], len(plain))
 
     def __call__(self, number: int, rng: np.random.Generator) -> Prepared:
         """The picture with this number, varied anew at each call."""
-        sample, variation = self._prepared[number], self._variation
+        sample, variation = self.plain[number], self._variation
         if len(self._donors) > 1:
             alike = self._alike[number]
             for donor in rng.permutation(alike)[:DONORS]:
@@ -137,6 +123,36 @@ class Augmentation:
         if variation.light:
             sample = (relit(sample[0], rng, most=variation.light), sample[1])
         return sample
+
+
+def box_pictures(
+    samples: Sequence[Sample],
+    others: Iterable[Sample],
+    *,
+    size: tuple[int, int],
+    variation: Variation,
+) -> BoxPictures:
+    """The samples at this height and width. `others` give their objects where some are pasted;
+    where none are, they are not even read."""
+    plain = [prepared(sample, *size) for sample in samples]
+    donors = [donor_of(prepared(sample, *size)) for sample in others] if variation.paste else []
+    return BoxPictures(plain, variation, donors)
+
+
+def prepared(sample: Sample, height_px: int, width_px: int) -> Prepared:
+    """The frame (3×H×W uint8: a quarter of the room that floats take) and its boxes at the size the
+    student trains at; labels from 1."""
+    found: Detections = sample.truth
+    image = resize(sample.image, height_px, width_px)
+    factor = np.array([width_px / sample.image.shape[1], height_px / sample.image.shape[0]] * 2)
+    boxes = (found.boxes_xyxy * factor).astype(np.float32)
+    target = {
+        "boxes": torch.from_numpy(boxes.reshape(-1, 4)),
+        "labels": torch.from_numpy(found.labels) + 1,
+    }
+    if sample.ignored is not None:
+        target["ignored"] = torch.from_numpy(sample.ignored)
+    return torch.from_numpy(image).permute(2, 0, 1), target
 
 
 def neighbours(

@@ -13,23 +13,12 @@ from numpy.typing import NDArray
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from culling_pipeline.records import Accuracy
+from culling_pipeline.records import Accuracy, Score
+from culling_pipeline.tasks.base import Comparison
 from models.boxes.detections import Detections
 
 RECALLS = np.linspace(0.0, 1.0, 101)
 """The 101 recalls at which COCO reads the precision."""
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """How much better `after` is than `before` in mAP50: the figure on all frames, and the
-    interval that it lies in at the asked confidence. Above 0 is better."""
-
-    before_map50: float
-    after_map50: float
-    difference: float
-    low: float
-    high: float
 
 
 def coco_map(
@@ -50,8 +39,8 @@ def coco_map(
     precision = evaluation.eval["precision"][:, :, :, 0, 0]  # [T,R,K], −1 for classes without truth
     figures = np.where((precision > -1).all(axis=1), precision.mean(axis=1), np.nan)  # [T,K]
     return Accuracy(
-        map50=_mean(figures[0]),
-        map=_mean(figures),
+        score=Score(metric="mAP50", value=_mean(figures[0])),
+        further=(Score(metric="mAP", value=_mean(figures)),),
         per_class={
             name: None if np.isnan(figure) else float(figure)
             for name, figure in zip(class_names, figures[0], strict=True)
@@ -71,8 +60,8 @@ def paired_bootstrap(
     rng: np.random.Generator,
     resamples: int = 500,
     confidence: float = 0.95,
-) -> Difference:
-    """The difference in mAP50 between two detectors on the same F frames, with its interval.
+) -> Comparison:
+    """The gain in mAP50 between two detectors on the same F frames, with its interval.
 
     Frames a second apart show the same cars, so single frames must not be resampled: `blocks`
     (F) names the block of time of each, and whole blocks are drawn with replacement, the same
@@ -85,7 +74,7 @@ def paired_bootstrap(
     _check(after, truths, n_classes)
     _check_bootstrap(len(truths), len(blocks), resamples, confidence)
     if len(truths) == 0:
-        return Difference(0.0, 0.0, 0.0, -1.0, 1.0)
+        return Comparison(0.0, 0.0, 0.0, -1.0, 1.0)
     names, block_of = np.unique(np.asarray(blocks), return_inverse=True)
     n_blocks = len(names)
     drawn = rng.multinomial(n_blocks, np.full(n_blocks, 1 / n_blocks), size=resamples).T  # [G,B]
@@ -98,12 +87,12 @@ def paired_bootstrap(
     differences = (figures[1] - figures[0])[1:]
     differences = differences[~np.isnan(differences)]  # resamples without a true object say nothing
     if np.isnan(point_before):
-        return Difference(0.0, 0.0, 0.0, -1.0, 1.0)
+        return Comparison(0.0, 0.0, 0.0, -1.0, 1.0)
     low, high = -1.0, 1.0
     if n_blocks >= 2 and len(differences):
         tail = (1 - confidence) / 2
         low, high = (float(q) for q in np.quantile(differences, [tail, 1 - tail]))
-    return Difference(point_before, point_after, point_after - point_before, low, high)
+    return Comparison(point_before, point_after, point_after - point_before, low, high)
 
 
 _IOUS = np.linspace(0.5, 0.95, 10)

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from models.boxes.detections import Detections
+from streams.pictures import PictureError, read_picture
 
 
 class CocoError(Exception):
@@ -33,11 +33,11 @@ class Labelled:
 
     def read(self) -> NDArray[np.uint8]:
         """The picture: H×W×3 uint8 RGB."""
-        image = cv2.imread(str(self.path), cv2.IMREAD_COLOR)
-        if image is None:
-            message = f"{self.path}: not there, or no picture: fetch the images again"
-            raise CocoError(message)
-        return np.ascontiguousarray(image[..., ::-1])
+        try:
+            return read_picture(self.path, thorough=False)
+        except PictureError as exc:
+            message = f"{self.path}: not there, or no picture ({exc}): fetch the images again"
+            raise CocoError(message) from exc
 
     @property
     def truth(self) -> Detections:

@@ -12,24 +12,29 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from culling_pipeline.ranges import Flag, Positive, Real, Share, check
+from culling_pipeline.tasks.base import standardise
 from models.boxes.detections import Detections
 
 Reduce = Literal["sum", "mean", "max"]
 
-MIN_SCORE = 0.2
-"""Detections below this score do not count, as in the authors' code: a detector's hundreds of
-near-zero boxes would each add f(0) and drown the rest."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfidencePlan:
-    """How L_conf is computed (Dataset Culling, sec. 2.1)."""
+    """How L_conf is computed (Dataset Culling, sec. 2.1).
 
-    q: float = 3.0
-    b: float = 0.5
-    min_score: float = MIN_SCORE
-    reduce: Reduce = "sum"
-    standardise: bool = False
+    Detections below `min_score` do not count, as in the authors' code: a detector's hundreds of
+    near-zero boxes would each add f(0) and drown the rest.
+    """
+
+    q: Positive
+    b: Real
+    min_score: Share
+    reduce: Reduce
+    standardise: Flag
+
+    def __post_init__(self) -> None:
+        check(self)
 
     def loss_of(self, detections: Detections) -> float:
         """L_conf of one frame (`standardise` needs the whole day and is not applied here)."""
@@ -43,7 +48,7 @@ class ConfidencePlan:
 
 
 def confidence_loss(
-    scores: NDArray[np.float32] | NDArray[np.float64], *, q: float = 3.0, b: float = 0.5
+    scores: NDArray[np.float32] | NDArray[np.float64], *, q: float, b: float
 ) -> NDArray[np.float64]:
     """f(x) = −x·ln x·q + (1 − x)·eˣ/(eˣ + 1) + b of each score, as printed in sec. 2.1.
 
@@ -67,12 +72,7 @@ def confidence_loss(
 
 
 def frame_loss(
-    detections: Detections,
-    *,
-    min_score: float = MIN_SCORE,
-    reduce: Reduce = "sum",
-    q: float = 3.0,
-    b: float = 0.5,
+    detections: Detections, *, min_score: float, reduce: Reduce, q: float, b: float
 ) -> float:
     """L_conf of a whole frame: the losses of its detections of `min_score` or more, reduced.
 
@@ -90,12 +90,7 @@ def frame_loss(
 
 
 def standardised_losses(
-    frames: Sequence[Detections],
-    n_classes: int,
-    *,
-    min_score: float = MIN_SCORE,
-    q: float = 3.0,
-    b: float = 0.5,
+    frames: Sequence[Detections], n_classes: int, *, min_score: float, q: float, b: float
 ) -> NDArray[np.float64]:
     """L_conf of all frames of a day (F float64), every class weighing the same.
 
@@ -119,15 +114,3 @@ def class_losses(
     row = np.zeros(n_classes)
     np.add.at(row, kept.labels, confidence_loss(kept.scores, q=q, b=b))
     return row
-
-
-def standardise(table: NDArray[np.float64]) -> NDArray[np.float64]:
-    """F×C losses, each column brought to mean 0 and deviation 1, summed by row: F float64. A class
-    that is the same in every frame (mostly: never there) adds 0."""
-    if len(table) == 0:
-        return np.zeros(0)
-    deviation = table.std(axis=0)
-    flat = deviation <= 1e-9 * np.maximum(1.0, np.abs(table).max(axis=0))  # rounding is no spread
-    standard = (table - table.mean(axis=0)) / np.where(flat, np.inf, deviation)
-    total: NDArray[np.float64] = standard.sum(axis=1)
-    return total

@@ -1,4 +1,4 @@
-"""Where student and teacher differ on a frame, and which of the teacher's boxes to trust.
+"""Where student and teacher differ on a frame.
 
 The second stage of Dataset Culling (sec. 2.1): the teacher's answers count as truth.
 """
@@ -21,7 +21,7 @@ def disagreement(
     teacher: Detections,
     *,
     n_classes: int,
-    student_min_score: float = 0.5,
+    student_min_score: float,
     min_iou: float = 0.5,
     ap_min_score: float = AP_MIN_SCORE,
 ) -> Disagreement:
@@ -66,30 +66,14 @@ def disagreement(
     )
 
 
-def clean_labels(
-    teacher: Detections,
-    *,
-    height_px: int,
-    width_px: int,
-    min_score: float = 0.5,
-    min_side: float = 20 / 720,
-) -> Detections:
-    """The teacher's boxes that are good enough to learn from, cut to the frame; may be empty.
+def differ(one: Detections, other: Detections, *, min_score: float) -> bool:
+    """Whether an object of one (a detection of `min_score` or more) has no counterpart in the
+    other: same class, IoU ≥ 0.5, half of `min_score` or more."""
+    return _unmatched(one, other, min_score) or _unmatched(other, one, min_score)
 
-    Kept are those with a score of `min_score` or more and both sides, after cutting, at least
-    `min_side` of the frame's shorter side. The authors' code asks for 20 px, whatever the frame;
-    relative to the frame it means the same at every resolution (20 px at 720p, 10 px at 360p).
-    """
-    if not 0 <= min_side < 1:
-        message = f"min_side: got {min_side}, must lie in 0…1 (a share of the frame's shorter side)"
-        raise ValueError(message)
-    found = teacher.above(min_score)
-    limit = np.array([width_px, height_px, width_px, height_px], np.float32)
-    boxes = np.clip(found.boxes_xyxy, np.float32(0), limit)
-    sides = boxes[:, 2:] - boxes[:, :2]  # [N,2]
-    shortest = min(height_px, width_px) * min_side
-    large = (sides > 0).all(axis=1) & (sides >= shortest - 1e-4).all(axis=1)
-    return Detections(boxes[large], found.scores[large], found.labels[large])
+
+def _unmatched(objects: Detections, among: Detections, min_score: float) -> bool:
+    return bool((match(objects.above(min_score), among.above(min_score / 2)) < 0).any())
 
 
 def _mean_precision(student: Detections, teacher: Detections, *, min_iou: float) -> float:

@@ -19,13 +19,14 @@ from torchvision.ops import MultiScaleRoIAlign
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from models.boxes.detections import Detections
-from models.boxes.detector import DetectorSpec, TorchDetector, read_output, resize
+from models.boxes.detector import DetectorSpec, TorchDetector, read_output
 from models.boxes.layout import AlignedPooling
 from models.boxes.lean.packed import packing_works, table
 from models.boxes.lean.pooling import RegionPooling
 from models.boxes.lean.proposals import Proposals, Pyramid
 from models.boxes.lean.regions import Regions
 from models.boxes.lean.trunk import LeanTrunk
+from models.images import resize
 
 
 def why_not(plain: TorchDetector) -> str | None:

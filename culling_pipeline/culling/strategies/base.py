@@ -1,0 +1,46 @@
+"""What a strategy is: it chooses twice which frames of the day to keep."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, NamedTuple, Protocol
+
+import numpy as np
+
+from culling_pipeline.culling.candidates import Candidates
+from culling_pipeline.records import Disagreement
+
+
+class StrategyWords(NamedTuple):
+    """What the report says of a strategy: which frames of the day were the survivors, which of
+    these are kept, and in what order the kept ones come."""
+
+    survivors: str
+    kept: str
+    order: str
+
+
+class Strategy(Protocol):
+    """How to cull. Both steps return frame ids, hardest first (or in the order the strategy
+    has, where it knows no hardness): at most `budget`, all there are when there are fewer."""
+
+    words: ClassVar[StrategyWords]
+
+    @property
+    def uses_teacher(self) -> bool:
+        """Whether `keep` looks at the disagreements. Where it does not, let the teacher label
+        only as many frames as are kept: the rest would be paid for nothing."""
+
+    def survivors(
+        self, candidates: Candidates, budget: int, rng: np.random.Generator
+    ) -> tuple[int, ...]:
+        """The frames that the teacher is to label."""
+
+    def kept_set(
+        self,
+        candidates: Candidates,
+        disagreements: Sequence[Disagreement],
+        budget: int,
+        rng: np.random.Generator,
+    ) -> tuple[int, ...]:
+        """The frames to train on, out of those with a disagreement."""

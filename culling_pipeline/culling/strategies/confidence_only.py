@@ -1,0 +1,48 @@
+"""Confidence only: the first stage of Dataset Culling alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from culling_pipeline.culling.candidates import (
+    Candidates,
+    as_ids,
+    check_budget,
+    hardest_of_day,
+)
+from culling_pipeline.culling.strategies.base import StrategyWords
+from culling_pipeline.records import Disagreement
+
+
+@dataclass(frozen=True, slots=True)
+class ConfidenceOnly:
+    """The first stage of Dataset Culling alone, over the whole day (its Table 2, "confidence"):
+    the hardest frames by L_conf. The teacher labels no more than what is kept."""
+
+    words: ClassVar[StrategyWords] = StrategyWords(
+        survivors="of the whole day those the student was least sure of",
+        kept="all of them",
+        order="the student was least sure of the first",
+    )
+    uses_teacher: bool = False
+
+    def survivors(
+        self, candidates: Candidates, budget: int, rng: np.random.Generator
+    ) -> tuple[int, ...]:
+        return as_ids(candidates.ids[hardest_of_day(candidates, budget)])
+
+    def kept_set(
+        self,
+        candidates: Candidates,
+        disagreements: Sequence[Disagreement],
+        budget: int,
+        rng: np.random.Generator,
+    ) -> tuple[int, ...]:
+        check_budget(budget)
+        labelled = {d.frame_id for d in disagreements}
+        hardest = candidates.ids[candidates.hardest_first()].tolist()
+        return tuple(i for i in hardest if i in labelled)[:budget]

@@ -1,0 +1,103 @@
+"""A night at work: its plan, its parts, and what several of its stages need."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+from culling_pipeline.night.inputs import NightParts, NightPlan
+from culling_pipeline.records import Activity, Cost, IngestRecord, Purpose, StoredFrame
+from culling_pipeline.run.workers import PooledModel, Workers
+from culling_pipeline.tasks.base import Task
+
+STUDENT_FILE = "student.npz"
+"""What the student said of the stored frames, in the night's work folder …"""
+TEACHER_FILE = "teacher.npz"
+"""… and the teacher's labels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """One night, as its stages see it. `incumbent` is the folder of the student it begins with."""
+
+    plan: NightPlan
+    parts: NightParts
+    incumbent: Path
+    workers: Workers
+    started: datetime
+
+    @property
+    def task(self) -> Task:
+        """What the camera's model answers."""
+        return self.plan.task
+
+    @property
+    def answers(self) -> Path:
+        """The file of what the incumbent says of the stored frames."""
+        return self.parts.work / STUDENT_FILE
+
+    @property
+    def truths(self) -> Path:
+        """The file of the teacher's labels."""
+        return self.parts.work / TEACHER_FILE
+
+    def candidate(self, arm: str) -> Path:
+        """The weights that this arm has trained."""
+        return self.parts.work / f"{arm}.safetensors"
+
+    def student(self, path: Path) -> PooledModel:
+        """A student at work in all processes."""
+        return self.workers.model(self.task.student_opener(path, device=self.plan.device))
+
+    def compares(self, day: IngestRecord) -> bool:
+        """Whether a second student is trained on random frames."""
+        return self.plan.judging.compare_random and bool(day.random)
+
+    def random_frames(self, day: IngestRecord) -> tuple[int, ...]:
+        """What that second student is trained on: as many frames as are kept."""
+        return day.random[: self.plan.keep]
+
+    def head(self) -> dict[str, Any]:
+        """What every night's record says of it, now that it ends."""
+        plan = self.plan
+        return {
+            "camera": plan.camera,
+            "date": plan.date,
+            "run_id": plan.run_id,
+            "source": plan.source,
+            "classes": self.task.class_names,
+            "student": plan.student_name,
+            "teacher": plan.teacher_name,
+            "code_version": plan.code_version,
+            "started_at": self.started,
+            "finished_at": datetime.now(UTC),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a model has done and what it took, for the ledger."""
+
+    images: int
+    seconds: float
+    device: str
+    backend: str
+
+    @classmethod
+    def by(cls, pool: PooledModel, *, since: Self | None = None) -> Self:
+        """All that a pool has done, or what came after `since`."""
+        images, seconds = (0, 0.0) if since is None else (since.images, since.seconds)
+        return cls(pool.images - images, pool.seconds - seconds, pool.device, pool.backend)
+
+    def cost(self, stage: str, activity: Activity, purpose: Purpose) -> Cost:
+        """The line of the ledger."""
+        return Cost(stage=stage, activity=activity, purpose=purpose, **asdict(self))
+
+
+def frames_of(day: IngestRecord, ids: Sequence[int]) -> list[StoredFrame]:
+    """The stored frames of these ids, in their order."""
+    by_id = {frame.id: frame for frame in day.frames}
+    return [by_id[i] for i in ids]

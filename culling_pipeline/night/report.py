@@ -1,0 +1,53 @@
+"""The night's page: what is shown of its frames, and the file, complete or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from culling_pipeline.day.frame_files import load_image
+from culling_pipeline.night.at_work import Night, frames_of
+from culling_pipeline.records import NightRecord, UnusableNight
+from culling_pipeline.report.page import PAGE, render_report
+from culling_pipeline.report.pictures import MAX_PICTURES, Exhibit
+from culling_pipeline.report.unusable import MAX_GLIMPSES, Glimpse, render_unusable
+
+
+def report_night(night: Night, record: NightRecord) -> Path:
+    """Write the page of a whole night; where it is."""
+    return _write(night.parts.report, render_report(record, _exhibits(night, record)))
+
+
+def report_unusable(night: Night, record: UnusableNight) -> Path:
+    """Write the page of a night that ended early; where it is."""
+    return _write(night.parts.report, render_unusable(record, _glimpses(night, record)))
+
+
+def _exhibits(night: Night, record: NightRecord) -> list[Exhibit]:
+    """The first frames of the kept set with what both models say of them."""
+    answers, truths = night.task.load(night.answers), night.task.load(night.truths)
+    by_id = {d.frame_id: d for d in record.cull.survivors}
+    exhibits = []
+    for frame in frames_of(record.ingest, record.cull.kept[:MAX_PICTURES]):
+        image = load_image(night.parts.frames, frame)
+        drawing = night.task.drawing(answers[frame.id], truths[frame.id], width_px=image.shape[1])
+        exhibits.append(Exhibit(image, frame, by_id[frame.id], tuple(drawing)))
+    return exhibits
+
+
+def _glimpses(night: Night, record: UnusableNight) -> list[Glimpse]:
+    """Some control frames from the first to the last of the day."""
+    frames = frames_of(record.ingest, record.ingest.control)
+    last, count = len(frames) - 1, min(MAX_GLIMPSES, len(frames))
+    chosen = [frames[round(k * last / max(count - 1, 1))] for k in range(count)]
+    return [Glimpse(load_image(night.parts.frames, frame), frame) for frame in chosen]
+
+
+def _write(folder: Path, page: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    aside = folder / f"{PAGE}.tmp"
+    try:
+        aside.write_text(page, encoding="utf-8")
+        return aside.replace(folder / PAGE)
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,76 @@
+"""Train: the candidate on the kept set and, beside it, a second student on random frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import Literal
+
+from culling_pipeline.night.at_work import Night, frames_of
+from culling_pipeline.records import (
+    ArmsRecord,
+    CullRecord,
+    IngestRecord,
+    ResolutionRecord,
+    TrainRecord,
+)
+from culling_pipeline.stage_names import RANDOM_FRAMES, TRAIN
+from culling_pipeline.training.job import TrainJob, run_training
+from models.images import scaled
+
+
+def retrain(
+    night: Night, day: IngestRecord, cull: CullRecord, size: ResolutionRecord
+) -> ArmsRecord:
+    """Both trainings of the night: *culled* and *random*."""
+    progress, random = night.parts.progress, None
+    if night.compares(day):
+        random = _random_arm(night, day, size)
+    with progress.stage(TRAIN.words, night.plan.training.epochs) as advance:
+        kept = set(cull.kept)
+        others = [i for i in day.survivors if i not in kept]
+        job = _job(night, "culled", day, cull.kept, size, others=others)
+        culled = run_training(job, lambda _: advance(1))
+    if random is None:
+        return ArmsRecord(culled=culled, random=None)
+    with progress.stage(TRAIN.of(RANDOM_FRAMES), None):
+        return ArmsRecord(culled=culled, random=random.result())
+
+
+def _random_arm(night: Night, day: IngestRecord, size: ResolutionRecord) -> Future[TrainRecord]:
+    job = _job(night, "random", day, night.random_frames(day), size, others=())
+    return night.workers.beside(run_training, job)
+
+
+def _job(
+    night: Night,
+    arm: Literal["culled", "random"],
+    day: IngestRecord,
+    ids: Sequence[int],
+    size: ResolutionRecord,
+    *,
+    others: Sequence[int],
+) -> TrainJob:
+    plan, corrections, frames = night.plan, night.parts.corrections, frames_of(day, ids)
+    corrected = corrections.to_train_on(
+        night.task.class_names,
+        beside=frames,
+        control=frames_of(day, day.control),
+        gap_s=plan.ingest.control.block_s,
+        most=plan.corrected_frames,
+    )
+    return TrainJob(
+        arm=arm,
+        task=night.task,
+        start=night.incumbent,
+        size=scaled(*plan.full_size, size.scale),
+        frames=tuple(frames),
+        others=tuple(frames_of(day, others)),
+        folder=night.parts.frames,
+        labels=night.truths,
+        out=night.candidate(arm),
+        plan=plan.training,
+        device=plan.device,
+        corrected=corrected,
+        corrections=corrections.folder,
+    )

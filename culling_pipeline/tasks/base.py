@@ -1,0 +1,335 @@
+"""What a camera's model answers, as one interface: a *task*.
+
+Boxes are one kind of answer, a count or a density map is another. Only the task looks inside an
+answer; a night hands answers from one of these methods to the next:
+
+    answer = model.predict([image])[0]          # the student's
+    task.unsureness(answer)                     # watch the day: is the frame worth a label?
+    truth = task.truth(teachers_answer, …)      # label: what the teacher's word means
+    task.disagreement(frame_id, answer, truth)  # cull: what did the student get wrong?
+    task.smallest_scale(truths, …)              # resolution: which size still works?
+    task.pictures(…), task.losses(…)            # train: varied samples, each image's loss
+    task.score(…), task.compare(…)              # judge: old and new student by one metric
+
+A new task subclasses `Task`. Abstract methods are required; each of the others buys something that
+its docstring names. `tests/unit/brightness.py` is a whole task in some sixty lines.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from culling_pipeline.ranges import Flag, HalfShare, Share, check
+from culling_pipeline.records import Accuracy, CorrectedFrame, Disagreement, Score
+from models.base import Model, Trainable
+from models.zones import NO_ZONES, Zones
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Answer = Any
+"""What a student says of one image. Its type is the task's own affair."""
+TeacherAnswer = Any
+"""What a teacher says of one image. It may be of another type: boxes can teach a count."""
+Truth = Any
+"""What counts as right of one image: the teacher's word, or a person's."""
+Prepared = tuple["Tensor", dict[str, "Tensor"]]
+"""A picture to train on, 3×H×W uint8, and its target as the task's model takes it."""
+OpenModel = Callable[[], Model]
+"""Opens a model, in whichever process it is called; hashable, and fit to be sent to another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """What a student is judged by: the name and the unit of the figure (`unit` is empty for a
+    share of 1), and whether more is better. `points` of it make 1: a gain of 0.02 mAP50 is said as
+    2 points."""
+
+    name: str
+    unit: str = ""
+    higher_is_better: bool = True
+    points: float = 1.0
+
+    def score(self, value: float) -> Score:
+        """A figure of this metric, as a record."""
+        return Score(metric=self.name, value=value, higher_is_better=self.higher_is_better)
+
+    @property
+    def unit_of_gain(self) -> str:
+        """What a gain is counted in: "points of mAP50", "people of MAE"."""
+        return f"{self.unit or 'points'} of {self.name}"
+
+    def gain(self, before: float, after: float) -> float:
+        """By how much `after` is better than `before`; negative where it is worse."""
+        return after - before if self.higher_is_better else before - after
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two students on the same frames: the figure of each, by how much the second is better, and
+    the interval that the gain lies in at 95 %. Above 0 is better, whatever the metric's direction.
+    """
+
+    before: float
+    after: float
+    gain: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What drift counts of one answer: whether something is there, how many things were found, and
+    for each class how much of it (C floats; a doubtful thing counts for less)."""
+
+    busy: bool
+    detections: int
+    objects: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """One labelled frame: H×W×3 uint8 RGB, its truth in the frame's pixels, and where nothing is to
+    be learned (`Zones.map`)."""
+
+    image: NDArray[np.uint8]
+    truth: Truth
+    ignored: NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variation:
+    """How far a sample may be varied when it is shown; all zero and false shows it as it is.
+
+    `flip`: mirror every other picture. `paste`: the chance that an object of a like frame is
+    pasted. `shift`: every other picture is scaled by up to this share, and moved by up to half of
+    it. `light`: brightness and contrast change by up to this share. A task may ignore what makes no
+    sense for its answers.
+    """
+
+    flip: Flag
+    paste: Share
+    shift: HalfShare
+    light: HalfShare
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+AS_IT_IS = Variation(flip=False, paste=0.0, shift=0.0, light=0.0)
+FLIPPED = Variation(flip=True, paste=0.0, shift=0.0, light=0.0)
+
+
+class Pictures(Protocol):
+    """Samples at the student's size. `plain` has them as they are; a call varies one anew."""
+
+    @property
+    def plain(self) -> Sequence[Prepared]:
+        """All samples, unvaried, in their order."""
+
+    @property
+    def givers(self) -> int:
+        """How many further samples, not trained on, gave something to these."""
+
+    def __call__(self, number: int, rng: np.random.Generator) -> Prepared:
+        """The sample of this number, varied by what is drawn from `rng`."""
+
+
+class Task(ABC):
+    """One kind of answer, for one camera. Instances are plain values: they can be sent to another
+    process, and importing one loads no deep-learning library."""
+
+    metric: ClassVar[Metric]
+
+    # -- models --------------------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def class_names(self) -> tuple[str, ...]:
+        """The camera's classes, in the order of their labels."""
+
+    @property
+    def zones(self) -> Zones:
+        """The camera's ignore zones: nothing that lies there counts or is learned from."""
+        return NO_ZONES
+
+    @abstractmethod
+    def open_student(self, path: Path, *, device: str) -> Trainable:
+        """The student in a version's folder or file, to be trained or measured."""
+
+    @abstractmethod
+    def student_opener(
+        self,
+        path: Path,
+        *,
+        device: str,
+        size: tuple[int, int] | None = None,
+        ignoring: bool = True,
+    ) -> OpenModel:
+        """How to open that student to answer only, as fast as this machine can, at its own size or
+        at this height and width. With `ignoring` it leaves out what lies in the camera's zones;
+        without, it can work for cameras with other zones (`outside_zones`)."""
+
+    def teacher_opener(self, build: OpenModel) -> OpenModel:
+        """The teacher that `build` opens, without what lies in the camera's ignore zones."""
+        return build
+
+    def check_teacher(self, teacher_names: Sequence[str]) -> None:  # noqa: B027 (may be left)
+        """Raise `ModelError` where a teacher of these classes cannot teach this task."""
+
+    # -- answers and truth ---------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def nothing(self) -> Answer:
+        """The answer to a picture in which nothing is."""
+
+    @abstractmethod
+    def unsureness(self, answer: Answer) -> float:
+        """How unsure the student is of a frame, from its answer alone; 0 is sure."""
+
+    @property
+    def standardises(self) -> bool:
+        """Whether unsureness is brought to the same scale for every class over the whole day
+        (`unsureness_by_class`), which needs every frame's answer."""
+        return False
+
+    def unsureness_by_class(self, answer: Answer) -> NDArray[np.float64]:
+        """Unsureness of each of the C classes: C float64. Asked where `standardises`."""
+        return np.full(len(self.class_names), self.unsureness(answer) / len(self.class_names))
+
+    def unsureness_of_day(self, table: NDArray[np.float64]) -> NDArray[np.float64]:
+        """F frames' unsureness from their F×C table of `unsureness_by_class`: F float64."""
+        return standardise(table)
+
+    @abstractmethod
+    def truth(
+        self, said: TeacherAnswer, teacher_names: Sequence[str], *, height_px: int, width_px: int
+    ) -> Truth:
+        """What a teacher's word on a frame of this size means: in the camera's classes, without
+        what is too unsure or too small to learn from. `teacher_names` are the teacher's classes."""
+
+    @abstractmethod
+    def disagreement(self, frame_id: int, answer: Answer, truth: Truth) -> Disagreement:
+        """Where the student's answer and the truth differ on one frame."""
+
+    def objects(self, truth: Truth) -> int:
+        """How many things a truth names, for the report."""
+        return round(sum(self.sight(truth).objects))
+
+    def outside_zones(self, answer: Answer, height_px: int, width_px: int) -> Answer:
+        """An answer to a picture of this size without what lies in the ignore zones. Asked where
+        one student works for several cameras, whose openers leave nothing out."""
+        return answer
+
+    # -- is something there, is it the same ----------------------------------------------------
+
+    @abstractmethod
+    def is_busy(self, answer: Answer) -> bool:
+        """Whether something is there, at the student's working threshold. The change gate counts
+        such frames."""
+
+    @abstractmethod
+    def differ(self, one: Answer, other: Answer) -> bool:
+        """Whether two answers say something else: the change gate would have lost it."""
+
+    @abstractmethod
+    def sight(self, answer: Answer) -> Sight:
+        """What drift counts of an answer."""
+
+    # -- size ----------------------------------------------------------------------------------
+
+    def smallest_scale(self, truths: Sequence[Truth], *, shrink: float) -> float:
+        """The smallest scale, at most 1, at which things of these truths are still large enough to
+        be found; `shrink` is full size over the truths' frame size. Buys smaller pictures."""
+        return 1.0
+
+    # -- training ------------------------------------------------------------------------------
+
+    @abstractmethod
+    def pictures(
+        self,
+        samples: Sequence[Sample],
+        others: Iterable[Sample],
+        *,
+        size: tuple[int, int],
+        variation: Variation,
+    ) -> Pictures:
+        """The samples at this height and width, to be shown varied. `others` are labelled samples
+        that are not trained on; a task may take something from them."""
+
+    @abstractmethod
+    def losses(self, student: Trainable, batch: Sequence[Prepared]) -> Tensor:
+        """Each image's loss, N float32, such that their sum is what training steps down. The model
+        is in training mode."""
+
+    @abstractmethod
+    def resized(self, truth: Truth, *, across: float, down: float) -> Truth:
+        """A truth in the pixels of its picture stretched by these factors."""
+
+    # -- what it was worth ---------------------------------------------------------------------
+
+    @abstractmethod
+    def score(self, answers: Sequence[Answer], truths: Sequence[Truth]) -> Accuracy:
+        """The figures of a student on F frames; its `score` is `metric`'s."""
+
+    @abstractmethod
+    def compare(
+        self,
+        before: Sequence[Answer],
+        after: Sequence[Answer],
+        truths: Sequence[Truth],
+        blocks: Sequence[int],
+        *,
+        rng: np.random.Generator,
+    ) -> Comparison:
+        """Two students on the same F frames. `blocks` names the stretch of time of each frame:
+        frames of one stretch are not independent, so whole stretches are drawn again."""
+
+    # -- on disk and on the page ---------------------------------------------------------------
+
+    @abstractmethod
+    def save(self, path: Path, answers: Mapping[int, Answer]) -> None:
+        """Write answers (or truths) by frame id to one file, complete or not at all."""
+
+    @abstractmethod
+    def load(self, path: Path) -> dict[int, Answer]:
+        """Read what `save` wrote."""
+
+    @abstractmethod
+    def as_json(self, answer: Answer) -> dict[str, Any]:
+        """An answer as the keys of a daybook's line; `answer_from` reads it back."""
+
+    @abstractmethod
+    def answer_from(self, line: Mapping[str, Any]) -> Answer:
+        """The answer that a daybook's line notes; `nothing` where it notes none."""
+
+    def corrected(self, frame: CorrectedFrame) -> Truth:
+        """The truth of a frame that a person has corrected. Buys corrections."""
+        message = f"{type(self).__name__} takes no corrections by hand yet"
+        raise NotImplementedError(message)
+
+    def drawing(self, answer: Answer, truth: Truth, *, width_px: int) -> list[Markup]:
+        """SVG elements over a frame's picture, in its pixels: what the teacher and the student say.
+        Buys the report's gallery."""
+        return []
+
+
+def standardise(table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """F×C losses, each column brought to mean 0 and deviation 1, summed by row: F float64. A class
+    that is the same in every frame (mostly: never there) adds 0."""
+    if len(table) == 0:
+        return np.zeros(0)
+    deviation = table.std(axis=0)
+    flat = deviation <= 1e-9 * np.maximum(1.0, np.abs(table).max(axis=0))  # rounding is no spread
+    standard = (table - table.mean(axis=0)) / np.where(flat, np.inf, deviation)
+    total: NDArray[np.float64] = standard.sum(axis=1)
+    return total
