@@ -1,5 +1,5 @@
 # Everything a newcomer, a developer and CI need. Each target makes .venv itself and reuses it.
-.PHONY: venv demo check test config-docs clean
+.PHONY: venv demo check test docs config-docs clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -29,6 +29,11 @@ check: venv
 # Three workers for two cores: the tests of live cameras mostly wait.
 test: check
 	$(BIN)/python -m pytest -m slow -n 3 --dist loadfile --no-loadscope-reorder
+
+# What is made from the code: the file map and the reference of commands.
+docs: venv
+	$(BIN)/python -m scripts.make_file_map
+	$(BIN)/python -m scripts.make_command_reference
 
 # What is made from the settings in jobs/config/: config.yaml, its schema, docs/reference/config.md.
 config-docs: venv

@@ -1,4 +1,4 @@
-"""The two pictures of docs/culling.md: when the kept frames were taken, and what they show.
+"""The two pictures of docs/guide/what-is-kept.md: when kept frames were taken, what they show.
 
     python -m benchmarks.culling_pictures
 

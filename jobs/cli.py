@@ -1,5 +1,4 @@
-"""The command line. What a command does is elsewhere; here are its words, its exit code, and the
-only `sys.exit`."""
+"""The command line: all commands, their exit codes, and the only `sys.exit`."""
 
 from __future__ import annotations
 
@@ -94,7 +93,7 @@ def _root(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
     debug: Annotated[  # taken out by `run`; here for the help
-        bool, typer.Option("--debug", help="Show tracebacks; goes anywhere.")
+        bool, typer.Option("--debug", help="Show tracebacks; may stand anywhere.")
     ] = False,
 ) -> None:
     if version:

@@ -1,1 +1,1 @@
-"""Frames in: one source a file, and the sampler that picks one frame a second."""
+"""Sources of frames, one file each, and the sampler that picks one frame a second."""

@@ -1,4 +1,4 @@
-"""An address that shows itself without its secrets, whoever prints it."""
+"""An address (URL) that always prints itself without its secrets."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Why a camera cannot be reached, in plain words and without its address.
 
-PyAV puts the whole URL, password and all, into every exception's text, and an exception raised
-while another is handled drags that one along as its `__context__`. So calls into PyAV, urllib and
-yt-dlp go through `guarded`, which looks at what was raised, forgets it, and raises its own.
+PyAV puts the whole URL, with its password, into every exception's text, and an exception raised
+while another is handled keeps that one as its `__context__`. So calls into PyAV, urllib and yt-dlp
+go through `guarded`, which reads what was raised, drops it, and raises its own.
 """
 
 from __future__ import annotations

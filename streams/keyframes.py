@@ -1,7 +1,7 @@
-"""Which packets to decode: all, or only keyframes where that is often enough.
+"""Which packets to decode: all, or only keyframes if these come often enough.
 
-A keyframe stands alone; every other frame needs all those since the last one. Decoding keyframes
-only is 10 to 70 times cheaper.
+A keyframe can be decoded alone; every other frame needs all frames since the last keyframe.
+Decoding keyframes only is 10 to 70 times cheaper.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Privacy masks: parts of a camera's picture that nobody is to see, blackened first of all."""
+"""Privacy masks: parts of a camera's picture that are blackened before anything else."""
 
 from __future__ import annotations
 

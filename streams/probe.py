@@ -1,4 +1,4 @@
-"""A first look at a source: what it is, how it runs, and one picture of it."""
+"""A first look at a source: its kind, size, rate and codec, and one picture."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """An example night for the report: invented but plausible records, and pictures drawn with cv2.
 
-`python -m benchmarks.testbed.example_night PATH.html` writes the report, to look at in a browser.
+`python -m benchmarks.testbed.example_night PATH.html` writes the report, for a browser.
 """
 
 from __future__ import annotations

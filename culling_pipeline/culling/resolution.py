@@ -9,7 +9,7 @@ number of frames.
 
 L_conf alone can't be trusted with the choice: it says how this student, trained at another size,
 takes a smaller picture, not what one trained at the smaller size would find. The size of the
-objects the teacher has found in the kept set says that, and costs no pass at all (docs/LOG.md).
+objects the teacher has found in the kept set says that, and costs no pass at all (docs/log/).
 """
 
 from __future__ import annotations

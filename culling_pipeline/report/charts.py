@@ -97,7 +97,7 @@ def histogram(
         panel.rows(lambda value: words.count(round(value)), unit="frames"),
         *_bins(panel, edges, counts),
         panel.columns(
-            _plain(svg.ticks(*panel.x)), unit="confidence loss (left sure, right unsure)"
+            _plain(svg.ticks(*panel.x)), unit="confidence loss (left: sure, right: unsure)"
         ),
     ]
     if survivors_from is not None:
@@ -107,7 +107,7 @@ def histogram(
         anchor = {"anchor": "end"} if near_end else {}
         at = x - 7 if near_end else x + 7
         parts.append(
-            svg.text(at, panel.top + 12, "survivors: from here on", class_="note", **anchor)
+            svg.text(at, panel.top + 12, "survivors from here on", class_="note", **anchor)
         )
     label = f"Histogram of the confidence loss of {words.count(sum(counts), 'frame')}"
     return svg.chart(label, panel.bottom + 44, parts)
@@ -149,7 +149,7 @@ def course(points: Sequence[LossPoint]) -> Markup:
             if len(places) == 1:
                 parts.append(svg.dot(places[0], f"dot {name}"))
     first, last = words.stamp(known[0].wall_time), words.stamp(known[-1].wall_time)
-    label = f"Course of the confidence loss from {first} to {last}"
+    label = f"Confidence loss from {first} to {last}"
     return svg.chart(label, panel.bottom + 44, parts)
 
 
@@ -174,7 +174,7 @@ def drift(record: DriftRecord | None) -> Markup:
     limit = panel.at(x[0], record.threshold)[1]
     marks = dict.fromkeys((known[0].date, known[-1].date))
     parts = [
-        panel.rows(lambda value: f"{value:g}", unit="sum of what is beyond the usual"),
+        panel.rows(lambda value: f"{value:g}", unit="CUSUM: how far beyond the usual"),
         svg.line((_LEFT, limit), (_LEFT + _PLOT_WIDTH, limit), "limit"),
         svg.text(_LEFT + 6, limit - 6, "alarm above", class_="note"),
         panel.columns([(day.toordinal(), f"{day:%d %b}") for day in marks], unit="day"),
@@ -257,7 +257,7 @@ def training(epochs: Sequence[EpochPoint]) -> Markup:
         upper.rows(lambda value: words.count(round(value)), unit="images trained on"),
         *(_epoch_bar(upper, epoch, bar) for epoch in epochs),
         svg.line((_LEFT, upper.bottom), (_LEFT + _PLOT_WIDTH, upper.bottom), "axis"),
-        lower.rows(lambda value: f"{value:g}", unit="loss (how wrong the model still is)"),
+        lower.rows(lambda value: f"{value:g}", unit="training loss"),
         svg.path(losses, "line new"),
         lower.columns(_plain(svg.ticks(*x, most=8, whole=True)), unit="epoch"),
         *(_loss_dot(e, at) for e, at in zip(known, losses, strict=True) if len(known) <= 40),

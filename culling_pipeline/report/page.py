@@ -108,7 +108,7 @@ def cautions(judge: JudgeRecord) -> list[str]:
     if control.objects == 0:
         return [
             "The teacher found no object at all in the control slice, so nothing could be "
-            "measured. Was the camera dark or covered, or was there simply nothing to find?"
+            "measured. Was the camera dark or covered, or was there nothing to find?"
         ]
     if control.frames < SMALL_CONTROL_FRAMES or control.objects < SMALL_CONTROL_OBJECTS:
         said.append(
@@ -125,8 +125,8 @@ def cautions(judge: JudgeRecord) -> list[str]:
     if judge.random is not None and judge.random.score.is_better_than(judge.after.score):
         random, new = words.pair(judge.random.score.value, judge.after.score.value)
         said.append(
-            f"Random frames did better: the same training on frames picked at random reached "
-            f"{random}, on the kept set {new}. If this happens night after night, picking "
+            f"Random frames did better: the same training on frames drawn at random reached "
+            f"{random}, on the kept set {new}. If this happens night after night, choosing "
             "frames does not pay off on this camera."
         )
     return said
@@ -242,7 +242,7 @@ def _cost_words(night: NightRecord) -> str:
         return "Training on everything would have cost about the same."
     return (
         f"Training on everything would have been cheaper: {words.percent(ratio)} of this night's "
-        "cost. Picking frames pays off on longer days."
+        "cost. Choosing frames pays off on longer days."
     )
 
 
@@ -252,18 +252,18 @@ def beside_words(night: NightRecord) -> str:
     said = []
     if night.train.corrected:
         said.append(
-            f"{words.count(night.train.corrected, 'image')} of these come from earlier nights, "
+            f"{words.count(night.train.corrected)} of these images come from earlier nights, "
             "with labels corrected by hand"
         )
     if night.label.corrected:
         said.append(
-            f"of this night's own frames {words.count(night.label.corrected)} had been corrected "
-            "before, which outranks the teacher"
+            f"{words.count(night.label.corrected)} of this night's own frames had been corrected "
+            "by hand before, and those labels are used"
         )
     if night.train.givers:
         said.append(
-            f"objects of {words.count(night.train.givers, 'further frame')} that the teacher had "
-            "labelled were pasted into these images, at their own places"
+            f"objects from {words.count(night.train.givers, 'further frame')} that the teacher had "
+            "labelled were pasted into these images, each at its own place"
         )
     text = "; ".join(said)
     return f"{text[0].upper()}{text[1:]}." if text else ""

@@ -20,7 +20,7 @@ def headline(judge: JudgeRecord) -> str:
 
 
 def feed_words(feed: FeedRecord | None) -> str:
-    """What of a live camera's day was not seen, in one line; empty for a recording."""
+    """Which part of a live camera's day was not seen, in one line; empty for a recording."""
     if feed is None:
         return ""
     said = [
@@ -34,26 +34,24 @@ def feed_words(feed: FeedRecord | None) -> str:
     said += [
         f"{words.count(frames, 'frame')} {why}"
         for frames, why in (
-            (feed.dropped, "dropped because this machine was behind"),
+            (feed.dropped, "dropped because this machine could not keep up"),
             (feed.paused, "not stored because the disk was full"),
         )
         if frames
     ]
-    return f"Missing of this day: {', '.join(said)}." if said else "The whole day was watched."
+    return f"Missing from this day: {', '.join(said)}." if said else "The whole day was watched."
 
 
 def gate_words(gate: GateRecord | None) -> str:
-    """What the student was not asked and what that may have lost, in one line; empty where it was
-    asked about every frame."""
+    """Which frames were not scored and what that may have lost, in one line; empty if every frame
+    was scored."""
     if gate is None:
         return ""
     seen = gate.scored + gate.skipped
     between = ""
     if gate.passed_over:
         total = seen + gate.passed_over
-        between = (
-            f"The student was to look at {words.count(seen)} of {words.count(total, 'frame')}."
-        )
+        between = f"The student was to score {words.count(seen)} of {words.count(total, 'frame')}."
     if not (gate.skipped or gate.audited):
         return between
     return f"{between} {_skipped_words(gate)}".strip()
@@ -61,11 +59,12 @@ def gate_words(gate: GateRecord | None) -> str:
 
 def _skipped_words(gate: GateRecord) -> str:
     seen = gate.scored + gate.skipped
+    recall = words.figure(100 * gate.recall, 1)
     return (
-        f"{words.count(gate.skipped, 'frame')} of {words.count(seen)} were not scored, because "
-        f"nothing had changed; {words.count(gate.audited)} such frames were scored all the same, "
-        f"and {words.count(gate.misses)} of them would have lost an object: about "
-        f"{words.figure(100 * gate.recall, 1)} % of the frames with an object keep it."
+        f"{words.count(gate.skipped)} of {words.count(seen, 'frame')} were not scored, because "
+        f"nothing had changed. As a check, {words.count(gate.audited)} such frames were scored all "
+        f"the same, and {words.count(gate.misses)} of them showed an object that skipping would "
+        f"have lost. Estimated recall of frames with an object: {recall} %."
     )
 
 

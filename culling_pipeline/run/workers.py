@@ -1,7 +1,7 @@
 """The processes of a night: models at work in all of them, a training run in one.
 
 Each process uses one torch thread: two threads that share two cores with anything else were
-measured 10 to 30 times slower than one (docs/LOG.md).
+measured 10 to 30 times slower than one (docs/log/).
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from models.images import resize
 from models.zones import NO_ZONES, Zones
 
 SCRATCH_RATE, TRUNK_RATE = 2e-3, 5e-4
-"""AdamW's rate for a net of random numbers (docs/LOG.md, in batches of 4) and for one that has an
+"""AdamW's rate for a net of random numbers (docs/log/, in batches of 4) and for one that has an
 ImageNet trunk to lose."""
 
 

@@ -27,24 +27,27 @@ app = typer.Typer()
 
 @app.command()
 def bootstrap(
-    cameras: Annotated[list[str], typer.Argument(metavar="CAMERA...")] = [],  # noqa: B006
-    all_cameras: Annotated[bool, typer.Option("--all", help="Every camera.")] = False,
+    cameras: Annotated[list[str], typer.Argument(metavar="CAMERA...", help="Their names.")] = [],  # noqa: B006
+    all_cameras: Annotated[bool, typer.Option("--all", help="All cameras.")] = False,
     frames: Annotated[
-        int, typer.Option(min=2, help="To train on, of all these cameras together.")
+        int, typer.Option(min=2, help="Training frames, from all cameras together.")
     ] = 400,
-    epochs: Annotated[int, typer.Option(min=1, help="How often it goes through them.")] = 24,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over these frames.")] = 24,
     from_scratch: Annotated[
-        bool, typer.Option("--from-scratch", help="Random numbers, not an ImageNet backbone.")
+        bool, typer.Option("--from-scratch", help="Start from random weights, not from ImageNet.")
     ] = False,
     cost_only: Annotated[
-        bool, typer.Option("--cost-only", help="Say what it would cost, and stop.")
+        bool, typer.Option("--cost-only", help="Print the estimated cost and stop.")
     ] = False,
     config: ConfigPath = DEFAULT_CONFIG,
     overrides: Overrides = [],  # noqa: B006
     as_json: AsJson = False,
 ) -> None:
-    """A first student for these cameras: one net, trained on frames drawn evenly from all of them
-    and labelled by the teacher. The same command goes on where it was cut off."""
+    """Train a first student for several cameras at once.
+
+    Frames are drawn evenly from all of them and labelled by the teacher. If it is interrupted, the
+    same command resumes it.
+    """
     from jobs.commands.progress import open_progress
     from jobs.nights.bootstrap import Bootstrap
     from jobs.nights.bootstrap_inputs import BootstrapInputs, Wish

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from jobs.config.settings import Config
 
 
+Camera = Annotated[str, typer.Argument(metavar="CAMERA", help="Its name in the configuration.")]
 ConfigPath = Annotated[Path, typer.Option("--config", help="The configuration file.")]
 Overrides = Annotated[
-    list[str], typer.Option("--set", metavar="KEY=VALUE", help="Beats the file; repeatable.")
+    list[str], typer.Option("--set", metavar="KEY=VALUE", help="Overrides the file; repeatable.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 DEFAULT_CONFIG = Path("config.yaml")
 
 

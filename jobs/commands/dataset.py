@@ -1,4 +1,4 @@
-"""`culling dataset export` and `import`: frames and labels for people to look at and correct."""
+"""`culling dataset export` and `import`: frames and labels for people to check and correct."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 from jobs.commands.common import (
     DEFAULT_CONFIG,
     AsJson,
+    Camera,
     ConfigPath,
     Overrides,
     chosen,
@@ -17,18 +18,18 @@ from jobs.commands.common import (
     print_json,
 )
 
-app = typer.Typer(help="Frames and labels out, in COCO's format, and corrected labels in.")
+app = typer.Typer(help="Export frames with labels as COCO; import corrected labels.")
 
 
 @app.command("export")
 def dataset_export(
-    camera: str,
+    camera: Camera,
     output: Annotated[Path, typer.Option(help="A new folder for images and labels.")],
     config: ConfigPath = DEFAULT_CONFIG,
     overrides: Overrides = [],  # noqa: B006
     as_json: AsJson = False,
 ) -> None:
-    """The last night's kept set: images and annotations.json, for FiftyOne, CVAT, Label Studio."""
+    """Export the last night's kept set as COCO: images and annotations.json."""
     from jobs.database.store import open_store
     from jobs.exports.dataset import export_dataset
 
@@ -45,14 +46,16 @@ def dataset_export(
 
 @app.command("import")
 def dataset_import(
-    camera: str,
-    file: Annotated[Path, typer.Argument(metavar="FILE.json", help="COCO, corrected.")],
+    camera: Camera,
+    file: Annotated[Path, typer.Argument(metavar="FILE.json", help="Corrected labels, COCO.")],
     config: ConfigPath = DEFAULT_CONFIG,
     overrides: Overrides = [],  # noqa: B006
     as_json: AsJson = False,
 ) -> None:
-    """Take corrected labels back; from now on they outrank the teacher's. Every image in the file
-    counts as looked at."""
+    """Import corrected labels; from now on they replace the teacher's.
+
+    Every image in the file counts as checked, one without boxes as empty.
+    """
     from jobs.database.store import open_store
     from jobs.exports.dataset import import_dataset
 

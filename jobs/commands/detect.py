@@ -9,6 +9,7 @@ import typer
 
 from jobs.commands.common import (
     DEFAULT_CONFIG,
+    Camera,
     ConfigPath,
     Overrides,
     chosen,
@@ -22,27 +23,32 @@ app = typer.Typer()
 
 @app.command()
 def detect(
-    camera: str,
+    camera: Camera,
     source: Annotated[
-        str, typer.Argument(metavar="SOURCE", help="A video, a folder of images, an address.")
+        str, typer.Argument(metavar="SOURCE", help="A video, a folder of images or an address.")
     ],
     output: Annotated[
-        Path | None, typer.Option(help="Video to draw the boxes on, .mp4.", show_default=False)
+        Path | None, typer.Option(help="Write a video with boxes, .mp4.", show_default=False)
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="A line of JSON a frame.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one line of JSON per frame.")
+    ] = False,
     every: Annotated[
         float | None,
-        typer.Option(min=0, help="Seconds between frames, 0 for all; else as fps says."),
+        typer.Option(min=0, help="Seconds between frames; 0: every frame; default: as fps."),
     ] = None,
-    frames: Annotated[int | None, typer.Option(min=1, help="Stop after so many.")] = None,
+    frames: Annotated[
+        int | None, typer.Option(min=1, help="Stop after N frames.", metavar="N")
+    ] = None,
     version: Annotated[
-        str | None, typer.Option(help="Another version than the one in use.", show_default=False)
+        str | None,
+        typer.Option(help="Version to use; default: the one in use.", show_default=False),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a video that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
     config: ConfigPath = DEFAULT_CONFIG,
     overrides: Overrides = [],  # noqa: B006
 ) -> None:
-    """What the camera's model finds in a video: boxes drawn on it, or a line of JSON a frame."""
+    """Run the camera's model on a video: draw the boxes, or print them as JSON."""
     from jobs.commands.progress import open_progress
     from jobs.exports.detect import Wanted
     from jobs.exports.detect import detect as run

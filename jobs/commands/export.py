@@ -10,6 +10,7 @@ import typer
 from jobs.commands.common import (
     DEFAULT_CONFIG,
     AsJson,
+    Camera,
     ConfigPath,
     Overrides,
     chosen,
@@ -22,23 +23,27 @@ app = typer.Typer()
 
 @app.command()
 def export(
-    camera: str,
+    camera: Camera,
     format_: Annotated[
-        Literal["onnx", "torchscript", "openvino"], typer.Option("--format", help="Which kind.")
+        Literal["onnx", "torchscript", "openvino"], typer.Option("--format", help="File format.")
     ],
     output: Annotated[
         Path | None,
-        typer.Option(help="Where to; else CAMERA-VERSION here.", show_default=False),
+        typer.Option(help="File to write; default: CAMERA-VERSION here.", show_default=False),
     ] = None,
     version: Annotated[
-        str | None, typer.Option(help="Another version than the one in use.", show_default=False)
+        str | None,
+        typer.Option(help="Version to export; default: the one in use.", show_default=False),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
     config: ConfigPath = DEFAULT_CONFIG,
     overrides: Overrides = [],  # noqa: B006
     as_json: AsJson = False,
 ) -> None:
-    """The camera's model as ONNX, TorchScript or OpenVINO IR, checked on the control slice."""
+    """Export the camera's model as ONNX, TorchScript or OpenVINO IR.
+
+    The file is checked on the control slice before it is written.
+    """
     from jobs.commands.progress import open_progress
     from jobs.database.store import open_store
     from jobs.exports.export import export_camera

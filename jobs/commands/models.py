@@ -9,6 +9,7 @@ import typer
 from jobs.commands.common import (
     DEFAULT_CONFIG,
     AsJson,
+    Camera,
     ConfigPath,
     Overrides,
     chosen,
@@ -26,18 +27,19 @@ app = typer.Typer()
 
 @app.command()
 def models(
-    camera: str,
+    camera: Camera,
     pin: Annotated[
-        str | None, typer.Option("--pin", metavar="VERSION", help="Never remove this one.")
+        str | None, typer.Option("--pin", metavar="VERSION", help="Keep this version for ever.")
     ] = None,
     unpin: Annotated[
-        str | None, typer.Option("--unpin", metavar="VERSION", help="Remove it in its turn.")
+        str | None,
+        typer.Option("--unpin", metavar="VERSION", help="Let it be removed when it is old."),
     ] = None,
     config: ConfigPath = DEFAULT_CONFIG,
     overrides: Overrides = [],  # noqa: B006
     as_json: AsJson = False,
 ) -> None:
-    """The camera's model versions, where each comes from and how it measured; * is in use."""
+    """List the camera's model versions: parent, accuracy, cost. The one in use has a star."""
     from jobs.commands.versions import version_rows, versions_table
 
     changes = pin is not None or unpin is not None
@@ -60,15 +62,15 @@ def models(
 
 @app.command()
 def rollback(
-    camera: str,
+    camera: Camera,
     version: Annotated[
-        str | None, typer.Argument(help="The version to use; else the parent of the one in use.")
+        str | None, typer.Argument(help="Version to use; default: the parent of the one in use.")
     ] = None,
     config: ConfigPath = DEFAULT_CONFIG,
     overrides: Overrides = [],  # noqa: B006
     as_json: AsJson = False,
 ) -> None:
-    """Put another version of the camera's model to work: an older one, or any that you name."""
+    """Put an earlier version of the camera's model to work, or any that you name."""
     registry = _registry(camera, config, overrides, may_lag=False)
     if version is None:
         before = registry.incumbent(camera)
@@ -96,7 +98,7 @@ def _registry(camera: str, config: Any, overrides: list[str], *, may_lag: bool) 
 
 
 def _incumbent_or_none(registry: ModelRegistry, camera: str) -> str | None:
-    """A damaged pointer must not stand in the way of mending it."""
+    """A damaged pointer must not prevent its repair."""
     from models.errors import WeightsError
 
     try:

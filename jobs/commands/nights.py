@@ -34,16 +34,16 @@ app = typer.Typer()
 
 @app.command()
 def retrain(
-    cameras: Annotated[list[str], typer.Argument(metavar="CAMERA...")] = [],  # noqa: B006
-    all_cameras: Annotated[bool, typer.Option("--all", help="Every camera.")] = False,
+    cameras: Annotated[list[str], typer.Argument(metavar="CAMERA...", help="Their names.")] = [],  # noqa: B006
+    all_cameras: Annotated[bool, typer.Option("--all", help="All cameras.")] = False,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Give up an unfinished night and begin a new one.")
+        bool, typer.Option("--fresh", help="Discard an unfinished night and start a new one.")
     ] = False,
     config: ConfigPath = DEFAULT_CONFIG,
     overrides: Overrides = [],  # noqa: B006
     as_json: AsJson = False,
 ) -> None:
-    """One night for these cameras, now. An unfinished night is resumed."""
+    """Run one night for these cameras now, or resume an unfinished one."""
     from jobs.commands.progress import open_progress
     from jobs.database.store import open_store
 
@@ -81,12 +81,12 @@ def _retrain_one(
 
 @app.command()
 def report(
-    camera: Annotated[str | None, typer.Argument()] = None,
+    camera: Annotated[str | None, typer.Argument(metavar="[CAMERA]", help="Its name.")] = None,
     config: ConfigPath = DEFAULT_CONFIG,
     overrides: Overrides = [],  # noqa: B006
     as_json: AsJson = False,
 ) -> None:
-    """The latest night: its report's path and a summary; with a camera, all its figures."""
+    """Show the latest nights; with a camera, all figures of its night and the report's path."""
     from jobs.bucket.sharing import open_sharing
     from jobs.commands.summary import night_to_dict
     from jobs.database.store import open_store

@@ -18,30 +18,35 @@ app = typer.Typer()
 @app.command()
 def pretrain(
     coco: Annotated[
-        Path, typer.Option("--coco", metavar="DIR", help="Holds annotations/ and train2017/.")
+        Path, typer.Option("--coco", metavar="DIR", help="Folder with annotations/ and train2017/.")
     ],
-    out: Annotated[
-        Path, typer.Option(help="A .safetensors; its .checkpoint lies beside it.")
-    ] = Path("student-coco.safetensors"),
+    out: Annotated[Path, typer.Option(help="File to write; checkpoints lie beside it.")] = Path(
+        "student-coco.safetensors"
+    ),
     architecture: Annotated[str, typer.Option(help="resnet18, resnet101, …")] = "resnet18",
-    width: Annotated[float, typer.Option(min=0.05, max=4, help="Channels, as a share.")] = 1.0,
+    width: Annotated[
+        float, typer.Option(min=0.05, max=4, help="Factor on the number of channels.")
+    ] = 1.0,
     from_scratch: Annotated[
-        bool, typer.Option("--from-scratch", help="Random numbers, not an ImageNet backbone.")
+        bool, typer.Option("--from-scratch", help="Start from random weights, not from ImageNet.")
     ] = False,
-    epochs: Annotated[int, typer.Option(min=1)] = 26,
-    batch: Annotated[int, typer.Option(min=1, help="Pictures a step, of each process.")] = 2,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over COCO.")] = 26,
+    batch: Annotated[int, typer.Option(min=1, help="Images per step and process.")] = 2,
     learning_rate: Annotated[
-        float, typer.Option(min=1e-9, help="For 16 pictures a step; grows with them.")
+        float, typer.Option(min=1e-9, help="For 16 images per step; scaled with their number.")
     ] = 0.02,
-    min_side: Annotated[int, typer.Option(min=32, help="Pixels of the shorter side.")] = 800,
-    max_side: Annotated[int, typer.Option(min=32, help="… and of the longer, at most.")] = 1333,
-    loaders: Annotated[int, typer.Option(min=0, help="Processes that read pictures.")] = 4,
-    save_minutes: Annotated[float, typer.Option(min=0, help="Between checkpoints.")] = 10.0,
+    min_side: Annotated[int, typer.Option(min=32, help="Shorter side of an image, pixels.")] = 800,
+    max_side: Annotated[int, typer.Option(min=32, help="Longer side, at most, pixels.")] = 1333,
+    loaders: Annotated[int, typer.Option(min=0, help="Processes that read images.")] = 4,
+    save_minutes: Annotated[float, typer.Option(min=0, help="Minutes between checkpoints.")] = 10.0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Train a student on COCO; start it with `torchrun --nproc-per-node 8 --no-python culling
-    pretrain …` on eight GPUs. The same command goes on where it was cut off."""
+    """Train a student on COCO.
+
+    On eight GPUs: `torchrun --nproc-per-node 8 --no-python culling pretrain …`. If it is
+    interrupted, the same command resumes it.
+    """
     from culling_pipeline.training.pretraining import PretrainPlan
     from jobs.commands.progress import open_progress
     from jobs.nights.pretrain import PretrainWish, run_pretraining

@@ -1,4 +1,4 @@
-"""`culling run` and `plan`: the service, and what it would do tonight."""
+"""`culling run` and `plan`: the service, and its plan for tonight."""
 
 from __future__ import annotations
 
@@ -25,8 +25,10 @@ app = typer.Typer()
 
 @app.command()
 def run(config: ConfigPath = DEFAULT_CONFIG, overrides: Overrides = []) -> None:  # noqa: B006
-    """The service: watch all cameras, run their nights on schedule, serve the reports. Ctrl-C ends
-    it, and so does SIGTERM; the next one goes on where it stopped."""
+    """Run the service: watch all cameras, run nights on schedule, serve the reports.
+
+    Ctrl-C or SIGTERM stops it. The next one resumes where it stopped.
+    """
     with suppress(TerminatedError):  # SIGTERM is how services are ended: no error
         _serve(config, overrides)
 
@@ -56,13 +58,13 @@ def plan(
     overrides: Overrides = [],  # noqa: B006
     as_json: AsJson = False,
     cameras: Annotated[
-        int | None, typer.Option(min=1, help="Say what so many cameras would need.")
+        int | None, typer.Option(min=1, metavar="N", help="Estimate what N cameras need.")
     ] = None,
     gpu: Annotated[
-        float, typer.Option(min=0.01, help="… on devices that are so many times as fast.")
+        float, typer.Option(min=0.01, metavar="X", help="… on devices X times as fast as this one.")
     ] = 1.0,
 ) -> None:
-    """Tonight's order, what each night is expected to cost, and what does not fit."""
+    """Show tonight's order, the expected cost of each night, and what does not fit."""
     from jobs.commands.tonight import needs_in_words, needs_of, tonight, tonight_table
     from jobs.database.store import open_store
 

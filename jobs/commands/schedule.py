@@ -1,4 +1,4 @@
-"""`culling schedule show`: a training schedule, looked at without training."""
+"""`culling schedule show`: a training schedule, shown without training."""
 
 from __future__ import annotations
 
@@ -10,32 +10,45 @@ import typer
 from jobs.commands.common import AsJson, print_json
 from jobs.errors import UsageError
 
-app = typer.Typer(help="Look at training schedules without training.")
+app = typer.Typer(help="Show training schedules without training.")
 
 
 @app.callback()
 def _schedule() -> None:
-    """Keeps `show` a command of its own."""
+    """Makes `show` a command of its own."""
 
 
 @app.command("show")
 def schedule_show(
-    name: Annotated[str, typer.Argument(help="standard, curriculum, clip, dap or clip-dap.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="standard, curriculum, clip, dap or clip-dap.")
+    ],
     samples: Annotated[int, typer.Option(help="Images in the training set.")],
-    epochs: Annotated[int, typer.Option(help="Epochs.")],
-    warm_up: Annotated[int | None, typer.Option(help="DaP W, epochs.")] = None,
-    interval: Annotated[int | None, typer.Option(help="DaP I, epochs.")] = None,
-    keep: Annotated[float | None, typer.Option(help="DaP p, share kept.")] = None,
-    pick: Annotated[list[int] | None, typer.Option(help="DaP R, an epoch; repeatable.")] = None,
-    active: Annotated[int | None, typer.Option(help="DaP α, epochs.")] = None,
-    start: Annotated[float | None, typer.Option(help="CLIP g₀, share.")] = None,
-    pace_power: Annotated[int | None, typer.Option(help="CLIP p, 1 or 2.")] = None,
-    pace_end: Annotated[float | None, typer.Option(help="CLIP a, share of epochs.")] = None,
-    prune_ratio: Annotated[float | None, typer.Option(help="CLIP ε, share.")] = None,
-    epsilon_mode: Annotated[
-        Literal["fixed", "increasing", "decreasing"] | None, typer.Option()
+    epochs: Annotated[int, typer.Option(help="Number of epochs.")],
+    warm_up: Annotated[
+        int | None, typer.Option(help="DaP's W: epochs on everything at the start.")
     ] = None,
-    prune: Annotated[Literal["easiest", "hardest"] | None, typer.Option()] = None,
+    interval: Annotated[int | None, typer.Option(help="DaP's I: epochs between drops.")] = None,
+    keep: Annotated[float | None, typer.Option(help="DaP's p: share kept at a drop.")] = None,
+    pick: Annotated[
+        list[int] | None, typer.Option(help="DaP's R: epoch of a pick; repeatable.")
+    ] = None,
+    active: Annotated[
+        int | None, typer.Option(help="DaP's α: drops stop α epochs after a pick.")
+    ] = None,
+    start: Annotated[float | None, typer.Option(help="CLIP's g₀: share at the start.")] = None,
+    pace_power: Annotated[int | None, typer.Option(help="CLIP's p: 1 linear, 2 quadratic.")] = None,
+    pace_end: Annotated[
+        float | None, typer.Option(help="CLIP's a: share of epochs until all are in.")
+    ] = None,
+    prune_ratio: Annotated[float | None, typer.Option(help="CLIP's ε: share left out.")] = None,
+    epsilon_mode: Annotated[
+        Literal["fixed", "increasing", "decreasing"] | None,
+        typer.Option(help="How CLIP's ε changes over the epochs."),
+    ] = None,
+    prune: Annotated[
+        Literal["easiest", "hardest"] | None, typer.Option(help="What CLIP leaves out.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """What a schedule would train on, epoch by epoch, and its share of computation. What is not

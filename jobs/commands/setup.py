@@ -24,12 +24,12 @@ app = typer.Typer()
 
 @app.command()
 def init(
-    config: Annotated[Path, typer.Option("--config", help="Where to.")] = DEFAULT_CONFIG,
+    config: Annotated[Path, typer.Option("--config", help="File to write.")] = DEFAULT_CONFIG,
     schema: Annotated[
-        bool, typer.Option("--schema", help="Only the editors' schema, after an upgrade.")
+        bool, typer.Option("--schema", help="Only the schema for editors, after an upgrade.")
     ] = False,
 ) -> None:
-    """Write a commented config.yaml that names every key."""
+    """Write a commented config.yaml with every key and its default."""
     from jobs.config.new_file import write_config, write_schema
 
     if schema:
@@ -41,24 +41,28 @@ def init(
 
 @app.command()
 def add(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Of a-z, 0-9, _, -.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Letters a-z, digits, _ and -.")],
     url: Annotated[
         str,
         typer.Argument(metavar="URL", help="rtsp://…, http(s)://…, a file, a folder, device:0."),
     ],
     classes: Annotated[
-        str | None, typer.Option(help="What to find, such as person,car.", show_default=False)
+        str | None, typer.Option(help="What to find, e.g. person,car.", show_default=False)
     ] = None,
     password_file: Annotated[
-        Path | None, typer.Option(help="Holds the password, or is to.", show_default=False)
+        Path | None, typer.Option(help="File to keep the password in.", show_default=False)
     ] = None,
-    probe: Annotated[bool, typer.Option("--probe/--no-probe", help="Look at it first.")] = True,
-    force: Annotated[bool, typer.Option("--force", help="Even if its source is there.")] = False,
+    probe: Annotated[bool, typer.Option("--probe/--no-probe", help="Connect to it first.")] = True,
+    force: Annotated[
+        bool, typer.Option("--force", help="Even if another camera has this source.")
+    ] = False,
     config: ConfigPath = DEFAULT_CONFIG,
     as_json: AsJson = False,
-    timeout_s: Annotated[float, typer.Option(min=0.1, help="Patience with the camera.")] = 30.0,
+    timeout_s: Annotated[
+        float, typer.Option(min=0.1, help="Seconds to wait for the camera.")
+    ] = 30.0,
 ) -> None:
-    """Look at a camera, show what it sees, and add it to the configuration."""
+    """Connect to a camera, show what it is, and add it to config.yaml."""
     from jobs.setup.add import Request, add_camera
 
     _leave_health_to_the_answer()
@@ -91,9 +95,9 @@ def check(
     config: ConfigPath = DEFAULT_CONFIG,
     overrides: Overrides = [],  # noqa: B006
     as_json: AsJson = False,
-    timeout_s: Annotated[float, typer.Option(min=0.1, help="Patience with a stream.")] = 30.0,
+    timeout_s: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for a stream.")] = 30.0,
 ) -> None:
-    """Validate the configuration, open every stream and model, say what is wrong."""
+    """Check the configuration, every stream and every model, and estimate what nights cost."""
     from jobs.commands.summary import findings_table
     from jobs.setup.check import check_config, worst_exit_code
 
@@ -109,10 +113,10 @@ def check(
 
 @app.command()
 def demo(
-    data_dir: Annotated[Path, typer.Option(help="Where its night goes.")] = Path("demo-data"),
+    data_dir: Annotated[Path, typer.Option(help="Folder for its data.")] = Path("demo-data"),
     as_json: AsJson = False,
 ) -> None:
-    """A whole night on a synthetic camera: offline, minutes on two cores."""
+    """Run one whole night on a synthetic camera: offline, about five minutes on two cores."""
     from jobs.commands.progress import open_progress
     from jobs.commands.summary import demo_to_dict, in_one_line, record_table
     from jobs.nights.demo import run_demo
@@ -126,6 +130,6 @@ def demo(
 
 
 def _leave_health_to_the_answer() -> None:
-    """`culling check` reports a camera that is off; a line in the log would say it twice."""
+    """The answer already reports a camera that is off; a log line would repeat it."""
     if not logging.getLogger("streams").isEnabledFor(logging.DEBUG):
         logging.getLogger("streams.live.health").setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""`culling ingest`: cameras watched until told otherwise."""
+"""`culling ingest`: watch cameras until stopped."""
 
 from __future__ import annotations
 
@@ -25,19 +25,23 @@ app = typer.Typer()
 
 @app.command()
 def ingest(
-    cameras: Annotated[list[str], typer.Argument(metavar="[CAMERA]...")] = [],  # noqa: B006
+    cameras: Annotated[
+        list[str], typer.Argument(metavar="[CAMERA]...", help="All cameras, if none is named.")
+    ] = [],  # noqa: B006
     duration: Annotated[
         str | None, typer.Option("--for", metavar="TIME", help="Stop after 90s, 10m, 8h or 2d.")
     ] = None,
     frames: Annotated[
-        int | None, typer.Option(min=1, help="Stop after so many frames of each camera.")
+        int | None, typer.Option(min=1, help="Stop after N frames of each camera.", metavar="N")
     ] = None,
     config: ConfigPath = DEFAULT_CONFIG,
     overrides: Overrides = [],  # noqa: B006
     as_json: AsJson = False,
 ) -> None:
-    """Watch cameras (all, or these), score their frames, keep what a night may need. Ctrl-C ends
-    it, and nothing is lost; `culling retrain` then trains on what was watched."""
+    """Watch live cameras: score their frames and keep those a night may need.
+
+    Ctrl-C stops it, and nothing is lost. `culling retrain` then trains on what was watched.
+    """
     from jobs.commands.summary import feeds_table, feeds_to_dict
     from jobs.database.store import open_store
     from jobs.watch.watch import CameraWatch

@@ -93,7 +93,7 @@ class GateSettings(Section):
         more="At 5 and `fps: 1` the student scores one frame in five seconds. The frames between "
         "can be drawn at random (control slice, random frames), but how hard they are is not "
         "known. This saves the most on a slow machine; [What is "
-        "kept](../culling.md#a-slow-machine) shows what it costs.",
+        "kept](../guide/what-is-kept.md#a-slow-machine) shows what it costs.",
     )
     enabled: Flag = setting(
         False,

@@ -1,1 +1,1 @@
-"""Cameras: read in threads of their own, reconnected for ever, never stale."""
+"""Live cameras: each read in its own thread, reconnected for ever, never stale."""

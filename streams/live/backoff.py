@@ -1,4 +1,4 @@
-"""How long to wait before the next try: twice as long each time, a little at random."""
+"""How long to wait before the next attempt: twice as long each time, with a random part."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The clock live sources go by, and one for tests that only moves when told."""
+"""The clock that live sources use, and one for tests that only moves when it is set."""
 
 from __future__ import annotations
 

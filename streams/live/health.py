@@ -1,6 +1,6 @@
-"""How a live camera is: connecting, live, stalled, lost, frozen or dark; and since when.
+"""The state of a live camera: connecting, live, stalled, lost, frozen or dark; and since when.
 
-Pure: it is told what happened and looks at a clock. One line in the log for each change of state.
+Pure: it gets events and reads a clock. One line in the log for each change of state.
 """
 
 from __future__ import annotations

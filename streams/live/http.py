@@ -1,4 +1,4 @@
-"""Live streams at web addresses: each connection looks anew at what answers there."""
+"""Live streams at web addresses: each connection checks anew what answers there."""
 
 from __future__ import annotations
 

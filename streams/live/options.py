@@ -1,4 +1,4 @@
-"""What can be set for a live source, with every default."""
+"""The settings of a live source."""
 
 from __future__ import annotations
 

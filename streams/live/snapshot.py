@@ -1,4 +1,4 @@
-"""A single-picture address, asked again and again: `http://camera/snapshot.jpg`."""
+"""The address of a single picture, polled: `http://camera/snapshot.jpg`."""
 
 from __future__ import annotations
 

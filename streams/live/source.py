@@ -1,4 +1,4 @@
-"""A live camera as a source: read in a thread of its own, reconnected for ever, never stale."""
+"""A live camera as a source: read in its own thread, reconnected for ever, never stale."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""When a live frame was: from its presentation time and its arrival to the machine's own clock.
+"""The time of a live frame on the machine's clock, from its presentation time and its arrival.
 
-Neither alone will do. Presentation times restart at zero, jump, and run at the camera's speed;
+Neither is enough alone. Presentation times restart at zero, jump, and run at the camera's speed;
 arrivals come in bursts (an HLS segment of six seconds arrives at once).
 """
 

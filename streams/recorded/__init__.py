@@ -1,1 +1,1 @@
-"""What has a beginning and an end: files, folders, recordings on the web."""
+"""Recordings, which have a beginning and an end: files, folders, videos on the web."""

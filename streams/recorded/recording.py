@@ -1,7 +1,7 @@
 """A recording as a source: decoded from start to end, only wanted frames turned into RGB.
 
-Read sequentially on purpose: seeking lands beside the asked time in MPEG-TS and in files whose
-frame rate varies, and a full decode with few conversions is fast enough.
+Read sequentially on purpose: seeking misses the requested time in MPEG-TS and in files with a
+variable frame rate, and a full decode with few conversions is fast enough.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Made-up cameras with known boxes: a street and a sports court."""
+"""Synthetic cameras with known boxes: a street and a sports court."""

@@ -1,4 +1,4 @@
-"""What is true on a synthetic picture: boxes and labels, read from who owns which pixel."""
+"""True boxes and labels of a synthetic picture, read from who owns which pixel."""
 
 from __future__ import annotations
 

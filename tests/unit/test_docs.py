@@ -27,11 +27,14 @@ from models.boxes.classes import COCO_80, ClassMap
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("streams", "models", "culling_pipeline", "jobs")
 README = ROOT / "README.md"
-DOCUMENTS = [README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOCUMENTS = [
+    *sorted(ROOT.glob("*.md")),
+    ROOT / "examples" / "README.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 BUILTIN = ("person", "car", "bicycle")
 PRESETS = {"person-vehicle-bike": ("vehicle", "person", "bike"), "yolox-coco": COCO_80}
 """What the teachers of the examples know, as in `models.boxes.foreign` (seconds to import)."""
-NOT_YET = "## What is not there yet"
 
 
 def text_of(*parts: str) -> str:
@@ -58,7 +61,9 @@ def rows(text: str) -> list[list[str]]:
 
 
 def listed_paths() -> list[str]:
-    return re.findall(r"^- `([^`]+)` – \S", section(text_of("README.md"), "## File map"), re.M)
+    return re.findall(
+        r"^- `([^`]+)`: \S", section(text_of("docs", "architecture.md"), "## File map"), re.M
+    )
 
 
 def test_every_module_is_in_the_file_map() -> None:
@@ -68,7 +73,7 @@ def test_every_module_is_in_the_file_map() -> None:
         for path in (ROOT / package).rglob("*")
         if path.suffix in (".py", ".html", ".yaml") and path.name != "__init__.py"
     }
-    assert modules - set(listed_paths()) == set(), "add them to README.md, File map"
+    assert modules - set(listed_paths()) == set(), "run `make docs`"
 
 
 def test_the_file_map_lists_nothing_missing_and_nothing_twice() -> None:
@@ -134,7 +139,7 @@ def test_there_is_an_example_for_each_kind_of_teacher() -> None:
     weights = [
         yaml.safe_load(text)["cameras"]["yard"].get("teacher", {}).get("weights", "builtin:")
         for name, text in yaml_examples()
-        if name.startswith("README")
+        if name.startswith("docs/guide/detectors")
     ]
     kinds = {Path(path).suffix for path in weights}
     assert kinds == {"", ".xml", ".onnx", ".pth"}
@@ -215,16 +220,20 @@ def test_commands_named_exist_and_all_are_named() -> None:
     groups = {name.partition(" ")[0] for name in commands if " " in name}
     assert len(commands) > 15
     assert groups
-    before, _ = text_of("README.md").split(NOT_YET)
+    guides = sorted((ROOT / "docs" / "guide").glob("*.md"))
+    text = "\n".join(path.read_text(encoding="utf-8") for path in (README, *guides))
     in_group = "".join(f"{group} |" for group in sorted(groups))
-    found = re.findall(rf"(?:^|`|/)culling ((?:{in_group})[a-z]+)", before, re.M)
-    assert set(found) | {"demo"} == commands  # the demo goes by `make demo`
+    found = set(re.findall(rf"(?:^|`|/)culling ((?:{in_group})[a-z]+)", text, re.M))
+    assert len(found) > 10
+    assert found <= commands
+    listed = re.findall(r"^## culling (.+)$", text_of("docs", "reference", "commands.md"), re.M)
+    assert set(listed) == commands
 
 
 def test_exit_codes_are_those_of_the_program() -> None:
     codes = {value for name, value in vars(errors).items() if name.startswith("EXIT_")}
     assert len(codes) > 3
-    table = rows(section(text_of("README.md"), "## Exit codes"))
+    table = rows(text_of("docs", "reference", "exit-codes.md"))
     assert {int(row[0]) for row in table} == codes
 
 

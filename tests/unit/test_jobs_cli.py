@@ -389,7 +389,7 @@ def test_the_figures_of_a_night_tell_of_the_change_gate() -> None:
     gate = GateRecord(scored=60, skipped=40, audited=5, misses=0, recall=1.0, threshold=5.0)
     gated = record.model_copy(update={"ingest": record.ingest.model_copy(update={"gate": gate})})
     assert "change gate" not in _figures(record)
-    assert _figures(gated)["change gate"].startswith("40 frames of 100 were not scored")
+    assert _figures(gated)["change gate"].startswith("40 of 100 frames were not scored")
 
 
 def test_a_night_in_one_line(tmp_path: Path) -> None:

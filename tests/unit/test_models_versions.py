@@ -113,7 +113,7 @@ def busy(registry: ModelRegistry) -> None:
 
 
 def test_killed_at_any_moment_the_incumbent_and_all_versions_load(registry: ModelRegistry) -> None:
-    # `CULLING_KILLS=100` is the long form; docs/LOG.md has its figures.
+    # `CULLING_KILLS=100` is the long form; docs/log/ has its figures.
     rng, debris = random.Random(7), 0
     for _ in range(KILLS):
         child = in_child(lambda: busy(registry))

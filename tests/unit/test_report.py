@@ -284,20 +284,20 @@ def test_the_change_gate_has_its_line_where_there_was_one(page: str) -> None:
     night = example_night()
     gated = night.model_copy(update={"ingest": night.ingest.model_copy(update={"gate": gate})})
     line = (
-        "35,160 frames of 86,400 were not scored, because nothing had changed; 1,850 such frames "
-        "were scored all the same, and 2 of them would have lost an object: about 99.8 % of the "
-        "frames with an object keep it."
+        "35,160 of 86,400 frames were not scored, because nothing had changed. As a check, 1,850 "
+        "such frames were scored all the same, and 2 of them showed an object that skipping would "
+        "have lost. Estimated recall of frames with an object: 99.8 %."
     )
     assert gate_words(gate) == line
     assert line in render_report(gated, [])
     assert gate_words(None) == ""
     fifth = gate.model_copy(update={"passed_over": 4 * (gate.scored + gate.skipped)})
     assert gate_words(fifth).endswith(line)
-    assert gate_words(fifth).startswith("The student was to look at ")
+    assert gate_words(fifth).startswith("The student was to score ")
     every = GateRecord(
         scored=20, passed_over=80, skipped=0, audited=0, misses=0, recall=1.0, threshold=-1.0
     )
-    assert gate_words(every) == "The student was to look at 20 of 100 frames."
+    assert gate_words(every) == "The student was to score 20 of 100 frames."
     assert "were not scored" not in page
 
 
@@ -306,21 +306,21 @@ def test_a_live_days_gaps_are_told_and_a_recordings_are_none(page: str) -> None:
     night = example_night()
     live = night.model_copy(update={"ingest": night.ingest.model_copy(update={"feed": feed})})
     line = (
-        "Missing of this day: 12 min without a picture from the camera, 3 frames dropped because "
-        "this machine was behind, 1 frame not stored because the disk was full."
+        "Missing from this day: 12 min without a picture from the camera, 3 frames dropped because "
+        "this machine could not keep up, 1 frame not stored because the disk was full."
     )
     assert feed_words(feed) == line
     assert line in render_report(live, [])
     whole = FeedRecord(down_s=0, unwatched_s=0.2, dropped=0, paused=0)
     assert feed_words(whole) == "The whole day was watched."
     assert feed_words(None) == ""
-    assert "Missing of this day" not in page
+    assert "Missing from this day" not in page
 
 
 def test_the_picture_size_is_told_with_and_without_a_threshold(page: str) -> None:
     told = html.unescape(re.sub(r"\s+", " ", page))
     assert "at 43 % of the computation and a change of 1.9 % (2.5 % is allowed)" in told
-    assert "objects that the teacher found" not in told  # a night from before it was looked at
+    assert "objects the teacher found" not in told  # a night from before it was looked at
     resolution = example_night().resolution.model_copy(
         update={"threshold": None, "points": (), "objects_allow": 0.6}
     )
@@ -330,7 +330,7 @@ def test_the_picture_size_is_told_with_and_without_a_threshold(page: str) -> Non
     assert "is allowed" not in new
     full = resolution.model_copy(update={"scale": 1.0, "objects_allow": 1.0})
     new = re.sub(r"\s+", " ", render_report(example_night(resolution=full), []))
-    assert "The objects that the teacher found leave nothing to spare at full size." in new
+    assert "The objects the teacher found are already at the limit at full size." in new
     assert "No smaller size stayed" not in new
 
 
@@ -342,21 +342,21 @@ def test_labels_corrected_by_hand_have_their_line(page: str) -> None:
     label = night.label.model_copy(update={"corrected": 3})
     both = example_night(train=train, label=label)
     line = (
-        "12 images of these come from earlier nights, with labels corrected by hand; of this "
-        "night's own frames 3 had been corrected before, which outranks the teacher."
+        "12 of these images come from earlier nights, with labels corrected by hand; 3 of this "
+        "night's own frames had been corrected by hand before, and those labels are used."
     )
     assert beside_words(both) == line
     assert html.unescape(render_report(both, [])).count(line) == 1
     alone = beside_words(example_night(label=label))
-    assert alone.startswith("Of this night's own frames 3 had")
+    assert alone.startswith("3 of this night's own frames had")
 
 
 def test_frames_that_only_gave_objects_are_told() -> None:
     night = example_night()
     train = night.train.model_copy(update={"givers": 1280})
     line = (
-        "Objects of 1,280 further frames that the teacher had labelled were pasted into these "
-        "images, at their own places."
+        "Objects from 1,280 further frames that the teacher had labelled were pasted into these "
+        "images, each at its own place."
     )
     assert html.unescape(render_report(example_night(train=train), [])).count(line) == 1
 

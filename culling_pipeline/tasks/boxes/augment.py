@@ -5,7 +5,7 @@ that others have not: what stood somewhere in one frame could have stood there i
 light, at the same place, in the same size, before the same background. So objects of one kept
 frame are pasted into another at their own places (the idea of Dwibedi et al., "Cut, Paste and
 Learn", 2017, without its need of masks and blending). Beside it the usual: mirrored, shifted and
-scaled a little, lighter and darker. docs/LOG.md has what each is worth.
+scaled a little, lighter and darker. docs/log/ has what each is worth.
 """
 
 from __future__ import annotations

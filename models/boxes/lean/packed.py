@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 WINOGRAD_CHANNELS, WINOGRAD_CELLS = 128, 2000
-"""From these on NNPACK's Winograd convolution is the faster one (docs/LOG.md)."""
+"""From these on NNPACK's Winograd convolution is the faster one (docs/log/)."""
 
 
 @cache

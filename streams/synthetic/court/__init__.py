@@ -1,1 +1,1 @@
-"""A made-up sports court with known boxes: large people, one class, games and breaks."""
+"""A synthetic sports court with known boxes: large people, one class, games and breaks."""

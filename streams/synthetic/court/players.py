@@ -1,8 +1,8 @@
 """Who is on the court at a given second, where, and in which pose.
 
 Time goes in rounds of 15 minutes: a game, then a break. Who takes part in a round is drawn from a
-generator seeded by court and round; everybody's way is a sum of sines, so any second can be asked
-for without the seconds before it.
+generator seeded by court and round; everybody's path is a sum of sines, so any second can be
+computed without the seconds before it.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""A made-up street with known boxes: scene, traffic, light and the renderer that joins them."""
+"""A synthetic street with known boxes: scene, traffic, light and the renderer that joins them."""

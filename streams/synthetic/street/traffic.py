@@ -1,7 +1,7 @@
 """Who is on the street at a given second: people, cars and bicycles on their tracks.
 
 Arrivals of a track are drawn minute by minute from a generator seeded by scene, day, track and
-minute, so that any second can be asked for without the seconds before it.
+minute, so that any second can be computed without the seconds before it.
 """
 
 from __future__ import annotations
