@@ -133,7 +133,7 @@ def test_the_new_student_is_a_version_in_use_and_the_store_says_done(
     assert registry.parent(CAMERA, record.run_id) == meta["parent"] == "start"
     assert meta["frames"]["ids"] == list(record.cull.kept)
     assert meta["settings"] == config.cameras[CAMERA].fingerprint
-    assert meta["metrics"]["after"] == record.judge.after.model_dump()
+    assert meta["metrics"]["after"] == record.judge.after.model_dump(mode="json")
     assert set(meta["ledger_s"]) == {c.stage for c in record.ledger if "training: r" not in c.stage}
     with Store(config.data_dir) as store:
         (night,) = store.nights()
