@@ -272,7 +272,8 @@ class Task(ABC):
         that are not trained on; a task may take something from them."""
         from culling_pipeline.tasks.plain_pictures import PlainPictures
 
-        return PlainPictures(self, samples, size=size, variation=variation)
+        shown = [(sample.image, self.target(sample.truth)) for sample in samples]
+        return PlainPictures(shown, size=size, flip=variation.flip)
 
     @abstractmethod
     def losses(self, student: Trainable, batch: Sequence[Prepared]) -> Tensor:
@@ -301,9 +302,17 @@ class Task(ABC):
     ) -> Comparison:
         """Two students on the same F frames. `blocks` names the stretch of time of each frame:
         frames of one stretch are not independent, so whole stretches are drawn again."""
-        from culling_pipeline.tasks.bootstrap import block_bootstrap
+        from culling_pipeline.tasks.bootstrap import interval_of_gain
 
-        return block_bootstrap(self, before, after, truths, blocks, rng=rng)
+        def gain_on(frames: NDArray[np.int64]) -> float | None:
+            truth = [truths[i] for i in frames]
+            old, new = (self.score([said[i] for i in frames], truth) for said in (before, after))
+            return self.metric.gain(old.score.value, new.score.value) if new.objects else None
+
+        old, new = self.score(before, truths), self.score(after, truths)
+        low, high = interval_of_gain(gain_on, blocks, rng=rng)
+        gain = self.metric.gain(old.score.value, new.score.value)
+        return Comparison(old.score.value, new.score.value, gain, low, high)
 
     # -- on disk and on the page ---------------------------------------------------------------
 

@@ -2,46 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
 import numpy as np
-
-from culling_pipeline.tasks.base import Comparison
-
-if TYPE_CHECKING:
-    from culling_pipeline.tasks.base import Answer, Task, Truth
+from numpy.typing import NDArray
 
 RESAMPLES, CONFIDENCE = 500, 0.95
 
 
-def block_bootstrap(
-    task: Task,
-    before: Sequence[Answer],
-    after: Sequence[Answer],
-    truths: Sequence[Truth],
+def interval_of_gain(
+    gain_on: Callable[[NDArray[np.int64]], float | None],
     blocks: Sequence[int],
     *,
     rng: np.random.Generator,
-) -> Comparison:
-    """The gain of `after` over `before` on the same F frames, with its 95 % interval.
+) -> tuple[float, float]:
+    """The 95 % interval of a gain on F frames.
 
-    Whole blocks of time are drawn with replacement, the same for both, and the task's score is
-    worked out anew on what was drawn. With fewer than two blocks, or nothing in the truth, nothing
-    is known: the interval is −∞…∞.
+    `gain_on` works the gain out anew on the frames with these positions (None where they hold
+    nothing to measure). Whole blocks of time are drawn with replacement: frames a second apart show
+    the same. With fewer than two blocks nothing is known: −∞…∞.
     """
-    old, new = task.score(before, truths), task.score(after, truths)
-    gain = task.metric.gain(old.score.value, new.score.value)
-    rows = [np.flatnonzero(np.asarray(blocks) == name) for name in np.unique(np.asarray(blocks))]
-    if len(rows) < 2 or not new.objects:
-        return Comparison(old.score.value, new.score.value, gain, -np.inf, np.inf)
-    gains = []
-    for _ in range(RESAMPLES):
-        drawn = np.concatenate([rows[k] for k in rng.integers(len(rows), size=len(rows))]).tolist()
-        truth = [truths[i] for i in drawn]
-        one, other = (task.score([a[i] for i in drawn], truth) for a in (before, after))
-        if one.objects:
-            gains.append(task.metric.gain(one.score.value, other.score.value))
+    names = np.asarray(blocks)
+    rows = [np.flatnonzero(names == name) for name in np.unique(names)]
+    gains: list[float] = []
+    for _ in range(RESAMPLES if len(rows) > 1 else 0):
+        drawn = np.concatenate([rows[k] for k in rng.integers(len(rows), size=len(rows))])
+        gain = gain_on(drawn)
+        if gain is not None:
+            gains.append(gain)
+    if not gains:
+        return -np.inf, np.inf
     tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(gains, [tail, 1 - tail]) if gains else (-np.inf, np.inf)
-    return Comparison(old.score.value, new.score.value, gain, float(low), float(high))
+    low, high = np.quantile(gains, [tail, 1 - tail])
+    return float(low), float(high)

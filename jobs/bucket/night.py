@@ -26,10 +26,10 @@ from jobs.bucket.bucket import Bucket, StorageError
 from jobs.bucket.days import StoredDays
 from jobs.bucket.shelf import Shelf, files_below
 from jobs.bucket.unshared import NightSharing
+from jobs.cameras.reports import report_key, report_path
 from jobs.config.settings import Config
 from jobs.database.nights import Night
 from jobs.database.store import NightJournal
-from jobs.disk.reports import report_key, report_path
 from jobs.errors import describe
 
 logger = logging.getLogger(__name__)

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from jobs.bucket.bucket import COMMAND_PATIENCE_S, Bucket, StorageError, open_bucket
 from jobs.bucket.unshared import NightSharing
+from jobs.cameras.reports import report_key, report_path
 from jobs.config.settings import Config
 from jobs.database.store import NightJournal
-from jobs.disk.reports import report_key, report_path
 from jobs.errors import describe
 from models.files import replace_file
 from models.registry import ModelRegistry

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Literal
 
@@ -56,17 +57,22 @@ def schedule_show(
     from culling_pipeline.training.schedule import ScheduleOptions, show
     from jobs.config.night import TrainingSettings
 
-    given = {key: value for key, value in locals().items() if key in ScheduleOptions.__slots__}
-    given["pick"] = tuple(sorted(pick)) if pick else None
+    given = {k: v for k, v in locals().items() if k in ScheduleOptions.__slots__ and v is not None}
+    if pick:
+        given["pick"] = tuple(sorted(pick))
     usual = TrainingSettings(epochs=max(1, epochs)).to_options()  # `show` refuses what is less
     try:
-        options = replace(usual, **{k: v for k, v in given.items() if v is not None})
+        options = replace(usual, **given)
         course = show(name, samples=samples, epochs=epochs, options=options)
     except ValueError as error:
         raise UsageError(str(error)) from error
     if as_json:
         print_json({"computation": course.computation, "per_epoch": list(course.per_epoch)})
         return
-    for epoch, images in enumerate(course.per_epoch, start=1):
-        typer.echo(f"{epoch:5d} {images:9d} {'█' * round(40 * images / samples)}")
+    _draw(course.per_epoch, samples)
     typer.echo(f"computation: {course.computation:.1%} of standard training")
+
+
+def _draw(per_epoch: Sequence[int], samples: int) -> None:
+    for epoch, images in enumerate(per_epoch, start=1):
+        typer.echo(f"{epoch:5d} {images:9d} {'█' * round(40 * images / samples)}")

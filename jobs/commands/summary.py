@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from culling_pipeline.records import AnyNight, NightRecord, UnusableNight
 from culling_pipeline.report.sentences import feed_words, gate_words, headline
+from jobs.cameras.reports import report_path
 from jobs.commands.listing import Listing, Name
 from jobs.config.settings import Config
 from jobs.database.figures import Figures
 from jobs.database.nights import Night
-from jobs.disk.reports import report_path
 from jobs.errors import describe
 from streams.left_out import in_words
 

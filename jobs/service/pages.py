@@ -14,9 +14,9 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from jobs.bucket.sharing import open_sharing
+from jobs.cameras.reports import report_path
 from jobs.config.settings import Config
 from jobs.database.store import Store
-from jobs.disk.reports import report_path
 from jobs.errors import ConfigError
 
 HERE = "127.0.0.1"

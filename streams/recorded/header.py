@@ -16,7 +16,9 @@ LOOKED_AT_PACKETS = 1000
 EARLIEST_YEAR, LATEST_YEAR = 1990, 2200
 """Creation times beyond these are a device's unset clock (1904 and 1970 are the usual zeros)."""
 
-LONGEST_S = 366 * 86_400.0
+from streams.base import DAY_S
+
+LONGEST_S = 366 * DAY_S
 """A header that claims more is wrong."""
 
 

@@ -18,7 +18,7 @@ SOURCES = {
 @pytest.mark.parametrize(
     ("pattern", "places"),
     [
-        (r'"index\.html"', ["jobs/disk/reports.py"]),
+        (r'"index\.html"', ["culling_pipeline/report/__init__.py"]),
         (r"\b(?:DAY_S|[A-Z_]*DAY_S) = ", ["streams/base.py"]),
         (r"\b86_?400\.0", ["streams/base.py"]),
         (r"\bMAX_PICTURES = |\bEXHIBITS = ", ["culling_pipeline/report/pictures.py"]),

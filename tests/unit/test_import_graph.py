@@ -29,7 +29,7 @@ COMMAND_LINE = "jobs/cli.py"
 Floors = Sequence[Sequence[str]]
 FLOORS: dict[str, Floors] = {
     "culling_pipeline": (
-        ("records", "ranges", "stage_names", "svg"),
+        ("errors", "records", "ranges", "stage_names", "svg"),
         ("run", "tasks"),
         ("gate", "culling"),
         ("day",),
@@ -57,11 +57,7 @@ MAX_ROOMS, MAX_FLOORS = 12, 7
 """Folders and floors of `culling_pipeline`: a newcomer has to see the night in it."""
 
 Edge = tuple[str, str]
-TO_BE_MENDED: frozenset[Edge] = frozenset(
-    {
-        ("jobs.bucket.sharing", "jobs.bucket.night"),
-    }
-)
+TO_BE_MENDED: frozenset[Edge] = frozenset()
 """Imports that point upwards or close a circle of files, for now. Take out what is mended."""
 
 

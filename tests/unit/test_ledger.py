@@ -99,7 +99,12 @@ def stage_calls(source: str) -> list[ast.expr]:
 @pytest.mark.parametrize(
     ("module", "bars"),
     [
-        ("culling_pipeline.night.stages", 7),
+        ("culling_pipeline.night.stages.watch", 1),
+        ("culling_pipeline.night.stages.view", 1),
+        ("culling_pipeline.night.stages.label", 1),
+        ("culling_pipeline.night.stages.resolution", 1),
+        ("culling_pipeline.night.stages.train", 2),
+        ("culling_pipeline.night.stages.judge", 1),
         ("culling_pipeline.day.recording", 1),
         ("jobs.nights.bootstrap", 1),
         ("jobs.nights.bootstrap_shares", 1),

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
-from tests.unit.example_night import cost, example_night
 
+from benchmarks.testbed.example_night import cost, example_night
 from culling_pipeline.records import Cost, SlotView, changed
 from jobs.config.night import CullingSettings
 
