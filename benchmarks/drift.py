@@ -25,10 +25,10 @@ import numpy as np
 from benchmarks.book import Row, markdown
 from benchmarks.drift_days import FRAMES, STREETS, day_numbers, moments, seen_day
 from benchmarks.drift_views import FIRST, view_rows
+from benchmarks.fleet import TASK
 from culling_pipeline.monitoring.daily_figures import SLOTS, as_table, figure_names, slot_figures
 from culling_pipeline.monitoring.drift import watch_drift
 from culling_pipeline.records import DayFigures, DriftRecord, SlotFigures
-from jobs.config.night import ConfidenceSettings
 from streams.synthetic.street.light import light_at
 from streams.synthetic.street.scene import make_scene
 from streams.synthetic.truth import CLASS_NAMES
@@ -79,8 +79,7 @@ def rendered(seed: int, kind: str) -> list[list[SlotFigures]]:
                 slot_figures(
                     slot,
                     [seen.found[i] for i in np.flatnonzero(seen.parts == slot)],
-                    n_classes=len(CLASS_NAMES),
-                    confidence=ConfidenceSettings().to_plan(),
+                    TASK,
                 )
                 for slot in range(SLOTS)
             ]

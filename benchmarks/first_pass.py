@@ -34,6 +34,7 @@ from benchmarks.fleet import (
     HEIGHT_PX,
     LOSS,
     STUDENT,
+    TASK,
     TEACHER,
     WIDTH_PX,
     Camera,
@@ -41,9 +42,10 @@ from benchmarks.fleet import (
     seen_day,
 )
 from benchmarks.wide import widened
-from culling_pipeline.gate.gate import Gate, differ
+from culling_pipeline.gate.gate import Gate
 from culling_pipeline.tasks.base import Sample
 from culling_pipeline.tasks.boxes.answer_files import load_detections, save_detections
+from culling_pipeline.tasks.boxes.disagreement import differ
 from culling_pipeline.training.loop import fine_tune
 from culling_pipeline.training.schedule import show
 from jobs.config.night import (
@@ -133,8 +135,8 @@ def footage(data: Path, name: str, count: int) -> Stretch:
 
 def replay(stretch: Stretch, *, min_score: float, threshold: float | None = None) -> dict[str, Any]:
     """The gate over a stretch: learning as in a night or, with `threshold`, held at it."""
-    plan = GateSettings(enabled=True).to_plan(min_score=min_score)
-    gate = Gate(plan, np.random.default_rng(0))
+    plan = GateSettings(enabled=True).to_plan()
+    gate = Gate(plan, replace(TASK, student_min_score=min_score), np.random.default_rng(0))
     if threshold is not None:
         gate._calibration.threshold = threshold
     last, seen, seconds = Detections.empty(), [], 0.0
@@ -263,11 +265,11 @@ def seconds_per_image(
         "student, arranged, scale 0.6": lambda: small[0.6].predict(pictures),
         "teacher": lambda: in_batches(teacher, pictures, 4),
         "teacher, arranged": lambda: teaching.predict(pictures),
-        "training, 1 epoch": lambda: fine_tune(fresh(student), samples, plan),
-        "training, 2 epochs": lambda: fine_tune(fresh(student), samples, longer),
+        "training, 1 epoch": lambda: fine_tune(fresh(student), TASK, samples, plan),
+        "training, 2 epochs": lambda: fine_tune(fresh(student), TASK, samples, longer),
     }
     fine_tune(
-        fresh(student), samples[:1], plan
+        fresh(student), TASK, samples[:1], plan
     )  # the first of a process loads what the others have
     taken: dict[str, list[float]] = defaultdict(list)
     for _ in range(rounds):

@@ -17,9 +17,11 @@ import torch
 from numpy.typing import NDArray
 
 from culling_pipeline.tasks.boxes.answer_files import load_detections, save_detections
-from culling_pipeline.tasks.boxes.disagreement import clean_labels
+from culling_pipeline.tasks.boxes.labels import clean_labels
 from jobs.cameras.detectors import weights_path
+from jobs.cameras.task import task_of
 from jobs.config.night import ConfidenceSettings
+from jobs.config.settings import CameraDefaults
 from jobs.config.weights import TeacherSettings
 from models.boxes.backend import at_work
 from models.boxes.detections import Detections
@@ -32,6 +34,9 @@ STUDENT = weights_path("builtin:street-student")
 TEACHER = weights_path("builtin:street-teacher")
 HEIGHT_PX, WIDTH_PX = 192, 320
 LOSS = ConfidenceSettings().to_plan()
+STREET = CameraDefaults(classes={name: [name] for name in CLASS_NAMES})
+"""A camera that looks for all that there is, everything else as by default."""
+TASK = task_of(STREET)
 MIN_SIDE = 20 / 720
 """What was the smallest side of a label when the results were made; a night's is smaller now."""
 

@@ -20,18 +20,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.fleet import CACHE, HEIGHT_PX, STUDENT, WIDTH_PX
-from culling_pipeline.gate.gate import Gate, differ
+from benchmarks.fleet import CACHE, HEIGHT_PX, STUDENT, TASK, WIDTH_PX
+from culling_pipeline.gate.gate import Gate
 from culling_pipeline.gate.memory import GateMemory, load_memory, save_memory
 from culling_pipeline.tasks.boxes.answer_files import load_detections, save_detections
 from jobs.config.night import GateSettings
-from jobs.config.weights import StudentSettings
 from models.boxes.detections import Detections
 from models.boxes.student import load_detector
 from streams.synthetic.street.render import StreetRenderer
 from streams.synthetic.street.scene import make_scene
 
-PLAN = GateSettings(enabled=True).to_plan(min_score=StudentSettings().min_score)
+PLAN = GateSettings(enabled=True).to_plan()
 DAY_S = 86_400
 LAG = 128
 Pictures = NDArray[np.uint8]
@@ -70,8 +69,8 @@ def replay(
             last = own
         elif first_skip < 0:
             first_skip = number
-        objects += any(len(d.above(PLAN.min_score)) for d in (own, last))
-        lost += differ(own, last, min_score=PLAN.min_score)
+        objects += any(TASK.is_busy(d) for d in (own, last))
+        lost += TASK.differ(own, last)
     for lesson in waiting:
         gate.learn(*lesson[1:])
     return {
@@ -86,7 +85,7 @@ def replay(
 
 
 def new_gate(seed: int) -> Gate:
-    return Gate(PLAN, np.random.default_rng(seed))
+    return Gate(PLAN, TASK, np.random.default_rng(seed))
 
 
 def _from_disk(gate: Gate) -> GateMemory:

@@ -26,17 +26,17 @@ from numpy.typing import NDArray
 
 from benchmarks.book import Book, Row
 from benchmarks.culling import RESULTS, plan
-from benchmarks.fleet import LOSS, teacher_name
+from benchmarks.fleet import LOSS, TASK, teacher_name
 from benchmarks.opt_views import KEEP, VIEWS, Lesson, lesson
 from culling_pipeline.culling.resolution import (
     opt_resolution,
     relative_mse,
     scales_down_to,
-    smallest_scale_for,
 )
 from culling_pipeline.tasks.base import Sample
 from culling_pipeline.tasks.boxes.answer_files import load_detections, save_detections
 from culling_pipeline.tasks.boxes.average_precision import coco_map
+from culling_pipeline.tasks.boxes.smallest_size import smallest_scale_for
 from culling_pipeline.training.loop import fine_tune
 from jobs.config.night import ResolutionSettings
 from models.boxes.detections import Detections
@@ -73,7 +73,7 @@ def measure(view: Lesson, scale: float, seed: int) -> dict[str, Any]:
     trained = sized(view.start, view, scale)
     samples = [Sample(p, d) for p, d in zip(view.kept, view.labels, strict=True)]
     began = time.process_time()
-    fine_tune(trained, samples, plan("mirrored", len(samples), seed))
+    fine_tune(trained, TASK, samples, plan("mirrored", len(samples), seed))
     training = time.process_time() - began
     began = time.process_time()
     found = [d for p in view.later for d in trained.predict([p])]

@@ -5,16 +5,16 @@ pictures, and clips of real cameras; of each the frames to train on and later on
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.culling import choose
-from benchmarks.fleet import FLEET, STUDENT, Camera, images, seen_day
+from benchmarks.fleet import FLEET, MIN_SIDE, STUDENT, TASK, Camera, images, seen_day
 from benchmarks.real_footage import PERSON, STREET
-from culling_pipeline.labels.teacher_labels import as_labels
+from culling_pipeline.labels.teacher_labels import truths_of
 from culling_pipeline.tasks.boxes.answer_files import load_detections, save_detections
 from models.boxes.classes import ClassMap
 from models.boxes.detections import Detections
@@ -146,12 +146,6 @@ def _taught(
         cache.mkdir(parents=True, exist_ok=True)
         save_detections(path, {i: teacher.predict([frames[i]])[0] for i in wanted})
     height, width = frames[0].shape[:2]
-    return as_labels(
-        load_detections(path),
-        classes,
-        PRESETS["person-vehicle-bike"].class_names,
-        height_px=height,
-        width_px=width,
-        min_score=0.3,
-        min_side=20 / 720,
-    )
+    task = replace(TASK, classes=classes, teacher_min_score=0.3, teacher_min_side=MIN_SIDE)
+    names = PRESETS["person-vehicle-bike"].class_names
+    return truths_of(load_detections(path), task, names, height_px=height, width_px=width)

@@ -3,9 +3,10 @@
     python -m benchmarks.reservoir --seed 21
     python -m benchmarks.reservoir --replay build/culling-benchmark/resnet101/street-21-day0-2880
 
-Every second of a synthetic street goes through `ingest` as in a night; memory and the frames on
-disk are looked at on the way. Afterwards the strategy chooses its survivors from *all* frames of
-the day, as if none had been thrown away: where they are the same frames, so is everything after.
+Every second of a synthetic street goes through `watch_recording` as in a night; memory and the
+frames on disk are looked at on the way. Afterwards the strategy chooses its survivors from *all*
+frames of the day, as if none had been thrown away: where they are the same frames, so is everything
+after.
 With `--replay` the student is not asked: what it said of 2,880 moments of that day (a file of
 benchmarks/culling.py) stands for the thirty seconds around each, its scores jittered, and the
 pictures are small and plain; all else is real. Writes benchmarks/results/reservoir.json.
@@ -27,7 +28,7 @@ import numpy as np
 import psutil
 import torch
 
-from benchmarks.fleet import LOSS, STUDENT
+from benchmarks.fleet import LOSS, STREET, STUDENT
 from culling_pipeline.culling.candidates import Candidates, parts_of_day
 from culling_pipeline.culling.strategies import STRATEGIES
 from culling_pipeline.day.control_slice import ControlSlice
@@ -38,7 +39,6 @@ from culling_pipeline.run.workers import Workers
 from culling_pipeline.tasks.boxes.answer_files import load_detections
 from jobs.cameras.day_plan import ingest_plan
 from jobs.config.night import CullingSettings
-from jobs.config.settings import CameraDefaults
 from models.boxes.detections import Detections, Detector
 from models.boxes.student import load_detector
 from streams.base import Frame, FrameSource, SourceInfo
@@ -157,8 +157,8 @@ def main() -> None:
 
 
 def measure(source: FrameSource, detector: Detector, hours: float) -> dict[str, Any]:
-    """One day through `ingest`, and the survivors that all of it would have given."""
-    plan = ingest_plan(CameraDefaults())
+    """One day through `watch_recording`, and the survivors that all of it would have given."""
+    plan = ingest_plan(STREET)
     strategy, losses = STRATEGIES[SETTINGS.strategy], list[float]()
     with tempfile.TemporaryDirectory() as scratch, Workers(1) as workers:
         folder = Path(scratch) / "frames"
@@ -169,7 +169,6 @@ def measure(source: FrameSource, detector: Detector, hours: float) -> dict[str, 
             workers.model(lambda: Remembering(detector, losses)),
             strategy,
             plan=plan,
-            n_classes=3,
             folder=folder,
             progress=NoProgress(),
         )

@@ -20,17 +20,18 @@ from pathlib import Path
 import numpy as np
 import psutil
 
+from benchmarks.fleet import STREET
 from culling_pipeline.culling.strategies import STRATEGIES
 from culling_pipeline.day.daybook import DAYBOOK, DayClock
 from culling_pipeline.day.watched_day import DayWriter, WatchedDay
 from culling_pipeline.run.workers import Workers
 from jobs.cameras.day_plan import ingest_plan
-from jobs.config.settings import CameraDefaults, CullingSettings
+from jobs.config.night import CullingSettings
 from models.boxes.detections import Detections
 from streams.base import Frame
 
 CLOCK = DayClock.on(date(2026, 1, 5))
-PLAN = ingest_plan(CameraDefaults())
+PLAN = ingest_plan(STREET)
 HEIGHT_PX, WIDTH_PX = 36, 64
 
 
@@ -94,7 +95,6 @@ def main() -> None:
                 workers.model(Unasked),
                 STRATEGIES[CullingSettings().strategy],
                 plan=PLAN,
-                n_classes=3,
                 model="2026-01-04",
                 folder=Path(scratch) / "night",
                 until=CLOCK.midnight + timedelta(days=1),

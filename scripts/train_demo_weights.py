@@ -313,7 +313,7 @@ def report(model: nn.Module, spec: DetectorSpec, title: str, frames: int) -> dic
         accuracy = coco_map(found, true, CLASS_NAMES)
         figures[name] = {
             "map50": round(accuracy.score.value, 4),
-            "map": round(accuracy.map, 4),
+            "map": round(accuracy.further[0].value, 4),
             "per_class": accuracy.per_class,
             "frames": accuracy.frames,
             "objects": accuracy.objects,
