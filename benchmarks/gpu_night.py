@@ -7,6 +7,7 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def own_loop(bench: Bench, cell: Cell, *, tiny: bool) -> Row:
     from jobs.config.night import TrainingSettings
     from models.boxes.detections import Detections
 
-    count, epochs = (4, 2) if tiny else (64, 4)
+    count, epochs = (2, 3) if tiny else (64, 4)
     samples = [
         Sample(p, Detections(t.boxes_xyxy, np.ones(len(t.labels), np.float32), t.labels))
         for p, t in bench.shown(cell, count)
@@ -43,7 +44,7 @@ def own_loop(bench: Bench, cell: Cell, *, tiny: bool) -> Row:
     fine_tune(
         bench.net(cell), TASK, samples, plan, on_epoch=lambda _: ends.append(time.perf_counter())
     )
-    taken = [1000 * (b - a) / count for a, b in zip(ends, ends[1:], strict=False)]
+    taken = [1000 * (b - a) / count for a, b in pairwise(ends)]
     return {
         "ms": statistics.median(taken),
         "ms_low": min(taken),
@@ -68,9 +69,7 @@ def demo_night(device: str, *, tiny: bool) -> Row:
         {**SETTINGS, **(TINY if tiny else {}), "training": training}
     )
     with tempfile.TemporaryDirectory() as scratch:
-        config = Config(
-            data_dir=Path(scratch), device=device, workers=1, cameras={CAMERA: camera}
-        )
+        config = Config(data_dir=Path(scratch), device=device, workers=1, cameras={CAMERA: camera})
         began = time.perf_counter()
         with open_store(config) as store:
             record = retrain_camera(config, CAMERA, store=store, progress=NoProgress())

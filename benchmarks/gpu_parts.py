@@ -1,5 +1,6 @@
-"""What benchmarks/gpu.py measures: its parts in their order, each a list of cells. Only the standard
-library, for what cannot be measured has its rows as well.
+"""What benchmarks/gpu.py measures: its parts in their order, each a list of cells.
+
+It imports only the standard library: what cannot be measured has its rows as well.
 """
 
 from __future__ import annotations
@@ -50,18 +51,20 @@ NETS = {LOOK: "student", LABEL: "teacher", TRAIN: "student"}
 
 def parts(*, tiny: bool) -> list[Part]:
     """All of them, what matters most first."""
-    made = [Part(work, tuple(_grid(work, tiny)), 80, 110) for work in (LOOK, LABEL, TRAIN)]
-    made.append(Part(LOOP, tuple(_loop(tiny)), 30, 60))
-    made.append(Part(NIGHT, (_night(tiny),), 120, 170))
-    made.append(Part(GRAPHS, tuple(_graphs(tiny)), 25, 40))
+    made = [Part(work, tuple(_grid(work, tiny)), 55, 55) for work in (LOOK, LABEL, TRAIN)]
+    made.append(Part(LOOP, tuple(_loop(tiny)), 30, 30))
+    made.append(Part(NIGHT, (_night(tiny),), 240, 175))
+    made.append(Part(GRAPHS, tuple(_graphs(tiny)), 25, 30))
     for work, way in (
         (LOOK, COMPILED),
         (LOOK, COMPILED_GRAPH),
         (TRAIN, COMPILED),
         (LABEL, COMPILED),
     ):
-        cell = _cell(work, way, tiny, part=f"{way}: {work}", way=way)
-        made.append(Part(cell.part, (cell,), 40, 75))
+        cell = _cell(work, tiny, part=f"{way}: {work}", way=way)
+        made.append(Part(cell.part, (cell,), 30, 75))
+    if tiny:  # one process, for torch takes seconds to import
+        return [Part("all", tuple(cell for part in made for cell in part.cells), 1, 300)]
     return made
 
 
@@ -69,7 +72,7 @@ def _grid(work: str, tiny: bool) -> Iterator[Cell]:
     """Every size, precision, layout and batch."""
     sizes = ((96, 160),) if tiny else SIZES
     batches = (2,) if tiny else BATCHES
-    for size, batch, dtype, last in product(sizes, batches, (FLOAT32, BFLOAT16), (False, True)):
+    for batch, size, dtype, last in product(batches, sizes, (FLOAT32, BFLOAT16), (False, True)):
         yield Cell(
             part=work,
             work=work,
@@ -82,10 +85,10 @@ def _grid(work: str, tiny: bool) -> Iterator[Cell]:
         )
 
 
-def _cell(work: str, part_way: str, tiny: bool, *, part: str, way: str, batch: int = 8) -> Cell:
+def _cell(work: str, tiny: bool, *, part: str, way: str, batch: int = 8) -> Cell:
     height, width = (96, 160) if tiny else SIZES[0]
     return Cell(
-        part=part or part_way,
+        part=part,
         work=work,
         net=NETS[work],
         height_px=height,
@@ -100,7 +103,7 @@ def _cell(work: str, part_way: str, tiny: bool, *, part: str, way: str, batch: i
 def _graphs(tiny: bool) -> Iterator[Cell]:
     """A graph saves the most where little is computed at a time."""
     for work, batch in product((LOOK, LABEL), (2,) if tiny else (1, 8)):
-        yield _cell(work, GRAPH, tiny, part=GRAPHS, way=GRAPH, batch=batch)
+        yield _cell(work, tiny, part=GRAPHS, way=GRAPH, batch=batch)
 
 
 def _loop(tiny: bool) -> Iterator[Cell]:

@@ -1,5 +1,5 @@
-"""What the cells of benchmarks/gpu.py do: looks and labels as `predict` does them, training steps as
-the loop does them, their dense part also by torch.compile or from a CUDA graph.
+"""What the cells of benchmarks/gpu.py do: looks and labels as `predict` does them, training steps
+as the loop does them, their dense part also by torch.compile or from a CUDA graph.
 """
 
 from __future__ import annotations

@@ -1,15 +1,16 @@
 """The measuring half of benchmarks/gpu.py: one part's cells, one after the other, in this process.
 
-    python -m benchmarks.gpu_work --cells cells.json --rows rows.jsonl --seconds 60 --device cuda
+    python -m benchmarks.gpu_work --cells cells.json --rows rows.jsonl --device cuda
 
-A row is in the file as soon as it is measured, so that a process that is stopped has lost none. A
-cell that fails is a row that says why. Without `--cells` it prints what machine this is.
+The first line says what machine this is. A row is in the file as soon as it is measured, so that a
+process that is stopped has lost none. A cell that fails is a row that says why.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import statistics
@@ -28,9 +29,7 @@ from benchmarks.gpu_ways import looking, training_step
 
 Row = dict[str, Any]
 WARM_UP, LEAST, MOST = 2, 3, 9
-"""Runs before the clock, and repeats on it."""
-CELL_S = 1.2
-"""So long a cell is repeated, if that makes more than `LEAST`."""
+"""Runs before the clock, and repeats on it: at least and at most, as `Bench.cell_s` allows."""
 
 
 def machine(device: str) -> Row:
@@ -80,7 +79,7 @@ def timed(bench: Bench, run: Callable[[], object], images: int) -> Row:
         run()
         bench.wait()
         last, began = time.perf_counter() - began, time.perf_counter()
-    repeats = max(LEAST, min(MOST, int(CELL_S / max(last, 1e-6))))
+    repeats = max(LEAST, min(MOST, int(bench.cell_s / max(last, 1e-6))))
     taken = []
     for _ in range(repeats):
         began = time.perf_counter()
@@ -98,7 +97,7 @@ def timed(bench: Bench, run: Callable[[], object], images: int) -> Row:
 def row_of(bench: Bench, cell: Cell, about: Row, *, tiny: bool, until: float) -> Row:
     """A cell's row, whatever comes of it."""
     row = {**asdict(cell), **about}
-    if time.monotonic() >= until:
+    if time.time() >= until:
         return {**row, "state": "left out", "why": "the part's time was over"}
     why = bench.why_not(cell)
     if why is not None:
@@ -115,27 +114,25 @@ def row_of(bench: Bench, cell: Cell, about: Row, *, tiny: bool, until: float) ->
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cells", type=Path, help="a JSON list")
-    parser.add_argument("--rows", type=Path, help="where they go, a JSON object a line")
-    parser.add_argument("--seconds", type=float, default=60.0, help="no cell begins after them")
+    parser.add_argument("--cells", type=Path, required=True, help="a JSON list")
+    parser.add_argument("--rows", type=Path, required=True, help="a JSON object a line")
+    parser.add_argument("--until", type=float, default=math.inf, help="no cell begins after it")
     parser.add_argument("--device", choices=["auto", "cuda", "cpu"], default="auto")
     parser.add_argument("--tiny", action="store_true")
     args = parser.parse_args()
-    until = time.monotonic() + args.seconds
     device = args.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cpu":
         torch.set_num_threads(1)
     about = machine(device)
-    if args.cells is None:
-        print(json.dumps(about))
-        return
     bench = Bench(device, tiny=args.tiny)
     shown = {key: about[key] for key in ("device", "torch")}
-    with args.rows.open("a") as rows:
+    with args.rows.open("w") as rows:
+        rows.write(json.dumps(about) + "\n")
+        rows.flush()
         for values in json.loads(args.cells.read_text()):
-            row = row_of(bench, Cell(**values), shown, tiny=args.tiny, until=until)
+            row = row_of(bench, Cell(**values), shown, tiny=args.tiny, until=args.until)
             rows.write(json.dumps(row) + "\n")
             rows.flush()
 
