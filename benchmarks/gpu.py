@@ -35,14 +35,14 @@ START_S = 12.0
 """What a process takes at most to import torch: a part with less time is left out."""
 NEEDED = {
     "cv2": "opencv-python-headless", "safetensors": "safetensors", "pydantic": "pydantic",
-    "sqlalchemy": "sqlalchemy", "alembic": "alembic", "av": "av", "pycocotools": "pycocotools",
-    "jinja2": "jinja2", "yaml": "pyyaml", "tzlocal": "tzlocal", "rich": "rich", "typer": "typer",
+    "sqlalchemy": "sqlalchemy", "alembic": "alembic", "mako": "mako", "av": "av",
+    "pycocotools": "pycocotools", "jinja2": "jinja2",
 }  # fmt: skip
 """What a night imports beside torch, torchvision and numpy, and the packages that have it."""
 
 
 class Machine:
-    """Parts measured one after the other; `about` is what the first process says of this machine."""
+    """Measures part after part; `about` is what the processes say of this machine."""
 
     def __init__(self, device: str, *, tiny: bool) -> None:
         self.about: Row = {}

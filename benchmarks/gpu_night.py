@@ -8,7 +8,6 @@ import statistics
 import tempfile
 import time
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 from benchmarks.gpu_nets import Bench
@@ -69,7 +68,9 @@ def demo_night(device: str, *, tiny: bool) -> Row:
         {**SETTINGS, **(TINY if tiny else {}), "training": training}
     )
     with tempfile.TemporaryDirectory() as scratch:
-        config = Config(data_dir=Path(scratch), device=device, workers=1, cameras={CAMERA: camera})
+        config = Config.model_validate(
+            {"data_dir": scratch, "device": device, "workers": 1, "cameras": {CAMERA: camera}}
+        )
         began = time.perf_counter()
         with open_store(config) as store:
             record = retrain_camera(config, CAMERA, store=store, progress=NoProgress())

@@ -52,7 +52,7 @@ NETS = {LOOK: "student", LABEL: "teacher", TRAIN: "student"}
 def parts(*, tiny: bool) -> list[Part]:
     """All of them, what matters most first."""
     made = [Part(work, tuple(_grid(work, tiny)), 55, 55) for work in (LOOK, LABEL, TRAIN)]
-    made.append(Part(LOOP, tuple(_loop(tiny)), 30, 30))
+    made.append(Part(LOOP, tuple(_loop(tiny)), 40, 40))
     made.append(Part(NIGHT, (_night(tiny),), 240, 175))
     made.append(Part(GRAPHS, tuple(_graphs(tiny)), 25, 30))
     for work, way in (

@@ -100,7 +100,7 @@ def record(bench: Bench, model: Any, cell: Cell, there: list[Tensor]) -> None:
             levels = trunk(given)
             return levels, head(list(levels.values()))
 
-    aside = torch.cuda.Stream()
+    aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     aside.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(aside):
         for _ in range(3):

@@ -15,6 +15,7 @@ import os
 import platform
 import statistics
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -40,7 +41,7 @@ def machine(device: str) -> Row:
         "torch": str(torch.__version__),
         "torchvision": str(torchvision.__version__),
         "cuda": torch.version.cuda if cuda else None,
-        "cudnn": torch.backends.cudnn.version() if cuda else None,
+        "cudnn": torch.backends.cudnn.version() if cuda else None,  # type: ignore[no-untyped-call]
         "tf32_convolutions": torch.backends.cudnn.allow_tf32 if cuda else None,
         "tf32_products": torch.backends.cuda.matmul.allow_tf32 if cuda else None,
         "cpus": os.cpu_count(),
@@ -108,8 +109,17 @@ def row_of(bench: Bench, cell: Cell, about: Row, *, tiny: bool, until: float) ->
     except Exception as error:  # a row like any other: the next cell may well work
         first = (str(error).strip().splitlines() or [""])[0]
         row |= {"state": "failed", "why": f"{type(error).__name__}: {first}"[:300]}
+        row["where"] = _where(error)
         bench.start_anew()
     return {**row, "spent_s": time.monotonic() - began}
+
+
+def _where(error: Exception) -> list[str]:
+    """The innermost lines that an error went through: enough to find it without the machine."""
+    return [
+        f"{Path(frame.filename).name}:{frame.lineno} {frame.name}"
+        for frame in traceback.extract_tb(error.__traceback__)[-5:]
+    ]
 
 
 def main() -> None:
