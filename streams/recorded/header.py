@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
+from streams.base import DAY_S
 from streams.decoding import main_video_stream, packet_time_s
 from streams.keyframes import KeyframeGate
 
@@ -16,7 +17,6 @@ LOOKED_AT_PACKETS = 1000
 EARLIEST_YEAR, LATEST_YEAR = 1990, 2200
 """Creation times beyond these are a device's unset clock (1904 and 1970 are the usual zeros)."""
 
-from streams.base import DAY_S
 
 LONGEST_S = 366 * DAY_S
 """A header that claims more is wrong."""
