@@ -55,14 +55,14 @@ def parts(*, tiny: bool) -> list[Part]:
     made.append(Part(LOOP, tuple(_loop(tiny)), 40, 40))
     made.append(Part(NIGHT, (_night(tiny),), 240, 175))
     made.append(Part(GRAPHS, tuple(_graphs(tiny)), 25, 30))
-    for work, way in (
-        (LOOK, COMPILED),
-        (LOOK, COMPILED_GRAPH),
-        (TRAIN, COMPILED),
-        (LABEL, COMPILED),
+    for work, way, share in (
+        (LOOK, COMPILED, 60),
+        (LOOK, COMPILED_GRAPH, 30),  # most of it is in the compiler's cache by then
+        (TRAIN, COMPILED, 50),
+        (LABEL, COMPILED, 50),
     ):
         cell = _cell(work, tiny, part=f"{way}: {work}", way=way)
-        made.append(Part(cell.part, (cell,), 30, 75))
+        made.append(Part(cell.part, (cell,), share, 80))
     if tiny:  # one process, for torch takes seconds to import
         return [Part("all", tuple(cell for part in made for cell in part.cells), 1, 300)]
     return made
