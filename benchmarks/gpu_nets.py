@@ -31,7 +31,7 @@ class Bench:
 
     def __init__(self, device: str, *, tiny: bool) -> None:
         self.device, self.tiny = device, tiny
-        self.cell_s = 0.2 if tiny else 1.2
+        self.cell_s = 0.2 if tiny else 0.5
         """So long a cell is repeated."""
         self._nets: dict[str, TorchDetector] = {}
         self._pictures: dict[tuple[int, int], Pictures] = {}

@@ -51,15 +51,15 @@ NETS = {LOOK: "student", LABEL: "teacher", TRAIN: "student"}
 
 def parts(*, tiny: bool) -> list[Part]:
     """All of them, what matters most first."""
-    made = [Part(work, tuple(_grid(work, tiny)), 55, 55) for work in (LOOK, LABEL, TRAIN)]
-    made.append(Part(LOOP, tuple(_loop(tiny)), 40, 40))
-    made.append(Part(NIGHT, (_night(tiny),), 240, 175))
-    made.append(Part(GRAPHS, tuple(_graphs(tiny)), 25, 30))
+    made = [Part(work, tuple(_grid(work, tiny)), 50, 65) for work in (LOOK, LABEL, TRAIN)]
+    made.append(Part(LOOP, tuple(_loop(tiny)), 26, 40))
+    made.append(Part(NIGHT, (_night(tiny),), 165, 175))
+    made.append(Part(GRAPHS, tuple(_graphs(tiny)), 18, 30))
     for work, way, share in (
-        (LOOK, COMPILED, 60),
-        (LOOK, COMPILED_GRAPH, 30),  # most of it is in the compiler's cache by then
-        (TRAIN, COMPILED, 50),
-        (LABEL, COMPILED, 50),
+        (LOOK, COMPILED, 40),
+        (LOOK, COMPILED_GRAPH, 20),  # most of it is in the compiler's cache by then
+        (TRAIN, COMPILED, 26),
+        (LABEL, COMPILED, 26),
     ):
         cell = _cell(work, tiny, part=f"{way}: {work}", way=way)
         made.append(Part(cell.part, (cell,), share, 80))
