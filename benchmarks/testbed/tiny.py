@@ -23,7 +23,7 @@ from jobs.nights.nightly import retrain_camera
 
 CAMERA = "yard"
 DAY = date(2026, 11, 21)
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SOURCE = "synthetic://street?seed=5&hours=24&width=160&height=96"
 SETTINGS: dict[str, Any] = {
     "source": SOURCE,
