@@ -5,7 +5,7 @@
 Real nights of the whole fleet, small ones (240 frames a night, 32 kept). Each camera records six
 hours of the day; on a night of its own the hours change from day to evening, as where a season or
 the use of a place changes. Before each night but the first the cameras are put in order by what a
-service knows then (`jobs.service.order`): the figures of the nights before, and today's mean L_conf
+service knows then (`jobs.service.night_order`): the figures of earlier nights, and today's mean L_conf
 by the student in use, which `ingest` has measured by the evening. The gain of a night is that of
 the student in use: none where the new one was not promoted. Resumable; results in
 benchmarks/results/budget.json.
@@ -28,7 +28,7 @@ from jobs.config.settings import CameraConfig, Config
 from jobs.database.figures import Figures
 from jobs.database.store import Store
 from jobs.nights.nightly import retrain_camera
-from jobs.service.order import Prospect, in_order, prospect
+from jobs.service.night_order import Prospect, in_order, prospect
 
 RESULTS = Path(__file__).parent / "results"
 FIRST = date(2026, 1, 5)

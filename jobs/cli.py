@@ -36,7 +36,7 @@ from jobs.errors import (
     redact,
 )
 from jobs.logs import log_to_stderr
-from models.lean_import import spare_the_compiler
+from models.without_compiler import spare_the_compiler
 
 GROUPS = (setup, watch, bootstrap, pretrain, nights, run_service, models, detect, export)
 

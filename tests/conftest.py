@@ -18,7 +18,7 @@ settle()
 
 import torch  # noqa: E402 - it reads the environment
 
-from models.lean_import import spare_the_compiler  # noqa: E402
+from models.without_compiler import spare_the_compiler  # noqa: E402
 
 torch.set_num_threads(1)
 spare_the_compiler()

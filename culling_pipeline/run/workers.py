@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from culling_pipeline.run.process_start import undisturbed_start
 from models.base import Model, backend_of, device_of
-from models.lean_import import spare_the_compiler
+from models.without_compiler import spare_the_compiler
 
 Images = Sequence[NDArray[np.uint8]]
 OpenModel = Callable[[], Model]

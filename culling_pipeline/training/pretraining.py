@@ -30,7 +30,7 @@ from culling_pipeline.training.loop import TrainingError, lacks_statistics, trai
 from models.boxes.detector import to_tensor
 from models.errors import WeightsError
 from models.files import aside, sync_folder
-from models.lean_import import built
+from models.without_compiler import built
 
 PICTURES_OF_RATE = 16
 """The rate is for so many pictures a step, and grows with them (Goyal et al., 2017)."""

@@ -10,8 +10,8 @@ from jobs.commands.listing import Listing, Name
 from jobs.config.service import clock_times
 from jobs.config.settings import Config
 from jobs.database.store import Store
-from jobs.service.budget import Budget
 from jobs.service.forecast import forecast
+from jobs.service.night_limits import Budget
 from jobs.service.today import Today
 from streams.base import DAY_S
 

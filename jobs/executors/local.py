@@ -14,7 +14,7 @@ from types import FrameType
 from culling_pipeline.run.process_start import undisturbed_start
 from jobs.errors import EXIT_INTERRUPTED, EXIT_NIGHT
 from jobs.executors.base import Outcome, Task
-from models.lean_import import spare_the_compiler
+from models.without_compiler import spare_the_compiler
 
 STOP_S = 30.0
 """How long nights get to note that they were interrupted."""

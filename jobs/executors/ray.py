@@ -14,7 +14,7 @@ from typing import Any
 from jobs.config.service import ServiceSettings
 from jobs.errors import EXIT_INTERRUPTED, EXIT_NIGHT, ConfigError
 from jobs.executors.base import Outcome, Task
-from models.lean_import import spare_the_compiler
+from models.without_compiler import spare_the_compiler
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from jobs.database.store import Store
-from jobs.service.order import HISTORY, Prospect, in_order, prospect
+from jobs.service.night_order import HISTORY, Prospect, in_order, prospect
 
 UNKNOWN_S = 600.0
 """Detector seconds of a night while no camera has had one yet."""

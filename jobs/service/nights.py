@@ -20,11 +20,11 @@ from jobs.database.due_queries import Due
 from jobs.database.nights import Night
 from jobs.database.store import Store
 from jobs.executors.base import Executor, Outcome, Task
-from jobs.service.budget import Budget, Window
-from jobs.service.follow_up import FollowUp
+from jobs.service.due_nights import Schedule
 from jobs.service.forecast import Forecast, forecast
+from jobs.service.night_limits import Budget, Window
 from jobs.service.notify import Notifier
-from jobs.service.schedule import Schedule
+from jobs.service.retry import FollowUp
 from jobs.service.today import Today
 
 logger = logging.getLogger(__name__)

@@ -30,11 +30,11 @@ from jobs.database.store import Store
 from jobs.errors import ConfigError
 from jobs.executors.base import Outcome, Task
 from jobs.logs import log_to_stderr
-from jobs.service.budget import Budget, Window
 from jobs.service.metrics import CullingCollector, registry
+from jobs.service.night_limits import Budget, Window
+from jobs.service.night_order import PATIENCE, in_order, prospect
 from jobs.service.nights import Nights, Origin
 from jobs.service.notify import Notifier
-from jobs.service.order import PATIENCE, in_order, prospect
 from jobs.service.pages import Pages
 from streams.secret_words import keep_secret
 

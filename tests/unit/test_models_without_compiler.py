@@ -16,11 +16,11 @@ SCRIPT = """
 import sys
 
 import models
-from models.lean_import import SPARED, _stand_in, spare_the_compiler
+from models.without_compiler import SPARED, _stand_in, spare_the_compiler
 assert not [f for f in sys.meta_path if type(f).__module__.startswith("models")]  # nobody asked
 spare_the_compiler()
 spare_the_compiler()
-assert [type(f).__module__ for f in sys.meta_path].count("models.lean_import") == 1
+assert [type(f).__module__ for f in sys.meta_path].count("models.without_compiler") == 1
 import models.boxes.detector
 
 assert "torch._dynamo" not in sys.modules
@@ -60,7 +60,7 @@ if __name__ == "__main__":
 """,
     "a reader of pictures": f"""
 import pickle, subprocess, sys
-from models.lean_import import spare_the_compiler
+from models.without_compiler import spare_the_compiler
 spare_the_compiler()
 from culling_pipeline.training.pretraining import _Pictures
 read = {READ!r}

@@ -12,8 +12,8 @@ from jobs.database.nights import Night
 from jobs.database.store import Store
 from jobs.errors import EXIT_INTERRUPTED
 from jobs.executors.base import Outcome
+from jobs.service.due_nights import report_drift
 from jobs.service.notify import Notifier
-from jobs.service.schedule import report_drift
 
 logger = logging.getLogger(__name__)
 
