@@ -36,11 +36,17 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from benchmarks.book import markdown
 from benchmarks.fleet import STUDENT, TEACHER
 from benchmarks.wide import widened
-from models.boxes.backend import CLOSE_PX, CLOSE_SCORE, at_work
+from models.boxes.backend import at_work
 from models.boxes.detections import Detections
 from models.boxes.detector import TorchDetector
 from models.boxes.export import export_detector, quietly
-from models.boxes.exported import ExportedDetector, agreement, foreign_options
+from models.boxes.exported import (
+    CLOSE_PX,
+    CLOSE_SCORE,
+    ExportedDetector,
+    agreement,
+    foreign_options,
+)
 from models.boxes.foreign import ForeignDetector
 from models.boxes.lean.detector import LeanDetector
 from models.boxes.student import load_detector
