@@ -36,7 +36,7 @@ START_S = 12.0
 NEEDED = {
     "cv2": "opencv-python-headless", "safetensors": "safetensors", "pydantic": "pydantic",
     "sqlalchemy": "sqlalchemy", "alembic": "alembic", "mako": "mako", "av": "av",
-    "pycocotools": "pycocotools", "jinja2": "jinja2",
+    "pycocotools": "pycocotools", "jinja2": "jinja2", "typing_inspection": "typing-inspection",
 }  # fmt: skip
 """What a night imports beside torch, torchvision and numpy, and the packages that have it."""
 

@@ -83,6 +83,8 @@ def demo_night(device: str, *, tiny: bool) -> Row:
         "on": sorted({cost.device for cost in record.ledger}),
         "cost_ratio": record.cost_ratio,
         "promoted": record.judge.promoted,
+        "reason": record.judge.reason,
+        "scores": _scores(record),
     }
 
 
@@ -153,3 +155,10 @@ def _day(chosen: dict[str, Row], compare: bool) -> Row:
         "full_training_s": full,
         "cost_ratio": full / own,
     }
+
+
+def _scores(record: Any) -> dict[str, float]:
+    """The scores of the student before, after, and after random frames."""
+    judge = record.judge
+    arms = {"before": judge.before, "after": judge.after, "random": judge.random}
+    return {name: arm.score.value for name, arm in arms.items() if arm is not None}
