@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from culling_pipeline.culling.strategies import Strategy
+from culling_pipeline.day.choice import close_day
 from culling_pipeline.day.day import Day, IngestPlan
 from culling_pipeline.day.frame_files import load_images
 from culling_pipeline.day.loss_series import LossSeries
@@ -68,7 +69,7 @@ def watch_recording(
             backend=pool.backend,
         )
         day.left_out.update(source.left_out)
-        record = day.record(course, strategy, (cost,), gate=gate_record(gate))
+        record = close_day(day, course, strategy, (cost,), gate=gate_record(gate))
         late = {i for i, seen in day.frames.items() if not seen.scored}
         return with_own_detections(record, found, pool, late, folder=folder)
     except BaseException:

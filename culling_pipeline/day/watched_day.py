@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from culling_pipeline.culling.strategies import Strategy
+from culling_pipeline.day.choice import close_day
 from culling_pipeline.day.control_slice import SHORT_S
 from culling_pipeline.day.day import Day, IngestPlan
 from culling_pipeline.day.daybook import (
@@ -208,7 +209,7 @@ class WatchedDay:
             _link_all(day, self.folder / FRAMES, folder)
             costs = _costs(story.scored_by, pool)
             feed = story.feed(self.clock, until)
-            record = day.record(course, strategy, costs, gate=story.gate, feed=feed)
+            record = close_day(day, course, strategy, costs, gate=story.gate, feed=feed)
             late = {i for i, seen in day.frames.items() if seen.model != model or not seen.scored}
             found = answers_in(self.folder, day.frames, plan.task)
             return with_own_detections(record, found, pool, late, folder=folder)

@@ -13,7 +13,6 @@ PACKAGES = ("streams", "models", "culling_pipeline", "jobs")
 MAX_CLASS, MAX_FUNCTION = 150, 50
 
 LONGER: dict[str, str] = {
-    "culling_pipeline/day/day.py: Day": "to be split",
     "culling_pipeline/tasks/base.py: Task": "one interface, mostly docstrings",
     "culling_pipeline/tasks/boxes/task.py: BoxTask": "one interface, each method hands over",
     "jobs/config/night.py: TrainingSettings": "a list of settings, each with its sentence",

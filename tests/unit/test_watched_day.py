@@ -229,7 +229,7 @@ def test_a_frames_part_of_the_day_is_that_of_the_candidates(
 ) -> None:
     day = Day(replace(PLAN, parts=parts), Path(), duration_s, "yard")
     expected = parts_of_day(np.array([time_s]), start_s=0.0, end_s=duration_s or DAY_S, parts=parts)
-    assert day._part_of(time_s) == expected[0]
+    assert day.part_of(time_s) == expected[0]
 
 
 def collect(
