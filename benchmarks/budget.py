@@ -5,9 +5,9 @@
 Real nights of the whole fleet, small ones (240 frames a night, 32 kept). Each camera records six
 hours of the day; on a night of its own the hours change from day to evening, as where a season or
 the use of a place changes. Before each night but the first the cameras are put in order by what a
-service knows then (`jobs.service.night_order`): the figures of earlier nights, and today's mean L_conf
-by the student in use, which `ingest` has measured by the evening. The gain of a night is that of
-the student in use: none where the new one was not promoted. Resumable; results in
+service knows then (`jobs.service.night_order`): the figures of earlier nights, and today's mean
+L_conf by the student in use, which `ingest` has measured by the evening. The gain of a night is
+that of the student in use: none where the new one was not promoted. Resumable; results in
 benchmarks/results/budget.json.
 """
 

@@ -1,15 +1,13 @@
-"""A camera's model versions on disk, ROOT/CAMERA/VERSION/: which one is in use, which are pinned,
-and which may go.
+"""Changes to a camera's model versions: adding, promoting, pinning and pruning them.
 
-Whoever changes something holds the camera's lock, so that a night may prune while somebody rolls
-back. A version is complete or absent and the switch is one rename, whenever the machine stops.
+Every change holds the camera's lock, so a night can prune while somebody rolls back. A version is
+complete or absent, and the switch is one rename, whenever the machine stops.
 """
 
 from __future__ import annotations
 
 import fcntl
 import json
-import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,31 +15,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.errors import WeightsError
-from models.files import aside, checkpoint_files, load_meta, replace_file, sync_folder, write_folder
+from models.files import aside, replace_file, sync_folder, write_folder
+from models.versions import POINTER_FILE, ModelVersions
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-POINTER_FILE = "incumbent.json"
 LOCK_FILE = ".lock"
-PARENT, CREATED = "parent", "created_at"
-"""Of a version's meta: the version it was trained from, and when it was made (ISO, UTC)."""
-ORIGIN_META = "origin"
-"""Of a version's or a file's meta: `bootstrap` or `coco`; nights do not say it."""
-UNTRAINED_META = "untrained"
-"""Of a version's meta: why it knows no box yet, in words; only where it does not."""
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
 
-class ModelRegistry:
-    """Model versions of every camera under one root."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-
-    def path(self, camera: str, version: str) -> Path:
-        """The folder of a version, there or not."""
-        return self._camera(camera) / _checked(version, "version")
+class ModelRegistry(ModelVersions):
+    """Model versions of every camera under one root, and all changes to them."""
 
     def add(
         self, camera: str, version: str, state_dict: Mapping[str, Tensor], meta: Mapping[str, Any]
@@ -88,53 +72,11 @@ class ModelRegistry:
             _remove(folder)
         return True
 
-    def versions(self, camera: str) -> list[str]:
-        """The complete versions, sorted by name; none for a camera without a model."""
-        folder = self._camera(camera)
-        found = [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
-        complete = [
-            path.name
-            for path in found
-            if _NAME.fullmatch(path.name) and all(file.is_file() for file in checkpoint_files(path))
-        ]
-        return sorted(complete)
-
-    def all_versions(self, camera: str) -> list[str]:
-        """Also those that other machines have; here there are none."""
-        return self.versions(camera)
-
     def refresh(self, camera: str) -> None:
         """Take over what other machines have put to work; here there are none."""
 
     def bring(self, camera: str, version: str) -> None:
         """Have a version of `all_versions` on this disk."""
-
-    def incumbent(self, camera: str) -> str | None:
-        """The version in use; None before the first promotion."""
-        pointer = self._camera(camera) / POINTER_FILE
-        if not pointer.exists():
-            return None
-        try:
-            return _checked(json.loads(pointer.read_bytes())["version"], "version")
-        except (OSError, ValueError, KeyError, TypeError, WeightsError) as exc:
-            message = f"{pointer}: damaged ({exc!r}); promote a version again to mend it"
-            raise WeightsError(message) from exc
-
-    def parent(self, camera: str, version: str) -> str | None:
-        """The version this one was trained from; None where that was none of this camera's."""
-        parent = self.meta(camera, version).get(PARENT)
-        known = isinstance(parent, str) and _NAME.fullmatch(parent) is not None
-        return parent if known else None
-
-    def meta(self, camera: str, version: str) -> dict[str, Any]:
-        """What is stored beside a version's weights."""
-        self._require(camera, version)
-        return load_meta(self.path(camera, version))
-
-    def untrained(self, camera: str, version: str) -> str | None:
-        """Why this version knows no box yet, in words; None where it was trained."""
-        said = self.meta(camera, version).get(UNTRAINED_META)
-        return None if said is None else str(said)
 
     # -- the switch ----------------------------------------------------------------------------
 
@@ -155,10 +97,6 @@ class ModelRegistry:
         return True
 
     # -- pins ----------------------------------------------------------------------------------
-
-    def pinned(self, camera: str) -> set[str]:
-        """The versions that are never pruned."""
-        return {v for v in self.versions(camera) if self._pin(camera, v).exists()}
 
     def pin(self, camera: str, version: str) -> None:
         """Never prune this version."""
@@ -219,31 +157,6 @@ class ModelRegistry:
         with file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
-
-    def _require(self, camera: str, version: str) -> None:
-        if not self.path(camera, version).is_dir():
-            known = ", ".join(self.versions(camera)) or "none"
-            message = f"{camera}: no version {version}; there are: {known}"
-            raise WeightsError(message)
-
-    def _made(self, camera: str, version: str) -> tuple[str, float]:
-        """When a version was made; those of releases that did not say so come first, by the age
-        of their files."""
-        created = str(self.meta(camera, version).get(CREATED, ""))
-        return created, self.path(camera, version).stat().st_mtime
-
-    def _pin(self, camera: str, version: str) -> Path:
-        return self._camera(camera) / f".{_checked(version, 'version')}.pin"
-
-    def _camera(self, camera: str) -> Path:
-        return self._root / _checked(camera, "camera")
-
-
-def _checked(name: str, what: str) -> str:
-    if not _NAME.fullmatch(name) or name == POINTER_FILE:
-        message = f"{what} name {name!r} must be letters, digits, '_', '-' or '.', no '.' first"
-        raise WeightsError(message)
-    return name
 
 
 def _remove(folder: Path) -> None:

@@ -16,7 +16,8 @@ from jobs.bucket.agreement import Agreement
 from jobs.bucket.bucket import Bucket, StorageError
 from jobs.bucket.versions import PINNED
 from jobs.errors import describe
-from models.registry import CREATED, PARENT, ModelRegistry
+from models.registry import ModelRegistry
+from models.versions import CREATED, PARENT
 
 logger = logging.getLogger(__name__)
 

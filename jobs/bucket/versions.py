@@ -19,7 +19,7 @@ from pathlib import Path
 from jobs.bucket.bucket import Bucket, StorageError
 from jobs.bucket.shelf import Manifest, Shelf, files_below
 from models.files import META_FILE
-from models.registry import POINTER_FILE
+from models.versions import POINTER_FILE
 
 PINNED, REMOVED = "pinned", "removed"
 DEBRIS_AFTER = timedelta(days=1)

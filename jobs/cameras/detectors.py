@@ -28,7 +28,8 @@ from models.files import load_meta
 from models.pretrained.catalogue import PREFIX, PublishedWeights, published
 from models.pretrained.download import cached, fetch
 from models.pretrained.open import open_published, published_state, with_backbone
-from models.registry import UNTRAINED_META, ModelRegistry
+from models.registry import ModelRegistry
+from models.versions import UNTRAINED_META
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,8 @@ from jobs.cameras.detectors import weights_path, why_untrained
 from jobs.config.settings import CameraConfig
 from jobs.config.weights import PTH_SUFFIXES, StudentSettings
 from models.files import load_meta
-from models.registry import ORIGIN_META, PARENT, ModelRegistry
+from models.registry import ModelRegistry
+from models.versions import ORIGIN_META, PARENT
 
 BOOTSTRAP, COCO = "bootstrap", "coco"
 """How a version was made, as its meta says under `ORIGIN_META`."""

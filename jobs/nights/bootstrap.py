@@ -33,7 +33,7 @@ from jobs.nights.bootstrap_rollout import CameraResult, Rollout
 from jobs.nights.bootstrap_shares import ShareMaker
 from jobs.nights.plans import code_version
 from models.checkpoint import load_checkpoint, save_checkpoint
-from models.registry import ORIGIN_META
+from models.versions import ORIGIN_META
 
 _TRAINED, _PLAN = "first.safetensors", "plan.json"
 

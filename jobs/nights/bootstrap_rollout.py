@@ -25,7 +25,8 @@ from models.boxes.classes import ClassMap
 from models.boxes.detections import Detections
 from models.boxes.detector import TorchDetector
 from models.boxes.student import fit_to_camera, load_detector
-from models.registry import ORIGIN_META, ModelRegistry
+from models.registry import ModelRegistry
+from models.versions import ORIGIN_META
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

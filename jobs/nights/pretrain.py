@@ -30,7 +30,7 @@ from models.checkpoint import save_checkpoint
 from models.pretrained.catalogue import published
 from models.pretrained.download import fetch
 from models.pretrained.open import published_state, with_backbone
-from models.registry import ORIGIN_META
+from models.versions import ORIGIN_META
 
 EXPECTED = (
     "the recipe is torchvision's reference for Faster R-CNN; of ResNet-18 at full width 33 to 35 "

@@ -15,7 +15,8 @@ from jobs.cli import run
 from jobs.config.load import load_config
 from jobs.nights import bootstrap, bootstrap_rollout, bootstrap_shares
 from models.boxes.student import load_detector
-from models.registry import ORIGIN_META, ModelRegistry
+from models.registry import ModelRegistry
+from models.versions import ORIGIN_META
 
 TINY = {"width": 0.125, "max_side_px": 160}
 ASKED = ("bootstrap", "--all", "--from-scratch", "--frames", "12", "--epochs", "1")

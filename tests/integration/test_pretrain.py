@@ -14,7 +14,7 @@ import psutil
 from benchmarks.testbed.tiny import environment
 from jobs.cli import run
 from models.boxes.student import load_detector
-from models.registry import ORIGIN_META
+from models.versions import ORIGIN_META
 from tests.integration.coco import write_coco
 
 SMALL = "--width 0.125 --from-scratch --min-side 64 --max-side 96 --loaders 0 --device cpu"

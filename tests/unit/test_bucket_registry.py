@@ -16,7 +16,8 @@ from jobs.bucket.versions import DEBRIS_AFTER, REMEMBERED, StoredVersions
 from jobs.config.storage import StorageSettings
 from models.checkpoint import load_checkpoint
 from models.errors import WeightsError
-from models.registry import CREATED, PARENT, ModelRegistry
+from models.registry import ModelRegistry
+from models.versions import CREATED, PARENT
 
 CAMERA = "gate"
 

@@ -24,7 +24,8 @@ from jobs.nights.cost import (
 from models.boxes.detections import Detections
 from models.boxes.detector import SLIM_ANCHOR_PX, DetectorSpec, TorchDetector, build_model
 from models.checkpoint import load_checkpoint, save_checkpoint
-from models.registry import ORIGIN_META, ModelRegistry
+from models.registry import ModelRegistry
+from models.versions import ORIGIN_META
 from tests.unit.plans import box_task
 from tests.unit.test_untrained import RANDOM, SIZE, camera
 
