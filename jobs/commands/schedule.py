@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from jobs.commands.common import AsJson, print_json
 from jobs.errors import UsageError
+
+if TYPE_CHECKING:
+    from culling_pipeline.training.schedule import ScheduleCourse
 
 app = typer.Typer(help="Show training schedules without training.")
 
@@ -54,23 +57,29 @@ def schedule_show(
 ) -> None:
     """What a schedule would train on, epoch by epoch, and its share of computation. What is not
     given is as in a night by default."""
-    from culling_pipeline.training.schedule import ScheduleOptions, show
-    from jobs.config.night import TrainingSettings
-
-    given = {k: v for k, v in locals().items() if k in ScheduleOptions.__slots__ and v is not None}
-    if pick:
-        given["pick"] = tuple(sorted(pick))
-    usual = TrainingSettings(epochs=max(1, epochs)).to_options()  # `show` refuses what is less
-    try:
-        options = replace(usual, **given)
-        course = show(name, samples=samples, epochs=epochs, options=options)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    course = _course(locals())
     if as_json:
         print_json({"computation": course.computation, "per_epoch": list(course.per_epoch)})
         return
     _draw(course.per_epoch, samples)
     typer.echo(f"computation: {course.computation:.1%} of standard training")
+
+
+def _course(asked: Mapping[str, Any]) -> ScheduleCourse:
+    """The course of the schedule that the command's options describe."""
+    from culling_pipeline.training.schedule import ScheduleOptions, show
+    from jobs.config.night import TrainingSettings
+
+    given = {k: v for k, v in asked.items() if k in ScheduleOptions.__slots__ and v is not None}
+    if given.get("pick"):
+        given["pick"] = tuple(sorted(given["pick"]))
+    epochs = asked["epochs"]
+    usual = TrainingSettings(epochs=max(1, epochs)).to_options()  # `show` refuses fewer epochs
+    try:
+        options = replace(usual, **given)
+        return show(asked["name"], samples=asked["samples"], epochs=epochs, options=options)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def _draw(per_epoch: Sequence[int], samples: int) -> None:

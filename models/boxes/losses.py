@@ -78,25 +78,41 @@ def _rpn_losses(
     count = len(anchors)
     per_level = [o[0].shape[0] * o[0].shape[1] * o[0].shape[2] for o in objectness]
     objectness, deltas = concat_box_prediction_layers(objectness, deltas)
-    objectness, deltas = (
-        objectness.float(),
-        deltas.float(),
-    )  # boxes need more bits than bfloat16 has
+    # Boxes need more bits than bfloat16 has.
+    objectness, deltas = objectness.float(), deltas.float()
     decoded = rpn.box_coder.decode(deltas.detach(), anchors).view(count, -1, 4)
-    proposals, _ = rpn.filter_proposals(decoded, objectness, images.image_sizes, per_level)  # type: ignore[attr-defined]
-
-    labels, matched = rpn.assign_targets_to_anchors(anchors, targets)
-    for label, boxes, target, size in zip(
-        labels,
-        anchors,
-        targets,
-        images.image_sizes,  # type: ignore[attr-defined]
-        strict=True,
-    ):
-        label[(label == 0) & _ignored(boxes, target, size)] = -1
+    sizes: list[tuple[int, int]] = images.image_sizes  # type: ignore[attr-defined]
+    proposals, _ = rpn.filter_proposals(decoded, objectness, sizes, per_level)
+    labels, matched = _anchor_labels(rpn, anchors, targets, sizes)
     wanted = rpn.box_coder.encode(matched, anchors)
+    shaped = objectness.view(count, -1), deltas.view(count, -1, 4)
+    return proposals, _anchor_losses(rpn, *shaped, labels, wanted)
+
+
+def _anchor_labels(
+    rpn: RegionProposalNetwork,
+    anchors: list[Tensor],
+    targets: Targets,
+    sizes: list[tuple[int, int]],
+) -> tuple[list[Tensor], list[Tensor]]:
+    """For each image the anchors' labels (1 object, 0 background, −1 neither) and the box of the
+    object each anchor is matched with. Background in an ignore zone becomes neither."""
+    labels, matched = rpn.assign_targets_to_anchors(anchors, targets)
+    for label, boxes, target, size in zip(labels, anchors, targets, sizes, strict=True):
+        label[(label == 0) & _ignored(boxes, target, size)] = -1
+    return labels, matched
+
+
+def _anchor_losses(
+    rpn: RegionProposalNetwork,
+    objectness: Tensor,
+    deltas: Tensor,
+    labels: list[Tensor],
+    wanted: Sequence[Tensor],
+) -> dict[str, Tensor]:
+    """Objectness and box loss by image, over a random sample of the A anchors. `objectness` is
+    N×A, `deltas` N×A×4, the labels and the deltas wanted are by image."""
     positive, negative = rpn.fg_bg_sampler(labels)
-    objectness, deltas = objectness.view(count, -1), deltas.view(count, -1, 4)
     chosen = [torch.where(p | n)[0] for p, n in zip(positive, negative, strict=True)]
     total = max(sum(len(c) for c in chosen), 1)
     score_losses, box_losses = [], []
@@ -112,7 +128,7 @@ def _rpn_losses(
                 deltas[i, at], wanted[i][at], beta=_SMOOTH_L1_BETA, reduction="sum"
             )
         )
-    return proposals, {
+    return {
         "loss_objectness": torch.stack(score_losses) / total,
         "loss_rpn_box_reg": torch.stack(box_losses) / total,
     }
