@@ -13,7 +13,8 @@ from jobs.cameras.sources import open_camera
 from jobs.config.settings import CameraConfig
 from jobs.errors import describe
 from streams.base import Frame, FrameSource
-from streams.live.source import LiveCounts, LiveSource
+from streams.live.outlet import LiveCounts
+from streams.live.source import LiveSource
 from streams.mask import MaskedSource
 from streams.sampler import Sampler
 

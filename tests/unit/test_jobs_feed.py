@@ -22,7 +22,7 @@ from jobs.watch.watching import Condition
 from models.boxes.detections import Detections
 from models.boxes.detector import TorchDetector
 from streams.base import Frame
-from streams.live.source import LiveCounts
+from streams.live.outlet import LiveCounts
 
 NOON = datetime(2026, 11, 21, 12).astimezone().astimezone(UTC)
 

@@ -191,7 +191,7 @@ def test_it_connects_again_for_ever_and_closes_each_connection() -> None:
         assert all(a.time_s < b.time_s for a, b in pairwise(next(frames) for _ in range(12)))
         assert source.counts.connections >= 3
     assert all(connection.closed for connection in made)
-    assert not source._reader.is_alive()
+    assert not source._reader.thread.is_alive()
     assert list(frames) == []
     with pytest.raises(StreamError, match="camera 'gate': fake: the source was closed"):
         source.frames()
@@ -233,9 +233,9 @@ def test_two_consumers_get_their_own_frames_by_their_own_samplers() -> None:
         one, other = next(every), next(some)
         one.image[:] = 0
         assert next(some).time_s - other.time_s > 0.09
-        assert source._demand.interval_s is None
+        assert source._outlet.demand.interval_s is None
         every.close()  # type: ignore[attr-defined]
-        assert source._demand.interval_s == 0.1
+        assert source._outlet.demand.interval_s == 0.1
 
 
 def test_what_one_consumer_does_to_a_picture_no_other_sees() -> None:
