@@ -6,7 +6,6 @@ variable frame rate, and a full decode with few conversions is fast enough.
 
 from __future__ import annotations
 
-import logging
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
@@ -20,24 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.base import Frame, FrameSource, SourceInfo, SourceUnreadableError, StreamError, as_utc
-from streams.decoding import (
-    Aspect,
-    finished,
-    main_video_stream,
-)
+from streams.decoding import Aspect, finished, main_video_stream
 from streams.left_out import LeftOut
 from streams.pictures import MOST_PIXELS, PictureError, too_large
 from streams.recorded.header import Header, keyframe_interval_s, read_header
+from streams.recorded.length import frame_s, report_length
 from streams.recorded.sound import Pass, sound_frames
 from streams.sampler import Sampler, TimeRepair
-
-logger = logging.getLogger(__name__)
-
-DEFAULT_RATE_FPS = 25.0
-"""Assumed where a file does not tell its frame rate; only used to mend missing time stamps."""
-
-SHORT_SHARE, SHORT_S = 0.02, 1.0
-"""A file that ends earlier than its header says by more than both of these is reported."""
 
 NOT_VIDEO_FORMATS = frozenset({"tty"})
 """FFmpeg renders a text file as a video of scrolling text."""
@@ -140,7 +128,8 @@ class Recording(FrameSource):
                 )
             if self._closed:
                 return
-        self._report(tally)
+        tally.left_out.say(tally.decoded)
+        report_length(tally, self._header, where=self._where)
 
     def _decode_all(self, tally: Pass) -> Iterator[Shown]:
         """The whole recording's frames."""
@@ -150,7 +139,7 @@ class Recording(FrameSource):
     def _timed(self, container: Any, tally: Pass, header: Header) -> Iterator[Shown]:
         """Sound frames with their times repaired: nothing is ever decided by raw stamps, which may
         start anew in the middle."""
-        repair = TimeRepair(1.0 / (header.rate_fps or DEFAULT_RATE_FPS))
+        repair = TimeRepair(frame_s(header))
         aspect = Aspect(main_video_stream(container))
         for frame in self._decode(container, tally):
             raw_s = frame.time
@@ -160,25 +149,6 @@ class Recording(FrameSource):
     def _decode(self, container: Any, tally: Pass) -> Iterator[Any]:
         """Every sound frame in presentation order; what is damaged is counted and left out."""
         return sound_frames(container, tally, where=self._where, most_pixels=self._most_pixels)
-
-    def _report(self, tally: Pass) -> None:
-        tally.left_out.say(tally.decoded)
-        if self._is_short(tally):
-            logger.warning(
-                "%s: ends early, at %.1f s of %.1f s (%d frames); the rest is missing or "
-                "unreadable, copy the file again if it should be whole",
-                self._where,
-                self._end_s(tally),
-                self._header.duration_s,
-                tally.decoded,
-            )
-
-    def _end_s(self, tally: Pass) -> float:
-        return tally.reached_s + 1.0 / (self._header.rate_fps or DEFAULT_RATE_FPS)
-
-    def _is_short(self, tally: Pass) -> bool:
-        duration_s = self._header.duration_s or 0.0
-        return duration_s - self._end_s(tally) > max(SHORT_S, SHORT_SHARE * duration_s)
 
     def _probe(self) -> tuple[Header, tuple[int, ...]]:
         """The header, and the shape of the first frame as proof that there is one."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from streams.base import ConnectionFailedError
 from streams.pictures import MOST_PIXELS
+from streams.recorded.length import is_short
 from streams.recorded.recording import Recording, Shown
 from streams.recorded.sound import Pass
 
@@ -86,7 +87,7 @@ class RemoteVideo(Recording):
                     self._check_start(shown.frame, given_s)
                     tally.reached_s = given_s = shown.time_s
                     yield shown
-            if self._closed or not self._is_short(tally):
+            if self._closed or not is_short(tally, self._header):
                 return
 
     def _open_again(self, *, first: bool) -> Any | None:

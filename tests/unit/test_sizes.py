@@ -16,7 +16,6 @@ LONGER: dict[str, str] = {
     "culling_pipeline/tasks/base.py: Task": "one interface, mostly docstrings",
     "culling_pipeline/tasks/boxes/task.py: BoxTask": "one interface, each method hands over",
     "jobs/config/night.py: TrainingSettings": "a list of settings, each with its sentence",
-    "streams/recorded/recording.py: Recording": "to be split",
 }
 """What may be longer, and why. One that is no longer too long has to be taken out."""
 
