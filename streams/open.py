@@ -22,7 +22,7 @@ from streams.base import (
 from streams.live.connection import Connection
 from streams.live.device import connect_device
 from streams.live.hls import Progress, find_playlist, web_options
-from streams.live.http import connect_site, connect_web
+from streams.live.http import connect_site, connect_web, resolve_page
 from streams.live.options import LiveOptions
 from streams.live.packets import Recipe, open_container
 from streams.live.rtsp import connect_rtsp
@@ -30,7 +30,6 @@ from streams.live.source import LiveSource
 from streams.recorded.file import VideoFile
 from streams.recorded.folder import ImageFolder
 from streams.recorded.remote import RemoteVideo
-from streams.site import resolve
 from streams.synthetic.source import SyntheticCamera
 from streams.web import Answer, is_web, sniff
 
@@ -161,7 +160,7 @@ def _open_site(page: Address, camera: str, options: LiveOptions) -> FrameSource:
     """A page's video, recorded or live."""
     where = _where(page, camera)
     try:
-        found = resolve(page, where=where, options=options)
+        found = resolve_page(page, where=where, options=options)
         answer = sniff(
             found.address, where=where, timeout_s=options.open_timeout_s, headers=found.headers
         )
@@ -174,7 +173,7 @@ def _open_site(page: Address, camera: str, options: LiveOptions) -> FrameSource:
         return _live(page, camera, options, partial(connect_site, progress=Progress()))
 
     def open_media() -> Any:
-        again = resolve(page, where=where, options=options)
+        again = resolve_page(page, where=where, options=options)
         return _open_media(
             again.address, where, options, is_playlist=again.is_playlist, headers=again.headers
         )

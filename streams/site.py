@@ -23,7 +23,6 @@ from urllib.parse import unquote, urlsplit
 from streams.address import Address
 from streams.base import DAY_S
 from streams.failures import NO_STREAM, NOT_WEB, TIMED_OUT, failure, reason_of, reason_of_status
-from streams.live.options import LiveOptions
 from streams.requests import OURS_ALONE
 from streams.secret_places import secrets_in
 from streams.secret_words import SHORTEST
@@ -75,8 +74,9 @@ class _Silence:
     info = warning = error = debug
 
 
-def resolve(page: Address, *, where: str, options: LiveOptions) -> Resolved:
-    """Ask yt-dlp for one stream with picture, at the live edge if it is live.
+def resolve(page: Address, *, where: str, height_px: int, timeout_s: float) -> Resolved:
+    """Ask yt-dlp for one stream with picture, at the live edge if it is live: the largest of at
+    most `height_px`. `timeout_s` bounds each of its requests.
 
     Raises `ConnectionFailedError`.
     """
@@ -91,9 +91,9 @@ def resolve(page: Address, *, where: str, options: LiveOptions) -> Resolved:
         "cachedir": False,
         "color": "never",
         "logger": _Silence(),
-        "format": f"best[height<=?{options.height_px}]/best",
+        "format": f"best[height<=?{height_px}]/best",
         "live_from_start": False,
-        "socket_timeout": options.open_timeout_s,
+        "socket_timeout": timeout_s,
         "retries": 0,
         "extractor_retries": 0,
         "js_runtimes": {name: {"path": path} for name, path in find_runtimes().items()},
@@ -104,7 +104,7 @@ def resolve(page: Address, *, where: str, options: LiveOptions) -> Resolved:
             return site.extract_info(page.secret, download=False)
 
     try:
-        info = _within(max(LEAST_S, STEPS * options.open_timeout_s), extract)
+        info = _within(max(LEAST_S, STEPS * timeout_s), extract)
     except yt_dlp.utils.YoutubeDLError as exc:
         reason, advice = _explain(exc, page)
     except TimeoutError:

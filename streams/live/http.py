@@ -13,7 +13,7 @@ from streams.live.mjpeg import connect_mjpeg
 from streams.live.options import LiveOptions
 from streams.live.packets import PacketConnection, Recipe
 from streams.live.snapshot import SnapshotConnection
-from streams.site import resolve
+from streams.site import Resolved, resolve
 from streams.web import sniff
 
 
@@ -39,7 +39,7 @@ def connect_site(
     page: Address, *, where: str, options: LiveOptions, progress: Progress | None = None
 ) -> PacketConnection:
     """The stream behind a page; its address is asked for at every connection."""
-    found = resolve(page, where=where, options=options)
+    found = resolve_page(page, where=where, options=options)
     connect = partial(connect_hls, progress=progress) if found.is_playlist else connect_video
     return connect(
         found.address,
@@ -48,6 +48,12 @@ def connect_site(
         headers=found.headers,
         expires_at_s=found.expires_at_s,
     )
+
+
+def resolve_page(page: Address, *, where: str, options: LiveOptions) -> Resolved:
+    """Where a page's stream is just now, as these options ask for it."""
+    height_px, timeout_s = options.height_px, options.open_timeout_s
+    return resolve(page, where=where, height_px=height_px, timeout_s=timeout_s)
 
 
 def connect_video(

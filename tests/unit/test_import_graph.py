@@ -28,6 +28,26 @@ COMMAND_LINE = "jobs/cli.py"
 
 Floors = Sequence[Sequence[str]]
 FLOORS: dict[str, Floors] = {
+    "models": (
+        ("base", "errors", "images", "lean_import", "zones"),
+        ("files", "runtimes", "unpickling"),
+        ("checkpoint", "versions"),
+        ("boxes", "registry"),
+        ("pretrained",),
+    ),
+    "streams": (
+        ("keyframes", "left_out", "picture_headers", "sampler", "secret_words"),
+        ("secret_places",),
+        ("base",),
+        ("address", "failures", "mask", "one_size", "pictures", "synthetic"),
+        ("decoding", "requests"),
+        ("web",),
+        ("site",),
+        ("live",),
+        ("recorded",),
+        ("open",),
+        ("probe",),
+    ),
     "culling_pipeline": (
         ("errors", "records", "ranges", "stage_names", "svg"),
         ("run", "tasks"),

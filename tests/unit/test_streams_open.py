@@ -7,7 +7,6 @@ from pathlib import Path
 import cv2
 import pytest
 
-from streams import open as open_module
 from streams.address import Address
 from streams.base import (
     ConnectionFailedError,
@@ -104,7 +103,7 @@ def test_youtube_goes_to_the_sites(url: str, monkeypatch: pytest.MonkeyPatch) ->
         where = "camera 'gate': x"
         raise failure(where, "no stream on this page")
 
-    monkeypatch.setattr(open_module, "resolve", resolve)
+    monkeypatch.setattr("streams.live.http.resolve", resolve)
     with pytest.raises(ConnectionFailedError, match="no stream on this page"):
         open_source(url, camera="gate")
     assert asked == [url if "//" in url else f"https://{url}"]

@@ -187,7 +187,7 @@ def test_a_page_s_address_does_not_go_to_other_hosts(monkeypatch: pytest.MonkeyP
         },
     }
     monkeypatch.setattr("yt_dlp.YoutubeDL.extract_info", lambda *_, **__: found)
-    resolved = resolve(page, where="w", options=LiveOptions())
+    resolved = resolve(page, where="w", height_px=720, timeout_s=5)
     assert dict(resolved.headers) == {
         "User-Agent": "X",
         "Referer": "https://site.example/",
@@ -202,7 +202,7 @@ def test_a_page_s_address_does_not_go_to_other_hosts(monkeypatch: pytest.MonkeyP
 def test_a_page_leads_to_the_web_only(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setattr("yt_dlp.YoutubeDL.extract_info", lambda *_, **__: {"url": url})
     page = Address("https://site.example/watch")
-    reason = reason_for(lambda: resolve(page, where="w", options=LiveOptions()))
+    reason = reason_for(lambda: resolve(page, where="w", height_px=720, timeout_s=5))
     assert reason == "not a web address"
 
 
@@ -211,7 +211,6 @@ def test_a_page_that_trickles_in_times_out(
 ) -> None:
     monkeypatch.setattr("streams.site.LEAST_S", 0.5)
     server.paths["/page"] = trickled(HEAD + b"Content-Type: text/html\r\n\r\n<html>", b"<p>")
-    options = LiveOptions(open_timeout_s=0.4)
     monkeypatch.setattr("streams.site.STEPS", 2)
     page = Address(server.url("/page"))
-    assert reason_for(lambda: resolve(page, where="w", options=options)) == "timed out"
+    assert reason_for(lambda: resolve(page, where="w", height_px=720, timeout_s=0.4)) == "timed out"
