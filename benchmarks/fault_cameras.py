@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.testbed.live import LOGIN, RtspServer
+from benchmarks.testbed.live import LOGIN, USUAL, RtspServer
 from benchmarks.testbed.servers import web
 from benchmarks.testbed.servers.clips import (
     jpeg,
@@ -41,7 +41,7 @@ class Trial:
     strike: Callable[[], None]
     mend: Callable[[], None]
     lasts_s: float
-    options: LiveOptions = field(default_factory=LiveOptions)
+    options: LiveOptions = USUAL
     whole: frozenset[bytes] | None = None
 
     @property
@@ -156,7 +156,7 @@ def udp_loss(folder: Path, *, width_px: int = 320, height_px: int = 192) -> Iter
             strike=lambda: cable.lose(30),
             mend=cable.lose_none,
             lasts_s=45,
-            options=replace(LiveOptions(), transport="udp"),
+            options=replace(USUAL, transport="udp"),
             whole=pictures_of(clip),
         )
 

@@ -23,17 +23,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import cv2
 
-from benchmarks.testbed.live import RtspServer, open_live
+from benchmarks.testbed.live import USUAL, RtspServer, open_live
 from streams.address import Address
 from streams.keyframes import Sampling
 from streams.live.clock import FakeClock
 from streams.live.connection import Arrival, Demand, StreamFacts
-from streams.live.options import LiveOptions
 from streams.live.packets import PacketConnection, Recipe
 from streams.live.source import LiveSource
 from streams.sampler import Sampler
@@ -83,8 +83,13 @@ class ClipConnection:
 def ours(clip: Path, sampling: Sampling, count: int) -> int:
     """Frames that a consumer has been given, or that were dropped because it was behind."""
     clock = FakeClock()
-    once = {"first_pause_s": 1000.0, "longest_pause_s": 1000.0}
-    options = LiveOptions(sampling=sampling, must_answer=False, **once)
+    options = replace(
+        USUAL,
+        sampling=sampling,
+        must_answer=False,
+        first_pause_s=1000.0,
+        longest_pause_s=1000.0,
+    )
     with LiveSource(
         lambda: ClipConnection(clip, sampling, clock),
         camera="clip",
@@ -213,7 +218,7 @@ def live(clip: Path, sampling: Sampling) -> dict[str, float]:
     subprocess.run([*command, str(units)], check=True)
     server = RtspServer(units, rate_fps=RATE_FPS)
     try:
-        with open_live(server.url(), LiveOptions(sampling=sampling)) as source:
+        with open_live(server.url(), replace(USUAL, sampling=sampling)) as source:
             frames = source.frames(Sampler(1.0))
             for _ in range(3):
                 next(frames)

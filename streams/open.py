@@ -27,6 +27,7 @@ from streams.live.options import LiveOptions
 from streams.live.packets import Recipe, open_container
 from streams.live.rtsp import connect_rtsp
 from streams.live.source import LiveSource
+from streams.pictures import MOST_PIXELS
 from streams.recorded.file import VideoFile
 from streams.recorded.folder import ImageFolder
 from streams.recorded.remote import RemoteVideo
@@ -40,6 +41,8 @@ ALLOWED = (
 
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://")
 _YOUTUBE = re.compile(r"^(https?://)?((www|m)\.)?(youtube\.com|youtu\.be)/", re.IGNORECASE)
+_WEB = re.compile(r"^https?://", re.IGNORECASE)
+_LIVE = re.compile(r"^(?i:rtsps?://|device:)|^/dev/video\d+$")
 _DEVICE = re.compile(r"^device:(\d{1,3})$", re.IGNORECASE)
 _DEVICE_FILE = re.compile(r"^/dev/video\d+$")
 
@@ -55,13 +58,27 @@ def open_source(
     """Open what `url` names; raises a `StreamError` that says what is wrong and what to do.
 
     Live sources, which never end, are opened only for those who expect one and say how (`live`).
-    Others may say how a recording on the web is read (`recorded`: time-outs, size). No picture of
-    more than `most_pixels` (by default those of these options) is decoded, whatever the source.
+    Others say how a recording on the web is read (`recorded`: time-outs, size); files, folders and
+    synthetic cameras need neither. No picture of more than `most_pixels` (by default those of these
+    options) is decoded, whatever the source.
     """
-    options = live or recorded or LiveOptions()
-    if most_pixels is not None:
-        options = replace(options, most_pixels=most_pixels)
-    source = _open(url, camera, options, expected=live is not None)
+    options = live or recorded
+    usual = MOST_PIXELS if options is None else options.most_pixels
+    most_pixels = most_pixels or usual
+    if not any(kind.match(url) for kind in (_YOUTUBE, _WEB, _LIVE)):
+        return _open_local(url, camera, most_pixels)
+    if _LIVE.match(url) and live is None:
+        raise _unexpected(url, camera)
+    if _WEB.match(url) and not is_web(Address(url)):
+        message = f"camera {camera!r}: {redact_url(url)}: not a whole address: check the host"
+        raise SourceUrlError(message)
+    if options is None:
+        message = (
+            f"camera {camera!r}: {redact_url(url)}: a source on the web is read with time-outs; "
+            "give them (`recorded`)"
+        )
+        raise SourceUrlError(message)
+    source = _open_remote(url, camera, replace(options, most_pixels=most_pixels))
     if isinstance(source, LiveSource) and live is None:
         source.close()
         raise _unexpected(url, camera)
@@ -73,26 +90,22 @@ def is_youtube(url: str) -> bool:
     return _YOUTUBE.match(url) is not None
 
 
-def _open(url: str, camera: str, options: LiveOptions, *, expected: bool) -> FrameSource:
+def _open_remote(url: str, camera: str, options: LiveOptions) -> FrameSource:
+    if _YOUTUBE.match(url):
+        address = Address(url if _SCHEME.match(url) else f"https://{url}")
+        return _open_site(address, camera, options)
+    if _WEB.match(url):
+        return _open_web(Address(url), camera, options)
+    if url.lower().startswith(("rtsp://", "rtsps://")):
+        return _live(Address(url), camera, options, connect_rtsp)
+    return _open_device(url, camera, options)
+
+
+def _open_local(url: str, camera: str, most_pixels: int) -> FrameSource:
     found = _SCHEME.match(url)
     scheme = found.group(1).lower() if found else ""
     if scheme == "synthetic":
         return SyntheticCamera.from_url(url, camera=camera)
-    if _YOUTUBE.match(url):
-        address = Address(url if scheme else f"https://{url}")
-        return _open_site(address, camera, options)
-    if scheme in ("http", "https"):
-        if not is_web(Address(url)):
-            message = f"camera {camera!r}: {redact_url(url)}: not a whole address: check the host"
-            raise SourceUrlError(message)
-        return _open_web(Address(url), camera, options)
-    device = url.lower().startswith("device:") or _DEVICE_FILE.match(url) is not None
-    if (device or scheme in ("rtsp", "rtsps")) and not expected:
-        raise _unexpected(url, camera)
-    if device:
-        return _open_device(url, camera, options)
-    if scheme in ("rtsp", "rtsps"):
-        return _live(Address(url), camera, options, connect_rtsp)
     if scheme not in ("", "file"):
         message = (
             f"camera {camera!r}: {redact_url(url)}: addresses of the kind {scheme}:// are not "
@@ -101,8 +114,8 @@ def _open(url: str, camera: str, options: LiveOptions, *, expected: bool) -> Fra
         raise SourceUrlError(message)
     path = _path_of_file_url(url, camera) if scheme == "file" else _path_of(url, camera)
     if os.path.isdir(path):  # unlike Path.is_dir, False for whatever cannot be looked at
-        return ImageFolder(path, camera=camera, most_pixels=options.most_pixels)
-    return VideoFile(path, camera=camera, most_pixels=options.most_pixels)
+        return ImageFolder(path, camera=camera, most_pixels=most_pixels)
+    return VideoFile(path, camera=camera, most_pixels=most_pixels)
 
 
 def _unexpected(url: str, camera: str) -> SourceUrlError:

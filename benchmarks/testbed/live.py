@@ -6,12 +6,13 @@ import os
 import signal
 import socket
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.testbed.servers.clips import RATE_FPS
 from benchmarks.testbed.servers.network import CameraNetwork
 from benchmarks.testbed.servers.web import CANARY, USER
-from streams.live.health import HealthLimits
+from jobs.config.live import LiveSettings
 from streams.live.options import LiveOptions
 from streams.live.source import LiveSource
 from streams.open import open_source
@@ -19,7 +20,9 @@ from streams.open import open_source
 SERVER = Path(__file__).parent / "servers" / "rtsp_server.py"
 SYSTEM_PYTHON = "/usr/bin/python3"
 
-QUICK = LiveOptions(
+USUAL = LiveSettings().to_options(must_answer=True)
+QUICK = replace(
+    USUAL,
     open_timeout_s=3.0,
     read_timeout_s=1.5,
     first_pause_s=0.1,
@@ -27,7 +30,7 @@ QUICK = LiveOptions(
     settled_s=0.5,
     barren_s=1.5,
     poll_s=0.1,
-    health=HealthLimits(stalled_s=0.7, look_s=0.1),
+    health=replace(USUAL.health, stalled_s=0.7, look_s=0.1),
 )
 LOGIN = f"{USER}:{CANARY}"
 

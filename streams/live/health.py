@@ -44,10 +44,10 @@ class State(StrEnum):
 class HealthLimits:
     """After how many seconds a state is believed, and how often the picture is looked at."""
 
-    stalled_s: float = 5.0
-    frozen_s: float = 60.0
-    nearly_frozen_s: float = 600.0
-    dark_s: float = 10.0
+    stalled_s: float
+    frozen_s: float
+    nearly_frozen_s: float
+    dark_s: float
     look_s: float = 1.0
 
 
@@ -105,11 +105,9 @@ class Health:
     `failed` (the connection is gone). A stall is noticed by whoever asks for the `report`.
     """
 
-    def __init__(
-        self, where: str, limits: HealthLimits | None = None, clock: Clock | None = None
-    ) -> None:
+    def __init__(self, where: str, limits: HealthLimits, clock: Clock | None = None) -> None:
         self._where = where
-        self._limits = limits or HealthLimits()
+        self._limits = limits
         self._clock = clock or SystemClock()
         self._lock = threading.Lock()
         self._up = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Literal, get_args
 
 from streams.keyframes import Sampling
@@ -20,27 +20,27 @@ class LiveOptions:
     `must_answer`: opening waits for the first picture and raises if there is none; without it
     the source is there at once, and a camera that is off is tried for ever. Pauses between tries
     begin anew once a connection has held for `settled_s`; one that brings data but no picture
-    for `barren_s` is given up. `queue_frames` is
-    how many frames may wait for the consumer before the oldest is dropped. `poll_s` is how often
-    a snapshot address is asked where the consumer's sampler does not say. `height_px` limits
-    what is asked of sites that offer several sizes; no picture of more than `most_pixels` is
-    decoded.
+    for `barren_s` is given up. `queue_frames` is how many frames may wait for the consumer before
+    the oldest is dropped. `poll_s` is how often a snapshot address is asked if the consumer's
+    sampler does not say. `height_px` is the largest height to ask for at sites that offer several
+    sizes; no picture of more than `most_pixels` is decoded. What is configurable has no default
+    here: the configuration's `live:` section has it.
     """
 
-    sampling: Sampling = "auto"
-    transport: Transport = "tcp"
-    must_answer: bool = True
-    open_timeout_s: float = 10.0
-    read_timeout_s: float = 10.0
+    sampling: Sampling
+    transport: Transport
+    must_answer: bool
+    open_timeout_s: float
+    read_timeout_s: float
+    longest_pause_s: float
+    height_px: int
+    health: HealthLimits
     first_pause_s: float = 1.0
-    longest_pause_s: float = 60.0
     settled_s: float = 10.0
     barren_s: float = 30.0
     queue_frames: int = 4
     poll_s: float = 1.0
-    height_px: int = 720
     most_pixels: int = MOST_PIXELS
-    health: HealthLimits = field(default_factory=HealthLimits)
 
     def __post_init__(self) -> None:
         for name, allowed in (("sampling", Sampling), ("transport", Transport)):

@@ -31,11 +31,11 @@ class LiveSource(FrameSource):
         *,
         camera: str,
         location: str,
-        options: LiveOptions | None = None,
+        options: LiveOptions,
         clock: Clock | None = None,
         rng: random.Random | None = None,
     ) -> None:
-        self._options = options or LiveOptions()
+        self._options = options
         clock = clock or SystemClock()
         info = SourceInfo(
             kind="live", location=location, width_px=0, height_px=0, started_at=clock.now()

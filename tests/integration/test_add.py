@@ -25,10 +25,10 @@ from benchmarks.testbed.servers.clips import RATE_FPS, jpeg, moving_picture, wri
 from benchmarks.testbed.servers.web import CANARY, LivePlaylist, WebServer, fixed
 from jobs import cli
 from jobs.config.load import load_config
-from streams.live.options import LiveOptions
 from streams.probe import probe
 from tests.integration.live import require_gstreamer
 from tests.unit.clips import constant_rate, write_clip
+from tests.unit.plans import live_options
 
 ROOT = Path(__file__).resolve().parents[2]
 PICTURES = [jpeg(moving_picture(number)) for number in range(8)]
@@ -276,7 +276,7 @@ def test_the_first_look(
     rate_fps: float | None,
     keyframe_interval_s: float | None,
 ) -> None:
-    found = probe(serve(server, tmp_path), camera="yard", options=LiveOptions())
+    found = probe(serve(server, tmp_path), camera="yard", options=live_options())
     assert (found.info.kind, found.is_live, found.is_site) == (kind, is_live, False)
     assert found.image.shape == (found.info.height_px, found.info.width_px, 3)
     if rate_fps is not None:

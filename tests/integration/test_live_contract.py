@@ -11,6 +11,7 @@ from benchmarks.testbed.servers.web import WebServer
 from streams.open import open_source
 from streams.recorded.remote import RemoteVideo
 from tests.unit.clips import constant_rate, write_clip
+from tests.unit.plans import live_options
 from tests.unit.test_streams_contract import *  # noqa: F403 - its tests, run with our `opened`
 from tests.unit.test_streams_contract import OpenSource
 
@@ -32,7 +33,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
 @pytest.fixture(params=["/c.mp4", "/c.m3u8"])
 def opened(request: pytest.FixtureRequest, server: WebServer) -> OpenSource:
     def opener() -> RemoteVideo:
-        source = open_source(server.url(request.param), camera="gate")
+        source = open_source(server.url(request.param), camera="gate", recorded=live_options())
         assert isinstance(source, RemoteVideo)
         return source
 

@@ -20,7 +20,7 @@ from benchmarks.testbed.servers.web import CANARY, LivePlaylist, Serve, WebServe
 from streams import site
 from streams.address import Address
 from streams.base import ConnectionFailedError, Frame, SourceUnreadableError
-from streams.live.health import HealthLimits, State
+from streams.live.health import State
 from streams.open import open_source
 from streams.recorded import remote
 from streams.recorded.remote import RemoteVideo
@@ -212,7 +212,7 @@ def test_a_frozen_and_a_dark_picture_are_told(
     server: WebServer, picture: np.ndarray, state: State
 ) -> None:
     server.paths["/video"] = web.mjpeg([jpeg(picture)])
-    limits = HealthLimits(stalled_s=2.0, look_s=0.05, frozen_s=0.6, dark_s=0.4)
+    limits = dataclasses.replace(QUICK.health, stalled_s=2.0, look_s=0.05, frozen_s=0.6, dark_s=0.4)
     with open_live(server.url("/video"), dataclasses.replace(QUICK, health=limits)) as source:
         wait_for(source, state, within_s=3.0)
 

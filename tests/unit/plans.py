@@ -14,6 +14,7 @@ from culling_pipeline.tasks.boxes.task import BoxTask
 from culling_pipeline.training.loop import TrainPlan
 from culling_pipeline.training.schedule import ScheduleOptions
 from jobs.cameras.task import task_of
+from jobs.config.live import LiveSettings
 from jobs.config.night import (
     ConfidenceSettings,
     ControlSettings,
@@ -22,6 +23,8 @@ from jobs.config.night import (
     TrainingSettings,
 )
 from jobs.config.settings import CameraConfig
+from streams.live.health import HealthLimits
+from streams.live.options import LiveOptions
 
 BARE = TrainingSettings(
     epochs=12, learning_rate_steps=(), pick=(), interval=2, paste=0.0, shift=0.0, light=0.0
@@ -50,6 +53,14 @@ def gate_plan(**changes: Any) -> GatePlan:
 
 def judge_plan(**changes: Any) -> JudgePlan:
     return replace(JudgePlan(**JudgingSettings().model_dump(), seed=0), **changes)
+
+
+def live_options(**changes: Any) -> LiveOptions:
+    return replace(LiveSettings().to_options(must_answer=True), **changes)
+
+
+def health_limits(**changes: Any) -> HealthLimits:
+    return replace(live_options().health, **changes)
 
 
 def schedule_options(**changes: Any) -> ScheduleOptions:

@@ -29,6 +29,8 @@ from jobs.config.night import (
     TrainingSettings,
 )
 from models.boxes.foreign import ForeignOptions
+from streams.live.health import HealthLimits
+from streams.live.options import LiveOptions
 from tests.unit.plans import (
     box_task,
     confidence_plan,
@@ -42,14 +44,18 @@ from tests.unit.plans import (
 PLANS: list[type[Any]] = [
     BoxTask,
     ForeignOptions,
+    HealthLimits,
+    LiveOptions,
     *(ConfidencePlan, ControlPlan, GatePlan, IngestPlan, JudgePlan),
     *(NightPlan, ScheduleOptions, TrainPlan, Variation),
 ]
 NOT_CONFIGURABLE = {
     *("student_name", "teacher_name", "teacher_weights"),
     *("code_version", "settings", "notes"),
+    *("first_pause_s", "settled_s", "barren_s", "queue_frames", "poll_s", "most_pixels", "look_s"),
 }
-"""What a night's report says of it; nothing a night goes by."""
+"""What no setting says: what a night's report says about it, and how a live camera is read in
+detail."""
 
 
 @pytest.mark.parametrize("plan", PLANS)

@@ -31,6 +31,7 @@ from tests.unit.clips import (
     read_number,
     write_clip,
 )
+from tests.unit.plans import live_options
 from tests.unit.test_streams_pictures import card, corners
 
 Image = NDArray[np.uint8]
@@ -282,7 +283,9 @@ def test_over_the_web_a_joined_recording_is_read_whole(server: WebServer, tmp_pa
     server.paths |= {f"/{p.name}": video(p, ranges=True) for p in (one, two, joined)}
     server.paths["/d.m3u8"] = fixed("application/vnd.apple.mpegurl", playlist.encode())
     for url in (str(joined), server.url("/join.ts"), server.url("/d.m3u8")):
-        frames = list(open_source(url, camera="gate").frames(Sampler(0.05)))
+        frames = list(
+            open_source(url, camera="gate", recorded=live_options()).frames(Sampler(0.05))
+        )
         assert [read_number(f.image) for f in frames] == list(range(100)), url
         times_s = [f.time_s for f in frames]
         assert times_s == sorted(set(times_s))

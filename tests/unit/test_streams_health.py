@@ -9,9 +9,10 @@ import pytest
 from numpy.typing import NDArray
 
 from streams.live.clock import FakeClock, SystemClock
-from streams.live.health import GLANCE_PX, Health, HealthLimits, State
+from streams.live.health import GLANCE_PX, Health, State
+from tests.unit.plans import health_limits
 
-LIMITS = HealthLimits(stalled_s=5, frozen_s=60, nearly_frozen_s=600, dark_s=10, look_s=1)
+LIMITS = health_limits(stalled_s=5, frozen_s=60, nearly_frozen_s=600, dark_s=10, look_s=1)
 SHAPE = (GLANCE_PX[1], GLANCE_PX[0])
 
 

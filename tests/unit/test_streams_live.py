@@ -20,14 +20,14 @@ from streams.keyframes import KeyframeGate
 from streams.live.backoff import Backoff
 from streams.live.connection import Arrival, Demand, JpegPicture, StreamFacts
 from streams.live.device import DeviceConnection
-from streams.live.health import GLANCE_PX, HealthLimits, State
-from streams.live.options import LiveOptions
+from streams.live.health import GLANCE_PX, State
 from streams.live.source import LiveSource
 from streams.live.timeline import LAG_S, WINDOW_S, Timeline
 from streams.sampler import Sampler
 from tests.unit.clips import numbered_image, read_number
+from tests.unit.plans import health_limits, live_options
 
-QUICK = LiveOptions(
+QUICK = live_options(
     open_timeout_s=1, read_timeout_s=1, first_pause_s=0.01, longest_pause_s=0.05, barren_s=0.2
 )
 CANARY = "c4n4ry-0f-the-t3sts"
@@ -281,7 +281,7 @@ def test_nothing_but_damaged_pictures_is_stalled_and_then_broken_off(
                 time.sleep(0.01)
                 yield Arrival(None)
 
-    limits = HealthLimits(stalled_s=0.05)
+    limits = health_limits(stalled_s=0.05)
     with live(lambda: Damaged(0), health=limits, first_pause_s=9, longest_pause_s=9) as source:
         until(lambda: source.health.state is State.LOST)
         assert source.counts.damaged > 2
@@ -396,5 +396,4 @@ def test_a_device_that_is_not_there_says_so() -> None:
 )
 def test_options_out_of_range_are_refused(changes: dict[str, object], said: str) -> None:
     with pytest.raises(ValueError, match=f"live source: {said}"):
-        LiveOptions(**changes)  # type: ignore[arg-type]
-    assert LiveOptions().health == HealthLimits()
+        live_options(**changes)  # type: ignore[arg-type]

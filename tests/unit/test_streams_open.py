@@ -16,12 +16,12 @@ from streams.base import (
     redact_url,
 )
 from streams.failures import failure
-from streams.live.options import LiveOptions
 from streams.open import open_source
 from streams.recorded.file import VideoFile
 from streams.recorded.folder import ImageFolder
 from streams.synthetic.source import SyntheticCamera
 from tests.unit.clips import constant_rate, numbered_image, write_clip
+from tests.unit.plans import live_options
 
 
 @pytest.fixture
@@ -74,15 +74,15 @@ def test_a_live_camera_is_refused_to_who_needs_an_end(url: str) -> None:
         open_source(url, camera="gate")
 
 
-@pytest.mark.parametrize("url", ["device:", "device:front", "device:-1"])
+@pytest.mark.parametrize("url", ["device:", "device:front", "device:-1", "device://0"])
 def test_a_device_has_a_number(url: str) -> None:
     with pytest.raises(SourceUrlError, match="a device is named device:0 or /dev/video0"):
-        open_source(url, camera="gate", live=LiveOptions())
+        open_source(url, camera="gate", live=live_options())
 
 
 def test_a_device_that_is_not_there_says_so() -> None:
     with pytest.raises(ConnectionFailedError, match=r"camera 'gate': device:99: no such device"):
-        open_source("device:99", camera="gate", live=LiveOptions())
+        open_source("device:99", camera="gate", live=live_options())
 
 
 @pytest.mark.parametrize(
@@ -105,8 +105,14 @@ def test_youtube_goes_to_the_sites(url: str, monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr("streams.live.http.resolve", resolve)
     with pytest.raises(ConnectionFailedError, match="no stream on this page"):
-        open_source(url, camera="gate")
+        open_source(url, camera="gate", recorded=live_options())
     assert asked == [url if "//" in url else f"https://{url}"]
+
+
+@pytest.mark.parametrize("url", ["http://host/a.mp4", "https://youtu.be/abc", "youtu.be/abc"])
+def test_a_source_on_the_web_is_not_read_without_time_outs(url: str) -> None:
+    with pytest.raises(SourceUrlError, match=r"camera 'gate': .*: a source on the web .*recorded"):
+        open_source(url, camera="gate")
 
 
 @pytest.mark.parametrize("url", ["file://clip.mp4", "file://~/clip.mp4", "file://", "file://host"])

@@ -24,7 +24,6 @@ from streams.address import Address
 from streams.base import ConnectionFailedError, SourceUnreadableError
 from streams.live.connection import Demand
 from streams.live.mjpeg import connect_mjpeg
-from streams.live.options import LiveOptions
 from streams.live.snapshot import SnapshotConnection
 from streams.open import open_source
 from streams.pictures import MOST_PIXELS, PictureError, decode_picture, read_picture
@@ -37,6 +36,7 @@ from tests.unit.clips import (
     read_number,
     write_clip,
 )
+from tests.unit.plans import live_options
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 NAMES = {RED: "r", GREEN: "g", BLUE: "b", WHITE: "w"}
@@ -235,13 +235,13 @@ def test_a_snapshot_that_claims_too_much_says_so(server: WebServer, suffix: str)
     server.paths["/s"] = fixed("image/jpeg", claiming(suffix))
     address = Address(server.url("/s"))
     with pytest.raises(ConnectionFailedError, match=CLAIM):
-        SnapshotConnection(address, where="camera 'gate'", options=LiveOptions())
+        SnapshotConnection(address, where="camera 'gate'", options=live_options())
 
 
 def test_mjpeg_that_claims_too_much_says_so(server: WebServer) -> None:
     server.paths["/m"] = mjpeg([claiming(".jpg")])
     connection = connect_mjpeg(
-        Address(server.url("/m")), where="camera 'gate'", options=LiveOptions()
+        Address(server.url("/m")), where="camera 'gate'", options=live_options()
     )
     with pytest.raises(ConnectionFailedError, match=CLAIM):
         list(connection.arrivals(Demand()))
@@ -255,7 +255,7 @@ def test_the_limit_holds_for_every_source(server: WebServer, tmp_path: Path) -> 
     (folder / "a.png").write_bytes(encoded(numbered_image(1), ".png"))
     write_clip(clip, constant_rate(10))
     server.paths["/s.png"] = fixed("image/png", encoded(numbered_image(1), ".png"))
-    live = LiveOptions(open_timeout_s=5, read_timeout_s=5)
+    live = live_options(open_timeout_s=5, read_timeout_s=5)
     for url in (str(folder), str(clip), server.url("/s.png")):
         open_source(url, camera="gate", live=live).close()
         with pytest.raises((SourceUnreadableError, ConnectionFailedError), match="claims 144×64"):

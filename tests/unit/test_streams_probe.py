@@ -17,6 +17,7 @@ from streams.live.source import LiveSource
 from streams.open import is_youtube
 from streams.probe import _rate_fps, probe
 from tests.unit.clips import constant_rate, numbered_image, read_number, write_clip
+from tests.unit.plans import live_options
 
 PICTURE = cv2.imencode(".jpg", numbered_image(0))[1].tobytes()
 
@@ -60,7 +61,7 @@ def look(monkeypatch: pytest.MonkeyPatch, fake: Fake, *, watched_s: float = 5) -
         return LiveSource(lambda: fake, camera=camera, location="fake", options=live)
 
     monkeypatch.setattr(module, "open_source", open_source)
-    options = LiveOptions(must_answer=False, sampling="keyframes")
+    options = live_options(must_answer=False, sampling="keyframes")
     return probe("rtsp://cam", camera="yard", options=options, watched_s=watched_s)
 
 
@@ -100,14 +101,14 @@ def test_the_rate_is_told_from_the_gaps_after_the_backlog() -> None:
 
 def test_a_recording_is_looked_at_from_its_start(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "a.mp4", constant_rate(60))
-    found = probe(str(path), camera="yard", options=LiveOptions())
+    found = probe(str(path), camera="yard", options=live_options())
     assert (found.info.kind, found.is_live, found.is_site) == ("file", False, False)
     assert (found.info.rate_fps, found.info.keyframe_interval_s) == (25.0, 1.0)
     assert read_number(found.image) == read_number(numbered_image(0)) == 0
     one = write_clip(tmp_path / "b.mp4", constant_rate(5))
-    assert probe(str(one), camera="b", options=LiveOptions()).info.keyframe_interval_s is None
+    assert probe(str(one), camera="b", options=live_options()).info.keyframe_interval_s is None
     with pytest.raises(SourceNotFoundError):
-        probe(str(tmp_path / "gone.mp4"), camera="yard", options=LiveOptions())
+        probe(str(tmp_path / "gone.mp4"), camera="yard", options=live_options())
 
 
 @pytest.mark.parametrize(

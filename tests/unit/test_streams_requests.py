@@ -14,14 +14,14 @@ from benchmarks.testbed.servers.web import Handler, Serve, WebServer, fixed
 from streams.address import Address
 from streams.base import ConnectionFailedError, SourceUrlError
 from streams.live.hls import find_playlist, web_options
-from streams.live.options import LiveOptions
 from streams.live.snapshot import SnapshotConnection
 from streams.open import open_source
 from streams.site import resolve
 from streams.web import ask, sniff
+from tests.unit.plans import live_options
 
 TYPE = "application/vnd.apple.mpegurl"
-OPTIONS = LiveOptions(open_timeout_s=0.4, read_timeout_s=0.4)
+OPTIONS = live_options(open_timeout_s=0.4, read_timeout_s=0.4)
 SLOWLY = 60
 """Pieces that a slow server sends, each well within the time-out, all together far beyond it."""
 
@@ -167,7 +167,7 @@ def test_a_playlist_without_an_end_is_refused_by_its_size(
     server.paths["/a.m3u8"] = fixed(TYPE, b"#EXTM3U\n" + b"#\n" * 600_000)
     address = Address(server.url("/a.m3u8"))
     with pytest.raises(ConnectionFailedError, match="more than 1 MiB come back"):
-        find_playlist(address, where="w", options=LiveOptions())
+        find_playlist(address, where="w", options=live_options())
 
 
 def test_a_page_s_address_does_not_go_to_other_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
