@@ -79,10 +79,12 @@ def needs_of(found: Tonight, cameras: int, *, faster: float = 1.0) -> dict[str, 
 
 def needs_in_words(needs: dict[str, float], found: Tonight, *, faster: float) -> str:
     """The same in one sentence."""
-    device = "cores like this machine's" if faster == 1 else f"devices {faster:g} times as fast"
+    kind = f"device{{s}} {faster:g} times as fast" if faster != 1 else "core{s} like this machine's"
+    device = kind.format(s="" if needs["devices"] == 1 else "s")
+    cameras = "1 camera needs" if needs["cameras"] == 1 else f"{needs['cameras']:,.0f} cameras need"
     source = "measured" if found.measured else "guessed: no night has been run yet"
     return (
-        f"{needs['cameras']:,.0f} cameras need {needs['device_hours']:,.1f} device-hours a night "
+        f"{cameras} {needs['device_hours']:,.1f} device-hours a night "
         f"({found.typical_s:,.0f} core-seconds each, {source}): {needs['devices']:,.0f} {device} "
         f"for {needs['window_hours']:g} hours"
     )

@@ -311,7 +311,13 @@ def test_tonight_says_what_fits_and_what_many_cameras_need(tmp_path: Path, store
     assert [line.fits for line in found.lines] == [True, True, False]
     needs = needs_of(found, 10_000, faster=40)
     assert needs["devices"] == 11  # 10,000 nights of 600 s on something 40 times as fast, in 4 h
-    assert "guessed: no night has been run yet" in needs_in_words(needs, found, faster=40)
+    words = needs_in_words(needs, found, faster=40)
+    assert "guessed: no night has been run yet" in words
+    assert "11 devices 40 times as fast" in words
+    one = needs_in_words(needs_of(found, 1, faster=40), found, faster=40)
+    assert one.startswith("1 camera needs ")
+    assert "1 device 40 times as fast" in one
+    assert "1 core like this machine's" in needs_in_words(needs_of(found, 1), found, faster=1)
 
 
 # -- the log ---------------------------------------------------------------------------------------
