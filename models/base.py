@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 import numpy as np
@@ -43,6 +43,11 @@ class Trainable(Model, Protocol):
 
     def meta(self, **more: Any) -> dict[str, Any]:
         """What is stored beside its weights, as plain values, and whatever else is known."""
+
+
+OpenModel = Callable[[], Model]
+"""Opens a model, in whichever process it is called; hashable, and can be sent to another process.
+"""
 
 
 def backend_of(model: Model) -> str:

@@ -25,8 +25,9 @@ from culling_pipeline.records import (
     ResolutionRecord,
 )
 from culling_pipeline.run.progress import Progress
-from culling_pipeline.tasks.base import OpenModel, Task
+from culling_pipeline.tasks.base import Task
 from culling_pipeline.training.loop import TrainPlan
+from models.base import OpenModel
 from models.registry import ModelRegistry
 from streams.base import FrameSource
 

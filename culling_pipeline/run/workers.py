@@ -21,11 +21,10 @@ import torch
 from numpy.typing import NDArray
 
 from culling_pipeline.run.process_start import undisturbed_start
-from models.base import Model, backend_of, device_of
+from models.base import Model, OpenModel, backend_of, device_of
 from models.without_compiler import spare_the_compiler
 
 Images = Sequence[NDArray[np.uint8]]
-OpenModel = Callable[[], Model]
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 import json
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from culling_pipeline.ranges import Flag, HalfShare, Share, check
 from culling_pipeline.records import Accuracy, CorrectedFrame, Disagreement, Score
-from models.base import Model, Trainable
+from models.base import Backend, Model, OpenModel, Trainable
 from models.zones import NO_ZONES, Zones
 
 if TYPE_CHECKING:
@@ -45,8 +45,6 @@ Truth = Any
 """What counts as right of one image: the teacher's word, or a person's."""
 Prepared = tuple["Tensor", dict[str, "Tensor"]]
 """A picture to train on, 3×H×W uint8, and its target as the task's model takes it."""
-OpenModel = Callable[[], Model]
-"""Opens a model, in whichever process it is called; hashable, and fit to be sent to another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +148,8 @@ class Task(ABC):
     process, and importing one loads no deep-learning library."""
 
     metric: ClassVar[Metric]
+    backend: Backend
+    """How the student is run; `auto` for a task with only one way."""
 
     # -- models --------------------------------------------------------------------------------
 

@@ -139,7 +139,7 @@ class Feed:
         size = full_size(*frame.image.shape[:2], max_side_px=camera.student.max_side_px)
         device = pick_device(self.config.device)
         folder = ensure_incumbent(self._registry, camera, size=size, device=device)
-        return self._students.open(folder, self.plan.task, self.camera.student.backend)
+        return self._students.open(folder, self.plan.task)
 
     def renew_student(self) -> None:
         """Switch to the incumbent if a night has promoted another."""
@@ -148,7 +148,7 @@ class Feed:
             return
         assert version is not None
         folder = self._registry.path(self.camera.name, version)
-        self.student = self._students.open(folder, self.plan.task, self.camera.student.backend)
+        self.student = self._students.open(folder, self.plan.task)
         logger.info("camera %s: scored by %s from now on", self.camera.name, version)
 
     # -- the day -------------------------------------------------------------------------------

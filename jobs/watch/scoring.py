@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from culling_pipeline.tasks.base import Answer, Task
-from models.base import Backend, Model
+from models.base import Model
 from models.files import META_FILE, load_meta
 
 BATCH = 8
@@ -43,11 +43,11 @@ class Students:
         self._device = device
         self._opened: dict[str, Model] = {}
 
-    def open(self, folder: Path, task: Task, backend: Backend = "auto") -> Student:
-        """The student whose version lies in `folder`."""
+    def open(self, folder: Path, task: Task) -> Student:
+        """The student whose version lies in `folder`, run as the task says."""
         files = sorted(path for path in folder.iterdir() if path.name != META_FILE)
         spec = load_meta(folder)["spec"]  # the size that it works at is part of what it is
-        digest = hashlib.sha256(json.dumps([spec, backend], sort_keys=True).encode())
+        digest = hashlib.sha256(json.dumps([spec, task.backend], sort_keys=True).encode())
         for path in files:
             digest.update(path.read_bytes())
         kind = digest.hexdigest()

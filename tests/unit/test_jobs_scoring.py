@@ -115,7 +115,7 @@ def test_versions_with_the_same_weights_are_one_student(tmp_path: Path) -> None:
     small = students.open(registry.path("gate", "small"), TASK)
     assert yard.detector is gate.detector
     assert small.kind != gate.kind
-    plain = students.open(registry.path("yard", "start"), replace(TASK, backend="torch"), "torch")
+    plain = students.open(registry.path("yard", "start"), replace(TASK, backend="torch"))
     assert plain.kind != yard.kind
     assert backend_of(plain.detector) == "torch"
     students.keep_only({small.kind})

@@ -20,7 +20,6 @@ from culling_pipeline.records import Accuracy, CorrectedFrame, Disagreement
 from culling_pipeline.tasks.base import (
     Comparison,
     Metric,
-    OpenModel,
     Pictures,
     Prepared,
     Sample,
@@ -33,7 +32,7 @@ from culling_pipeline.tasks.boxes.confidence import ConfidencePlan
 from culling_pipeline.tasks.boxes.disagreement import differ, disagreement
 from culling_pipeline.tasks.boxes.labels import clean_labels
 from culling_pipeline.tasks.boxes.smallest_size import smallest_scale_for
-from models.base import Backend, Model, Trainable
+from models.base import Backend, Model, OpenModel, Trainable
 from models.boxes.classes import ClassMap
 from models.boxes.detections import Detections
 from models.boxes.zones import OpenIgnoring, outside
