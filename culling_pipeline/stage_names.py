@@ -34,5 +34,5 @@ STAGES = (START, INGEST, VIEW, LABEL, CULL, RESOLUTION, TRAIN, JUDGE, PROMOTE)
 """In the order they run."""
 
 SURVIVORS, CONTROL_SLICE, RANDOM_FRAMES = "survivors", "control slice", "random frames"
-FIRST_STUDENT, STORED_FRAMES = "first student", "stored frames"
+FIRST_STUDENT, STORED_FRAMES, INCUMBENT = "first student", "stored frames", "incumbent"
 """The parts of stages that have a line of their own in the ledger."""

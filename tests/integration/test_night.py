@@ -89,6 +89,7 @@ def test_the_ledger_has_every_stage_and_every_image(undisturbed: DoneNight) -> N
         "training": trained,
         "training: random frames": trained,
         "judging": control,
+        "judging: incumbent": control,
         "judging: random frames": control,
     }
     assert all(cost.seconds > 0 for cost in record.ledger if cost.images)

@@ -53,16 +53,16 @@ class Teacher:
         return [float(image.mean()) / 255 * 100 for image in images]
 
 
-def plan() -> NightPlan:
+def plan(**training: Any) -> NightPlan:
     day = IngestPlan(
         interval_s=600.0, survivors=24, random=8, parts=4, control=control_plan(frames=20),
         task=TASK, gate=gate_plan(), seed=0,
     )  # fmt: skip
-    training = train_plan(epochs=20, learning_rate=3.0, weight_decay=0.0, batch_size=4)
+    recipe = {"epochs": 20, "learning_rate": 3.0, "weight_decay": 0.0, "batch_size": 4}
     return NightPlan(
         camera="lamp", source=SOURCE, date=DAY, run_id="2026-11-21", task=TASK,
         strategy_name="strata", strategy=STRATEGIES["strata"], ingest=day, keep=8,
-        find_resolution=True, resolution_threshold=None, min_scale=0.5, training=training,
+        find_resolution=True, resolution_threshold=None, min_scale=0.5, training=train_plan(**recipe | training),
         full_epochs=20, judging=judge_plan(), full_size=(48, 64), corrected_frames=0, workers=1,
         device="cpu",
     )  # fmt: skip
@@ -116,6 +116,16 @@ def test_its_page_says_the_metric_and_no_word_of_boxes(
     page = (night[0] / "report" / "index.html").read_text(encoding="utf-8")
     assert "accuracy (MAE)" in page
     assert "mAP" not in page
+
+
+def test_a_student_that_has_learned_nothing_measures_the_same(tmp_path: Path) -> None:
+    """Old and new student are asked about the same pictures: the stored ones, not those before
+    JPEG."""
+    record = run_night(plan(epochs=1, learning_rate=1e-30), parts(tmp_path, Journal()))
+    assert isinstance(record, NightRecord)
+    assert record.judge.after == record.judge.before
+    assert (record.judge.difference_low, record.judge.difference_high) == (0.0, 0.0)
+    assert not record.judge.promoted
 
 
 def test_a_second_try_repeats_no_stage(night: tuple[Path, Journal, NightRecord]) -> None:

@@ -1,24 +1,32 @@
-"""Judge: old and new student on the control slice, which nobody trained on."""
+"""Judge: old and new student on the control slice, which nobody trained on.
+
+Both are asked about the stored pictures, which the teacher has labelled. What the incumbent said
+during the day was about the frames before they became JPEG files: with that the comparison was
+off by a point of mAP50 on the demo (docs/log/2026-11.md).
+"""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from culling_pipeline.judging.verdict import judge
 from culling_pipeline.labels.teacher_labels import answers_of
 from culling_pipeline.monitoring.daily_figures import day_figures
 from culling_pipeline.night.at_work import Night, Spent, frames_of
 from culling_pipeline.records import ArmsRecord, Cost, IngestRecord, JudgeRecord
-from culling_pipeline.stage_names import JUDGE, RANDOM_FRAMES
+from culling_pipeline.stage_names import INCUMBENT, JUDGE, RANDOM_FRAMES
 from culling_pipeline.tasks.base import Answer
-from culling_pipeline.training.job import Arm
+
+Found = dict[str, dict[int, Answer]]
 
 
 def judge_students(night: Night, day: IngestRecord, arms: ArmsRecord) -> JudgeRecord:
     """The verdict on the candidate, and what the random arm would have been worth."""
-    found, costs = _measured(
-        night, day, ["culled"] if arms.random is None else ["culled", "random"]
-    )
+    students = {INCUMBENT: night.incumbent, "culled": night.candidate("culled")}
+    if arms.random is not None:
+        students["random"] = night.candidate("random")
+    found, costs = _measured(night, day, students)
     frames, truths = frames_of(day, day.control), night.task.load(night.truths)
-    before = night.task.load(night.answers)
 
     def control(answers: dict[int, Answer]) -> list[Answer]:
         return [answers[i] for i in day.control]
@@ -26,7 +34,7 @@ def judge_students(night: Night, day: IngestRecord, arms: ArmsRecord) -> JudgeRe
     return judge(
         task=night.task,
         truths=control(truths),
-        before=control(before),
+        before=control(found[INCUMBENT]),
         after=control(found["culled"]),
         random=None if arms.random is None else control(found["random"]),
         blocks=day.control_blocks,
@@ -39,21 +47,23 @@ def judge_students(night: Night, day: IngestRecord, arms: ArmsRecord) -> JudgeRe
 
 
 def _measured(
-    night: Night, day: IngestRecord, arms: list[Arm]
-) -> tuple[dict[Arm, dict[int, Answer]], tuple[Cost, ...]]:
-    """What the students of these arms say of the control slice."""
+    night: Night, day: IngestRecord, students: dict[str, Path]
+) -> tuple[Found, tuple[Cost, ...]]:
+    """What these students say of the control slice."""
     frames, parts = frames_of(day, day.control), night.parts
-    found: dict[Arm, dict[int, Answer]] = {}
+    found: Found = {}
     costs: list[Cost] = []
-    with parts.progress.stage(JUDGE.words, len(arms) * len(frames)) as advance:
-        for arm in arms:
-            pool = night.student(night.candidate(arm))
-            found[arm] = answers_of(pool, frames, parts.frames, advance)
-            costs.append(_judging(Spent.by(pool), arm))
+    with parts.progress.stage(JUDGE.words, len(students) * len(frames)) as advance:
+        for name, path in students.items():
+            pool = night.student(path)
+            found[name] = answers_of(pool, frames, parts.frames, advance)
+            costs.append(_judging(Spent.by(pool), name))
     return found, tuple(costs)
 
 
-def _judging(spent: Spent, arm: Arm) -> Cost:
-    if arm == "random":
+def _judging(spent: Spent, name: str) -> Cost:
+    if name == "random":
         return spent.cost(JUDGE.of(RANDOM_FRAMES), "measure", "comparison")
+    if name == INCUMBENT:
+        return spent.cost(JUDGE.of(INCUMBENT), "measure", "control")
     return spent.cost(JUDGE.words, "measure", "control")
