@@ -58,11 +58,11 @@ def plan(**training: Any) -> NightPlan:
         interval_s=600.0, survivors=24, random=8, parts=4, control=control_plan(frames=20),
         task=TASK, gate=gate_plan(), seed=0,
     )  # fmt: skip
-    recipe = {"epochs": 20, "learning_rate": 3.0, "weight_decay": 0.0, "batch_size": 4}
+    recipe = {"epochs": 20, "learning_rate": 3.0, "weight_decay": 0.0, "batch_size": 4, **training}
     return NightPlan(
         camera="lamp", source=SOURCE, date=DAY, run_id="2026-11-21", task=TASK,
         strategy_name="strata", strategy=STRATEGIES["strata"], ingest=day, keep=8,
-        find_resolution=True, resolution_threshold=None, min_scale=0.5, training=train_plan(**recipe | training),
+        find_resolution=True, resolution_threshold=None, min_scale=0.5, training=train_plan(**recipe),
         full_epochs=20, judging=judge_plan(), full_size=(48, 64), corrected_frames=0, workers=1,
         device="cpu",
     )  # fmt: skip
