@@ -1,5 +1,5 @@
-"""The ranges that numbers may lie in. Each stands here once: plans check themselves by it, and
-`jobs.config` gives its settings the same types."""
+"""The allowed ranges of numbers, each defined once: plans check themselves against them, and
+`jobs.config` uses the same types for its settings."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ RULES = {
 
 def check(plan: DataclassInstance) -> None:
     """Raise a `ValueError` that names the first field whose value is outside its range. A plan
-    calls it when it is made, so that a wrong one never gets as far as a night."""
+    calls it when it is created, so a wrong plan never reaches a night."""
     for name, adapter in _adapters(type(plan)):
         value = getattr(plan, name)
         try:
@@ -80,7 +80,7 @@ def _adapters(plan: type[DataclassInstance]) -> tuple[tuple[str, TypeAdapter[Any
 
 
 def _is_ranged(hint: Any) -> bool:
-    """Whether the type itself, or one that it is made of, has a range or choices."""
+    """Whether the type itself, or one of its parts, has a range or choices."""
     if get_origin(hint) in (Annotated, Literal):
         return True
     return any(_is_ranged(part) for part in get_args(hint))

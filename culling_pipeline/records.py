@@ -23,7 +23,7 @@ slice, which training on everything would need as well."""
 TO_DO = {
     "moved": "turn the camera back, or leave it: after three whole days in the same place it is "
     "trained again (masks and ignore zones have to be moved by hand)",
-    "covered": "clean or uncover it: it is trained again on the first day that looks as ever",
+    "covered": "clean or uncover it: it is trained again on the first day that looks as usual",
 }
 """What an operator should do about a day that is not fit to train."""
 

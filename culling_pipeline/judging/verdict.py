@@ -1,4 +1,4 @@
-"""The verdict of a night: is the new student better where neither of them ever trained?"""
+"""The verdict of a night: is the new student better on frames that neither was trained on?"""
 
 from __future__ import annotations
 
@@ -60,13 +60,19 @@ def verdict(
 ) -> tuple[bool, str]:
     """Whether to promote, and why, in words for the operator."""
     if new.objects == 0:
-        return False, "the teacher saw nothing on the control slice, so nothing could be measured"
+        return False, "the teacher found nothing on the control slice, so nothing could be measured"
     gain = metric.gain(old.score.value, new.score.value)
     low, high = metric.points * comparison.low, metric.points * comparison.high
-    interval = f"95 % certain to lie between {low:+.1f} and {high:+.1f}"
-    said = f"{metric.points * gain:+.1f} {metric.unit_of_gain}"
+    measured = (
+        f"{_signed(metric.points * gain)} {metric.unit_of_gain}, "
+        f"95 % interval {_signed(low)} to {_signed(high)}"
+    )
     if comparison.low > min_gain:
-        return True, f"it measured {said}, {interval}"
+        return True, f"it measured {measured}"
     if gain > min_gain:
-        return False, f"its {said} could be luck: {interval}"
-    return False, f"it measured no better: {said}, {interval}"
+        return False, f"the gain could be luck: {measured}"
+    return False, f"it measured no better: {measured}"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.1f}".replace("-", "−")

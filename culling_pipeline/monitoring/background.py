@@ -1,7 +1,7 @@
-"""What a camera looks at when nobody is there: a small grey picture for each slot of the day.
+"""A camera's empty scene: a small grey picture for each slot of the day.
 
-The median over the control frames of two hours has no traffic in it, only what stands still. It is
-compared by the directions of its edges, which light hardly changes.
+The median over the control frames of two hours shows no traffic, only what stands still. Pictures
+are compared by the directions of their edges, which hardly change with the light.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Picture = NDArray[np.uint8]
 WIDTH_PX = 160
 """Width of the small pictures."""
 MIN_FRAMES = 5
-"""Fewer frames of a slot give no background: what moved would still be in it."""
+"""A slot with fewer frames gets no background: moving objects would still be in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +94,14 @@ def _gradient(picture: Picture, sigma_px: float) -> NDArray[np.complex64]:
 
 
 def agreement(a: NDArray[np.complex64], b: NDArray[np.complex64]) -> float:
-    """How far two edge pictures agree where they are, −1…1; 0 if one of them has no edge."""
+    """How far two edge pictures agree without a shift, −1…1; 0 if one of them has no edge."""
     weight = float(np.sqrt((np.abs(a) ** 2).sum() * (np.abs(b) ** 2).sum()))
     return float((a.conj() * b).real.sum()) / weight if weight > 0 else 0.0
 
 
 class Shift(NamedTuple):
-    """Where two edge pictures agree best, and how far: `b` is `a`, moved by x and y pixels."""
+    """The best agreement of two edge pictures, and its shift: `b` is `a`, moved by x and y
+    pixels."""
 
     agreement: float
     x_px: int

@@ -1,7 +1,7 @@
 """A day's control frames in a few figures, and the figures of many days as one table.
 
-The control slice is a random draw, stratified by time of day, and its frames are all scored by one
-student: so its sums are comparable from day to day, which those of the chosen frames are not.
+The control slice is a random draw, stratified by time of day, and one student scores all its
+frames. So its sums can be compared from day to day; those of the chosen frames cannot.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from culling_pipeline.tasks.base import Answer, Task
 Table = NDArray[np.float64]
 
 SLOTS = 12
-"""Into how many equal slots of the clock a day is cut: at four in the morning another street is
-usual than at noon."""
+"""The number of equal slots of the clock in a day: a street at four in the morning differs from the
+same street at noon."""
 
 
 def slot_of(moment: datetime) -> int:
@@ -40,8 +40,8 @@ def day_figures(
     day: date,
     student: str,
 ) -> DayFigures:
-    """The figures of these control frames, to which `student` gave the answers `found` (by frame
-    id). No frame gives no slot."""
+    """The figures of these control frames; `found` has the answers of `student` by frame id. Slots
+    without frames are left out."""
     looks = ((frame.wall_time, found[frame.id]) for frame in frames)
     return _of_looks(looks, task, day, student)
 
@@ -71,8 +71,8 @@ def slot_figures(slot: int, found: Sequence[Answer], task: Task) -> SlotFigures:
 
 
 def figures_of_watched_day(watched: WatchedDay, plan: IngestPlan) -> DayFigures | None:
-    """The figures of a watched day as it is up to now, without a night: of the control frames that
-    the student of the latest one scored. None if there is no control frame yet."""
+    """The figures of a watched day up to now, without a night, over the control frames scored by
+    the same student as the latest one. None if there is no control frame yet."""
     day = watched.replayed(plan)
     found = answers_in(watched.folder, day.control_ids, plan.task)
     control = sorted(day.control_ids & set(found))
@@ -93,7 +93,7 @@ class FigureTable:
     units: Table
 
     def values(self) -> Table:
-        """[T,F]: the figures of whole days; NaN where there is nothing to count by."""
+        """[T,F]: the figures of whole days; NaN if there is nothing to divide by."""
         units = self.units.sum(axis=2)
         nothing = np.full(units.shape, np.nan)
         np.divide(self.sums.sum(axis=2), units, out=nothing, where=units > 0)

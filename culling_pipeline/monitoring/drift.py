@@ -1,11 +1,12 @@
-"""Has a camera's day become another than it used to be? A test on its daily figures.
+"""Has a camera's data drifted? A test on its daily figures.
 
-Each figure of a day (`day_figures.py`) is compared with what the days before lead to expect, slot
-by slot of the clock, as a log ratio; the ratio is standardised by median and MAD, and a two-sided
-CUSUM (Page, "Continuous inspection schemes", Biometrika 41, 1954, sec. 3; in the tabular form of
-Montgomery, Introduction to Statistical Quality Control, 9.1) adds up what goes beyond an allowance.
-The usual is learned from the camera itself while it is watched, as in a self-starting CUSUM
-(Hawkins, The Statistician 36, 1987). How often it cries wolf: docs/design/drift.md.
+Each figure of a day (`daily_figures.py`) is compared with its expected value from the days before,
+for each slot of the clock, as a log ratio; the ratio is standardised by median and MAD, and a
+two-sided CUSUM (Page, "Continuous inspection schemes", Biometrika 41, 1954, sec. 3; in the tabular
+form of Montgomery, Introduction to Statistical Quality Control, 9.1) sums what exceeds an
+allowance. The usual values are learned from the camera itself while it is watched, as in a
+self-starting CUSUM (Hawkins, The Statistician 36, 1987). The rate of false alarms is in
+docs/design/drift.md.
 """
 
 from __future__ import annotations
@@ -33,13 +34,13 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriftPlan:
-    """`warm_up` days are learned from before anything is judged; then the usual is that of the last
-    `window` days, without the last `lag`, so that a drift does not become usual before it is seen.
-    Standardised figures are cut at ± `clip`, so that no single day raises an alarm, and only what
-    is beyond `allowance` adds up. A spread below `min_spread` (of the log ratio: 0.05 is 5 %), or
-    below that of counting, is taken for that. Days of fewer than `min_frames` control frames do
-    not count; after `longest_gap` days without one, learning begins anew. `threshold` is for one
-    figure."""
+    """The first `warm_up` days are only learned from. After that the usual values come from the
+    last `window` days without the last `lag`, so that a drift does not become usual before it is
+    seen. Standardised figures are clipped at ± `clip`, so that no single day raises an alarm, and
+    only what exceeds `allowance` is summed. The spread is at least `min_spread` (of the log ratio:
+    0.05 is 5 %) and at least that of a Poisson count. Days of fewer than `min_frames` control
+    frames do not count; after `longest_gap` days without one, learning starts again. `threshold` is
+    for one figure."""
 
     warm_up: int = 14
     lag: int = 7
@@ -53,9 +54,9 @@ class DriftPlan:
     longest_gap: int = 28
 
     def limit(self, figures: int) -> float:
-        """What the CUSUM of each of so many figures may reach: more, the more there are, so that
-        together they raise no more false alarms than one (Bonferroni; a CUSUM's rate falls
-        exponentially with its threshold: Siegmund, Sequential Analysis, 1985, eq. 2.56)."""
+        """The limit of each CUSUM. It grows with the number of figures, so that together they raise
+        no more false alarms than one would (Bonferroni; a CUSUM's rate falls exponentially with its
+        threshold: Siegmund, Sequential Analysis, 1985, eq. 2.56)."""
         return self.threshold + self.threshold_per_figure * math.log(figures)
 
 
@@ -63,7 +64,7 @@ def drift_of_night(
     night: NightRecord, history: Sequence[DayFigures], class_names: Sequence[str]
 ) -> DriftRecord | None:
     """The verdict on the day of a night, after its camera's `history` (`watch_drift`); a view that
-    has settled begins a new one. None of a day that is made up after a later one."""
+    has settled begins a new history. None for a day that is made up after a later one."""
     past = () if night.view is not None and night.view.state == "settled" else history
     if past and past[-1].date > night.date:
         return None
@@ -73,12 +74,12 @@ def drift_of_night(
 def watch_drift(
     history: Sequence[DayFigures], class_names: Sequence[str], plan: DriftPlan | None = None
 ) -> DriftRecord | None:
-    """The verdict on the last day of a camera's history, oldest day first; None where no day had
+    """The verdict on the last day of a camera's history, oldest day first; None if no day had
     enough frames.
 
     A day on which a candidate was promoted appears twice, first as the old student saw it and then
     as the new one did: that links the two, and the days before are brought to the new one's
-    scale. Where students change without such a day, learning begins anew.
+    scale. If students change without such a day, learning starts again.
     """
     plan = plan or DriftPlan()
     days, scales = _linked([d for d in history if _frames(d) >= plan.min_frames], plan)
@@ -100,9 +101,8 @@ def _frames(day: DayFigures) -> int:
 
 
 def _linked(entries: Sequence[DayFigures], plan: DriftPlan) -> tuple[list[DayFigures], Table]:
-    """The days that can be compared with the last one, and by what each of their figures has to
-    be multiplied, [T,F]. Of a day that had several nights the last one's counts; each link is of
-    one night's frames."""
+    """The days that can be compared with the last one, and the factor for each of their figures,
+    [T,F]. On a day with several nights the last one counts; each link uses one night's frames."""
     if not entries:
         return [], np.zeros((0, 0))
     linked, scale = entries[-1], _ones(entries[-1])
@@ -128,7 +128,7 @@ def _ones(day: DayFigures) -> Table:
 
 
 def _link(old: DayFigures, new: DayFigures) -> Table:
-    """By what the new student's figures differ from the old one's on the same frames, [F]."""
+    """The ratio of the new student's figures to the old one's on the same frames, [F]."""
     table = as_table([old, new])
     sums, units = table.sums.sum(axis=2) + 1, table.units.sum(axis=2) + 1
     ratio: Table = (sums[1] / units[1]) / (sums[0] / units[0])
@@ -139,8 +139,8 @@ def _link(old: DayFigures, new: DayFigures) -> Table:
 
 
 class _Look(NamedTuple):
-    """A day beside the days before it, each [F]: standardised (NaN: nothing to be said), and what
-    had to be expected."""
+    """A day compared with the days before it, each [F]: its standardised figures (NaN: unknown),
+    and the expected ones."""
 
     z: Table
     usual: Table
@@ -195,8 +195,8 @@ def _weekday_effects(rest: Table, weekdays: Rows) -> Table:
 
 
 class _Walk:
-    """The CUSUMs of one camera from day to day; after an alarm they and the usual begin anew, on
-    the day on which the drift began."""
+    """The CUSUMs of one camera from day to day. After an alarm they and the usual values start
+    again at the day on which the drift began."""
 
     def __init__(self, table: FigureTable, dates: Sequence[date], plan: DriftPlan) -> None:
         self._table, self._dates, self._plan = table, dates, plan
@@ -281,10 +281,10 @@ class _Walk:
 
 
 def in_words(figure: FigureDrift) -> str:
-    """A figure that has moved, for the operator."""
+    """A figure that has drifted, in words for the operator."""
     change = figure.value / figure.usual - 1 if figure.usual > 0 else math.inf
     much = f"{change:+.0%}" if abs(change) < 1 else f"{change + 1:.1f} times as much"
     if math.isinf(change):
-        much = "there was next to none"
+        much = "there were almost none"
     levels = f"{figure.value:.3g} instead of {figure.usual:.3g}"
     return f"{figure.name}: {levels} ({much}) since {figure.since}"

@@ -1,6 +1,7 @@
-"""How a camera has looked on earlier days, on disk: one small file a day, with what was said of it.
+"""A camera's earlier views on disk: one small file a day, with the verdict on that day.
 
-Only days that a later one is compared with stay (`viewpoint.references`), some ten files a camera.
+Only days that later ones are compared with are kept (`viewpoint.references`), some ten files a
+camera.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 COMPARED_WITH = ("learning", "same", "moved", "settled")
 """States of days that later ones are compared with. A covered day shows nothing, and a month of
-them must not drive the usual view out."""
+them must not replace the usual view."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,8 @@ class ReferenceViews:
     folder: Path
 
     def judge(self, today: Background) -> ViewRecord:
-        """The verdict on this day after those before it; the day is kept for later ones. Asked
-        again of the same day, it says the same."""
+        """The verdict on this day, given the days before it; the day is kept for later ones. A
+        second call for the same day gives the same verdict."""
         past = self._before(today.date)
         verdict = watch_view(past, today)
         path = self._path(today.date)
@@ -48,8 +49,8 @@ class ReferenceViews:
         return verdict
 
     def _before(self, day: date) -> list[PastDay]:
-        """The earlier days that still count, oldest first; the files of others go. None goes that a
-        second look at the same day would need: what counts now would then count as well."""
+        """The earlier days that still count, oldest first; the files of the others are deleted. A
+        second call for the same day needs none of these: the same days count then."""
         loaded = [_load_or_drop(path) for path in sorted(self.folder.glob("*.npz"))]
         past = [p for p in loaded if p is not None and p.background.date < day]
         usual, moved = references(past)
@@ -95,12 +96,12 @@ def _state(text: str) -> ViewState:
         if state == text:
             found: ViewState = state
             return found
-    message = f"got {text!r}, must be what is said of a view"
+    message = f"got {text!r}, must be a state of a view"
     raise ValueError(message)
 
 
 def _load_or_drop(path: Path) -> PastDay | None:
-    """One day; a damaged file must not end each night to come."""
+    """One day; a damaged file must not make every later night fail."""
     try:
         return load_day(path)
     except ValueError as error:

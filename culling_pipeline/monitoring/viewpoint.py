@@ -1,4 +1,4 @@
-"""Is the camera still looking where it did? A moved or covered lens, told from light and weather.
+"""Does the camera still show the same view? Tells a moved or covered lens from light and weather.
 
 Each slot's background is compared with those of the same slot on earlier days (`background.py`): at
 the same place, shifted, turned and zoomed, and cell by cell. Two hours alone prove nothing: a day
@@ -28,45 +28,44 @@ from culling_pipeline.records import SlotView, ViewRecord, ViewState
 _Number = TypeVar("_Number", np.complex64, np.float32)
 
 REFERENCES = 7
-"""Earlier days a day is compared with, at most …"""
+"""The most earlier days that a day is compared with …"""
 FEWEST = 2
-"""… and at least, in each slot."""
+"""… and the fewest, in each slot."""
 AGREEING = 3
 """Slots that must agree before a day is called moved or covered: six hours."""
 SETTLED = 3
-"""Whole days in a new place after which it is the usual one."""
+"""After this many whole days in a new place, it becomes the usual one."""
 
 _SUSPICIOUS = 0.75
-"""Of the usual agreement: above it, and without a better place for it, a view is the same."""
+"""Share of the usual agreement above which a view is the same, if no other place fits better."""
 _BETTER = 0.15
-"""By how much another place must agree better, for the camera to have moved there …"""
+"""How much better another place must agree for the camera to have moved there …"""
 _FOUND = 0.4
 """… and how far it must agree at all."""
 _STILL_PX = 1
 """A shift of a small pixel (0.6 % of the width) is wind."""
 _LOST = 0.25
-"""Share of the picture whose edges are gone, from which a lens is covered."""
+"""A lens counts as covered from this share of the picture whose edges are gone."""
 _CELL_AGREES = 0.3
 _CELL_PX = 16
 _FLAT = 0.5
-"""Where edges have less than this of their usual strength, they are hidden, not moved."""
+"""Edges with less than this share of their usual strength are hidden, not moved."""
 _BLURRED = 0.6
-"""Fine edges against coarse ones, of the usual: below, the picture is out of focus."""
+"""Below this share of the usual ratio of fine to coarse edges, the picture is out of focus."""
 _NO_EDGES = 0.4
 """Mean gradient, in grey levels a pixel, below which a reference shows nothing to compare with."""
 
 
 class PastDay(NamedTuple):
-    """An earlier day, and what was said of it."""
+    """An earlier day and its verdict."""
 
     background: Background
     state: ViewState
 
 
 def watch_view(past: Sequence[PastDay], today: Background) -> ViewRecord:
-    """The verdict on today, after the earlier days, oldest first (of the latest month, say). A view
-    that has been another for `SETTLED` whole days, and always the same one, is `settled`: the new
-    usual one."""
+    """The verdict on today, given the earlier days, oldest first. A new view that has stayed the
+    same for `SETTLED` whole days is `settled`: it becomes the usual one."""
     usual, moved = references(past)
     verdict = compare(usual, today)
     if verdict.state != "moved" or len(moved) < SETTLED:
@@ -74,12 +73,12 @@ def watch_view(past: Sequence[PastDay], today: Background) -> ViewRecord:
     there = compare(moved[1 - SETTLED :], today)
     if there.state != "same":
         return verdict
-    reason = f"it has looked the same new way for {SETTLED} days: that is the usual view now"
+    reason = f"the new view has stayed the same for {SETTLED} days and is now the usual one"
     return ViewRecord(date=verdict.date, state="settled", reason=reason, slots=there.slots)
 
 
 def references(past: Sequence[PastDay]) -> tuple[list[Background], list[Background]]:
-    """The earlier days that show the usual view, and those since then that show another."""
+    """The earlier days with the usual view, and the days since then with another view."""
     usual: list[Background] = []
     moved: list[Background] = []
     for background, state in past:
@@ -93,7 +92,7 @@ def references(past: Sequence[PastDay]) -> tuple[list[Background], list[Backgrou
 
 
 def compare(usual: Sequence[Background], today: Background) -> ViewRecord:
-    """Today against days of the usual view. Of a picture of another shape nothing is known."""
+    """Today against days of the usual view. Pictures of another shape are not compared."""
     slots = []
     for slot, picture in sorted(today.slots.items()):
         there = [b.slots[slot] for b in usual if slot in b.slots]
@@ -121,7 +120,7 @@ def _day(today: Background, slots: Sequence[SlotView]) -> ViewRecord:
 
 def _said_of(judged: Sequence[SlotView]) -> tuple[ViewState, str, int | None]:
     if len(judged) < AGREEING:
-        return "learning", f"{len(judged)} of the day's slots could be compared, too few", None
+        return "learning", _too_few(len(judged)), None
     bad = _last_bad(judged)
     if len(bad) >= AGREEING:
         states = [s.state for s in bad[-AGREEING:]]
@@ -132,8 +131,13 @@ def _said_of(judged: Sequence[SlotView]) -> tuple[ViewState, str, int | None]:
     same = sum(s.state == "same" for s in judged)
     if 2 * same >= len(judged):
         odd = [f"{2 * s.slot}:00" for s in judged if s.state != "same"]
-        return "same", "as ever" + (f", but for {', '.join(odd)}" if odd else ""), None
-    return "unsure", f"as ever in {same} of {len(judged)} slots only", None
+        return "same", "as usual" + (f", except at {', '.join(odd)}" if odd else ""), None
+    return "unsure", f"as usual in only {same} of {len(judged)} slots", None
+
+
+def _too_few(compared: int) -> str:
+    slots = "slot" if compared == 1 else "slots"
+    return f"{compared} {slots} of the day could be compared with earlier days, {AGREEING} needed"
 
 
 def _last_bad(judged: Sequence[SlotView]) -> list[SlotView]:
@@ -173,7 +177,7 @@ def _sharpness(edges: Edges) -> float:
 
 def _view_of(slot: int, reference: _Reference, picture: Picture, px: float) -> SlotView:
     if reference.strength.mean() < _NO_EDGES or reference.usual < _FOUND:
-        return SlotView(slot=slot, state="unknown", why="there is too little to compare with")
+        return SlotView(slot=slot, state="unknown", why="the earlier days show too few edges")
     edges = edges_of(picture)
     here = agreement(reference.direction, edges.direction)
     lost, hidden = _lost(reference, edges)
@@ -200,12 +204,12 @@ def _view_of(slot: int, reference: _Reference, picture: Picture, px: float) -> S
 
 
 def _changed(view: SlotView) -> SlotView:
-    """What is neither shifted nor turned, by how much of it is another."""
+    """A view neither shifted nor turned, judged by how much of it is different."""
     if view.lost < _LOST:
         return view
     if view.lost < 0.8:
         return _covered(view, f"something hides {view.lost:.0%} of the picture")
-    why = "the picture is another: turned away, or something new is before the lens"
+    why = "the picture is different: turned away, or something new is in front of the lens"
     return view.changed(state="moved", why=why)
 
 

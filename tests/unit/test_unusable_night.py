@@ -26,7 +26,7 @@ from tests.unit.test_report import read
 
 WHY = (
     "the lens was covered, since 14:00: 60 % is hidden; clean or uncover it: it is trained again "
-    "on the first day that looks as ever"
+    "on the first day that looks as usual"
 )
 
 

@@ -63,7 +63,7 @@ def test_a_gain_that_could_be_luck_is_not_enough() -> None:
         old, new, Comparison(0.5, 0.6, 0.1, -0.02, 0.2), metric=MAP50, min_gain=0.0
     )
     assert not promoted
-    assert "could be luck" in reason
+    assert reason == "the gain could be luck: +10.0 points of mAP50, 95 % interval −2.0 to +20.0"
     assert verdict(old, new, Comparison(0.5, 0.6, 0.1, 0.04, 0.2), metric=MAP50, min_gain=0.0)[0]
     assert not verdict(old, new, Comparison(0.5, 0.6, 0.1, 0.04, 0.2), metric=MAP50, min_gain=0.05)[
         0
@@ -82,7 +82,7 @@ def test_nothing_to_measure_on_promotes_nobody() -> None:
         costs=(),
     )
     assert not record.promoted
-    assert "saw nothing" in record.reason
+    assert "found nothing" in record.reason
 
 
 def line(activity: Activity, purpose: Purpose, images: int, seconds: float) -> Cost:

@@ -131,14 +131,14 @@ def test_a_camera_moved_in_mid_day_is_dated() -> None:
 def test_two_hours_alone_move_nothing() -> None:
     record = verdict(day(3, lambda p: seen(p, x=20), changed=SLOTS[-2:]))
     assert record.state == "same"
-    assert "but for 12:00, 18:00" in record.reason
+    assert "as usual, except at 12:00, 18:00" in record.reason
 
 
 def test_another_place_is_moved_but_nobody_knows_how_far() -> None:
     record = verdict(day(3, lambda p: np.ascontiguousarray(seen(p)[::-1, ::-1])))
     assert record.state == "moved"
     assert record.slots[-1].x_px is None
-    assert record.reason.startswith("the picture is another")
+    assert record.reason.startswith("the picture is different")
 
 
 # -- covered ---------------------------------------------------------------------------------------
