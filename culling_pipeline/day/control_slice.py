@@ -1,11 +1,9 @@
-"""Which frames measure and never train: the control slice.
+"""The control slice: frames for measuring only, never for training.
 
-It is what keeps everybody honest. Frames come in blocks of time, so that a frame next to a
-training frame does not count as unseen; the blocks are drawn at random, one in each group of
-neighbouring blocks, so that every hour is measured. For a recording of minutes there are no
-honest blocks: there its last stretch is the control slice, as in Dataset Culling (sec. 3: train on
-the first 24 hours, validate on the next 6).
-"""
+Its frames come in blocks of time, because a frame next to a training frame is not really unseen.
+The blocks are drawn at random, one in each group of neighbouring blocks, so every hour is measured.
+A recording of minutes is too short for independent blocks: its last stretch is the control slice,
+as in Dataset Culling (sec. 3: train on the first 24 hours, validate on the next 6)."""
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ SHORT_S = 3600.0
 """A recording shorter than this is split into a first and a last stretch."""
 
 _STRETCHES = 24
-"""Into how many stretches the end of a short recording is cut."""
+"""The number of stretches that the end of a short recording is cut into."""
 
 Placement = Literal["auto", "blocks", "end"]
 
@@ -41,7 +39,7 @@ class ControlPlan:
 
 
 class ControlSlice:
-    """Says of any presentation time whether it belongs to training or to control."""
+    """Decides for any presentation time whether it belongs to training or to control."""
 
     def __init__(self, plan: ControlPlan, *, duration_s: float | None, seed: int) -> None:
         self._plan = plan
@@ -72,8 +70,8 @@ class ControlSlice:
         return place == self._chosen_in(group)
 
     def _chosen_in(self, group: int) -> int:
-        """Which of a group's blocks is the control block. The last answer is kept: a day is asked
-        about frame by frame."""
+        """Which of a group's blocks is the control block. The last answer is cached, because a day
+        asks frame by frame."""
         if self._last_group != group:
             rng = np.random.default_rng([self._seed, 11, group])
             self._last_group, self._last_chosen = group, int(rng.integers(self._group))

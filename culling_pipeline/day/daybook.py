@@ -1,7 +1,7 @@
-"""The daybook of a live camera's day, and the day told again from it.
+"""The daybook of a live camera's day, and how the day is replayed from it.
 
-One line of JSON a sampled frame, one an event, in the order they came. The draws of a `Day` are
-seeded, so that telling gives the very day that was written.
+One line of JSON for each sampled frame and each event, in the order they came. The draws of a `Day`
+are seeded, so a replay gives exactly the day that was written.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from culling_pipeline.tasks.base import Answer, Task
 DAYBOOK = "daybook.jsonl"
 FRAMES = "frames"
 _EVENT = b'{"event":'
-"""How the line of an event begins, and no frame's."""
+"""The first bytes of an event's line; a frame's line never begins so."""
 
 Event = Literal["start", "stop", "student", "state", "dropped", "paused", "gone", "gate"]
-"""`start` and `stop` of the watching, the device and backend by which the `student` scores from
-there on, the camera's new `state`, frames `dropped` by this machine since the last such line,
-frames not taken because writing is `paused`, stored frames `gone` to make room, what the `gate` did
-in the day so far."""
+"""`start` and `stop` of watching, the device and backend on which the `student` scores from then
+on, the camera's new `state`, frames `dropped` by this machine since the last such line, frames not
+taken because writing is `paused`, stored frames `gone` to make room, what the `gate` did in the day
+so far."""
 
 UP = ("live", "frozen", "dark")
 """The states in which a camera gives pictures."""
@@ -70,8 +70,8 @@ class DayClock:
 
 @dataclass(slots=True)
 class ScoredBy:
-    """What the student scored on one device by one backend; both are empty where a daybook is older
-    than this line, and does not say."""
+    """What the student scored on one device with one backend; both are empty for an older daybook
+    without this line."""
 
     device: str = ""
     backend: str = ""
@@ -81,7 +81,7 @@ class ScoredBy:
 
 @dataclass
 class ReplayedDay:
-    """A day told again from its daybook. `end` is where the last whole line ends, `first` and
+    """A day replayed from its daybook. `end` is where the last whole line ends, `first` and
     `last` when the first and the last frame were seen."""
 
     day: Day
@@ -138,8 +138,8 @@ def replay(
     start_s: float = 0.0,
     course: LossSeries | None = None,
 ) -> ReplayedDay:
-    """The story of a stored day, its times counted from `start_s`; nothing is changed on disk.
-    What all its frames were is noted in `course`, if there is one."""
+    """Replay a stored day, its times counted from `start_s`; nothing is changed on disk. All its
+    frames are added to `course`, if there is one."""
     story = ReplayedDay(Day(plan, folder / FRAMES, duration_s, str(folder)))
     for line, end in _lines(folder / DAYBOOK):
         story.end = end
@@ -161,7 +161,7 @@ def replay(
 
 def answers_in(folder: Path, frame_ids: Collection[int], task: Task) -> dict[int, Answer]:
     """The student's answers to these frames of a watched day, by frame id; a frame that was not
-    stored had nothing noted, and counts as empty."""
+    stored has no answer in the daybook and counts as empty."""
     wanted, found = set(frame_ids), dict[int, Answer]()
     frame_id = -1
     for raw in _whole_lines(folder / DAYBOOK):
@@ -217,7 +217,7 @@ def _note_event(story: ReplayedDay, line: Mapping[str, Any]) -> None:
 
 
 def _lines(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
-    """Each whole line, and where it ends; at the first that is none, the rest is not believed."""
+    """Each whole line, and where it ends; everything after a damaged line is ignored."""
     end = 0
     for raw in _whole_lines(path):
         try:
@@ -239,12 +239,12 @@ def _whole_lines(path: Path) -> Iterator[bytes]:
 
 
 def as_event(event: Event, at: datetime, **more: Any) -> dict[str, Any]:
-    """The line of something that happened."""
+    """The line of an event."""
     return {"event": event, "at": at.isoformat(), **more}
 
 
 def as_line(seen: Seen, answer: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The line of a frame, with the student's answer (`Task.as_json`) where it may be needed."""
+    """The line of a frame, with the student's answer (`Task.as_json`) if it may be needed."""
     line: dict[str, Any] = {
         "t": seen.time_s,
         "at": seen.wall_time.isoformat(),

@@ -1,8 +1,7 @@
-"""Frames drawn evenly in time from a recording or from watched days, without asking any student.
+"""Frames drawn evenly in time from a recording or from watched days, without any student.
 
-A camera's first student is trained on them (`first_student.py`). What a night would set aside as
-its control slice is set aside here as well, so that the first night measures on frames that nobody
-has trained on.
+A camera's first student is trained on them (`first_student.py`). The control slice of a night is
+set aside here as well, so that the first night measures on frames that no student was trained on.
 """
 
 from __future__ import annotations
@@ -30,11 +29,11 @@ from streams.sampler import Sampler
 
 _Item = TypeVar("_Item")
 _BLOCKS_A_DAY = 100_000
-"""More than a day has blocks of time; so that those of different days are told apart."""
+"""More than the blocks of time in a day; keeps the blocks of different days apart."""
 
 
 class _Seen(NamedTuple):
-    """A stored picture of a watched day, what is known of it, and its block of time."""
+    """A stored picture of a watched day, its line in the daybook, and its block of time."""
 
     path: Path
     seen: Seen
@@ -58,13 +57,13 @@ class EvenSample(Record):
 
 
 def control_count(train: int, plan: IngestPlan) -> int:
-    """How many frames measure where `train` frames are trained on."""
+    """The number of frames for measuring that goes with `train` frames for training."""
     share = plan.control.share
     return max(1, min(plan.control.frames, round(train * share / (1 - share))))
 
 
 def evenly(items: Sequence[_Item], count: int) -> list[_Item]:
-    """`count` of the items, evenly spaced in their order; all there are when there are fewer."""
+    """`count` of the items, evenly spaced in their order; all of them if there are fewer."""
     if count >= len(items):
         return list(items)
     return [items[int((k + 0.5) * len(items) / count)] for k in range(count)]
@@ -75,8 +74,8 @@ def draw_recording(
 ) -> EvenSample:
     """About `count` frames to train on, and those to measure with, as JPEG files in `folder`.
 
-    Of a recording that does not tell its length every second frame goes whenever there are twice
-    as many as needed. One too short for both raises `EmptyDayError`.
+    If a recording's length is unknown, every second frame is dropped whenever there are twice as
+    many as needed. A recording too short for both raises `EmptyDayError`.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     source = OneSize(source)
@@ -113,8 +112,8 @@ def draw_recording(
 
 
 def draw_days(days: Sequence[WatchedDay], plan: IngestPlan, count: int, folder: Path) -> EvenSample:
-    """The same of a live camera's watched days: of the frames that were drawn at random there.
-    Pictures are linked into `folder`, not copied."""
+    """As `draw_recording`, from a live camera's watched days: from the frames drawn at random
+    there. Pictures are linked into `folder`, not copied."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     shape = next((s for day in reversed(days) if (s := day.shape) is not None), None)
     train: list[_Seen] = []
@@ -162,8 +161,8 @@ def _stored(number: int, seen: Frame | Seen) -> StoredFrame:
 def _linked(
     chosen: Sequence[_Seen], folder: Path, *, first_id: int
 ) -> list[tuple[StoredFrame, int]]:
-    """The pictures, linked into `folder` under new numbers, with their blocks. One that is gone by
-    now (the day is still being watched) is left out."""
+    """The pictures, linked into `folder` under new numbers, with their blocks. A picture deleted
+    in the meantime (the day may still be watched) is left out."""
     linked = []
     for number, (path, seen, block) in enumerate(chosen, start=first_id):
         there = folder / frame_name(number)

@@ -1,4 +1,4 @@
-"""Frames on disk: JPEG files with a row of what is known of each."""
+"""Frames on disk, as JPEG files."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What went by in a day: the time and the L_conf of every frame, in arrays.
+"""The time and the L_conf of every frame of a day, in arrays.
 
-16 bytes a frame. A day's record is made of it; while a live camera is watched nobody needs it, for
-its daybook has the same (`story.py`).
+16 bytes a frame. A day's record is made from it. While a live camera is watched it is not needed:
+the daybook has the same values (`daybook.py`).
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _MICROSECOND = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What is known of one sampled frame but for its picture and what was found in it. `shape` is
-    its height and width in pixels; without `scored` its L_conf is that of an earlier frame; `model`
-    is the version of the student it comes from."""
+    """One sampled frame without its picture and answer. `shape` is its height and width in pixels;
+    without `scored` its L_conf was taken over from an earlier frame; `model` is the version of the
+    student that gave it."""
 
     time_s: float
     wall_time: datetime
@@ -50,7 +50,7 @@ class LossSeries:
 
     @property
     def wants_answers(self) -> bool:
-        """Whether `note` has to be given the student's answer."""
+        """Whether `note` needs the student's answer."""
         return self._task.standardises
 
     def note(self, seen: Seen, answer: Answer) -> None:
@@ -61,8 +61,8 @@ class LossSeries:
             self._class_losses.extend(self._task.unsureness_by_class(answer))
 
     def losses(self) -> NDArray[np.float64]:
-        """L_conf of all F frames, F float64; with the whole day known, standardised per class if
-        the task does so."""
+        """L_conf of all F frames, F float64; standardised per class over the whole day if the task
+        does so."""
         if not self._task.standardises:
             return np.array(self._losses)
         n_classes = len(self._task.class_names)

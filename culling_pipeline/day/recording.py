@@ -30,9 +30,9 @@ from streams.sampler import Sampler
 BATCH = 8
 """Frames the student scores at a time …"""
 GROUP = 16
-"""… and how many go by for them at most: when most are skipped, few wait in memory all the same."""
+"""… and the most frames read for them: so few wait in memory even when most are skipped."""
 LAG = 16
-"""Groups until the gate learns what the student found: at least as many as may be under way, so
+"""Groups until the gate learns what the student found: at least as many as can be in progress, so
 that its decisions do not depend on the number of processes."""
 
 
@@ -47,8 +47,8 @@ def watch_recording(
 ) -> tuple[IngestRecord, dict[int, Answer]]:
     """Watch the whole source; afterwards `folder` holds exactly the frames the record names.
 
-    Also returns what the student said of those frames, by frame id. If it fails, `folder` is gone:
-    an ingest is not resumed but begun again.
+    Also returns the student's answers to those frames, by frame id. If it fails, `folder` is
+    deleted: the stage is not resumed but started again.
     """
     shutil.rmtree(folder, ignore_errors=True)  # left over from an ingest that was cut off
     folder.mkdir(parents=True, mode=0o700)
@@ -86,7 +86,7 @@ def _watch(
     day: Day,
     course: LossSeries,
 ) -> dict[int, Answer]:
-    """What was found in the frames that are stored, by frame id."""
+    """The answers to the stored frames, by frame id."""
     interval_s, expected = day.plan.interval_s, None
     if day.duration_s is not None:
         expected = math.ceil(day.duration_s / interval_s)
@@ -113,9 +113,9 @@ def with_own_detections(
     *,
     folder: Path,
 ) -> tuple[IngestRecord, dict[int, Answer]]:
-    """The record, and what was found in its frames. Those of `late_ids` are scored after all (the
-    gate had skipped them, or another student scored them): precision culling and the verdict are
-    about what this student finds in these frames."""
+    """The record, and the answers to its frames. The frames of `late_ids` are scored now (the gate
+    skipped them, or another student scored them): precision culling and the verdict are about the
+    answers of this student to these frames."""
     kept = {frame.id: found[frame.id] for frame in record.frames}
     late = [frame for frame in record.frames if frame.id in late_ids]
     if not late:
@@ -139,7 +139,7 @@ def with_own_detections(
 
 @dataclass(slots=True)
 class _Group:
-    """Consecutive frames, and what the gate decided of each."""
+    """Consecutive frames, and the gate's decision on each."""
 
     frames: list[Frame]
     decisions: list[Decision]
@@ -157,7 +157,7 @@ class _Group:
 
 
 def _grouped(frames: Iterable[Frame], gate: Gate) -> Iterator[_Group]:
-    """The frames, each with the gate's decision, made when its group's turn has come."""
+    """The frames in groups, each with the gate's decision, made just before its group is scored."""
     group = _Group([], [])
     for frame in frames:
         if group.frames and group.is_full_for(frame):
@@ -172,8 +172,8 @@ def _grouped(frames: Iterable[Frame], gate: Gate) -> Iterator[_Group]:
 def _seen(
     frames: Iterable[Frame], pool: PooledModel, gate: Gate
 ) -> Iterator[list[tuple[Frame, Answer, bool]]]:
-    """Groups of frames with detections, and whether these are the frame's own (scored) or taken
-    over from the last scored one."""
+    """Groups of frames with their answers, and whether the answer is the frame's own (scored) or
+    taken over from the last scored frame."""
     waiting: deque[_Group] = deque()
     lessons: deque[list[tuple[Decision, Answer, Answer]]] = deque([[]] * LAG)
 
@@ -200,7 +200,7 @@ def _seen(
 
 
 def gate_record(gate: Gate) -> GateRecord | None:
-    """What the gate did; None where every frame was to be scored."""
+    """What the gate did; None if every frame was scored."""
     if not gate.plan.enabled and gate.plan.every == 1:
         return None
     tally = gate.tally

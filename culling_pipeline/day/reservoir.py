@@ -1,8 +1,8 @@
-"""Which of the day's frames stay on disk as it goes by: a bounded store, one frame at a time.
+"""Which of the day's frames stay on disk while it is watched: a bounded store, frame by frame.
 
 Two sets are held: the hardest frames of each part of the day and of the whole day (for the
 strategies that look at hardness) and a plain random draw (for random frames at the same cost). A
-frame leaves the disk when neither set wants it any more.
+frame is deleted when it is in neither set any more.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Hardest:
         self._heap: list[_Entry] = []
 
     def offer(self, frame_id: int, loss: float) -> int | None:
-        """Take the frame in; returns the one that has to leave for it (itself, maybe)."""
+        """Offer a frame; returns the frame that is dropped for it (possibly the same one)."""
         entry = (loss, -frame_id)
         if len(self._heap) < self._capacity:
             heapq.heappush(self._heap, entry)
@@ -46,7 +46,7 @@ class RandomDraw:
         self._seen = 0
 
     def offer(self, frame_id: int) -> int | None:
-        """Take the frame in; returns the one that has to leave for it (itself, maybe)."""
+        """Offer a frame; returns the frame that is dropped for it (possibly the same one)."""
         self._seen += 1
         if len(self._ids) < self._capacity:
             self._ids.append(frame_id)

@@ -1,14 +1,13 @@
 """A live camera's day on disk: the frames that may be needed, and a daybook of all that was seen.
 
-    FOLDER/daybook.jsonl      one line a sampled frame, one an event, in the order they came
+    FOLDER/daybook.jsonl      one line per sampled frame or event, in the order they came
     FOLDER/frames/NNNNNN.jpg  what is stored
 
 In a day's first hour all frames are stored, later those that a night may need. A frame's picture is
-written first, then its line, and only then the pictures that may go for it are deleted. So a day
-that was cut off anywhere is whole: it is told again from its daybook (the draws are seeded, so they
-fall as before), pictures without a line are deleted, lines without a picture count as seen and not
-stored, and half a last line is cut off.
-"""
+written first, then its line; only then the pictures it replaces are deleted. So a day that was cut
+off at any point can be repaired: it is replayed from its daybook (the draws are seeded, so they
+give the same result), pictures without a line are deleted, lines without a picture count as seen
+but not stored, and an incomplete last line is cut off."""
 
 from __future__ import annotations
 
@@ -103,10 +102,11 @@ class DayWriter:
         model: str,
         seconds: float = 0.0,
     ) -> bool:
-        """Note one frame, whose time is made the day's; whether it was stored. `seconds` is what
-        scoring it took.
+        """Note one frame, with its time counted from midnight; returns whether it was stored.
+        `seconds` is the time that scoring took.
 
-        An `OSError` leaves the day on disk as it was, but this object beside it: open it again.
+        After an `OSError` the day on disk is unchanged, but this object no longer matches it: open
+        the day again.
         """
         time_s = max(0.0, self.clock.seconds(frame.wall_time))
         timed = Frame(frame.image, time_s, frame.wall_time, frame.camera)
@@ -125,8 +125,8 @@ class DayWriter:
         return stored
 
     def _end_of_early_hour(self, now: datetime) -> None:
-        """In a day's first hour everything is stored: it may be all that is watched, and then it is
-        told as a short recording (`WatchedDay`), whose frames are not those of a long day."""
+        """In a day's first hour everything is stored. If no more is watched, the day is replayed as
+        a short recording (`WatchedDay`), which keeps other frames than a long day."""
         if self._early and self._first is not None:
             self._early = now.timestamp() - self._first.timestamp() < SHORT_S
             if not self._early:
@@ -161,8 +161,8 @@ def _locked(path: Path) -> IO[bytes]:
 
 
 def _tidy(folder: Path, day: Day, *, everything: bool = False) -> None:
-    """Make the pictures and the story fit each other; with `everything`, all frames of the story
-    may stay."""
+    """Make the pictures and the daybook match; with `everything`, all frames of the daybook may
+    stay."""
     wanted = {frame_name(i): i for i in day.frames}
     welcome = {frame_name(i) for i in range(day.count)} if everything else set(wanted)
     there = {entry.name for entry in os.scandir(folder) if entry.stat().st_size > 0}
@@ -194,9 +194,8 @@ class WatchedDay:
         folder: Path,
         until: datetime,
     ) -> tuple[IngestRecord, dict[int, Answer]]:
-        """What `ingest` gives of a recording, of the day as it is up to now: it may go on being
-        written. Pictures are linked into `folder`, not copied. Frames that another student than
-        version `model` scored, or none, are scored by `pool`."""
+        """As `watch_recording`, for the day up to now; it may still be written. Pictures are linked
+        into `folder`, not copied. Frames not scored by version `model` are scored by `pool`."""
         from culling_pipeline.day.recording import (
             with_own_detections,  # brings torch, which `look` spares
         )
@@ -218,7 +217,8 @@ class WatchedDay:
             raise
 
     def look(self, plan: IngestPlan) -> Day:
-        """The day as it is up to now: its stored frames, which were drawn, which only measure."""
+        """The day up to now: its stored frames, which were drawn and which are for measuring
+        only."""
         return self._story(plan)[0].day
 
     def replayed(self, plan: IngestPlan) -> Day:
@@ -226,8 +226,8 @@ class WatchedDay:
         return replay(self.folder, plan, duration_s=self.clock.duration_s).day
 
     def _story(self, plan: IngestPlan) -> tuple[ReplayedDay, LossSeries]:
-        """A day watched for less than an hour is told as what it is: a short recording, whose last
-        stretch is the control slice (`control.py`)."""
+        """A day watched for less than an hour is replayed as a short recording, whose last stretch
+        is the control slice (`control_slice.py`)."""
         course = LossSeries(plan.task)
         whole = replay(self.folder, plan, duration_s=self.clock.duration_s, course=course)
         if whole.first is None or not whole.is_short:
@@ -242,8 +242,8 @@ class WatchedDay:
 
 
 def _costs(scored: Iterable[ScoredBy], pool: PooledModel) -> list[Cost]:
-    """One line of the ledger for each way in which the day was scored. A daybook that does not say
-    on which device is taken to mean the night's own."""
+    """One line of the ledger for each device and backend that scored the day. If the daybook names
+    no device, the night's own is assumed."""
     found: dict[tuple[str, str], ScoredBy] = {}
     for part in scored:
         whole = found.setdefault((part.device, part.backend), ScoredBy(part.device, part.backend))
@@ -264,7 +264,7 @@ def _costs(scored: Iterable[ScoredBy], pool: PooledModel) -> list[Cost]:
 
 
 def _link_all(day: Day, here: Path, there: Path) -> None:
-    """Link the day's pictures; those that are not there (any more) are struck off."""
+    """Link the day's pictures; frames whose picture is missing are removed from the day."""
     for frame_id in list(day.frames):
         name = frame_name(frame_id)
         try:

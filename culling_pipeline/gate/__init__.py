@@ -1,1 +1,1 @@
-"""Which frames the student need not look at: the change gate, its threshold, what it remembers."""
+"""The change gate decides which frames need no scoring; with its threshold and its memory."""

@@ -1,15 +1,15 @@
 """The change gate: a frame on which nothing has changed since the last scored one is not scored.
 
-It takes over that frame's answer, and with it its L_conf, so that the day's losses stay
-complete. What counts as no change is learned on the camera as the day goes by, from the frames
-that are scored: those that changed, and a random share of those that did not (the *audits*).
+It takes over that frame's answer, and with it its L_conf, so the day's losses stay complete. How
+large a change counts is learned from the camera during the day, from the scored frames: those that
+changed, and a random share of those that did not (the *audits*).
 
 **What must not be lost.** An *object frame* is one in which the student, looking at it, finds
 something (`Task.is_busy`), or in which the answer it would take over holds something. It is *lost*
 if it was skipped although the two differ (`Task.differ`). The recall of object frames is the share
 of them that is not lost.
 
-How large a change may be to be none is learned from that: the rule is in `threshold.py`.
+The threshold on the change is learned from this; the rule is in `threshold.py`.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ SIDE_PX = 48
 (0.02 of the frame's shorter side) is one pixel."""
 
 MAX_SKIPS = 30
-"""So many frames in a row are skipped at most; then one is scored, changed or not. Frames between
-those that the student may be asked about (`every`) do not count."""
+"""The most frames skipped in a row; the next one is scored, changed or not. Frames passed over
+because of `every` do not count."""
 
 BREAK_S = 3600.0
-"""After so long without a frame the scene may be another: what was learned before has to be
-confirmed, and the noise is measured anew."""
+"""After this long without a frame the scene may have changed: earlier evidence has to be confirmed,
+and the noise is measured again."""
 
 _STEP = 1.03
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatePlan:
-    """The student looks at one frame in `every` at most, and of those, with `enabled`, at the ones
-    that changed."""
+    """The student scores at most one frame in `every`; with `enabled`, only those of them that
+    changed."""
 
     enabled: Flag
     every: Count
@@ -56,8 +56,8 @@ class GatePlan:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What the gate says of a frame: its change against the last scored one (infinite for the
-    first), whether to score it, and whether only to see what skipping it would have lost."""
+    """The gate's decision on a frame: its change since the last scored one (infinite for the
+    first), whether to score it, and whether that is an audit."""
 
     change: float
     score: bool
@@ -80,7 +80,7 @@ class ChangeMeter:
         """The change of `image` (H×W×3 uint8 RGB) against the reference: the largest mean over
         3×3 pixels of the small grey picture, in standard deviations of such a mean under noise.
 
-        The median difference is taken off first, so that a change of exposure is none. Infinite
+        The median difference is subtracted first, so a change of exposure does not count. Infinite
         without a reference, or if the picture has another shape.
         """
         small = small_grey(image)
@@ -97,7 +97,7 @@ class ChangeMeter:
         return float(np.abs(cv2.blur(different, (3, 3))).max() * 3)
 
     def renew(self) -> None:
-        """The picture measured last is the reference from now on."""
+        """Make the picture measured last the new reference."""
         self._reference = self._last
 
     def _learn_noise(self, difference: NDArray[np.float32]) -> None:
@@ -146,19 +146,19 @@ class Gate:
 
     @property
     def threshold(self) -> float:
-        """A change up to this is none; −1: everything is scored."""
+        """Changes up to this do not count; −1: everything is scored."""
         return self._calibration.threshold
 
     def decide(self, image: NDArray[np.uint8], at_s: float = 0.0) -> Decision:
-        """Whether to score the next frame (H×W×3 uint8 RGB). `at_s` is its time on any clock that
-        goes on from day to day; without it everything is one day."""
+        """Whether to score the next frame (H×W×3 uint8 RGB). `at_s` is its time on a clock that
+        continues from day to day; without it everything is one day."""
         self._offered += 1
         if (self._offered - 1) % self.plan.every:
             return Decision(float("inf"), score=False)
         if not self.plan.enabled:
             return Decision(float("inf"), score=True)
         if self._last_s - at_s > BREAK_S:
-            self.forget()  # the clock was set back: nobody knows how old anything is
+            self.forget()  # the clock was set back, so the age of the evidence is unknown
         if abs(at_s - self._last_s) > BREAK_S:
             self._begin_anew(at_s)
         self._last_s = at_s
@@ -178,7 +178,7 @@ class Gate:
         self.update()
 
     def count(self, decision: Decision) -> None:
-        """A frame decided on has been dealt with: it goes into the tally."""
+        """Add a frame to the tally once its decision has been carried out."""
         if decision.score:
             self.tally.scored += 1
             self.tally.audited += decision.audit
@@ -190,8 +190,8 @@ class Gate:
     def learn(
         self, decision: Decision, found: Answer, inherited: Answer, at_s: float = 0.0
     ) -> None:
-        """What the student found in a frame scored at this time, and what it would have taken
-        over."""
+        """Learn from a frame scored at this time: the student's answer, and the answer it would
+        have taken over."""
         if not np.isfinite(decision.change):
             return
         if not (self.task.is_busy(found) or self.task.is_busy(inherited)):
@@ -205,14 +205,14 @@ class Gate:
             self.tally.lost_frames += weight
 
     def update(self) -> None:
-        """Set the threshold anew from all that was learned."""
+        """Compute the threshold from all evidence."""
         self._calibration.update(now_s=self._last_s, since_s=self._since_s)
 
     # -- from day to day -----------------------------------------------------------------------
 
     @property
     def memory(self) -> GateMemory:
-        """What is to be known after a restart, and tomorrow."""
+        """What has to be kept for a restart and for the next day."""
         return GateMemory(
             self._calibration.evidence,
             self._meter.noise,
@@ -222,7 +222,8 @@ class Gate:
         )
 
     def take_up(self, lessons: GateMemory, *, same_day: bool) -> None:
-        """Go on from these lessons, in place of any others; the tally is only one of `same_day`."""
+        """Continue from this memory instead of the present one; the tally only on the
+        `same_day`."""
         self._calibration.replace(lessons.evidence)
         self._meter = ChangeMeter(lessons.noise)
         self._since_s, self._last_s = lessons.since_s, lessons.last_s
@@ -230,6 +231,6 @@ class Gate:
             self.tally = replace(lessons.tally)
 
     def forget(self) -> None:
-        """Another student or picture: nothing learned so far holds."""
+        """Forget everything: with another student or picture, earlier evidence is not valid."""
         self._calibration.replace(np.zeros((0, 4)))
         self._meter = ChangeMeter()

@@ -1,8 +1,8 @@
-"""What a change gate has learned, on disk: kept with the day it was learned in, taken up after a
-restart and on the days that follow.
+"""What a change gate has learned, on disk: stored with its day, loaded after a restart and on the
+following days.
 
-Evidence holds for one student at one camera under one set of settings. They are the file's *key*,
-and lessons with another key are not taken up.
+Evidence is valid for one student at one camera with one set of settings. They are the file's *key*;
+a file with another key is not loaded.
 """
 
 from __future__ import annotations
@@ -63,13 +63,13 @@ class GateMemory:
 
 
 def key_of(about: Mapping[str, Any]) -> str:
-    """Under what lessons hold, as a digest: the same for equal JSON only."""
+    """The key as a digest: the same for equal JSON only."""
     text = json.dumps({"format": _FORMAT, **about}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def save_memory(folder: Path, lessons: GateMemory, key: str) -> None:
-    """Write them into a day's folder, complete or not at all, for the owner's eyes only."""
+    """Write the memory into a day's folder, complete or not at all, readable for the owner only."""
     data = io.BytesIO()
     none = np.zeros((0, 0), np.float32)
     np.savez_compressed(
@@ -87,7 +87,7 @@ def save_memory(folder: Path, lessons: GateMemory, key: str) -> None:
 
 
 def load_memory(folder: Path, key: str) -> GateMemory | None:
-    """The lessons of a day, if there are some that hold under this key; damaged ones do not."""
+    """The memory of a day if it has this key; None if it is missing or damaged."""
     path = folder / MEMORY_FILE
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
@@ -99,7 +99,7 @@ def load_memory(folder: Path, key: str) -> GateMemory | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        logger.warning("%s cannot be read (%s): the change gate learns anew", path, error)
+        logger.warning("%s cannot be read (%s): the change gate learns from the start", path, error)
         return None
     counts = GateTally(*(int(n) for n in tally[:5]), *(float(n) for n in tally[5:]))
     return GateMemory(evidence, noise if noise.size else None, since_s, last_s, counts)

@@ -1,4 +1,4 @@
-"""How much change is none: the change gate's threshold, learned from the frames that were scored.
+"""The change gate's threshold, learned from the scored frames.
 
 **The rule.** Every scored object frame (`gate.py`) is one piece of evidence: its change d, whether
 it would have been lost had it been skipped, and the number w of frames it stands for (1, or
@@ -15,11 +15,11 @@ Without evidence both are 1, and everything is scored: a camera has to show some
 before its gate can close at a recall of 99.5 %. If no t fits, everything is scored as well.
 
 **Older evidence.** A piece counts as half a frame when it is a day old, as a quarter after two
-days, and so on. Evidence from before a break of the watching is *lent*: nobody knows whether the
-scene is still the same. In missed(t) it counts at most as much as what has been seen with d ≤ t
-since the break, and never more than those 540 frames; in share(t) not at all. So some 270 object
-frames since the break confirm what was known before it. Should the scene be another, these alone
-still bound what is lost: at twice what is allowed, since they are half of the evidence. (Nine times
+days, and so on. Evidence from before a break in watching is *lent*: the scene may have changed. In
+missed(t) it counts at most as much as the evidence with d ≤ t since the break, and never more than
+those 540 frames; in share(t) it does not count. So some 270 object frames since the break confirm
+the earlier evidence. If the scene has changed, these alone still bound the loss: at twice the
+allowed share, because they are half of the evidence. (Nine times
 as much, so that 54 would do, was tried: the recall of a street's second evening fell to 96 %.)
 """
 
@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from streams.base import DAY_S
 
 LENT = 1.0
-"""So many frames of before a break count at most for each frame since."""
+"""The most frames from before a break that count for each frame since."""
 
 _CAPACITY = 4096
 _Z = 1.645
@@ -53,7 +53,7 @@ class GateThreshold:
 
     def __init__(self, min_recall: float) -> None:
         self.threshold = -1.0
-        """A change up to this is none; −1: everything is scored."""
+        """Changes up to this do not count; −1: everything is scored."""
         self._may_lose = 1 - min_recall
         self._most_lent = _Z**2 * min_recall / self._may_lose  # with it alone, missed = may_lose
         self._evidence = np.zeros((_CAPACITY, 4))  # a ring: the oldest gives way
@@ -67,12 +67,12 @@ class GateThreshold:
 
     @property
     def evidence(self) -> Evidence:
-        """All that is known, the oldest first."""
+        """All evidence, oldest first."""
         first = self._learned % _CAPACITY if self._learned > _CAPACITY else 0
         return np.roll(self._evidence[: self._learned], -first, axis=0)
 
     def replace(self, evidence: Evidence) -> None:
-        """Know this, and nothing else; the threshold is −1 until it is set anew."""
+        """Use only this evidence; the threshold is −1 until the next update."""
         latest = evidence[-_CAPACITY:]
         self._evidence[: len(latest)] = latest
         self._learned = len(latest)
@@ -89,7 +89,7 @@ class GateThreshold:
         share = _share(own * weight, own.sum())
         missed = self._missed(lost, own, counts - own)
         fits = share * missed <= self._may_lose
-        fits[:-1] &= change[:-1] < change[1:]  # of equal changes all count, or none
+        fits[:-1] &= change[:-1] < change[1:]  # equal changes count together
         self.threshold = float(change[fits][-1]) if fits.any() else -1.0
 
     def _missed(

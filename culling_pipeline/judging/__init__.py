@@ -1,1 +1,1 @@
-"""What the new student is worth, and what the night cost."""
+"""How the new student compares with the old one, and what the night cost."""

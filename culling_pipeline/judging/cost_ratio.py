@@ -17,7 +17,7 @@ class Price:
 
     @property
     def ratio(self) -> float:
-        """How many times dearer training on everything would have been."""
+        """How many times more training on everything would have cost."""
         return self.full_s / self.night_s if self.night_s else 0.0
 
 

@@ -1,1 +1,1 @@
-"""What counts as right: the teacher's labels and people's corrections."""
+"""The ground truth: the teacher's labels and people's corrections."""

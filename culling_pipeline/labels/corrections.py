@@ -1,8 +1,8 @@
-"""Frames whose labels people have corrected: kept for good, and what a night makes of them.
+"""Frames with labels corrected by people: how they are stored, and how a night uses them.
 
-They lie in one folder a camera, each as a JPEG, with `labels.json` beside them. A correction
-outranks the teacher: a night that meets the same frame again takes the corrected labels, and the
-newest others are trained on beside the kept set.
+Each camera has one folder with the frames as JPEG files and `labels.json`. A correction takes
+precedence over the teacher: a night that has the same frame uses the corrected labels, and the
+newest other corrected frames are added to the kept set for training.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _FILE = TypeAdapter(tuple[CorrectedFrame, ...])
 
 @dataclass(frozen=True, slots=True)
 class Corrections:
-    """A camera's corrected frames; none where there is no folder."""
+    """A camera's corrected frames; none if there is no folder."""
 
     folder: Path = Path()
     frames: tuple[CorrectedFrame, ...] = ()
 
     def truths_of(self, frames: Iterable[StoredFrame], task: Task) -> dict[int, Truth]:
-        """Corrected truths, by frame id, of those frames that somebody has corrected: the same
-        moment of the same camera."""
+        """Corrected truths by frame id, for those frames that have a correction: the same moment of
+        the same camera."""
         known = {f.wall_time: f for f in self._of(task.class_names)}
         return {
             frame.id: task.corrected(known[frame.wall_time])
@@ -53,8 +53,8 @@ class Corrections:
         gap_s: float,
         most: int,
     ) -> tuple[CorrectedFrame, ...]:
-        """The newest, `most` of them at most: none that is among `beside`, and none within `gap_s`
-        of a control frame, which would not be unseen any more."""
+        """The newest, `most` of them at most: without those in `beside`, and without those within
+        `gap_s` of a control frame, which would then not be unseen."""
         there = {frame.wall_time for frame in beside}
         measuring = np.array([frame.wall_time.timestamp() for frame in control])
         free = [
@@ -71,7 +71,7 @@ class Corrections:
 
 
 def load_corrections(folder: Path) -> Corrections:
-    """What lies in a camera's folder; nothing where there is none."""
+    """The corrections in a camera's folder; none if there is no folder."""
     path = folder / LABELS_FILE
     if not path.is_file():
         return Corrections(folder)
@@ -80,7 +80,7 @@ def load_corrections(folder: Path) -> Corrections:
 
 
 def corrected_frames(labels: bytes) -> tuple[CorrectedFrame, ...]:
-    """What a `labels.json` from elsewhere says; `DatasetError` if it is damaged."""
+    """The frames of a `labels.json` from another machine; `DatasetError` if it is damaged."""
     remedy = f"{LABELS_FILE}: damaged: it is none that a machine of this release has written"
     return _read(labels, remedy)
 

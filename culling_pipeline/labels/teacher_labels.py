@@ -17,7 +17,7 @@ BATCH = 4
 def answers_of(
     pool: PooledModel, frames: Sequence[StoredFrame], folder: Path, advance: Advance
 ) -> dict[int, Answer]:
-    """What the pool's model says of each stored frame, by frame id."""
+    """The answers of the pool's model to the stored frames, by frame id."""
     found: list[Answer] = []
     for batch in pool.predict(batched_images(load_images(folder, frames), BATCH)):
         found += batch
@@ -33,7 +33,7 @@ def truths_of(
     height_px: int,
     width_px: int,
 ) -> dict[int, Truth]:
-    """What the teacher's word on each frame means (`Task.truth`), by frame id."""
+    """The truth of each frame from the teacher's answer (`Task.truth`), by frame id."""
     return {
         i: task.truth(answer, teacher_names, height_px=height_px, width_px=width_px)
         for i, answer in said.items()
