@@ -1,4 +1,4 @@
-"""A night at work: its plan, its parts, and what several of its stages need."""
+"""A running night: its plan, its parts, and what several of its stages need."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from culling_pipeline.run.workers import PooledModel, Workers
 from culling_pipeline.tasks.base import Task
 
 STUDENT_FILE = "student.npz"
-"""What the student said of the stored frames, in the night's work folder …"""
+"""The student's answers to the stored frames, in the night's work folder …"""
 TEACHER_FILE = "teacher.npz"
 """… and the teacher's labels."""
 
@@ -31,12 +31,12 @@ class Night:
 
     @property
     def task(self) -> Task:
-        """What the camera's model answers."""
+        """The camera's task."""
         return self.plan.task
 
     @property
     def answers(self) -> Path:
-        """The file of what the incumbent says of the stored frames."""
+        """The file of the incumbent's answers to the stored frames."""
         return self.parts.work / STUDENT_FILE
 
     @property
@@ -57,11 +57,11 @@ class Night:
         return self.plan.judging.compare_random and bool(day.random)
 
     def random_frames(self, day: IngestRecord) -> tuple[int, ...]:
-        """What that second student is trained on: as many frames as are kept."""
+        """The frames of the second student: as many as are kept."""
         return day.random[: self.plan.keep]
 
     def head(self) -> dict[str, Any]:
-        """What every night's record says of it, now that it ends."""
+        """The record of the night at its end."""
         plan = self.plan
         return {
             "camera": plan.camera,
@@ -79,7 +79,7 @@ class Night:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What a model has done and what it took, for the ledger."""
+    """A model's work and its cost, for the ledger."""
 
     images: int
     seconds: float
@@ -88,7 +88,7 @@ class Spent:
 
     @classmethod
     def by(cls, pool: PooledModel, *, since: Self | None = None) -> Self:
-        """All that a pool has done, or what came after `since`."""
+        """All work of a pool, or the work since `since`."""
         images, seconds = (0, 0.0) if since is None else (since.images, since.seconds)
         return cls(pool.images - images, pool.seconds - seconds, pool.device, pool.backend)
 

@@ -1,4 +1,4 @@
-"""What a night is given: its settings, its working parts, and the journal of its stages."""
+"""The inputs of a night: its settings, its working parts, and the journal of its stages."""
 
 from __future__ import annotations
 
@@ -85,17 +85,17 @@ class NightPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NightParts:
-    """What a night works with: where frames come from, the two models, and places on disk.
+    """The parts of a night: the source of frames, the two models, and places on disk.
 
-    `open_source` opens a recording; with `watched_day` the frames are those of a day that was
-    watched as it went by, and it is not called. `history` is what drift is judged by: the figures
-    of the camera's earlier days, oldest first. `report` is the folder of the night's page.
+    `open_source` opens a recording; with `watched_day` the frames come from a live camera's
+    stored day, and it is not called. `history` has the figures of the camera's earlier days, oldest
+    first; drift is judged by them. `report` is the folder of the night's page.
     """
 
     open_source: Callable[[], FrameSource]
     watched_day: WatchedDay | None = None
     start: Callable[[], str]
-    """The version in use; makes the camera's first one where there is none."""
+    """The version in use; makes the camera's first one if there is none."""
     open_teacher: OpenModel
     registry: ModelRegistry
     frames: Path
@@ -109,7 +109,7 @@ class NightParts:
 
 
 class Results(NamedTuple):
-    """What the stages before have left."""
+    """The results of earlier stages."""
 
     day: IngestRecord
     label: LabelRecord

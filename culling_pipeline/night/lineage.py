@@ -1,4 +1,4 @@
-"""Where a model version comes from: what is stored beside a candidate's weights."""
+"""The origin of a model version, stored with a candidate's weights."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def lineage(plan: NightPlan, parent: str, results: Results) -> dict[str, Any]:
 
 
 def _fingerprint(day: IngestRecord, cull: CullRecord) -> str:
-    """Of which moments the kept frames are: two nights on the same frames have the same."""
+    """A fingerprint of the kept frames' times: equal for two nights on the same frames."""
     times = {frame.id: frame.wall_time for frame in day.frames}
     text = "\n".join(sorted(times[i].isoformat() for i in cull.kept))
     return hashlib.sha256(text.encode()).hexdigest()

@@ -3,12 +3,12 @@
     start → scoring → view comparison → labelling → precision culling → resolution search → training
           → judging → promotion → report
 
-If the lens was moved or covered the night ends after the view: nothing is trained, the incumbent
-stays.
+If the camera was moved or covered, the night ends after the view comparison: nothing is trained,
+and the incumbent stays in use.
 
-A stage (`stages/`, one file each) goes from plain records to a plain record. Its record goes to the
-journal before the next stage begins, and a night that was killed goes on at the first stage without
-one. Everything the night needs is handed in (`inputs.py`); it opens no store and reads no
+A stage (`stages/`, one file each) makes a plain record from plain records. The record is written to
+the journal before the next stage begins, and a killed night continues with the first stage without
+a record. Everything the night needs is passed in (`inputs.py`); it opens no store and reads no
 configuration.
 """
 
@@ -85,7 +85,7 @@ def _run(night: Night) -> AnyNight:
 
 
 class _Journal:
-    """Runs each stage once in the life of a night."""
+    """Runs each stage of a night once."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal

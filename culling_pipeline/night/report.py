@@ -1,4 +1,4 @@
-"""The night's page: what is shown of its frames, and the file, complete or not at all."""
+"""The night's page: the frames it shows, and the file, written complete or not at all."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def report_unusable(night: Night, record: UnusableNight) -> Path:
 
 
 def _exhibits(night: Night, record: NightRecord) -> list[Exhibit]:
-    """The first frames of the kept set with what both models say of them."""
+    """The first frames of the kept set with the answers of both models."""
     answers, truths = night.task.load(night.answers), night.task.load(night.truths)
     by_id = {d.frame_id: d for d in record.cull.survivors}
     exhibits = []

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 Advance = Callable[[int], None]
-"""Says that so many more items of the stage are done."""
+"""Called with the number of further items of the stage that are done."""
 
 
 class Progress(Protocol):

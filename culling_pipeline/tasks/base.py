@@ -1,18 +1,18 @@
-"""What a camera's model answers, as one interface: a *task*.
+"""The interface of a *task*: what kind of answer a camera's model gives.
 
-Boxes are one kind of answer, a count or a density map is another. Only the task looks inside an
-answer; a night hands answers from one of these methods to the next:
+Boxes are one kind of answer; a count or a density map is another. Only the task looks inside an
+answer; a night passes answers from one of these methods to the next:
 
     answer = model.predict([image])[0]          # the student's
     task.unsureness(answer)                     # watch the day: is the frame worth a label?
-    truth = task.truth(teachers_answer, …)      # label: what the teacher's word means
+    truth = task.truth(teachers_answer, …)      # label: the truth from its answer
     task.disagreement(frame_id, answer, truth)  # cull: what did the student get wrong?
     task.smallest_scale(truths, …)              # resolution: which size still works?
     task.pictures(…), task.losses(…)            # train: varied samples, each image's loss
     task.score(…), task.compare(…)              # judge: old and new student by one metric
 
-A new task subclasses `Task`. Abstract methods are required; each of the others buys something that
-its docstring names. `tests/unit/brightness.py` is a whole task in some sixty lines.
+A new task subclasses `Task`. Abstract methods are required; the others are optional, and their
+docstrings say what they enable. `tests/unit/brightness.py` is a whole task in some sixty lines.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Answer = Any
-"""What a student says of one image. Its type is the task's own affair."""
+"""A student's answer to one image. The task decides its type."""
 TeacherAnswer = Any
-"""What a teacher says of one image. It may be of another type: boxes can teach a count."""
+"""A teacher's answer to one image. Its type may differ: boxes can teach a count."""
 Truth = Any
-"""What counts as right of one image: the teacher's word, or a person's."""
+"""The ground truth of one image, from the teacher or from a person."""
 Prepared = tuple["Tensor", dict[str, "Tensor"]]
 """A picture to train on, 3×H×W uint8, and its target as the task's model takes it."""
 
@@ -68,14 +68,14 @@ class Metric:
         return f"{self.unit or 'points'} of {self.name}"
 
     def gain(self, before: float, after: float) -> float:
-        """By how much `after` is better than `before`; negative where it is worse."""
+        """How much better `after` is than `before`; negative if it is worse."""
         return after - before if self.higher_is_better else before - after
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two students on the same frames: the figure of each, by how much the second is better, and
-    the interval that the gain lies in at 95 %. Above 0 is better, whatever the metric's direction.
+    """Two students on the same frames: the figure of each, the gain of the second, and the 95 %
+    interval of the gain. Above 0 is better for every metric.
     """
 
     before: float
@@ -87,8 +87,8 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What drift counts of one answer: whether something is there, how many things were found, and
-    for each class how much of it (C floats; a doubtful thing counts for less)."""
+    """The figures of one answer that drift is measured by: whether there is an object, the number
+    of detections, and the amount of each class (C floats; uncertain objects count less)."""
 
     busy: bool
     detections: int
@@ -129,7 +129,7 @@ FLIPPED = Variation(flip=True, paste=0.0, shift=0.0, light=0.0)
 
 
 class Pictures(Protocol):
-    """Samples at the student's size. `plain` has them as they are; a call varies one anew."""
+    """Samples at the student's size. `plain` has them unvaried; each call varies one at random."""
 
     @property
     def plain(self) -> Sequence[Prepared]:
@@ -137,7 +137,7 @@ class Pictures(Protocol):
 
     @property
     def givers(self) -> int:
-        """How many further samples, not trained on, gave something to these."""
+        """How many further samples, not trained on, contributed to these."""
 
     def __call__(self, number: int, rng: np.random.Generator) -> Prepared:
         """The sample of this number, varied by what is drawn from `rng`."""
@@ -160,7 +160,7 @@ class Task(ABC):
 
     @property
     def zones(self) -> Zones:
-        """The camera's ignore zones: nothing that lies there counts or is learned from."""
+        """The camera's ignore zones: objects in them neither count nor are learned from."""
         return NO_ZONES
 
     @abstractmethod
@@ -175,9 +175,9 @@ class Task(ABC):
         size: tuple[int, int] | None = None,
         ignoring: bool = True,
     ) -> OpenModel:
-        """How to open that student to answer only, as fast as this machine can, at its own size or
-        at this height and width. With `ignoring` it leaves out what lies in the camera's zones;
-        without, it can work for cameras with other zones (`outside_zones`)."""
+        """How to open that student for prediction only, as fast as this machine can, at its own
+        size or at this height and width. With `ignoring` it leaves out objects in the camera's
+        zones; without, it can work for cameras with other zones (`outside_zones`)."""
         return OpenAsTrained(self, path, device, size)
 
     def teacher_opener(self, build: OpenModel) -> OpenModel:
@@ -185,18 +185,18 @@ class Task(ABC):
         return build
 
     def check_teacher(self, teacher_names: Sequence[str]) -> None:  # noqa: B027 (may be left)
-        """Raise `ModelError` where a teacher of these classes cannot teach this task."""
+        """Raise `ModelError` if a teacher with these classes cannot teach this task."""
 
     # -- answers and truth ---------------------------------------------------------------------
 
     @property
     @abstractmethod
     def nothing(self) -> Answer:
-        """The answer to a picture in which nothing is."""
+        """The answer to an empty picture."""
 
     @abstractmethod
     def unsureness(self, answer: Answer) -> float:
-        """How unsure the student is of a frame, from its answer alone; 0 is sure."""
+        """The student's uncertainty on a frame, from its answer alone; 0 is certain."""
 
     @property
     def standardises(self) -> bool:
@@ -216,48 +216,49 @@ class Task(ABC):
     def truth(
         self, said: TeacherAnswer, teacher_names: Sequence[str], *, height_px: int, width_px: int
     ) -> Truth:
-        """What a teacher's word on a frame of this size means: in the camera's classes, without
-        what is too unsure or too small to learn from. `teacher_names` are the teacher's classes."""
+        """The truth from a teacher's answer to a frame of this size: in the camera's classes,
+        without objects too uncertain or too small to learn from. `teacher_names` are the teacher's
+        classes."""
 
     @abstractmethod
     def disagreement(self, frame_id: int, answer: Answer, truth: Truth) -> Disagreement:
-        """Where the student's answer and the truth differ on one frame."""
+        """How the student's answer and the truth differ on one frame."""
 
     def objects(self, truth: Truth) -> int:
-        """How many things a truth names, for the report."""
+        """The number of objects in a truth, for the report."""
         return round(sum(self.sight(truth).objects))
 
     def outside_zones(self, answer: Answer, height_px: int, width_px: int) -> Answer:
-        """An answer to a picture of this size without what lies in the ignore zones. Asked where
+        """An answer to a picture of this size without objects in the ignore zones. Used when
         one student works for several cameras, whose openers leave nothing out."""
         return answer
 
     # -- is something there, is it the same ----------------------------------------------------
 
     def is_busy(self, answer: Answer) -> bool:
-        """Whether something is there, at the student's working threshold. The change gate counts
+        """Whether there is an object at the student's working threshold. The change gate counts
         such frames."""
         return self.sight(answer).busy
 
     @abstractmethod
     def differ(self, one: Answer, other: Answer) -> bool:
-        """Whether two answers say something else: the change gate would have lost it."""
+        """Whether two answers differ so much that skipping the frame would have lost something."""
 
     @abstractmethod
     def sight(self, answer: Answer) -> Sight:
-        """What drift counts of an answer."""
+        """The figures of an answer that drift is measured by."""
 
     # -- size ----------------------------------------------------------------------------------
 
     def smallest_scale(self, truths: Sequence[Truth], *, shrink: float) -> float:
-        """The smallest scale, at most 1, at which things of these truths are still large enough to
-        be found; `shrink` is full size over the truths' frame size. Buys smaller pictures."""
+        """The smallest scale, at most 1, at which objects of these truths are still large enough to
+        be found; `shrink` is full size over the truths' frame size. Enables smaller pictures."""
         return 1.0
 
     # -- training ------------------------------------------------------------------------------
 
     def target(self, truth: Truth) -> dict[str, Tensor]:
-        """What the model is to learn from a truth. Asked by these plain `pictures`."""
+        """The training target of a truth. Used by the default `pictures`."""
         raise NotImplementedError
 
     def pictures(
@@ -269,7 +270,7 @@ class Task(ABC):
         variation: Variation,
     ) -> Pictures:
         """The samples at this height and width, to be shown varied. `others` are labelled samples
-        that are not trained on; a task may take something from them."""
+        that are not trained on; a task may take objects from them."""
         from culling_pipeline.tasks.plain_pictures import PlainPictures
 
         shown = [(sample.image, self.target(sample.truth)) for sample in samples]
@@ -277,15 +278,15 @@ class Task(ABC):
 
     @abstractmethod
     def losses(self, student: Trainable, batch: Sequence[Prepared]) -> Tensor:
-        """Each image's loss, N float32, such that their sum is what training steps down. The model
-        is in training mode."""
+        """Each image's loss, N float32; training minimises their sum. The model is in training
+        mode."""
 
     def resized(self, truth: Truth, *, across: float, down: float) -> Truth:
-        """A truth in the pixels of its picture stretched by these factors; one that knows no places
-        stays as it is. Buys first students for cameras of different shapes."""
+        """A truth in the pixels of its picture stretched by these factors; a truth
+        without positions stays as it is. Enables first students for cameras of different shapes."""
         return truth
 
-    # -- what it was worth ---------------------------------------------------------------------
+    # -- how good it is ------------------------------------------------------------------------
 
     @abstractmethod
     def score(self, answers: Sequence[Answer], truths: Sequence[Truth]) -> Accuracy:
@@ -301,7 +302,7 @@ class Task(ABC):
         rng: np.random.Generator,
     ) -> Comparison:
         """Two students on the same F frames. `blocks` names the stretch of time of each frame:
-        frames of one stretch are not independent, so whole stretches are drawn again."""
+        frames of one stretch are not independent, so whole stretches are resampled."""
         from culling_pipeline.tasks.bootstrap import interval_of_gain
 
         def gain_on(frames: NDArray[np.int64]) -> float | None:
@@ -330,16 +331,16 @@ class Task(ABC):
 
     @abstractmethod
     def answer_from(self, line: Mapping[str, Any]) -> Answer:
-        """The answer that a daybook's line notes; `nothing` where it notes none."""
+        """The answer in a daybook's line; `nothing` if it has none."""
 
     def corrected(self, frame: CorrectedFrame) -> Truth:
-        """The truth of a frame that a person has corrected. Buys corrections."""
+        """The truth of a frame that a person has corrected. Enables corrections."""
         message = f"{type(self).__name__} takes no corrections by hand yet"
         raise NotImplementedError(message)
 
     def drawing(self, answer: Answer, truth: Truth, *, width_px: int) -> list[Markup]:
-        """SVG elements over a frame's picture, in its pixels: what the teacher and the student say.
-        Buys the report's gallery."""
+        """SVG elements over a frame's picture, in its pixels: the answers of teacher and student.
+        Enables the report's gallery."""
         return []
 
 

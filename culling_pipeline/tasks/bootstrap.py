@@ -1,4 +1,4 @@
-"""How sure a difference between two students is, by any metric: a paired block bootstrap."""
+"""The interval of a difference between two students in any metric: a paired block bootstrap."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def interval_of_gain(
 ) -> tuple[float, float]:
     """The 95 % interval of a gain on F frames.
 
-    `gain_on` works the gain out anew on the frames with these positions (None where they hold
-    nothing to measure). Whole blocks of time are drawn with replacement: frames a second apart show
-    the same. With fewer than two blocks nothing is known: −∞…∞.
+    `gain_on` computes the gain on the frames with these positions (None if nothing can be measured
+    on them). Whole blocks of time are drawn with replacement, because frames a second apart show
+    the same scene. With fewer than two blocks the interval is −∞…∞.
     """
     names = np.asarray(blocks)
     rows = [np.flatnonzero(names == name) for name in np.unique(names)]

@@ -21,14 +21,14 @@ from models.images import resize
 from models.zones import NO_ZONES, Zones
 
 SCRATCH_RATE, TRUNK_RATE = 2e-3, 5e-4
-"""AdamW's rate for a net of random numbers (docs/log/, in batches of 4) and for one that has an
-ImageNet trunk to lose."""
+"""AdamW's rate for a net with random weights (docs/log/, in batches of 4) and for one with an
+ImageNet backbone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CameraShare:
-    """What one camera gives: its frames in `folder`, the truth of each, height and width that the
-    student works at there, and where nothing counts."""
+    """One camera's part: its frames in `folder`, the truth of each, the height and width the
+    student works at there, and the ignore zones."""
 
     drawn: EvenSample
     folder: Path
@@ -52,8 +52,8 @@ class CameraShare:
 
 
 def first_plan(*, epochs: int, from_scratch: bool, seed: int) -> TrainPlan:
-    """How a first student is trained: on everything in every epoch, for there is nothing yet to
-    choose by."""
+    """How a first student is trained: on all samples in every epoch, because nothing is known yet
+    to choose by."""
     return TrainPlan(
         schedule="standard",
         epochs=epochs,

@@ -1,7 +1,7 @@
-"""One training run, as a job that another process can be given.
+"""One training run, as a job that can be sent to another process.
 
-A night has two: the candidate on the kept set (arm `culled`), and beside it the same training on
-random frames (arm `random`), which says what the choice of frames was worth. A first student
+A night has two: the candidate on the kept set (arm `culled`), and for comparison the same training
+on random frames (arm `random`), which shows the effect of the choice of frames. A first student
 (`first_student.py`, arm `first`) is trained by the same code.
 """
 
@@ -33,8 +33,8 @@ _STAGES: dict[Arm, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainJob:
-    """One training run as something another process can be given. `others` are labelled frames
-    that are not trained on, but may give objects to paste."""
+    """One training run that can be sent to another process. `others` are labelled frames that are
+    not trained on, but may provide objects to paste."""
 
     arm: Arm
     task: Task

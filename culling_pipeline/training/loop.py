@@ -1,4 +1,4 @@
-"""Retraining: the loop over epochs, on what the schedule picks, with every image's own loss."""
+"""Retraining: the loop over epochs, on the samples the schedule picks, with a loss per image."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ MAX_GRADIENT_NORM = 5.0
 
 
 class TrainingError(CullingError):
-    """Training went wrong; the weights it began with are untouched."""
+    """Training failed; the initial weights are unchanged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainPlan:
-    """How to train. `learning_rate_steps` are the epochs after which the learning rate falls to
-    `learning_rate_drop` of itself; Drop-and-Pick picks everything up again there (sec. 3.3)."""
+    """How to train. `learning_rate_steps` are the epochs after which the learning rate is
+    multiplied by `learning_rate_drop`; Drop-and-Pick picks everything up again there (sec. 3.3)."""
 
     schedule: ScheduleName
     epochs: Count
@@ -60,8 +60,8 @@ class TrainPlan:
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult:
-    """What happened: one point per epoch, images trained on in all, frames that only gave objects,
-    seconds in the loop."""
+    """The result: one point per epoch, the number of images trained on, the number of frames that
+    only provided objects, and the seconds in the loop."""
 
     epochs: tuple[EpochPoint, ...]
     images: int
@@ -84,11 +84,11 @@ def fine_tune(
 ) -> TrainingResult:
     """Train `student` in place, at its own image size, on the samples the schedule picks.
 
-    `others` are labelled frames that are not trained on; where the plan has objects pasted, they
-    give theirs as well.
+    `others` are labelled frames that are not trained on; if the plan pastes objects, theirs are
+    used as well.
 
-    Batch norm keeps its statistics, since a night's few hundred frames are too few to measure new
-    ones; a net that has none yet (random weights) measures them.
+    Batch norm keeps its statistics, because a night's few hundred frames are too few for new ones;
+    a net without statistics (random weights) computes them.
     A loss that is not finite raises `TrainingError`.
     """
     began = time.perf_counter()
@@ -126,7 +126,7 @@ def fine_tune(
 
 @dataclass(frozen=True, slots=True)
 class _Learning:
-    """A student, what it is to learn, and from what."""
+    """A student and what it is trained on."""
 
     student: Trainable
     task: Task

@@ -2,9 +2,8 @@
 
 The recipe is torchvision's reference for Faster R-CNN (references/detection): SGD at 0.02 for 16
 pictures a step, 26 epochs, the rate falls to a tenth after 16 and 22, the first 1,000 steps warm
-up, batches of like aspect, every other picture mirrored. Each step's random numbers follow from the
-seed, the epoch and the step, so that a training that was killed goes on as if it had not been.
-"""
+up, batches of similar aspect ratio, every other picture mirrored. Each step's random numbers follow
+from the seed, the epoch and the step, so a killed training continues with the same result."""
 
 from __future__ import annotations
 
@@ -33,10 +32,11 @@ from models.files import aside, sync_folder
 from models.without_compiler import built
 
 PICTURES_OF_RATE = 16
-"""The rate is for so many pictures a step, and grows with them (Goyal et al., 2017)."""
+"""The rate is for this many pictures a step, and is scaled with their number (Goyal et al.,
+2017)."""
 WARM_UP_STEPS, WARM_UP_START = 1000, 0.001
 ASPECTS = 2 ** np.linspace(-1, 1, 7)
-"""Width over height at which the groups of like pictures part (aspect-ratio-group-factor 3)."""
+"""Limits of width over height between the groups of pictures (aspect-ratio-group-factor 3)."""
 
 Batch = list[tuple[int, bool]]
 """Pictures by number, and whether each is mirrored."""
@@ -119,7 +119,7 @@ def pretrain(
 
 
 def learning_rate(plan: PretrainPlan, group: Group, epoch: int, step: int, steps: int) -> float:
-    """The rate of a step (from 0) of an epoch (from 1) that has so many `steps`."""
+    """The rate of a step (from 0) of an epoch (from 1) with `steps` steps."""
     rate = plan.learning_rate * plan.batch_size * group.size / PICTURES_OF_RATE
     rate *= 0.1 ** sum(epoch > fall for fall in plan.steps)
     warm_up = min(WARM_UP_STEPS, steps - 1)
@@ -131,9 +131,9 @@ def learning_rate(plan: PretrainPlan, group: Group, epoch: int, step: int, steps
 def batches_of(
     pictures: Sequence[Labelled], plan: PretrainPlan, group: Group, epoch: int
 ) -> list[Batch]:
-    """One process's batches of an epoch: all processes have as many, of different pictures. Each
-    batch is of pictures of like aspect; where a group of them does not fill its last batch, some
-    come twice."""
+    """One process's batches of an epoch: all processes have the same number, of different
+    pictures. The pictures of a batch have similar aspect ratios; if a group does not fill its last
+    batch, some pictures come twice."""
     rng = np.random.default_rng([plan.seed, 71, epoch])
     together = plan.batch_size * group.size
     aspect = np.array([p.width_px / p.height_px for p in pictures])
@@ -218,11 +218,11 @@ def _together(samples: Sequence[tuple[Tensor, dict[str, Tensor]]]) -> Loaded:
 # -- the checkpoint --------------------------------------------------------------------------------
 
 _DAMAGED = (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError, UnpicklingError)
-"""What torch makes of a file that is not a whole checkpoint."""
+"""The errors of torch for a file that is not a whole checkpoint."""
 
 
 def _recipe(plan: PretrainPlan, pictures: Sequence[Labelled], group: Group) -> dict[str, Any]:
-    """What must be the same for a training to be gone on with."""
+    """What must be the same to continue a training."""
     chosen = {k: v for k, v in asdict(plan).items() if k not in ("save_s", "loaders")}
     return {**chosen, "processes": group.size, "pictures": len(pictures)}
 
@@ -235,7 +235,7 @@ def _save(
     *,
     at: tuple[int, int],
 ) -> None:
-    """Complete or not at all; what was there stays until then."""
+    """Write it complete or not at all; the old file stays until then."""
     part = aside(path)
     state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
     try:
@@ -257,7 +257,7 @@ def _restore(
     recipe: Mapping[str, Any],
     device: torch.device,
 ) -> tuple[int, int]:
-    """The epoch (from 1) and the step to go on with."""
+    """The epoch (from 1) and the step to continue with."""
     if not path.is_file():
         return 1, 0
     try:
@@ -270,8 +270,8 @@ def _restore(
             epoch, step = state["at"]
             return int(epoch), int(step)
     except _DAMAGED as exc:
-        message = f"{path}: not a checkpoint of this training ({exc}): delete it to begin anew"
+        message = f"{path}: not a checkpoint of this training ({exc}): delete it to start again"
         raise WeightsError(message) from exc
-    told = ", ".join(f"{key} {stored.get(key)} then, {recipe[key]} now" for key in differing)
-    message = f"{path}: of another training ({told}): ask for the same, or give another --out"
+    changes = ", ".join(f"{key} {stored.get(key)} then, {recipe[key]} now" for key in differing)
+    message = f"{path}: of another training ({changes}): use the same settings, or another --out"
     raise WeightsError(message)

@@ -1,8 +1,8 @@
 """Which samples an epoch trains on: standard training, CLIP, Drop-and-Pick and the two together.
 
 CLIP (Algorithm 1) starts with the easiest samples and adds harder ones; Drop-and-Pick (DaP,
-Algorithm 1) starts with all and drops the easiest again and again, picking everything up at a
-learning-rate step. Here are only the decisions: no image, no loss function, no clock.
+Algorithm 1) starts with all and repeatedly drops the easiest, and picks everything up at a
+learning-rate step. This module only decides: no image, no loss function, no clock.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class ScheduleOptions:
 
     Drop-and-Pick (its Table 1): `warm_up` W, epochs on everything at the start; `interval` I,
     epochs between drops; `keep` p, the share kept at a drop; `pick` R, the epochs after which
-    everything is picked up again; `active` α, drops stop that many epochs after a pick (None: they
+    everything is picked up again; `active` α, drops stop this many epochs after a pick (None: they
     do not). CLIP: `start` g₀, the share of the easiest to begin with; `pace_power` p, 1 linear or 2
     quadratic growth; `pace_end` a, the share of the training after which growth is complete;
     `prune_ratio` ε, the share left out; `epsilon_mode`, whether ε is there from the beginning,
@@ -78,7 +78,7 @@ EVERYTHING = ScheduleOptions(
     epsilon_mode="fixed",
     prune="easiest",
 )
-"""Every sample in every epoch, under any schedule: for a training that chooses nothing."""
+"""Every sample in every epoch under any schedule: for a training without a choice of samples."""
 
 
 class Schedule(Protocol):
@@ -93,7 +93,7 @@ class Schedule(Protocol):
         """Each sample's loss in this epoch, in the order of `indices(epoch)`."""
 
     def state(self) -> dict[str, Any]:
-        """Where the schedule stands, fit for JSON."""
+        """The schedule's position, as JSON values."""
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from a `state`."""
@@ -122,8 +122,8 @@ def build_schedule(
     """The schedule `name` for training sets of `samples` and `epochs` epochs.
 
     `scores` (N float64) say how difficult each sample is to a pre-training model; CLIP and the
-    curriculum sort by them, ties by index. Without them they go by index, which is no curriculum
-    at all: right for counting, wrong for training.
+    curriculum sort by them, ties by index. Without scores they sort by index, which is no
+    curriculum: enough for counting, wrong for training.
     """
     _check(name, samples, epochs, options)
     pacing = _pacing(name, samples, epochs, options)
@@ -296,7 +296,7 @@ class _Course:
         own = {"name": self._name, "samples": self._samples, "epochs": self._epochs}
         theirs = {key: state.get(key) for key in own}
         if theirs != own:
-            message = f"this schedule is {own}, the saved state is of {theirs}: start the run anew"
+            message = f"this schedule is {own}, the saved state is of {theirs}: start the run again"
             raise ValueError(message)
         self._epoch = int(state["next_epoch"])
         if self._cycles:

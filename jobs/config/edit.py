@@ -1,7 +1,7 @@
-"""Writing a camera into config.yaml: lines are put in, and not one other byte is changed.
+"""Adds a camera to config.yaml: lines are inserted, and no other byte changes.
 
-PyYAML says where in the text things stand. A writer that keeps comments (ruamel.yaml) would write
-the whole file anew, by its own idea of indentation, quotes and nulls.
+PyYAML gives the positions in the text. A writer that keeps comments (ruamel.yaml) would rewrite the
+whole file with its own indentation, quotes and nulls.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def template_text() -> str:
 
 
 def _without(text: str, name: str) -> Any:
-    """What the text holds but for this camera."""
+    """The content of the text without this camera."""
     raw = yaml.safe_load(text) or {}
     cameras = {key: value for key, value in (raw.get("cameras") or {}).items() if key != name}
     return {**raw, "cameras": cameras}
@@ -72,7 +72,7 @@ def _insert(text: str, name: str, settings: Mapping[str, Any]) -> str:
 
 
 def _find_cameras(text: str) -> tuple[yaml.Node, yaml.Node] | None:
-    """Key and value of `cameras`, with their places; None where there is no such key."""
+    """Key and value of `cameras`, with their places; None if there is no such key."""
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     if root is None:
         return None
@@ -80,7 +80,7 @@ def _find_cameras(text: str) -> tuple[yaml.Node, yaml.Node] | None:
 
 
 def _step(cameras: yaml.MappingNode, indent: int) -> int:
-    """By how much the other cameras' keys are indented."""
+    """The indentation of the other cameras' keys."""
     columns = [
         camera.value[0][0].start_mark.column - indent
         for _, camera in cameras.value
@@ -177,7 +177,7 @@ def _aligned(rest: str, longer: int) -> str:
 
 
 def read_text(path: Path) -> str | None:
-    """The file's text with its line endings as they are; None where there is no file."""
+    """The file's text with its line endings as they are; None if there is no file."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
             return file.read()
@@ -189,7 +189,7 @@ def read_text(path: Path) -> str | None:
 
 
 def replace_file(path: Path, text: str) -> None:
-    """Write the file anew, complete or not at all, with the rights it had; a link stays a link."""
+    """Replace the file, complete or not at all, with its old permissions; a link stays a link."""
     path = Path(os.path.realpath(path))
     before = path.stat() if path.exists() else None
     try:

@@ -47,12 +47,12 @@ def setting(
     more: str = "",
     example: Any = None,
 ) -> Any:
-    """A key of config.yaml: everything that is said of it, and its default; its range is its type.
+    """A key of config.yaml: its description and its default; its type is its range.
 
     The `sentence` stands as a comment in config.yaml; docs/reference/config.md and an editor's
     help add `more` (Markdown, links from that document). A number needs a `unit` (or `NO_UNIT`).
     An optional section's keys show an `example` where they have no useful default. Afterwards
-    `make config-docs` writes all of it anew.
+    `make config-docs` generates all of them.
     """
     return Field(
         default,
@@ -69,7 +69,7 @@ class Section(BaseModel):
 
     def changed(self, **values: Any) -> Self:
         """A copy with these values, checked as if it had been read from a file. References to
-        passwords are not filled in again. What was not given stays not given."""
+        passwords are not resolved again. Keys that were not set stay unset."""
         given: dict[str, Any] = {name: getattr(self, name) for name in self.model_fields_set}
         return self.model_validate(given | values, context={"as_written": True})
 
@@ -83,5 +83,5 @@ def texts_of(section: type[Section], key: str) -> tuple[str, str | None, str]:
 
 
 def examples_of(section: type[Section], key: str) -> Sequence[Any]:
-    """What an optional section's commented lines show of a key."""
+    """The value that an optional section's commented lines show for a key."""
     return section.model_fields[key].examples or ()

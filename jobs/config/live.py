@@ -1,4 +1,4 @@
-"""The `live:` section: how a camera that never ends is read."""
+"""The `live:` section: how live cameras are read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HEALTH = ("stalled_s", "frozen_s", "nearly_frozen_s", "dark_s")
 
 
 class LiveSettings(Section):
-    """What an operator may want to change of `streams.live.options.LiveOptions` and
+    """The configurable fields of `streams.live.options.LiveOptions` and
     `streams.live.health.HealthLimits`, under the same names."""
 
     sampling: Literal["exact", "keyframes", "auto"] = setting(
@@ -62,8 +62,8 @@ class LiveSettings(Section):
     )
 
     def to_options(self, *, must_answer: bool) -> LiveOptions:
-        """The options as `streams.open` takes them; with `must_answer` a camera that is off is an
-        error, without it one to be waited for."""
+        """The options for `streams.open`; with `must_answer` a camera that is off is an error,
+        without it the source waits for the camera."""
         from streams.live.health import HealthLimits
         from streams.live.options import LiveOptions
 

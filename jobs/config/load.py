@@ -30,13 +30,13 @@ TOP_KEYS = (*MACHINE_KEYS, "defaults", "cameras")
 REPLACED_WHOLE = ("classes",)
 """Mappings a camera replaces instead of adding to them."""
 ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:|((www|m)\.)?(youtube\.com|youtu\.be)/", re.IGNORECASE)
-"""What is no path: anything with a scheme, and YouTube's pages without one."""
+"""Addresses that are no paths: those with a scheme, and YouTube's pages without one."""
 
 
 def load_config(
     path: Path, *, overrides: Mapping[str, Any] | None = None, as_written: bool = False
 ) -> Config:
-    """The configuration in `path`, or a `ConfigError` that lists all that is wrong with it.
+    """The configuration in `path`, or a `ConfigError` that lists all its faults.
 
     `overrides` come from the command line (`parse_overrides`) and beat the file; relative paths
     in the file start at its folder. `as_written` leaves references to passwords as they are.
@@ -45,7 +45,7 @@ def load_config(
 
 
 def parse_raw(text: str, path: Path) -> dict[str, Any]:
-    """What the text says, unchecked but for being YAML and a mapping; empty for nothing."""
+    """The text's content, checked only to be YAML and a mapping; empty if it is blank."""
     problems = _Problems(path.name)
     raw = _parse_yaml(text, problems)
     if raw is not None and not isinstance(raw, dict):
@@ -62,7 +62,7 @@ def parse_config(
     overrides: Mapping[str, Any] | None = None,
     as_written: bool = False,
 ) -> Config:
-    """As `load_config`, of what `path` holds or is going to hold."""
+    """As `load_config`, for the present or future content of `path`."""
     problems = _Problems(path.name)
     raw = _parse_yaml(text, problems)
     context = {"folder": path.absolute().parent, "as_written": as_written}
@@ -97,7 +97,7 @@ def _parse_value(text: str, assignment: str) -> Any:
 
 @dataclass
 class _Problems:
-    """The lines of a `ConfigError` in the making."""
+    """Collects the lines of a `ConfigError`."""
 
     file: str
     lines: list[str] = field(default_factory=list)
@@ -256,7 +256,7 @@ class _Reader:
         return os.path.normpath(self._folder / Path(address).expanduser())
 
     def _add_all(self, error: ValidationError, *, prefix: Path_, own: Any) -> None:
-        """Note what pydantic found. What came from `defaults:` was noted there already."""
+        """Note pydantic's errors; those from `defaults:` were noted there already."""
         machine_or_camera = self._overrides if prefix else self._machine
         overrides = {} if prefix == ("defaults",) else machine_or_camera
         for detail in error.errors():
@@ -335,7 +335,7 @@ _RULES = RULES | {
 
 
 def _sentence(detail: dict[str, Any]) -> str:
-    """One pydantic error in words: what was given, and the rule it breaks."""
+    """One pydantic error in words: the value and the rule it breaks."""
     context, kind = detail.get("ctx", {}), detail["type"]
     if kind == "missing":
         return "missing"

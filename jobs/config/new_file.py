@@ -9,12 +9,12 @@ from jobs.errors import ConfigError
 
 TEMPLATE = Path(config.__path__[0]) / "template.yaml"
 SCHEMA = Path(config.__path__[0]) / "culling.schema.json"
-"""What editors check a config.yaml by; the first line of `TEMPLATE` names it."""
+"""The schema that editors check a config.yaml against; the first line of `TEMPLATE` names it."""
 
 
 def write_config(path: Path) -> None:
-    """Write the template to `path`, and the schema beside it; an existing file is never touched,
-    but for the schema, which is never anybody's own."""
+    """Write the template to `path`, and the schema beside it; an existing file is never changed,
+    except the schema, which nobody edits."""
     text = TEMPLATE.read_text(encoding="utf-8")
     try:
         with path.open("x", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""What can be configured of a night: culling, resolution, training, judging; and every default."""
+"""The settings of a night: culling, resolution, training and judging, with all defaults."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class ConfidenceSettings(Section):
 
 
 class ControlSettings(Section):
-    """The control slice: random frames that only measure."""
+    """The control slice: random frames for measuring only."""
 
     frames: Count = setting(240, "size of the control slice", unit="frames")
     block_s: Positive = setting(
@@ -83,8 +83,8 @@ class ControlSettings(Section):
 
 
 class GateSettings(Section):
-    """Which frames are not scored: those between every Nth, and with the change gate those on
-    which nothing has changed."""
+    """Which frames are not scored: all but every Nth and, with the change gate, those without a
+    change."""
 
     every: Count = setting(
         1,
@@ -306,14 +306,14 @@ class TrainingSettings(Section):
 
     def for_kept(self, frames: int) -> Self:
         """These with `epochs` set for a kept set of this many frames: as given, or as many as show
-        `SHOWN` images. Few frames must be seen often; seeing many often is expensive."""
+        `SHOWN` images. Few frames must be shown often; with many frames that is expensive."""
         if self.epochs is not None:
             return self
         return self.changed(epochs=min(max(LEAST_EPOCHS, round(SHOWN / frames)), MOST_EPOCHS))
 
     @property
     def full_epochs(self) -> int:
-        """What training on everything would take: where none are given, as few as there may be."""
+        """The epochs of training on everything: as given, or the fewest allowed."""
         return self.epochs or LEAST_EPOCHS
 
     @property
@@ -366,7 +366,7 @@ class TrainingSettings(Section):
 
 
 class JudgingSettings(Section):
-    """When the new student takes over."""
+    """When the new student is promoted."""
 
     compare_random: Flag = setting(
         True,

@@ -1,5 +1,5 @@
-"""Passwords that stand outside of config.yaml: `${NAME}` from the environment, `${file:PATH}` from
-a file; put into an address where it is read, taken out of one where it is written."""
+"""Passwords kept outside of config.yaml: `${NAME}` from the environment, `${file:PATH}` from
+a file; inserted into an address when it is read, removed when it is written."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _STAND_IN = "\ue000"
 """Stands for a reference while an address is taken apart: a path may hold the slash of a file's."""
 
 UNCLEAR = (
-    "it cannot be told where the password ends: give the address with the user's name only and "
+    "it is not clear where the password ends: give the address with the user's name only and "
     "the password in a file (--password-file), or write / ? # @ and : in it as %2F %3F %23 %40 %3A"
 )
 
@@ -122,7 +122,7 @@ def _place(before: str, after: str) -> Place:
 
 
 def _encoded(value: str, place: Place) -> str:
-    if place in ("within", "parameter"):  # a login's password is told by its place anyway
+    if place in ("within", "parameter"):  # a login's password is recognised by its place
         keep_secret(value)
     if place in ("within", "open"):
         return value

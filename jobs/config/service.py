@@ -1,4 +1,4 @@
-"""What can be configured of the service, `culling run`."""
+"""The settings of the service, `culling run`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Kind = Literal["failed", "lost", "drift", "moved", "promoted"]
 
 
 class ServiceSettings(Section):
-    """When and where nights run, and who hears of them."""
+    """When and where nights run, and who is notified."""
 
     watch: Flag = setting(
         True,

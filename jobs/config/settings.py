@@ -1,4 +1,4 @@
-"""What can be configured: frozen models, and every default in this one place.
+"""All settings as frozen models, with every default in this one place.
 
 Each field says what it means; `make config-docs` writes config.yaml, docs/reference/config.md and
 the editors' schema from it. `jobs.config.load` reads a file.
@@ -49,7 +49,7 @@ def _url_alone(value: object) -> object:
 
 
 class DiskSettings(Section):
-    """How much room frames may take, and how much is to stay free. GB are 10⁹ bytes."""
+    """How much disk space frames may take, and how much must stay free. GB are 10⁹ bytes."""
 
     budget_gb: Positive = setting(
         50.0,
@@ -211,8 +211,8 @@ class CameraConfig(CameraDefaults):
 
     @property
     def fingerprint(self) -> str:
-        """Changes whenever a setting of this camera changes (but for the password, for when its
-        nights are, and for how many versions are kept)."""
+        """Changes whenever a setting of this camera changes (except its password, the time of its
+        nights and the number of versions kept)."""
         shown = self.changed(source=self.source_shown)
         settings = shown.model_dump_json(exclude={"schedule", "time_zone", "models"})
         return hashlib.sha256(settings.encode()).hexdigest()[:16]
@@ -263,29 +263,29 @@ class Config(Section):
 
     @property
     def models_root(self) -> Path:
-        """Where all cameras' model versions lie."""
+        """The folder of all cameras' model versions."""
         return self.data_dir / "models"
 
     def day_dir(self, camera: str, day: date) -> Path:
-        """Where a live camera's day lies."""
+        """The folder of a live camera's day."""
         return self.data_dir / "days" / camera / day.isoformat()
 
     def frames_dir(self, camera: str, run_id: str) -> Path:
-        """Where one night's frames lie."""
+        """The folder of one night's frames."""
         return self.data_dir / "frames" / camera / run_id
 
     def work_dir(self, camera: str, run_id: str) -> Path:
-        """Where one night's labels and half-finished work lie."""
+        """The folder of one night's labels and unfinished work."""
         return self.data_dir / "work" / camera / run_id
 
     def corrections_dir(self, camera: str) -> Path:
-        """Where the frames lie whose labels people have corrected."""
+        """The folder of the frames with corrected labels."""
         return self.data_dir / "corrections" / camera
 
     def views_dir(self, camera: str) -> Path:
-        """Where lies how a camera has looked on earlier days."""
+        """The folder of a camera's earlier views."""
         return self.data_dir / "views" / camera
 
     def report_dir(self, camera: str, run_id: str) -> Path:
-        """Where one night's report lies."""
+        """The folder of one night's report."""
         return self.data_dir / "reports" / camera / run_id

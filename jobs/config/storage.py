@@ -1,4 +1,4 @@
-"""What can be configured of the store that several machines share."""
+"""The settings of the store that several machines share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Secret = Annotated[Text | None, Field(repr=False)]
 
 
 class StorageSettings(Section):
-    """Where frames and models lie for all machines; without `url` on this one's disk only."""
+    """Where frames and models are stored for all machines; without `url` only on this disk."""
 
     url: Secret = setting(
         None,
@@ -66,7 +66,7 @@ class StorageSettings(Section):
     @field_validator("access_key", "secret_key")
     @classmethod
     def _stands_elsewhere(cls, key: str | None, info: ValidationInfo) -> str | None:
-        """A key that is written out would be read by whoever reads the file."""
+        """A key in plain text could be read by everybody who can read the file."""
         if key is None:
             return None
         if not REFERENCE.fullmatch(key):

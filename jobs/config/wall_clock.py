@@ -1,9 +1,8 @@
-"""When nights are due: `03:00` or a cron expression, by the clock on a wall.
+"""When nights are due: `03:00` or a cron expression, in local time.
 
-APScheduler is the clock and nothing more. What is due is kept in our own table
-(`jobs/database/dues`): a one-off job that is killed in mid-run is lost in APScheduler, and two
-processes on one of its job stores run everything twice.
-"""
+APScheduler is only the clock. Due nights are kept in our own table (`jobs/database/dues`): a
+one-off job that is killed while it runs is lost in APScheduler, and two processes on one of its job
+stores run everything twice."""
 
 from __future__ import annotations
 
@@ -22,7 +21,7 @@ from tzlocal import get_localzone
 DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun")
 """Days of the week as a crontab counts them: 0 and 7 are Sunday."""
 LONGEST_FOLD = timedelta(hours=3)
-"""No clock on a wall has been put forward or back by more."""
+"""No time zone has shifted its clocks by more than this."""
 LONGEST_BACK = timedelta(days=14)
 """How far back a missed night is looked for."""
 
@@ -39,12 +38,11 @@ def time_zone(name: str | None) -> tzinfo:
 
 
 class WallClock(BaseTrigger):
-    """Fires once for each wall-clock time that a schedule names, whatever is done to the clocks.
+    """Fires once for each local time that a schedule names, also when clocks change.
 
-    A time that is skipped in spring fires as much later; one that comes twice in autumn fires the
-    first time. (APScheduler's own `CronTrigger` fires twice there, and 3.11.3 then gives the same
-    moment for ever.)
-    """
+    A time that is skipped in spring fires later by the length of the gap; one that occurs twice in
+    autumn fires the first time. (APScheduler's own `CronTrigger` fires twice there, and 3.11.3 then
+    returns the same moment for ever.)"""
 
     def __init__(self, schedule: str, zone: tzinfo) -> None:
         """`schedule` is HH:MM or a crontab's five fields. Raises `ValueError`."""

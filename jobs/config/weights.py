@@ -1,4 +1,4 @@
-"""What can be configured of student and teacher, and every default."""
+"""The settings of student and teacher, with all defaults."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from models.pretrained.catalogue import PublishedWeights
 
 UNTRAINED = "none"
-"""The student's `weights` where it is to begin from random numbers."""
+"""The student's `weights` to start from random weights."""
 FOREIGN_SUFFIXES = (".xml", ".onnx")
 PTH_SUFFIXES = (".pth", ".pt")
 OWN_SUFFIXES = (".safetensors", "")
@@ -57,7 +57,7 @@ def _max_side_px(default: int) -> Any:
 
 
 class WeightsSettings(Section):
-    """What student and teacher have in common: where the weights are and what they fit into."""
+    """The settings common to student and teacher: the weights and their architecture."""
 
     weights: Text
     architecture: Text
@@ -122,7 +122,7 @@ class WeightsSettings(Section):
 
 
 class StudentSettings(WeightsSettings):
-    """The small detector a camera starts from. With `none` or a backbone it knows no box yet."""
+    """The small detector a camera starts from. With `none` or a backbone it finds no boxes yet."""
 
     weights: Text = setting(
         "builtin:street-student",
@@ -137,7 +137,7 @@ class StudentSettings(WeightsSettings):
 
     @property
     def untrained(self) -> str | None:
-        """Why this student knows no box yet, in words; None where it does."""
+        """Why this student finds no boxes yet, in words; None if it does."""
         if self.weights == UNTRAINED:
             return "its weights are random numbers (student.weights: none)"
         if self.published is not None and self.published.is_backbone:
@@ -145,7 +145,7 @@ class StudentSettings(WeightsSettings):
         return None
 
     def _check_published(self, entry: PublishedWeights) -> None:
-        """A backbone will do: the camera's nights teach it boxes."""
+        """A backbone is enough: the camera's nights train it to find boxes."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -159,7 +159,7 @@ Triple = tuple[Real, Real, Real]
 
 class DetectorIo(Section):
     """How a teacher from elsewhere (.xml, .onnx) wants its image and what its outputs mean: a
-    preset, and whatever is to differ from it. Mirrors `models.boxes.foreign.ForeignOptions`."""
+    preset, and what differs from it. Mirrors `models.boxes.foreign.ForeignOptions`."""
 
     preset: Literal["person-vehicle-bike", "yolox-coco"] | None = setting(
         None,

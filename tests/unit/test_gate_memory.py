@@ -250,7 +250,7 @@ def test_damaged_lessons_are_left_and_named(
     with caplog.at_level(logging.WARNING):
         assert load_memory(tmp_path, "key") is None
     assert f"{tmp_path / MEMORY_FILE} cannot be read" in caplog.text
-    assert "learns anew" in caplog.text
+    assert "learns from the start" in caplog.text
 
 
 def test_a_frame_skipped_is_no_evidence() -> None:

@@ -1,4 +1,4 @@
-"""A live camera's day on disk: told again from its daybook, whatever happened to it."""
+"""A live camera's day on disk: replayed from its daybook, whatever happened to it."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ def test_frames_given_up_stay_away(tmp_path: Path) -> None:
 
 
 def told_bytes(folder: Path, count: int) -> int:
-    """What a day of so many frames, told again, holds in memory."""
+    """What a replayed day of this many frames holds in memory."""
     folder.mkdir()
     losses = np.random.default_rng(1).random(count)
     lines = [

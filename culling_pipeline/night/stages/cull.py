@@ -10,7 +10,7 @@ from culling_pipeline.records import CullRecord, IngestRecord
 
 
 def cull(night: Night, day: IngestRecord) -> CullRecord:
-    """The kept set: what the strategy makes of where student and teacher differ."""
+    """The kept set, chosen by the strategy from the differences between student and teacher."""
     plan, task = night.plan, night.task
     answers, truths = task.load(night.answers), task.load(night.truths)
     disagreements = [task.disagreement(i, answers[i], truths[i]) for i in day.survivors]

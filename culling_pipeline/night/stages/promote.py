@@ -1,4 +1,4 @@
-"""Promote: the candidate becomes a version and, if it measured better, goes to work."""
+"""Promote: the candidate becomes a version and, if it measured better, is put into use."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from culling_pipeline.records import JudgeRecord, PromotionRecord
 
 
 def promote(night: Night, results: Results) -> PromotionRecord:
-    """Keep the candidate as a version; put it to work if it measured better, unless another model
-    has been put to work by hand since the night began."""
+    """Keep the candidate as a version; put it into use if it measured better, unless another model
+    was put into use by hand since the night began."""
     plan, registry, parent = night.plan, night.parts.registry, night.incumbent.name
     if registry.incumbent(plan.camera) == plan.run_id:  # killed just after promotion
         return PromotionRecord(version=plan.run_id, promoted=True)
@@ -24,7 +24,7 @@ def promote(night: Night, results: Results) -> PromotionRecord:
 
 
 def overruled(night: Night, verdict: JudgeRecord, promotion: PromotionRecord) -> JudgeRecord:
-    """The verdict; where it was not followed, it says why."""
+    """The verdict, with the reason if it was not followed."""
     if promotion.promoted or not verdict.promoted:
         return verdict
     plan = night.plan

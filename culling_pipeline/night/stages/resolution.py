@@ -1,4 +1,4 @@
-"""Resolution: the smallest image size that still works on the kept set (Dataset Culling,
+"""Resolution: the smallest image size that is still good enough on the kept set (Dataset Culling,
 sec. 2.2)."""
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def find_resolution(night: Night, day: IngestRecord, cull: CullRecord) -> Resolu
 def _search(
     night: Night, frames: Sequence[StoredFrame], min_scale: float
 ) -> tuple[Search, tuple[Cost, ...]]:
-    """Which scale L_conf allows, and what it took to ask; nothing where it has no say."""
+    """The scale that L_conf allows, and the cost of measuring it; None if it is not used."""
     plan, began = night.plan, time.perf_counter()
 
     @cache

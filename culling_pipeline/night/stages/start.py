@@ -16,8 +16,8 @@ logger = logging.getLogger(__name__)
 
 
 def check_teacher(plan: NightPlan, parts: NightParts) -> None:
-    """Open the teacher once before the day is watched. It is asked only when the day is over, too
-    late to learn that its weights are damaged or that it does not know a class."""
+    """Open the teacher once before the day is watched. It is used only when the day is over, too
+    late to find that its weights are damaged or that it does not know a class."""
     if parts.journal.load(LABEL.key) is not None:
         return
     names = parts.open_teacher().class_names
@@ -29,8 +29,8 @@ def check_teacher(plan: NightPlan, parts: NightParts) -> None:
 
 
 def start(plan: NightPlan, parts: NightParts) -> Path:
-    """The folder of the version this night begins with. A resumed night must not go on from
-    another one: its own promotion may have come in between."""
+    """The folder of the version this night begins with. A resumed night must not continue from
+    another one: it may have promoted its own candidate in between."""
     stored = parts.journal.load(START.key)
     if stored is not None:
         version = StartRecord.model_validate(stored).incumbent

@@ -1,4 +1,4 @@
-"""Train: the candidate on the kept set and, beside it, a second student on random frames."""
+"""Train: the candidate on the kept set and, for comparison, a second student on random frames."""
 
 from __future__ import annotations
 

@@ -24,22 +24,22 @@ from models.boxes.detections import Detections
 from models.images import resize
 
 ALIKE_SHARE, ALIKE_LEAST = 0.1, 8
-"""A frame takes objects from this share of all frames, those that look most like it, at least from
-so many: fewer, and a car that is parked all morning is only ever pasted into the same morning …"""
+"""A frame takes objects from this share of all frames, the most similar ones, but at least from
+this many: with fewer, a car parked all morning would be pasted into the same morning only …"""
 DONORS = 3
-"""… and from so many of these each time it is shown."""
+"""… and from this many of them each time it is shown."""
 MARGIN = 0.08
-"""What is pasted is the box and this share of its longer side around it, at least a pixel."""
+"""The pasted region is the box with a margin of this share of its longer side, at least a pixel."""
 GLANCE_PX = (20, 12)
 """Width and height at which frames are compared."""
 REST = 0.4
-"""A box of which less than this share stays in a shifted picture is no example any more."""
+"""A box is dropped if less than this share of it remains in a shifted picture."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CutOut:
-    """An object with a margin around it, or several that stand too close to be told apart: where
-    (`region`: x1, y1, x2, y2 in whole pixels), what stands there (3×h×w uint8), the k boxes (k×4
+    """An object with a margin around it, or several that are too close to be cut out apart: its
+    place (`region`: x1, y1, x2, y2 in whole pixels), its pixels (3×h×w uint8), the k boxes (k×4
     float32, in pixels of the whole picture) and their labels (from 1)."""
 
     region: NDArray[np.int64]
@@ -50,14 +50,14 @@ class CutOut:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Donor:
-    """What a frame can give to others: a `glance` at it tells which are like it."""
+    """The objects of a frame for pasting; its `glance` is used to find similar frames."""
 
     glance: NDArray[np.float32]
     cut_outs: tuple[CutOut, ...]
 
 
 def donor_of(sample: Prepared) -> Donor:
-    """All objects of a frame; the frame itself can go, which is most of the room."""
+    """All objects of a frame, so that the frame itself need not stay in memory."""
     image, target = sample
     regions, groups = _groups(_regions(target["boxes"].numpy(), *image.shape[1:]))
     cut_outs = []
@@ -71,8 +71,8 @@ def donor_of(sample: Prepared) -> Donor:
 def _groups(
     regions: NDArray[np.int64],
 ) -> tuple[list[NDArray[np.int64]], list[list[int]]]:
-    """Regions that overlap as one that holds them, until none overlap; and the numbers of those
-    that each is made of. Part of a neighbour would come along without its box otherwise."""
+    """Merge overlapping regions until none overlap; with the numbers of the regions in each.
+    Without this, part of a neighbour would be pasted without its box."""
     merged: list[NDArray[np.int64]] = []
     groups: list[list[int]] = []
     for number, region in enumerate(regions):
@@ -110,7 +110,7 @@ class BoxPictures:
             self._alike = neighbours([donor.glance for donor in self._donors], len(plain))
 
     def __call__(self, number: int, rng: np.random.Generator) -> Prepared:
-        """The picture with this number, varied anew at each call."""
+        """The picture with this number, varied at random at each call."""
         sample, variation = self.plain[number], self._variation
         if len(self._donors) > 1:
             alike = self._alike[number]

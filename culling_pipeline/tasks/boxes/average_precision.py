@@ -1,4 +1,4 @@
-"""How good a detector is: COCO's average precision, and how sure a difference between two is."""
+"""COCO's average precision of a detector, and the interval of the difference between two."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from culling_pipeline.tasks.base import Comparison
 from models.boxes.detections import Detections
 
 RECALLS = np.linspace(0.0, 1.0, 101)
-"""The 101 recalls at which COCO reads the precision."""
+"""The 101 recalls at which COCO samples the precision."""
 
 
 def coco_map(
@@ -30,7 +30,7 @@ def coco_map(
     and class, objects of every size.
 
     A class without a true object has no average precision: it is None and left out of the means.
-    Without any true object the means are 0 and `objects` is 0: nothing was measured.
+    Without any true object the means and `objects` are 0.
     """
     _check(predictions, truths, len(class_names))
     with _silent():
@@ -65,10 +65,10 @@ def paired_bootstrap(
 
     Frames a second apart show the same cars, so single frames must not be resampled: `blocks`
     (F) names the block of time of each, and whole blocks are drawn with replacement, the same
-    for both detectors. Boxes are matched once, by pycocotools; a resample only counts them anew,
-    which changes nothing, as frames are matched on their own.
+    for both detectors. Boxes are matched once, by pycocotools; a resample only counts them
+    again, which is exact because each frame is matched separately.
 
-    With fewer than two blocks, or no true object, nothing is known: the interval is −1…1.
+    With fewer than two blocks, or no true object, the interval is −1…1.
     """
     _check(before, truths, n_classes)
     _check(after, truths, n_classes)

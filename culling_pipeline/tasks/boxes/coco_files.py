@@ -16,7 +16,7 @@ from culling_pipeline.errors import CullingError
 from models.boxes.detections import Detections
 
 EDGE_PX = 1.0
-"""Boxes may reach this far out of the picture, by rounding; what is outside is cut off."""
+"""Boxes may extend this far outside the picture because of rounding; they are clipped to it."""
 
 
 class DatasetError(CullingError):
@@ -26,7 +26,7 @@ class DatasetError(CullingError):
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LabelledImage:
     """One image of a data set: its id there, its file's name, its size, its boxes. Labels index the
-    class names of the data set; what was labelled by hand has score 1."""
+    class names of the data set; labels made by hand have score 1."""
 
     id: int
     name: str
@@ -85,8 +85,7 @@ def _box_row(image: LabelledImage, index: int) -> dict[str, Any]:
 def read_coco(path: Path, class_names: Sequence[str]) -> list[LabelledImage]:
     """All images of a COCO file, those without a box too, with labels in `class_names`.
 
-    Categories are known by their names. Anything that is not as it should be raises
-    `DatasetError`, naming the first thing that is wrong.
+    Categories are matched by name. Any fault raises `DatasetError`, which names the first one.
     """
     content = _content(path)
     classes = _classes(content["categories"], class_names, path)

@@ -1,4 +1,4 @@
-"""How unsure the student is of a frame: the confidence loss of Dataset Culling, sec. 2.1.
+"""The student's uncertainty on a frame: the confidence loss of Dataset Culling, sec. 2.1.
 
 It needs no label, only the student's scores, so it can be computed on every frame of the day.
 """
@@ -51,13 +51,13 @@ def confidence_loss(
     """f(x) = −x·ln x·q + (1 − x)·eˣ/(eˣ + 1) + b of each score, as printed in sec. 2.1.
 
     Any shape in, the same shape out (float64), empty included. f(0) is the limit, 0.5 + b;
-    f(1) = b; the top is 1.988, at x ≈ 0.32, so a half-believed box counts about four times
-    as much as a certain one.
+    f(1) = b; the top is 1.988, at x ≈ 0.32, so an uncertain box counts about four times as
+    much as a certain one.
 
     The paper contradicts itself: "b is a constant to set the intercept to zero", and "b = 0.5".
     As f(0) = 0.5 + b, a zero intercept asks for b = −0.5; with the printed +0.5 it is 1. We
     follow the number (so do the authors in their code, with log10 and q = 4): a certain box then
-    still counts a little, so that of two equally unsure frames the fuller one goes first.
+    still counts a little, so that of two equally uncertain frames the fuller one comes first.
     """
     x = np.asarray(scores, dtype=np.float64)
     outside = ~((x >= 0) & (x <= 1))

@@ -1,4 +1,4 @@
-"""Which of the teacher's boxes to trust: those sure and large enough to learn from."""
+"""Which of the teacher's boxes are used: those certain and large enough to learn from."""
 
 from __future__ import annotations
 

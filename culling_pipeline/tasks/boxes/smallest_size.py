@@ -9,7 +9,7 @@ import numpy as np
 from models.boxes.detections import Detections
 
 SMALL_SHARE = 0.1
-"""Of each class this share of the objects may be smaller than allowed: far off, half hidden."""
+"""This share of each class's objects may be smaller than allowed: distant or half hidden ones."""
 
 
 def smallest_scale_for(
@@ -18,7 +18,7 @@ def smallest_scale_for(
     """The scale, at most 1, at which nine in ten objects of every class still have a side (the root
     of a box's area) of `min_object_px`. `shrink` is full size over the labels' frame size.
 
-    1 where nothing is labelled: nothing says then that a smaller picture would do.
+    1 if nothing is labelled, because then nothing shows that a smaller picture is enough.
     """
     boxes = np.concatenate([d.boxes_xyxy for d in labels]) if labels else np.zeros((0, 4))
     if not len(boxes):

@@ -68,7 +68,7 @@ class BoxTask(Task):
     `student_min_score` is the student's working threshold; `teacher_min_score` and
     `teacher_min_side` (a share of the frame's shorter side) say which of the teacher's boxes count;
     of each class a tenth of the objects may be smaller than `min_object_px` at the size that
-    optResolution chooses. What lies in `ignore_zones` counts for nothing. `backend` is how the
+    optResolution chooses. Objects in `ignore_zones` do not count. `backend` is how the
     student is run (`models.boxes.backend`).
     """
 
