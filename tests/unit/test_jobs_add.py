@@ -202,7 +202,7 @@ def test_classes_of_the_defaults_are_not_repeated(config: Path) -> None:
         (["yard", f"rtsp://a:{CANARY}@c/1", "x"], "unexpected extra argument(s) (x)"),
         (["yard", "rtsp://cam/2", "--classes", ","], "--classes: name what to find, such as"),
         (["yard", "a.mp4", "--classes", "cat,cat"], "classes: got ['cat', 'cat'], must not hold"),
-        (["yard", f"rtsp://a:{CANARY}#/@c/1"], "it cannot be told where the password ends"),
+        (["yard", f"rtsp://a:{CANARY}#/@c/1"], "it is not clear where the password ends"),
         (["yard", "rtsp://c/1", "--password-file", "no"], "a password needs a user"),
         (["yard", "rtsp://me@c/1", "--password-file", "no"], "the file 'no' named in it does not"),
         (["yard", f"rtsp://a:{CANARY}@c", "--password-file", "config.yaml"], "holds something"),
