@@ -328,7 +328,7 @@ def test_a_download_that_breaks_off_is_taken_up_again(
 
     server.paths["/c.ts"] = serve
     with open_source(server.url("/c.ts"), camera="gate", live=QUICK) as source:
-        monkeypatch.setattr(source, "_is_short", lambda tally: tally.decoded < 75)
+        monkeypatch.setattr(remote, "is_short", lambda tally, _: tally.decoded < 75)
         assert numbers(source.frames()) == list(range(75))
 
 
