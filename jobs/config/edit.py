@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from jobs.config.lock import locked
 from jobs.config.new_file import TEMPLATE
 from jobs.errors import ConfigError
 
@@ -188,9 +189,27 @@ def read_text(path: Path) -> str | None:
         raise ConfigError(message) from error
 
 
-def replace_file(path: Path, text: str) -> None:
-    """Replace the file, complete or not at all, with its old permissions; a link stays a link."""
+def update_file(path: Path, change: Callable[[str | None], str]) -> None:
+    """Write the file anew as `change` makes it of the text (None without a file), complete or not
+    at all. It keeps its rights, a link stays a link, and only its owner can read a new file.
+
+    One process at a time changes it. An editor takes no lock: if the file has changed under
+    `change`, that is asked again.
+    """
     path = Path(os.path.realpath(path))
+    with locked(path):
+        while True:
+            before = read_text(path)
+            ready = _write_beside(path, change(before))
+            try:
+                if read_text(path) == before:
+                    os.replace(ready, path)
+                    return
+            finally:
+                ready.unlink(missing_ok=True)
+
+
+def _write_beside(path: Path, text: str) -> Path:
     before = path.stat() if path.exists() else None
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -202,17 +221,11 @@ def replace_file(path: Path, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, 0o666 & ~_umask() if before is None else before.st_mode & 0o7777)
         if before is not None:
+            os.chmod(name, before.st_mode & 0o7777)
             with suppress(OSError):  # only root may give files away
                 os.chown(name, before.st_uid, before.st_gid)
-        os.replace(name, path)
     except BaseException:
         os.unlink(name)
         raise
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
+    return Path(name)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jobs.config.edit import insert_camera, read_text, replace_file, template_text
+from jobs.config.edit import insert_camera, read_text, template_text, update_file
 from jobs.config.load import ADDRESS, parse_config, parse_raw
 from jobs.config.new_file import write_schema
 from jobs.config.secrets import Taken, fill_in, take_out, with_reference, without_secrets
@@ -100,17 +100,14 @@ def add_camera(request: Request) -> Added:
     if not CAMERA_NAME.fullmatch(request.name):
         message = f"{request.name!r}: a camera's name must be of a-z, 0-9, _ and - only"
         raise UsageError(message)
-    taken, source = _take_secrets(request)
-    _, config = _planned(request, source)
+    text = read_text(request.config)
+    taken, source = _take_secrets(request, text)
+    _, config = _planned(text, request, source)
     camera = config.cameras[request.name]
     found = _look(camera, taken, request) if request.look else None
     _write_password_file(request.password_file, taken)
     snapshot = None if found is None else _write_snapshot(config.data_dir, camera, found)
-    text, _ = _planned(request, source)  # again: the file may have changed meanwhile
-    is_new = not request.config.exists()
-    replace_file(request.config, text)
-    if is_new:
-        write_schema(request.config.parent)
+    taken, source = _write_camera(request)
     unset = (name for name, value in taken.variables.items() if os.environ.get(name) != value)
     return Added(
         camera=camera,
@@ -123,13 +120,30 @@ def add_camera(request: Request) -> Added:
     )
 
 
+def _write_camera(request: Request) -> tuple[Taken, str]:
+    """Plan it again: the file may have changed under the look. What its address has become."""
+    planned: list[tuple[Taken, str]] = []
+
+    def change(before: str | None) -> str:
+        taken, source = _take_secrets(request, before)
+        text, _ = _planned(before, request, source)
+        if before is None:
+            write_schema(request.config.parent)
+        planned.append((taken, source))
+        return text
+
+    update_file(request.config, change)
+    return planned[-1]
+
+
 # -- the secrets -----------------------------------------------------------------------------------
 
 
-def _take_secrets(request: Request) -> tuple[Taken, str]:
-    """The address to open, with its secrets; and the address to write to the file."""
+def _take_secrets(request: Request, text: str | None) -> tuple[Taken, str]:
+    """The address to open, with its secrets; and the address to write to the file, which holds
+    `text` now."""
     folder = request.config.absolute().parent
-    used = frozenset(re.findall(r"\$\{(\w+)\}", read_text(request.config) or ""))
+    used = frozenset(re.findall(r"\$\{(\w+)\}", text or ""))
     try:
         taken = take_out(_as_in_config(request.url, folder), request.name, used=used)
         if request.password_file is None:
@@ -174,10 +188,9 @@ def _write_password_file(path: Path | None, taken: Taken) -> None:
 # -- the configuration -----------------------------------------------------------------------------
 
 
-def _planned(request: Request, source: str) -> tuple[str, Config]:
+def _planned(text: str | None, request: Request, source: str) -> tuple[str, Config]:
     """The new configuration, as text and parsed; errors are raised before anything is written.
     Other cameras' passwords may be missing."""
-    text = read_text(request.config)
     if text is None or text == template_text():
         text, raw = template_text(), {}
     else:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -12,6 +15,7 @@ import pytest
 
 from jobs import cli
 from jobs.config.load import load_config
+from jobs.setup.add import Added, Request, add_camera
 from streams.base import SourceUnreadableError
 from tests.unit.clips import constant_rate, write_clip
 
@@ -261,8 +265,6 @@ def test_a_camera_that_does_not_open_is_not_added(
 def test_a_camera_that_hangs_is_given_up(
     config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import threading
-
     release = threading.Event()
     monkeypatch.setattr("jobs.setup.probing.probe_camera", lambda *_, **__: release.wait(10))
     assert cli.run(["add", "yard", "rtsp://me@192.0.2.1/1", "--timeout-s", "0.2"]) == 3
@@ -299,3 +301,66 @@ def test_no_error_and_no_log_shows_the_password(
     assert "culling: it is ***" in err
     assert json.loads(out)["error"] == "rtsp://***@192.0.2.1/stream1 and ***"
     assert CANARY not in out + err
+
+
+def add_at_once(path: Path, urls: dict[str, str]) -> list[Added]:
+    together = threading.Barrier(len(urls))
+
+    def one(name: str) -> Added:
+        together.wait(30)
+        return add_camera(Request(name=name, url=urls[name], config=path, look=False))
+
+    with ThreadPoolExecutor(len(urls)) as pool:
+        return list(pool.map(one, urls))
+
+
+@pytest.mark.parametrize("is_new", [False, True])
+def test_twelve_at_once_are_all_in_the_file(config: Path, is_new: bool) -> None:
+    if is_new:
+        config.unlink()
+    added = add_at_once(config, {f"cam{i}": f"rtsp://192.0.2.1/{i}" for i in range(12)})
+    names = {one.camera.name for one in added}
+    assert set(load_config(config).cameras) == names | (set() if is_new else {"gate"})
+    beside = {"config.yaml"} | ({"culling.schema.json"} if is_new else set())
+    assert {path.name for path in config.parent.iterdir()} == beside
+
+
+def test_two_at_once_never_share_a_variable(config: Path) -> None:
+    urls = {name: f"rtsp://me:{CANARY}-{i}@192.0.2.1/{i}" for i, name in enumerate(("a-b", "a_b"))}
+    one, other = add_at_once(config, urls)
+    assert one.variables != other.variables
+    assert (
+        len({camera.source for camera in load_config(config, as_written=True).cameras.values()})
+        == 3
+    )
+
+
+def test_a_line_that_an_editor_wrote_meanwhile_stays(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from jobs.config import edit
+
+    sync, saved = edit.os.fsync, []
+
+    def save_meanwhile(handle: int) -> None:
+        if not saved:
+            saved.append(True)
+            with config.open("a") as file:
+                file.write("workers: 7\n")
+        sync(handle)
+
+    monkeypatch.setattr("jobs.config.edit.os.fsync", save_meanwhile)
+    assert cli.run(["add", "yard", "rtsp://192.0.2.1/1", "--no-probe"]) == 0
+    loaded = load_config(config)
+    assert (loaded.workers, set(loaded.cameras)) == (7, {"gate", "yard"})
+
+
+def test_a_new_configuration_is_its_owners_alone(folder: Path) -> None:
+    before = os.umask(0)
+    try:
+        assert cli.run(["init"]) == 0
+        assert cli.run(["add", "yard", CAMERA, "--no-probe", "--config", "other.yaml"]) == 0
+    finally:
+        os.umask(before)
+    for name in ("config.yaml", "other.yaml"):
+        assert stat.S_IMODE((folder / name).stat().st_mode) == 0o600

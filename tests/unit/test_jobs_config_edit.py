@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from jobs.config.edit import insert_camera, read_text, replace_file, template_text
+from jobs.config.edit import insert_camera, read_text, template_text, update_file
 from jobs.config.load import parse_config
 from jobs.errors import ConfigError
 
@@ -35,6 +35,10 @@ BUSY_DOOR = """\
         source: rtsp://me:${DOOR_PASSWORD}@cam/1
         classes: [person, car]
 """
+
+
+def write(path: Path, text: str) -> None:
+    update_file(path, lambda _: text)
 
 
 def test_it_comes_after_the_other_cameras_and_their_comments() -> None:
@@ -135,7 +139,7 @@ def test_a_file_keeps_its_rights_and_a_link_stays_one(tmp_path: Path) -> None:
     real.chmod(0o640)
     link = tmp_path / "config.yaml"
     link.symlink_to(real)
-    replace_file(link, "new\r\n")
+    write(link, "new\r\n")
     assert link.is_symlink()
     assert real.read_bytes() == b"new\r\n"
     assert stat.S_IMODE(real.stat().st_mode) == 0o640
@@ -143,14 +147,13 @@ def test_a_file_keeps_its_rights_and_a_link_stays_one(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["config.yaml", "real.yaml"]
 
 
-def test_a_new_file_has_the_usual_rights(tmp_path: Path) -> None:
-    before = os.umask(0o027)
+def test_a_new_file_is_its_owners_alone(tmp_path: Path) -> None:
+    before = os.umask(0)
     try:
-        replace_file(tmp_path / "config.yaml", "x")
-        assert os.umask(0o027) == 0o027
+        write(tmp_path / "config.yaml", "x")
     finally:
         os.umask(before)
-    assert stat.S_IMODE((tmp_path / "config.yaml").stat().st_mode) == 0o640
+    assert stat.S_IMODE((tmp_path / "config.yaml").stat().st_mode) == 0o600
 
 
 def test_a_file_that_cannot_be_written_stays_whole(
@@ -164,11 +167,11 @@ def test_a_file_that_cannot_be_written_stays_whole(
 
     monkeypatch.setattr("jobs.config.edit.os.fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        replace_file(path, "new")
+        write(path, "new")
     assert path.read_text(encoding="utf-8") == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["config.yaml"]
     with pytest.raises(ConfigError, match="cannot be written"):
-        replace_file(tmp_path / "nowhere" / "config.yaml", "new")
+        write(tmp_path / "nowhere" / "config.yaml", "new")
 
 
 def test_a_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:
