@@ -4,27 +4,28 @@ the command line; and every problem reported at once."""
 from __future__ import annotations
 
 import difflib
-import math
 import os
 import re
-import typing
-from collections.abc import Hashable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from culling_pipeline.ranges import RULES
 from jobs.config.settings import CameraConfig, CameraDefaults, Config
+from jobs.config.shown import can_be_secret, section_of, shown_key, shown_value
 from jobs.config.weights import UNTRAINED
+from jobs.config.yaml_text import MOST_CHARACTERS, NotYamlError, parse_yaml
 from jobs.errors import ConfigError, redact
 
 __all__ = ["CameraConfig", "Config", "load_config", "parse_config", "parse_overrides", "parse_raw"]
 
 Path_ = tuple[str | int, ...]
+MOST_LINES = 100
+"""Of what is wrong; nobody mends more at once."""
+LONGEST_LINE = 1000
 MACHINE_KEYS = tuple(key for key in Config.model_fields if key != "cameras")
 TOP_KEYS = (*MACHINE_KEYS, "defaults", "cameras")
 REPLACED_WHOLE = ("classes",)
@@ -78,21 +79,26 @@ def parse_overrides(assignments: Sequence[str]) -> dict[str, Any]:
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals or not re.fullmatch(r"[a-z_]+(\.[a-z_]+)*", key):
-            message = f"--set {assignment}: must look like training.epochs=5"
+            shown = re.match(r"[A-Za-z_.]{0,60}", key)
+            message = f"--set {shown[0] if shown else ''}: must look like training.epochs=5"
             raise ConfigError(message)
         *folders, last = key.split(".")
         place = nested
         for folder in folders:
             place = place.setdefault(folder, {})
-        place[last] = _parse_value(text, assignment)
+            if not isinstance(place, dict):
+                message = f"--set {key}: {folder} has a value already"
+                raise ConfigError(message)
+        place[last] = _parse_value(text, key)
     return nested
 
 
-def _parse_value(text: str, assignment: str) -> Any:
-    with suppress(yaml.YAMLError):
-        return yaml.safe_load(text)
-    message = f"--set {assignment}: the value is not valid YAML"
-    raise ConfigError(message)  # outside of the handler: YAML's errors quote what they read
+def _parse_value(text: str, key: str) -> Any:
+    try:
+        return parse_yaml(text)[0]
+    except NotYamlError:
+        message = f"--set {key}: the value is not valid YAML"
+    raise ConfigError(message)
 
 
 @dataclass
@@ -105,60 +111,38 @@ class _Problems:
     def add(self, place: str, text: str) -> None:
         where = [place] if place.startswith("--set") else [self.file, place]
         line = redact(": ".join(part for part in (*where, text) if part))
-        if line not in self.lines:
-            self.lines.append(line)
+        if line not in self.lines and len(self.lines) < MOST_LINES:
+            self.lines.append(line if len(line) <= LONGEST_LINE else line[:LONGEST_LINE] + "…")
 
     def unknown_key(self, place: str, key: object, known: Sequence[str]) -> None:
-        self.add(place, "unknown key." + _did_you_mean(str(key), known))
+        self.add(place, "unknown key." + _did_you_mean(shown_key(key), known))
 
 
 # -- the file --------------------------------------------------------------------------------------
 
 
-class _Loader(yaml.SafeLoader):
-    """A loader that notes keys given twice instead of taking the last."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.duplicates: list[tuple[int, str, int]] = []
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        lines: dict[object, int] = {}
-        for key_node, _ in node.value:
-            key, line = key_node.value, key_node.start_mark.line + 1
-            if isinstance(key, str) and key != "<<" and key in lines:
-                self.duplicates.append((line, key, lines[key]))
-            if isinstance(key, str):
-                lines[key] = line
-        return super().construct_mapping(node, deep)
-
-
 def _read_text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            return file.read(MOST_CHARACTERS + 1)
     except FileNotFoundError as error:
         message = f"{path}: no such file: `culling init` makes one, --config names another"
         raise ConfigError(message) from error
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         message = f"{path}: cannot be read: {error}"
         raise ConfigError(message) from error
 
 
 def _parse_yaml(text: str, problems: _Problems) -> Any:
     try:
-        loader = _Loader(text)
-        raw = loader.get_single_data()
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        message = f"{problems.file}: {where}not valid YAML: {error.problem}"
-    except yaml.YAMLError as error:
-        message = f"{problems.file}: not valid YAML: {' '.join(str(error).split())}"
-    else:
-        for line, key, first in loader.duplicates:
-            problems.add(f"line {line}", f"{key!r} is given twice (first in line {first})")
-        return raw
-    raise ConfigError(message)  # outside of the handler: YAML's errors quote what they read
+        raw, duplicates = parse_yaml(text)
+    except NotYamlError as error:
+        message = f"{problems.file}: {error}"
+        raise ConfigError(message) from None
+    for twice in duplicates:
+        key = repr(shown_key(twice.key))
+        problems.add(f"line {twice.line}", f"{key} is given twice (first in line {twice.first})")
+    return raw
 
 
 # -- from raw mappings to a Config -----------------------------------------------------------------
@@ -182,15 +166,15 @@ class _Reader:
             return None
         for key in raw:
             if key not in TOP_KEYS:
-                self._problems.unknown_key(str(key), key, TOP_KEYS)
+                self._problems.unknown_key(shown_key(key), key, TOP_KEYS)
         machine = self._read_machine(raw)
         defaults = self._read_defaults(raw.get("defaults"))
         cameras = self._read_cameras(raw.get("cameras"), defaults)
         if machine is None or self._problems.lines:
             return None
         start = Path.cwd() if "data_dir" in self._machine else self._folder
-        data_dir = start / machine.data_dir.expanduser()
-        return machine.changed(data_dir=data_dir, cameras=cameras)
+        data_dir = self._at_home(str(machine.data_dir), "data_dir")
+        return machine.changed(data_dir=start / data_dir, cameras=cameras)
 
     def _read_machine(self, raw: dict[str, Any]) -> Config | None:
         given = _merge({key: raw[key] for key in MACHINE_KEYS if key in raw}, self._machine)
@@ -224,7 +208,7 @@ class _Reader:
         return cameras
 
     def _read_camera(self, name: object, own: Any, defaults: dict[str, Any]) -> CameraConfig | None:
-        place = f"cameras.{name}"
+        place = f"cameras.{shown_key(name)}"
         if not isinstance(name, str):
             self._problems.add(place, "a camera's name must be text: put it in quotes")
             return None
@@ -242,23 +226,33 @@ class _Reader:
         return self._resolve_paths(camera)
 
     def _resolve_paths(self, camera: CameraConfig) -> CameraConfig:
+        place = f"cameras.{camera.name}"
         sections = {
-            key: section.changed(weights=self._resolve(section.weights))
+            key: section.changed(weights=self._resolve(section.weights, f"{place}.{key}.weights"))
             for key, section in (("student", camera.student), ("teacher", camera.teacher))
             if section.weights != UNTRAINED
         }
-        return camera.changed(**sections, source=self._resolve(camera.source))
+        return camera.changed(**sections, source=self._resolve(camera.source, f"{place}.source"))
 
-    def _resolve(self, address: str) -> str:
+    def _resolve(self, address: str, place: str) -> str:
         """A relative path starts at the config file's folder; anything with a scheme stays."""
         if ADDRESS.match(address) or address.startswith("${"):  # the latter only `as_written`
             return address
-        return os.path.normpath(self._folder / Path(address).expanduser())
+        return os.path.normpath(self._folder / self._at_home(address, place))
+
+    def _at_home(self, path: str, place: str) -> Path:
+        """The path with `~` and `~user` spelt out."""
+        try:
+            return Path(path).expanduser()
+        except RuntimeError:
+            self._problems.add(place, "there is no such user's home folder as it begins with")
+            return Path(path)
 
     def _add_all(self, error: ValidationError, *, prefix: Path_, own: Any) -> None:
         """Note pydantic's errors; those from `defaults:` were noted there already."""
         machine_or_camera = self._overrides if prefix else self._machine
         overrides = {} if prefix == ("defaults",) else machine_or_camera
+        kind = CameraConfig if prefix else Config
         for detail in error.errors():
             loc = tuple(part for part in detail["loc"] if part != "[key]")
             if _holds(overrides, loc):
@@ -270,11 +264,11 @@ class _Reader:
             else:
                 continue
             if detail["type"] == "extra_forbidden":
-                kind = CameraConfig if prefix else Config
                 known = [key for key in _known_keys(kind, loc[:-1]) if key != "name"]
                 self._problems.unknown_key(place, loc[-1], known)
             else:
-                self._problems.add(place, _sentence(dict(detail)))
+                secret = can_be_secret(kind, loc)
+                self._problems.add(place, _sentence(dict(detail), is_secret=secret))
 
 
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -305,7 +299,13 @@ def _holds(raw: Any, loc: Path_) -> bool:
 def _dotted(loc: Path_) -> str:
     text = ""
     for part in loc:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+        text += (
+            f"[{part}]"
+            if isinstance(part, int)
+            else f".{shown_key(part)}"
+            if text
+            else shown_key(part)
+        )
     return text
 
 
@@ -317,9 +317,11 @@ def _did_you_mean(given: str, known: Sequence[str]) -> str:
 def _known_keys(model: type[BaseModel], loc: Path_) -> list[str]:
     """The keys of the section at `loc`."""
     for part in loc:
-        annotation = model.model_fields[str(part)].annotation
-        choices = (annotation, *typing.get_args(annotation))
-        model = next(c for c in choices if isinstance(c, type) and issubclass(c, BaseModel))
+        field = model.model_fields.get(str(part))
+        section = None if field is None else section_of(field.annotation)
+        if section is None:
+            return []
+        model = section
     return list(model.model_fields)
 
 
@@ -334,34 +336,23 @@ _RULES = RULES | {
 }
 
 
-def _sentence(detail: dict[str, Any]) -> str:
-    """One pydantic error in words: the value and the rule it breaks."""
+def _sentence(detail: dict[str, Any], *, is_secret: bool) -> str:
+    """One pydantic error in words: what was given, and the rule it breaks."""
     context, kind = detail.get("ctx", {}), detail["type"]
+    shown = shown_value(detail["input"], is_secret=is_secret)
     if kind == "missing":
         return "missing"
     if kind == "value_error":
         rule = str(context["error"])
         whole = not isinstance(detail["input"], str | int | float | list)
-        return rule if whole or not rule.startswith("must") else f"got {_shown(detail)}, {rule}"
+        return rule if whole or not rule.startswith("must") else f"got {shown}, {rule}"
     rule = _RULES[kind].format(**context) if kind in _RULES else str(detail["msg"])
     hint = ""
     if kind == "literal_error" and isinstance(detail["input"], str):
         hint = _close_choice(detail["input"], context["expected"])
-    return f"got {_shown(detail)}, {rule}{hint}"
+    return f"got {shown}, {rule}{hint}"
 
 
 def _close_choice(given: str, expected: str) -> str:
     close = difflib.get_close_matches(given, re.findall(r"'([^']*)'", expected), n=1, cutoff=0.5)
     return f'. Did you mean "{close[0]}"?' if close else ""
-
-
-def _shown(detail: dict[str, Any]) -> str:
-    value = detail["input"]
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float) and not math.isfinite(value):
-        return f"{value}"
-    text = redact(repr(value))  # before it is cut, or a password loses the @ that tells it
-    return text if len(text) <= 60 else text[:57] + "…"

@@ -18,6 +18,8 @@ from streams.secret_words import keep_secret
 
 REFERENCE = re.compile(r"\$\{([^}]*)\}?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_LIKE_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_.-]{0,60}")
+"""What is shown although it is none: a slip of the pen, and no part of a password."""
 _FILE = "file:"
 
 _STAND_IN = "\ue000"
@@ -60,6 +62,9 @@ def fill_in(source: str, folder: Path, *, also: Mapping[str, str] | None = None)
     one written into the source, is masked from now on. Relative paths start at `folder`; the
     variables in `also` beat the environment's.
     """
+    if re.search(r"\$\{[^}]*$", source):
+        message = "a ${ in it has no }: it must be ${NAME} or ${file:PATH}"
+        raise ValueError(message)
     names = REFERENCE.findall(source)
     text, filled = REFERENCE.sub(_STAND_IN, source), ""
     for name in names:
@@ -75,7 +80,8 @@ def _look_up(name: str, folder: Path, also: Mapping[str, str]) -> str:
     if name.startswith(_FILE):
         return _read_secret(name.removeprefix(_FILE), folder)
     if not _VARIABLE.fullmatch(name):
-        message = f"${{{name}}}: must be ${{NAME}}, an environment variable, or ${{file:PATH}}"
+        shown = f"${{{name}}}" if _LIKE_VARIABLE.fullmatch(name) else "a ${…} in it"
+        message = f"{shown}: must be ${{NAME}}, an environment variable, or ${{file:PATH}}"
         raise ValueError(message)
     value = also.get(name, os.environ.get(name))
     if not value:

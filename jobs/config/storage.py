@@ -24,7 +24,7 @@ class StorageSettings(Section):
         more="Needs `pip install 'culling-pipeline[s3]'`. Another address that fsspec knows works "
         "too, such as `file:///mnt…`.",
     )
-    endpoint: Text | None = setting(
+    endpoint: Secret = setting(
         None,
         "address of a store that is not Amazon's, such as https://s3.example.org",
         more="For MinIO, Ceph, Garage and others. Buckets are addressed by path "

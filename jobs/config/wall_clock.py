@@ -33,7 +33,7 @@ def time_zone(name: str | None) -> tzinfo:
     try:
         return ZoneInfo(name)
     except (OSError, ValueError, KeyError):
-        message = f"got {name!r}, must be a time zone such as Europe/Berlin or UTC"
+        message = "must be a time zone such as Europe/Berlin or UTC"
     raise ValueError(message)
 
 
@@ -123,10 +123,7 @@ def _cron(schedule: str) -> CronTrigger:
             timezone=UTC,
         )
     except ValueError:
-        message = (
-            f"got {schedule!r}, must be a time such as 03:00, or a crontab's five fields such as "
-            "30 3 * * 1-5"
-        )
+        message = "must be a time such as 03:00, or a crontab's five fields such as 30 3 * * 1-5"
     raise ValueError(message)
 
 

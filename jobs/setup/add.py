@@ -172,7 +172,7 @@ def _write_password_file(path: Path | None, taken: Taken) -> None:
     if path is None or not taken.variables:
         return
     (password,) = taken.variables.values()
-    path = path.expanduser()
+    path = _at_home(path)
     try:
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(f"{password}\n")
@@ -226,7 +226,7 @@ def _refuse_duplicate(cameras: object, request: Request, source: str) -> None:
 
 def _same(one: str, other: str, folder: Path) -> bool:
     keys = {
-        os.path.normpath(folder / Path(source).expanduser())
+        os.path.normpath(folder / _at_home(Path(source)))
         if _is_path(source)
         else without_secrets(source)
         for source in (one, other)
@@ -244,8 +244,16 @@ def _as_in_config(url: str, folder: Path) -> str:
 
 
 def _path_in_config(path: Path, folder: Path) -> str:
-    whole = Path(os.path.abspath(path.expanduser()))
+    whole = Path(os.path.abspath(_at_home(path)))
     return str(whole.relative_to(folder) if whole.is_relative_to(folder) else whole)
+
+
+def _at_home(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        message = f"{redact_url(str(path))}: there is no such user's home folder"
+    raise UsageError(message)
 
 
 # -- the look --------------------------------------------------------------------------------------

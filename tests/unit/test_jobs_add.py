@@ -208,6 +208,8 @@ def test_classes_of_the_defaults_are_not_repeated(config: Path) -> None:
         (["yard", "a.mp4", "--classes", "cat,cat"], "classes: got ['cat', 'cat'], must not hold"),
         (["yard", f"rtsp://a:{CANARY}#/@c/1"], "it is not clear where the password ends"),
         (["yard", "rtsp://c/1", "--password-file", "no"], "a password needs a user"),
+        (["yard", "~nosuchuser/x.mp4"], "~nosuchuser/x.mp4: there is no such user's home folder"),
+        (["yard", "rtsp://me@c/1", "--password-file", "~nosuchuser/x"], "no such user's home"),
         (["yard", "rtsp://me@c/1", "--password-file", "no"], "the file 'no' named in it does not"),
         (["yard", f"rtsp://a:{CANARY}@c", "--password-file", "config.yaml"], "holds something"),
         (["yard", f"rtsp://a:{CANARY}@c", "--password-file", "no/pw"], "no/pw: cannot be written"),

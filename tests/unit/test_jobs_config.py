@@ -378,7 +378,7 @@ def test_preset_gives_options_and_keys_beside_it_beat_it() -> None:
         ("teacher: {io: {scale: [1, 1, 0]}}", "teacher.io.scale[2]: got 0, must be > 0"),
         ("teacher: {io: {channel_order: bgr}}", "io: give a preset, or class_names and outputs"),
         ("classes: [a, a]", "yard.classes: got ['a', 'a'], must not hold a name twice"),
-        ("classes: [no]", "yard.classes: got [False], must hold names only: put false in quotes"),
+        ("classes: [no]", "yard.classes: got [false], must hold names only: put false in quotes"),
         ("classes: person", "yard.classes: got 'person', must be a list of names, or a mapping"),
         ("classes: []", "yard: classes: missing, name what this camera is to find"),
         ("source: ''", "yard.source: got '', must not be empty"),
@@ -448,7 +448,7 @@ def test_mistake_on_the_command_line_says_so(tmp_path: Path) -> None:
     assert problems(tmp_path, YARD, "workers=0") == ["--set workers: got 0, must be 1 or more"]
     with pytest.raises(ConfigError, match=r"--set training: must look like training\.epochs=5"):
         parse_overrides(["training"])
-    with pytest.raises(ConfigError, match=r"--set fps=\[: the value is not valid YAML"):
+    with pytest.raises(ConfigError, match=r"--set fps: the value is not valid YAML"):
         parse_overrides(["fps=["])
 
 

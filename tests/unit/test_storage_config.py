@@ -55,10 +55,13 @@ def test_one_key_of_a_section_leaves_the_others(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("storage: bucket/folder", "must be an address such as s3://BUCKET/FOLDER"),
-        ("storage: {url: 's3://b', endpoint: s3.example.org}", "storage.endpoint: got 's3.exa"),
+        (
+            "storage: {url: 's3://b', endpoint: s3.example.org}",
+            "storage.endpoint: got text (not shown)",
+        ),
         ("storage: {url: 's3://b', access_key: '${NOT_SET_ANYWHERE}'}", "NOT_SET_ANYWHERE is not"),
         ("storage: {url: 's3://b', ednpoint: x}", 'Did you mean "endpoint"?'),
-        ("storage: 7", "storage: got 7, must be a mapping"),
+        ("storage: 7", "storage: got a number (not shown), must be a mapping"),
         ("service: {watch: 1}", "service.watch: got 1, must be true or false"),
     ],
 )
