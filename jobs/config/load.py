@@ -255,6 +255,8 @@ class _Reader:
         kind = CameraConfig if prefix else Config
         for detail in error.errors():
             loc = tuple(part for part in detail["loc"] if part != "[key]")
+            if detail["type"] == "invalid_key":  # it is written otherwise there than in the file
+                loc = loc[:-1]
             if _holds(overrides, loc):
                 place = "--set " + _dotted(loc)
             elif own is None or loc in ((), ("name",)) or detail["type"] == "missing":
@@ -340,8 +342,8 @@ def _sentence(detail: dict[str, Any], *, is_secret: bool) -> str:
     """One pydantic error in words: what was given, and the rule it breaks."""
     context, kind = detail.get("ctx", {}), detail["type"]
     shown = shown_value(detail["input"], is_secret=is_secret)
-    if kind == "missing":
-        return "missing"
+    if kind in ("missing", "invalid_key"):
+        return "missing" if kind == "missing" else "its keys must be text (put them in quotes)"
     if kind == "value_error":
         rule = str(context["error"])
         whole = not isinstance(detail["input"], str | int | float | list)
