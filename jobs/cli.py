@@ -26,8 +26,10 @@ from jobs.commands import (
 )
 from jobs.commands.common import print_json
 from jobs.commands.signals import on_sigterm, terminate
+from jobs.commands.terminal import is_closed_pipe, write_to_nobody, write_what_can_be_shown
 from jobs.config.secrets import hide_in_process_list
 from jobs.errors import (
+    EXIT_CLOSED,
     EXIT_DONE,
     EXIT_INTERRUPTED,
     EXIT_USAGE,
@@ -56,7 +58,18 @@ def main() -> None:
     for argument in sys.argv[1:]:
         hide_in_process_list(argument)
     on_sigterm(terminate)
-    sys.exit(run(sys.argv[1:]))
+    write_what_can_be_shown()
+    code = EXIT_DONE
+    try:
+        code = run(sys.argv[1:])
+        sys.stdout.flush()
+    except (OSError, SystemExit) as error:
+        cause = error.__context__ if isinstance(error, SystemExit) else error  # Typer's exit
+        if not is_closed_pipe(cause):
+            raise
+        code = code or EXIT_CLOSED
+        write_to_nobody()
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:

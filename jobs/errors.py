@@ -15,6 +15,8 @@ EXIT_STREAM = 3
 EXIT_MODEL = 4
 EXIT_NIGHT = 5
 EXIT_INTERRUPTED = 130
+EXIT_CLOSED = 141
+"""As a shell says of programs that SIGPIPE ended."""
 
 OUR_PACKAGES = ("streams", "models", "culling_pipeline", "jobs")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO
 
 from rich.console import Console
@@ -90,6 +90,7 @@ class LineProgress:
         self.note(f"{name}: done, {count}{of}, {self._clock_s() - started:.1f} s")
 
     def note(self, text: str) -> None:
-        """Write one line, at once."""
-        self._stream.write(text + "\n")
-        self._stream.flush()
+        """Write one line, at once; a night does not fail because nobody reads of it any more."""
+        with suppress(OSError, UnicodeError):
+            self._stream.write(text + "\n")
+            self._stream.flush()

@@ -16,7 +16,8 @@ from apscheduler.executors.debug import DebugExecutor
 from apscheduler.schedulers.base import BaseScheduler
 from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.cron import CronTrigger
-from tzlocal import get_localzone
+
+from jobs.config.local_zone import local_zone
 
 DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun")
 """Days of the week as a crontab counts them: 0 and 7 are Sunday."""
@@ -29,7 +30,7 @@ LONGEST_BACK = timedelta(days=14)
 def time_zone(name: str | None) -> tzinfo:
     """A time zone by its name, such as Europe/Berlin, or this machine's. Raises `ValueError`."""
     if name is None:
-        return get_localzone()
+        return local_zone()
     try:
         return ZoneInfo(name)
     except (OSError, ValueError, KeyError):

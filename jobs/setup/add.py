@@ -174,7 +174,8 @@ def _write_password_file(path: Path | None, taken: Taken) -> None:
     (password,) = taken.variables.values()
     path = _at_home(path)
     try:
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(handle, "w", encoding="utf-8") as file:
             file.write(f"{password}\n")
     except FileExistsError:
         if path.read_text(encoding="utf-8").splitlines()[:1] != [password]:

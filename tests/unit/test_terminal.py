@@ -1,0 +1,97 @@
+"""The command where its output ends: no UTF-8, a pipe that closes, a time zone of few words."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from jobs.commands.progress import LineProgress
+from jobs.config.local_zone import local_zone, zone_of_rule
+from jobs.errors import EXIT_CLOSED
+
+SHOW = ("schedule", "show", "clip", "--samples", "100", "--epochs", "3")
+CULLING = (sys.executable, "-m", "jobs.cli")
+C_LOCALE = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": ""}
+
+
+def culling(*arguments: str, folder: Path, **more: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [*CULLING, *arguments],
+        cwd=folder,
+        env=environment(**more),
+        capture_output=True,
+        check=False,
+    )
+
+
+def environment(**more: str) -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])} | more
+
+
+def test_a_terminal_without_utf8_shows_what_it_can(tmp_path: Path) -> None:
+    for arguments in ([*SHOW], ["schedule", "show", "--help"]):
+        done = culling(*arguments, folder=tmp_path, **C_LOCALE)
+        assert done.returncode == 0, done.stderr
+    drawn = culling(*SHOW, folder=tmp_path, **C_LOCALE).stdout
+    assert b"####" in drawn or b"\xe2\x96\x88" in drawn
+
+
+def test_json_stays_whole_without_utf8(tmp_path: Path) -> None:
+    done = culling("report", "süd", "--json", "--config", "süd.yaml", folder=tmp_path, **C_LOCALE)
+    assert done.returncode == 2
+    assert json.loads(done.stdout)["exit_code"] == 2
+
+
+@pytest.mark.parametrize("arguments", [[*SHOW], ["--help"], ["--version"]])
+def test_a_closed_pipe_has_its_code_and_no_words(tmp_path: Path, arguments: list[str]) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [*CULLING, *arguments],
+        cwd=tmp_path, env=environment(), stdout=write, stderr=subprocess.PIPE, check=False,
+    )  # fmt: skip
+    os.close(write)
+    assert (done.returncode, done.stderr) == (EXIT_CLOSED, b"")
+
+
+def test_a_stage_goes_on_when_nobody_reads_its_lines() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    stream = os.fdopen(write, "w")
+    with LineProgress(stream).stage("train", 1) as advance:
+        advance(1)
+    with pytest.raises(BrokenPipeError):
+        stream.close()
+
+
+@pytest.mark.parametrize(
+    ("rule", "summer", "winter"),
+    [("UTC0", 0, 0), ("CET-1CEST,M3.5.0,M10.5.0/3", 2, 1), ("<+0530>-5:30", 5.5, 5.5)],
+)
+def test_a_rule_in_tz_is_a_time_zone(
+    monkeypatch: pytest.MonkeyPatch, rule: str, summer: float, winter: float
+) -> None:
+    monkeypatch.setenv("TZ", rule)
+    zone = local_zone()
+    assert datetime(2026, 7, 1, tzinfo=zone).utcoffset() == timedelta(hours=summer)
+    assert datetime(2026, 12, 1, tzinfo=zone).utcoffset() == timedelta(hours=winter)
+
+
+def test_nonsense_in_tz_is_the_offset_of_the_c_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "No/Such")
+    time.tzset()
+    try:
+        assert datetime(2026, 7, 1, tzinfo=local_zone()).utcoffset() == timedelta(0)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    for rule in ("", "x", "é", "UTC0\n", "CET-1CEST,M3"):
+        with pytest.raises(ValueError):  # noqa: PT011 - of several makers
+            zone_of_rule(rule)
