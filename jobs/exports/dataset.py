@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from shutil import copyfile
 from tempfile import TemporaryDirectory
+from urllib.parse import unquote
 
 from culling_pipeline.labels.corrections import Corrections, add_corrections, load_corrections
 from culling_pipeline.night.at_work import frames_of
@@ -27,8 +28,13 @@ from models.files import replace_file
 from models.zones import NO_ZONES
 
 ANNOTATIONS, IMAGES = "annotations.json", "images"
-_UPLOAD = r"(?:^|[/\\]|[0-9a-f]{8}-)"
-"""What tools put before a file's name: a folder, or eight digits and a hyphen (Label Studio)."""
+_UPLOAD = r"(?:^|[/\\=]|[0-9a-f]{8}-)"
+"""What tools put before a file's name: a folder (CVAT, FiftyOne), eight digits and a hyphen, or an
+address with `?d=` (both Label Studio)."""
+_NIGHT = r"(\d{4}-\d\d-\d\d)(?:[.-](\d+))?_(\d{6,})"
+"""Night and frame; Roboflow makes a hyphen of the dot."""
+_ENDING = r"(?:_\w{2,4}\.rf\.[0-9A-Za-z_-]+)?(?:\.\w{2,4})?$"
+"""What tools make of `.jpg`: nothing, or Roboflow's `_jpg.rf.HASH.jpg`."""
 
 
 def image_name(camera: str, run_id: str, frame_id: int) -> str:
@@ -125,8 +131,7 @@ def import_dataset(config: Config, name: str, file: Path, *, store: Store) -> di
     known: dict[str, NightRecord] = {}
     named = {camera.class_names[label] for image in images for label in image.labels.labels}
     frames = {}
-    for image in images:
-        run_id, frame_id = _which(camera, image, file)
+    for (run_id, frame_id), image in _one_each(camera, images, file).items():
         if run_id not in known:
             known[run_id] = _record_of(camera, run_id, image, file, store)
         frame = _frame_of(known[run_id], frame_id, image, file)
@@ -150,10 +155,33 @@ def _count_new(before: Corrections, frames: Sequence[CorrectedFrame]) -> int:
     return len({frame.image for frame in frames} - {frame.image for frame in before.frames})
 
 
+def _one_each(
+    camera: CameraConfig, images: Sequence[LabelledImage], file: Path
+) -> dict[tuple[str, int], LabelledImage]:
+    """The images by night and frame. One that is there twice must have the same labels twice."""
+    found: dict[tuple[str, int], LabelledImage] = {}
+    for image in images:
+        which = _which(camera, image, file)
+        other = found.setdefault(which, image)
+        if _label_set(other) != _label_set(image):
+            message = (
+                f"{file}: image {image.name!r} is there twice (ids {other.id} and {image.id}), "
+                f"with {len(other.labels)} and {len(image.labels)} boxes that are not the same: "
+                "whose labels count? Keep one row, with its boxes"
+            )
+            raise DatasetError(message)
+    return found
+
+
+def _label_set(image: LabelledImage) -> set[tuple[float, ...]]:
+    labels = image.labels
+    return {(*b, n) for b, n in zip(labels.boxes_xyxy.tolist(), labels.labels, strict=True)}
+
+
 def _which(camera: CameraConfig, image: LabelledImage, file: Path) -> tuple[str, int]:
     """Night and frame that an image's name refers to."""
-    night = r"(\d{4}-\d\d-\d\d(?:\.\d+)?)_(\d{6,})"
-    found = re.search(rf"{_UPLOAD}{re.escape(camera.name)}_{night}\.\w+$", image.name)
+    pattern = rf"{_UPLOAD}{re.escape(camera.name)}_{_NIGHT}{_ENDING}"
+    found = re.search(pattern, unquote(image.name), re.ASCII)
     if found is None:
         message = (
             f"{file}: image {image.name!r} is none of camera {camera.name!r}'s: images keep the "
@@ -161,7 +189,8 @@ def _which(camera: CameraConfig, image: LabelledImage, file: Path) -> tuple[str,
             f"{image_name(camera.name, '2026-01-31', 17)}"
         )
         raise DatasetError(message)
-    return found[1], int(found[2])
+    night, again, frame = found.groups()
+    return night if again is None else f"{night}.{again}", int(frame)
 
 
 def _record_of(

@@ -104,7 +104,7 @@ def changed(content: dict[str, Any], where: str, number: int, **values: Any) -> 
     ("where", "values", "expected"),
     [
         ("categories", {"name": "dog"}, r"categories\[0\]: name: got 'dog', .*: person, car"),
-        ("categories", {"id": "1"}, r"categories\[0\]: id: got '1', must be a whole number"),
+        ("categories", {"id": "a1"}, r"categories\[0\]: id: got 'a1', must be a whole number"),
         ("images", {"id": 7}, r"images\[1\]: id 7 is there twice"),
         ("images", {"id": None}, r"images\[0\]: id: got None, must be a whole number"),
         ("images", {"file_name": 3}, r"images\[0\]: file_name: got 3"),
@@ -115,6 +115,29 @@ def changed(content: dict[str, Any], where: str, number: int, **values: Any) -> 
         ("annotations", {"bbox": [1, 2, 0, 3]}, r"annotations\[0\]: bbox"),
         ("annotations", {"bbox": [1, 2, float("nan"), 3]}, r"annotations\[0\]: bbox"),
         ("annotations", {"bbox": [90, 2, 15, 3]}, r"are these labels of another size"),
+        (
+            "annotations",
+            {"bbox": [1, 2, 10**400, 3]},
+            r"annotations\[0\]: bbox: got .{,60}…?, must",
+        ),
+        ("annotations", {"bbox": [1, 2, 1e39, 3]}, r"annotations\[0\]: bbox"),
+        ("annotations", {"bbox": [1, 2, True, 3]}, r"annotations\[0\]: bbox"),
+        ("annotations", {"bbox": [1, 2, "9", 3]}, r"annotations\[0\]: bbox"),
+        ("annotations", {"bbox": [1, 2, -5, 3]}, r"annotations\[0\]: bbox"),
+        ("annotations", {"bbox": [1, 2, 3, 4, 30]}, r"annotations\[0\]: bbox"),
+        ("annotations", {"iscrowd": 1}, r"annotations\[0\]: iscrowd: got 1, .* take it out"),
+        ("annotations", {"ignore": True}, r"annotations\[0\]: ignore: got True"),
+        ("annotations", {"attributes": {"rotation": 30.0}}, r"annotations\[0\]: rotation: got 30"),
+        (
+            "annotations",
+            {"category_id": 10**400},
+            r"annotations\[0\]: category_id 10+\.\.\.0+ is no",
+        ),
+        ("annotations", {"image_id": 3.5}, r"annotations\[0\]: image_id: got 3.5, must be a whole"),
+        ("images", {"width": 10**400}, r"images\[0\]: width and height: got 1"),
+        ("images", {"height": -60}, r"images\[0\]: width and height: got 100 and -60"),
+        ("categories", {"name": None}, r"categories\[0\]: name: got None"),
+        ("categories", {"id": 2}, r"categories\[1\]: id 2 is there twice, with two names"),
     ],
 )
 def test_what_is_wrong_is_named(
@@ -125,10 +148,54 @@ def test_what_is_wrong_is_named(
         read_coco(path, CLASSES)
 
 
+def test_boxes_in_shares_of_the_picture_are_refused(
+    tmp_path: Path, content: dict[str, Any]
+) -> None:
+    content["annotations"][2]["bbox"] = [0.25, 0.25, 0.5, 0.75]
+    with pytest.raises(
+        DatasetError, match=r"images\[2\]: '9.jpg': .* within 0…1: are these shares"
+    ):
+        read_coco(written(tmp_path / "a.json", content), CLASSES)
+
+
+def test_what_tools_write_in_their_own_way_is_understood(
+    tmp_path: Path, content: dict[str, Any]
+) -> None:
+    # Given Roboflow's root category, other case, ids as text and as floats, a row twice,
+    plain = read_coco(written(tmp_path / "a.json", content), CLASSES)
+    content["categories"] = [
+        {"id": 0, "name": "street-life", "supercategory": "none"},
+        {"id": 1, "name": " Person ", "supercategory": "street-life"},
+        {"id": "2", "name": "CAR", "supercategory": "street-life"},
+    ]
+    content["images"][0]["id"] = "3"
+    content["annotations"][0].update(category_id=2.0, attributes={"rotation": 0.0}, iscrowd=False)
+    content["annotations"].append({**content["annotations"][0], "id": 9})
+    # Then it is the same file.
+    found = read_coco(written(tmp_path / "a.json", content), CLASSES)
+    for ours, theirs in zip(plain, found, strict=True):
+        assert (ours.id, ours.name) == (theirs.id, theirs.name)
+        assert ours.labels.boxes_xyxy.tolist() == theirs.labels.boxes_xyxy.tolist()
+        assert ours.labels.labels.tolist() == theirs.labels.labels.tolist()
+
+
+def test_a_name_that_could_be_two_classes_is_neither(
+    tmp_path: Path, content: dict[str, Any]
+) -> None:
+    content["categories"][1]["name"] = "CAR"
+    with pytest.raises(DatasetError, match="name: got 'CAR', must be one of"):
+        read_coco(written(tmp_path / "a.json", content), ("person", "car", "Car"))
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("{", "not JSON"),
+        ('{"images": ' + "[" * 100_000 + "]" * 100_000 + "}", "not JSON"),
+        (
+            '{"images": [], "annotations": [], "categories": [], "images": []}',
+            "'images' is there t",
+        ),
         ("[]", "no list 'images' in it"),
         ('{"images": [], "annotations": {}}', "no list 'annotations' in it"),
         ('{"images": [], "annotations": []}', "no list 'categories' in it"),

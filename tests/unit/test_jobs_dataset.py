@@ -141,6 +141,45 @@ def test_classes_that_nobody_looked_for_are_not_taken_for_absent(night: AfterNig
     assert "bus" in frame.classes
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "yard_2026-11-21_000013_jpg.rf.0f3a9c1bd2e4.jpg",
+        "data/day 1/yard_2026-11-21_000013.png",
+        "yard_2026-11-21_000013",
+        "/data/upload/3/1a2b3c4d-yard_2026-11-21_000013.jpg",
+        "/data/local-files/?d=images%2Fyard_2026-11-21_000013.jpg",
+        "images\\yard_2026-11-21_000013.jpg",
+    ],
+)
+def test_names_as_the_tools_give_them(night: AfterNight, name: str) -> None:
+    content = exported(night)
+    content["images"][0]["file_name"] = name
+    assert imported(night, content) == 0
+    assert load_corrections(night.config.corrections_dir(CAMERA)).frames[0].frame_id == KEPT[0]
+
+
+def test_an_image_in_two_rows_counts_once_or_is_refused(
+    night: AfterNight, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Given an image that two people labelled, the second without a box,
+    content = exported(night)
+    row = content["images"][0]
+    content["images"].append({**row, "id": 9999})
+    capsys.readouterr()
+    assert imported(night, content) == 2
+    assert f"is there twice (ids {row['id']} and 9999), with " in one_error(capsys)
+    assert load_corrections(night.config.corrections_dir(CAMERA)).frames == ()
+    # or both with the same boxes.
+    mine = [a for a in content["annotations"] if a["image_id"] == row["id"]]
+    content["annotations"] += [{**a, "image_id": 9999} for a in mine]
+    assert imported(night, content) == 0
+    assert "3 images with" in capsys.readouterr().err
+    assert len(load_corrections(night.config.corrections_dir(CAMERA)).frames[0].classes) == len(
+        mine
+    )
+
+
 def renamed(name: str) -> Callable[[Content], None]:
     return lambda content: content["images"][0].update(file_name=name)
 

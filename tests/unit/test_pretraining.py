@@ -101,7 +101,32 @@ def test_crowds_and_boxes_without_area_are_left_out(
     assert picture.boxes_xyxy.shape == (0, 4)
 
 
-@pytest.mark.parametrize("content", ["[]", "{", '{"images": [], "annotations": []}'])
+@pytest.mark.parametrize(
+    ("annotation", "expected"),
+    [
+        ({"bbox": [0.25, 0.5, 0.5, 0.25]}, "all boxes lie within 0…1"),
+        ({"bbox": [1, 2, float("nan"), 5]}, "7.jpg: a box with NaN"),
+        ({"bbox": [1, 2, 10**400, 5]}, "not COCO's instances"),
+    ],
+)
+def test_boxes_that_are_no_pixels_are_refused(
+    tmp_path: Path, annotation: dict[str, object], expected: str
+) -> None:
+    with pytest.raises(CocoError, match=expected):
+        read_split(small_set(tmp_path, **annotation), "train2017")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[]",
+        "{",
+        '{"images": [], "annotations": []}',
+        '{"images": [], "categories": [], "annotations": [[]]}',
+        '{"categories": [{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]}',
+        "[" * 100_000,
+    ],
+)
 def test_annotations_that_are_none(tmp_path: Path, content: str) -> None:
     small_set(tmp_path)
     (tmp_path / "annotations" / "instances_train2017.json").write_text(content)
