@@ -171,12 +171,18 @@ class DetectorIo(Section):
     class_names: tuple[Text, ...] = setting(
         (), "the detector's classes, in its order", example=["vehicle", "person", "bike"]
     )
-    outputs: Literal["boxes-labels", "boxes-scores-labels", "yolox"] | None = setting(
-        None,
-        "what the net returns",
-        more="`boxes-labels`: boxes N×5 (x1 y1 x2 y2 score) and labels N; `boxes-scores-labels`: "
-        "three outputs, as torchvision exports; `yolox`: not decoded.",
-        example="boxes-labels",
+    outputs: Literal["boxes-labels", "boxes-scores-labels", "yolox", "yolox-decoded"] | None = (
+        setting(
+            None,
+            "what the net returns",
+            more="`boxes-labels`: boxes N×5 (x1 y1 x2 y2 score) and labels N; "
+            "`boxes-scores-labels`: three outputs, as torchvision exports; `yolox`: not decoded; "
+            "`yolox-decoded`: exported with `--decode_in_inference`.",
+            example="boxes-labels",
+        )
+    )
+    box_units: Literal["pixels", "shares"] = setting(
+        "pixels", "what the net's boxes are in: pixels of its input, or shares (0…1) of it"
     )
     height_px: Count | None = setting(
         None, "height of the input; null: the model says", unit="pixels"

@@ -56,6 +56,7 @@ def foreign_options(about: dict[str, Any]) -> ForeignOptions:
     return ForeignOptions(
         class_names=tuple(about["class_names"]),
         outputs="boxes-scores-labels",
+        box_units="pixels",
         height_px=None,
         width_px=None,
         channel_order="rgb",

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torchvision.ops import batched_nms
 
 from models.boxes.classes import COCO_80
 from models.boxes.detections import Detections
+from models.boxes.foreign_layouts import check_boxes, check_finite, shown, trial_picture
+from models.boxes.foreign_yolox import YOLOX, Found, check_yolox, decode_yolox, in_pixels
 from models.errors import ModelError
 from models.runtimes import OpenVinoNet, open_net
 
-OutputKind = Literal["boxes-labels", "boxes-scores-labels", "yolox"]
-
-YOLOX_STRIDES = (8, 16, 32)
-"""Input pixels per cell of YOLOX's three grids, in the order of its output."""
+OutputKind = Literal["boxes-labels", "boxes-scores-labels", "yolox", "yolox-decoded"]
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -42,6 +38,7 @@ _EXPECTED: dict[str, dict[str, _Wanted]] = {
         "labels": _Wanted((None,), "iu"),
     },
     "yolox": {"boxes": _Wanted((1, None, None), "f")},
+    "yolox-decoded": {"boxes": _Wanted((1, None, None), "f")},
 }
 
 
@@ -53,7 +50,9 @@ class ForeignOptions:
     outputs: OutputKind
     """`boxes-labels`: boxes N×5 (x1 y1 x2 y2 score) and labels N. `boxes-scores-labels`: boxes
     N×4, scores N, labels N, as torchvision exports them. `yolox`: 1×A×(5 + classes), not decoded,
-    objectness and class scores in 0…1. Boxes are in input pixels."""
+    objectness and class scores in 0…1. `yolox-decoded`: the same, with centre and sides."""
+    box_units: Literal["pixels", "shares"]
+    """Boxes are in input pixels, or in shares (0…1) of the input."""
     height_px: int | None
     """Input size; None reads it from the model."""
     width_px: int | None
@@ -93,8 +92,9 @@ class ForeignOptions:
 class ForeignDetector:
     """A detector read from an OpenVINO IR (.xml with its .bin) or an ONNX file.
 
-    It is opened and tried on a grey image at once, so that what does not fit `options` raises
-    `ModelError` here and not in the night. A pickled one is opened again from its path.
+    It is opened and tried on a picture with things in it at once, so that what does not fit
+    `options` raises `ModelError` here and not in the night. A pickled one is opened again from its
+    path.
     """
 
     backend: str
@@ -109,10 +109,15 @@ class ForeignDetector:
         self._net = open_net(Path(path), threads)
         self.backend = "openvino" if isinstance(self._net, OpenVinoNet) else "onnxruntime"
         self._size = _input_size(self._net.input_shape, options, path)
-        probe = self._run(np.full((*self._size, 3), options.pad_value, np.uint8))
+        probe = self._run(trial_picture(self._size))
         self._names = _find_outputs(probe, options, path)
-        if options.outputs == "yolox":
-            _check_yolox(probe[self._names["boxes"]], self._size, options, path)
+        found = {role: probe[name] for role, name in self._names.items()}
+        check_finite({self._names[role]: array for role, array in found.items()}, path)
+        self._is_judged = False
+        if options.outputs in YOLOX:
+            check_yolox(found["boxes"], self._size, options, path)
+        else:
+            self._judge(found)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -141,8 +146,19 @@ class ForeignDetector:
         placed, placement = _place(image, self._size, self._options)
         raw = self._run(placed)
         found = {role: raw[name] for role, name in self._names.items()}
+        if not self._is_judged and self._options.outputs not in YOLOX:
+            self._judge(found)
         return _to_detections(
             _decode(found, self._size, self._options), placement, self._options, image.shape
+        )
+
+    def _judge(self, found: Arrays) -> None:
+        """Check the layout by the first boxes that there are. A net that found nothing in the
+        trial's picture is judged by its first find."""
+        boxes, scores, _ = _columns(found, self._options)
+        in_shares = self._options.box_units == "shares"
+        self._is_judged = check_boxes(
+            (boxes, scores), self._size, in_shares=in_shares, path=self._arguments[0]
         )
 
     def _run(self, placed: NDArray[np.uint8]) -> Arrays:
@@ -158,6 +174,7 @@ def _reopen(path: Path, options: ForeignOptions, threads: int) -> ForeignDetecto
 _PERSON_VEHICLE_BIKE = ForeignOptions(
     class_names=("vehicle", "person", "bike"),
     outputs="boxes-labels",
+    box_units="pixels",
     height_px=None,
     width_px=None,
     channel_order="bgr",
@@ -227,7 +244,7 @@ def _input_size(
 ) -> tuple[int, int]:
     """Height and width from the net's input shape and the options, which must agree."""
     if len(shape) not in (3, 4) or shape[-3] not in (3, None):
-        message = f"{path}: input must be 1×3×height×width, found {_shown(shape)}"
+        message = f"{path}: input must be 1×3×height×width, found {shown(shape)}"
         raise ModelError(message)
     height = _agreed("height_px", options.height_px, shape[-2], path)
     return height, _agreed("width_px", options.width_px, shape[-1], path)
@@ -247,14 +264,6 @@ def _agreed(name: str, wanted: int | None, fixed: int | None, path: Path) -> int
 # --- outputs on their way out --------------------------------------------------------------------
 
 
-class _Found(NamedTuple):
-    """Boxes N×4 in input pixels, scores N, labels N: not yet clipped, sorted or checked."""
-
-    boxes: NDArray[np.float32]
-    scores: NDArray[np.float32]
-    labels: NDArray[np.int64]
-
-
 def _find_outputs(probe: Arrays, options: ForeignOptions, path: Path) -> dict[str, str]:
     """Role → output name: the one that the options name, or the first that fits."""
     chosen: dict[str, str] = {}
@@ -268,10 +277,10 @@ def _find_outputs(probe: Arrays, options: ForeignOptions, path: Path) -> dict[st
             and _fits(array.shape, wanted.shape)
         ]
         if not fitting:
-            have = ", ".join(f"{n} {_shown(a.shape)} {a.dtype}" for n, a in probe.items())
+            have = ", ".join(f"{n} {shown(a.shape)} {a.dtype}" for n, a in probe.items())
             message = (
                 f"{path}: outputs '{options.outputs}' needs {role} of shape "
-                f"{_shown(wanted.shape)}{f' named {named!r}' if named else ''}; the model has "
+                f"{shown(wanted.shape)}{f' named {named!r}' if named else ''}; the model has "
                 f"{have}: choose another `outputs`, or name them with {role}_output"
             )
             raise ModelError(message)
@@ -288,67 +297,25 @@ def _fits(shape: Sequence[int], wanted: Sequence[int | None]) -> bool:
     )
 
 
-def _check_yolox(
-    raw: NDArray[Any], size: tuple[int, int], options: ForeignOptions, path: Path
-) -> None:
-    wanted = (1, len(_yolox_grid(size)[0]), 5 + len(options.class_names))
-    if raw.shape != wanted:
-        message = (
-            f"{path}: YOLOX with {len(options.class_names)} classes at {size[0]}×{size[1]} gives "
-            f"{_shown(wanted)}, the model gives {_shown(raw.shape)}: check class_names and size"
-        )
-        raise ModelError(message)
-    if raw[..., 4:].min() < 0 or raw[..., 4:].max() > 1:
-        message = f"{path}: YOLOX scores outside 0…1: export the model with its sigmoid"
-        raise ModelError(message)
+def _decode(found: Arrays, size: tuple[int, int], options: ForeignOptions) -> Found:
+    if options.outputs in YOLOX:
+        return decode_yolox(found["boxes"], size, options)
+    columns = _columns(found, options)
+    return columns._replace(boxes=in_pixels(columns.boxes, size, options))
 
 
-def _decode(found: Arrays, size: tuple[int, int], options: ForeignOptions) -> _Found:
-    if options.outputs == "yolox":
-        return _decode_yolox(found["boxes"], size, options)
+def _columns(found: Arrays, options: ForeignOptions) -> Found:
+    """Boxes as the net gives them, scores and labels."""
     labels = found["labels"].reshape(-1).astype(np.int64)
     if options.outputs == "boxes-labels":
         rows = found["boxes"].reshape(-1, 5).astype(np.float32)
-        return _Found(rows[:, :4], rows[:, 4], labels)
+        return Found(rows[:, :4], rows[:, 4], labels)
     boxes = found["boxes"].reshape(-1, 4).astype(np.float32)
-    return _Found(boxes, found["scores"].reshape(-1).astype(np.float32), labels)
-
-
-def _decode_yolox(raw: NDArray[Any], size: tuple[int, int], options: ForeignOptions) -> _Found:
-    """1×A×(5 + classes) of cell offsets → boxes, per-class non-maximum suppression applied.
-
-    Centre = (offset + cell) · stride, side = exp(raw) · stride; score = objectness · class score.
-    """
-    rows, cells, strides = raw[0].astype(np.float32), *_yolox_grid(size)
-    labels = rows[:, 5:].argmax(axis=1)
-    scores = rows[:, 4] * rows[:, 5:].max(axis=1)
-    keep = scores >= options.min_score
-    rows, cells, strides = rows[keep], cells[keep], strides[keep]
-    centre = (rows[:, :2] + cells) * strides
-    half = np.exp(np.minimum(rows[:, 2:4], 20.0)) * strides / 2  # exp(20): beyond any image
-    found = _Found(
-        np.concatenate([centre - half, centre + half], axis=1, dtype=np.float32),
-        scores[keep],
-        labels[keep].astype(np.int64),
-    )
-    best = batched_nms(*map(torch.from_numpy, found), options.nms_iou).numpy()
-    return _Found(found.boxes[best], found.scores[best], found.labels[best])
-
-
-@lru_cache(maxsize=8)
-def _yolox_grid(size: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Cell corners (A×2, x y, in cells) and strides (A×1) of all grids, row by row."""
-    cells, strides = [], []
-    for stride in YOLOX_STRIDES:
-        high, wide = size[0] // stride, size[1] // stride
-        ys, xs = np.mgrid[:high, :wide]
-        cells.append(np.stack([xs.ravel(), ys.ravel()], axis=1))
-        strides.append(np.full((high * wide, 1), stride))
-    return np.concatenate(cells, dtype=np.float32), np.concatenate(strides, dtype=np.float32)
+    return Found(boxes, found["scores"].reshape(-1).astype(np.float32), labels)
 
 
 def _to_detections(
-    found: _Found, placement: _Placement, options: ForeignOptions, shape: Sequence[int]
+    found: Found, placement: _Placement, options: ForeignOptions, shape: Sequence[int]
 ) -> Detections:
     """Input pixels → pixels of the image: clipped, degenerate ones dropped, sorted best first."""
     boxes = found.boxes - _f32(placement.offset_xy * 2)
@@ -370,7 +337,3 @@ def _to_detections(
 
 def _f32(values: Sequence[float]) -> NDArray[np.float32]:
     return np.array(values, np.float32)
-
-
-def _shown(shape: Sequence[int | None]) -> str:
-    return "×".join("?" if side is None else str(side) for side in shape) or "a single number"
