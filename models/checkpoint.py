@@ -28,6 +28,7 @@ from models.files import (
 )
 from models.unpickling import read_pickled
 
+WRAPPERS = ("module.", "_orig_mod.", "model.")
 SHOWN = 3
 """Number of mismatched tensors that an error message names of each kind."""
 
@@ -78,7 +79,7 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except (SafetensorError, ValueError, KeyError) as exc:
         message = f"{tensors_path}: not a safetensors file ({exc}); {REMEDY}"
         raise WeightsError(message) from exc
-    return {name: _full(tensor) for name, tensor in tensors.items()}, meta
+    return {name: _full(tensor, name, tensors_path) for name, tensor in tensors.items()}, meta
 
 
 def load_pth(path: Path) -> dict[str, Tensor]:
@@ -133,8 +134,15 @@ def _meta_text(meta: Mapping[str, Any], tensors: bytes) -> bytes:
         raise WeightsError(message) from exc
 
 
-def _full(tensor: Tensor) -> Tensor:
-    """Half floats as float32; everything else as it is."""
+def _full(tensor: Tensor, name: str, path: Path) -> Tensor:
+    """Half floats as float32; everything else as it is. NaN and infinity are refused: a net with
+    them finds nothing, without a word."""
+    if tensor.is_floating_point() and not tensor.float().isfinite().all():
+        message = (
+            f"{path}: tensor '{name}' has values that are not finite (NaN): its training went "
+            "wrong, or the file is damaged; take an earlier checkpoint"
+        )
+        raise WeightsError(message)
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
 
@@ -152,7 +160,16 @@ def _state_dict_in(content: object, path: Path) -> dict[str, Tensor]:
                 f"'state_dict'; found {name!r} → {type(value).__name__}"
             )
             raise WeightsError(message)
-    return {str(name): _full(value) for name, value in content.items()}
+    return {name: _full(value, name, path) for name, value in _without_wrapper(content).items()}
+
+
+def _without_wrapper(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The names without what training puts before all of them: DistributedDataParallel's
+    `module.`, torch.compile's `_orig_mod.`, Lightning's `model.`."""
+    found = dict(state)
+    while prefix := next((p for p in WRAPPERS if all(name.startswith(p) for name in found)), None):
+        found = {name.removeprefix(prefix): value for name, value in found.items()}
+    return found
 
 
 def _first(names: list[str]) -> str:

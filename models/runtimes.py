@@ -3,6 +3,7 @@ face."""
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ class OpenVinoNet:
             core = openvino.Core()
             self._model = core.compile_model(core.read_model(path), "CPU", settings)
         except RuntimeError as exc:
-            raise WeightsError(_unreadable(path, exc)) from exc
+            version = f"OpenVINO {openvino.__version__.partition('-')[0]}"
+            raise WeightsError(_unreadable(path, exc, version)) from exc
         self._names = [
             min(port.names, default=f"output{i}") for i, port in enumerate(self._model.outputs)
         ]
@@ -55,9 +57,10 @@ class OnnxNet:
                 str(path), settings, providers=["CPUExecutionProvider"]
             )
         except self._errors as exc:
-            raise WeightsError(_unreadable(path, exc)) from exc
+            version = f"ONNX Runtime {onnxruntime.__version__}"
+            raise WeightsError(_unreadable(path, exc, version)) from exc
         inputs = self._session.get_inputs()
-        self._input = inputs[0].name
+        self._input = inputs[0].name if inputs else ""
         dims = inputs[0].shape if len(inputs) == 1 else []
         self.input_shape = [dim if isinstance(dim, int) else None for dim in dims]
         self._names = [output.name for output in self._session.get_outputs()]
@@ -96,7 +99,20 @@ def _imported(package: str) -> Any:
         return None
 
 
-def _unreadable(path: Path, exc: Exception) -> str:
+_TOO_NEW = re.compile(
+    r"opset|IR version|NOT_IMPLEMENTED|not a registered function|No Op registered|unsupported"
+    r"|not supported|OpConversionFailure|No conversion rule",
+    re.IGNORECASE,
+)
+"""What both say of a model that is whole, but of a newer kind or with operators that they lack."""
+
+
+def _unreadable(path: Path, exc: Exception, runtime: str) -> str:
+    if _TOO_NEW.search(str(exc)):
+        return (
+            f"{path}: {runtime} does not know this kind of model ({_first_line(exc)}); export it "
+            "with an older opset and standard operators, or install a newer runtime"
+        )
     return f"{path}: damaged, or not a model ({_first_line(exc)}); fetch it again"
 
 

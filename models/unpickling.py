@@ -13,6 +13,7 @@ import math
 import pickle
 import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -49,10 +50,12 @@ MOST_REUSE = 4
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
+_ENCRYPTED = 0x1
+"""The flag of an encrypted entry in a zip."""
 _BROKEN = (
     pickle.UnpicklingError, EOFError, AttributeError, IndexError, KeyError, ValueError, TypeError,
     OverflowError, MemoryError, RecursionError, NotImplementedError, AssertionError, struct.error,
-    zipfile.BadZipFile, OSError,
+    zipfile.BadZipFile, OSError, RuntimeError, zlib.error,
 )  # fmt: skip
 """What damaged files have been seen to raise."""
 
@@ -179,6 +182,9 @@ def _read(path: Path) -> object:
 def _read_zip(path: Path) -> object:
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
+        if any(e.flag_bits & _ENCRYPTED for e in entries):
+            message = "it is an encrypted archive; unpack it with its password first"
+            raise _RefusedError(message)
         unpacked, packed = sum(e.file_size for e in entries), path.stat().st_size
         if unpacked > packed:
             message = f"it would unpack to {unpacked:,} bytes from {packed:,}; torch packs nothing"

@@ -20,6 +20,9 @@ from models.runtimes import OpenVinoNet, open_net
 
 OutputKind = Literal["boxes-labels", "boxes-scores-labels", "yolox", "yolox-decoded"]
 
+LARGEST_PX = 16_384
+"""No detector has a larger input."""
+
 Arrays = Mapping[str, NDArray[Any]]
 
 
@@ -105,8 +108,18 @@ class ForeignDetector:
             message = f"threads: got {threads}, must be 1 or more"
             raise ModelError(message)
         self._arguments = (Path(path), options, threads)
+        try:
+            self._open(Path(path), options, threads)
+        except ModelError:
+            raise
+        except Exception as exc:  # the boundary: damaged nets make both runtimes raise anything
+            reason = f"{type(exc).__name__}: {str(exc).partition(chr(10))[0]}"
+            message = f"{path}: cannot be used as a detector ({reason}); export it again"
+            raise ModelError(message) from exc
+
+    def _open(self, path: Path, options: ForeignOptions, threads: int) -> None:
         self._options = options
-        self._net = open_net(Path(path), threads)
+        self._net = open_net(path, threads)
         self.backend = "openvino" if isinstance(self._net, OpenVinoNet) else "onnxruntime"
         self._size = _input_size(self._net.input_shape, options, path)
         probe = self._run(trial_picture(self._size))
@@ -255,6 +268,9 @@ def _agreed(name: str, wanted: int | None, fixed: int | None, path: Path) -> int
         message = f"{path}: {name}: got {wanted}, but the model's is fixed at {fixed}: leave it out"
         raise ModelError(message)
     size = wanted if wanted is not None else fixed
+    if size is not None and size > LARGEST_PX:
+        message = f"{path}: {name}: got {size}, must be {LARGEST_PX} or less: a damaged model?"
+        raise ModelError(message)
     if size is None or size < 1:
         message = f"{path}: the model takes any size: set {name} (1 or more)"
         raise ModelError(message)
@@ -307,6 +323,10 @@ def _decode(found: Arrays, size: tuple[int, int], options: ForeignOptions) -> Fo
 def _columns(found: Arrays, options: ForeignOptions) -> Found:
     """Boxes as the net gives them, scores and labels."""
     labels = found["labels"].reshape(-1).astype(np.int64)
+    if found["boxes"].shape[-2] != len(labels):
+        message = f"the detector returns {found['boxes'].shape[-2]} boxes, but {len(labels)} labels"
+        message += ": name its outputs (teacher.io.boxes_output, labels_output)"
+        raise ModelError(message)
     if options.outputs == "boxes-labels":
         rows = found["boxes"].reshape(-1, 5).astype(np.float32)
         return Found(rows[:, :4], rows[:, 4], labels)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import reprlib
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from models.errors import WeightsError
 
 FRESH_PROPOSALS = 300
 """Regions that the second stage of a net made for one camera looks at."""
+MOST_PX, MOST_WIDTH = 65_536, 16.0
+"""No net of ours is larger (a width of 1 is the published one); larger numbers are damage."""
 _CLASS_ROWS = "roi_heads.box_predictor.cls_score"
 _BOX_ROWS = "roi_heads.box_predictor.bbox_pred"
 
@@ -42,12 +45,46 @@ def spec_from_meta(meta: Mapping[str, Any], *, source: object) -> DetectorSpec:
     """The spec stored beside weights; `WeightsError` where it is missing or of another kind."""
     try:
         stored = dict(meta["spec"])
-        stored["class_names"] = tuple(stored["class_names"])
+        names = stored["class_names"]
+        stored["class_names"] = () if isinstance(names, str) else tuple(names)
         stored["anchor_px"] = tuple(stored["anchor_px"])
-        return DetectorSpec(**stored)
-    except (KeyError, TypeError) as exc:
+        spec = DetectorSpec(**stored)
+    except (KeyError, TypeError, ValueError) as exc:
         message = f"{source}: its description holds no usable 'spec' ({exc}); export it again"
         raise WeightsError(message) from exc
+    for key, is_right in _RIGHT.items():
+        if not is_right(getattr(spec, key)):
+            shown = reprlib.repr(getattr(spec, key))
+            message = f"{source}: its description holds no usable 'spec' ({key}: got {shown}); "
+            message += "export it again"
+            raise WeightsError(message)
+    return spec
+
+
+def _is_whole(value: object, most: int = MOST_PX) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= most
+
+
+def _is_width(value: object) -> bool:
+    return (
+        isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= MOST_WIDTH
+    )
+
+
+def _are_names(value: tuple[object, ...]) -> bool:
+    return bool(value) and all(isinstance(name, str) and name for name in value)
+
+
+_RIGHT: dict[str, Callable[[Any], bool]] = {
+    "architecture": lambda value: isinstance(value, str),
+    "class_names": _are_names,
+    "height_px": _is_whole,
+    "width_px": _is_whole,
+    "width": _is_width,
+    "anchor_px": lambda value: len(value) == 5 and all(map(_is_whole, value)),
+    "proposals": _is_whole,
+    "layout": lambda value: isinstance(value, str),
+}
 
 
 def load_detector(path: Path, *, device: str = "cpu") -> TorchDetector:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save as tensors_to_bytes
 from torch import Tensor, nn
 
 from models import files
@@ -293,3 +294,27 @@ def test_names_aside_are_fresh_and_hidden(tmp_path: Path) -> None:
     names = {files.aside(tmp_path / "v1").name for _ in range(20)}
     assert len(names) == 20
     assert all(name.startswith(".v1.") and name.endswith(".tmp") for name in names)
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "model.", "module._orig_mod."])
+def test_what_training_puts_before_every_name_is_taken_off(tmp_path: Path, prefix: str) -> None:
+    torch.save({f"{prefix}{name}": value for name, value in state().items()}, tmp_path / "w.pth")
+    assert same(load_pth(tmp_path / "w.pth"), state())
+
+
+def test_a_prefix_of_some_names_stays(tmp_path: Path) -> None:
+    torch.save({"module.a": torch.ones(1), "b": torch.ones(1)}, tmp_path / "w.pth")
+    assert list(load_pth(tmp_path / "w.pth")) == ["module.a", "b"]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e300])
+def test_what_is_not_finite_is_not_loaded(tmp_path: Path, value: float) -> None:
+    weights = {"good": torch.ones(2), "bad": torch.tensor([1.0, value], dtype=torch.float64)}
+    torch.save(weights, tmp_path / "w.pth")
+    with pytest.raises(WeightsError, match=r"w\.pth: tensor 'bad' has values that are not finite"):
+        load_pth(tmp_path / "w.pth")
+    data = tensors_to_bytes(weights)
+    (tmp_path / "w.safetensors").write_bytes(data)
+    (tmp_path / "w.json").write_text(json.dumps({"sha256": hashlib.sha256(data).hexdigest()}))
+    with pytest.raises(WeightsError, match=r"safetensors: tensor 'bad' has values that are not f"):
+        load_checkpoint(tmp_path / "w.safetensors")

@@ -400,6 +400,44 @@ def test_a_damaged_file_is_one_clear_line(tmp_path: Path, runtime: str, name: st
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("change", ["opset", "ir_version", "operator"])
+def test_a_model_of_a_newer_kind_is_not_called_damaged(net: Path, change: str) -> None:
+    needs("onnxruntime")
+    model = onnx.load(net)
+    if change == "opset":
+        model.opset_import[0].version = 200
+    elif change == "ir_version":
+        model.ir_version = 99
+    else:
+        model.graph.node[-1].op_type = "Unheard"
+    onnx.save(model, net)
+    with pytest.raises(WeightsError, match=r"ONNX Runtime \S+ does not know this kind of model"):
+        ForeignDetector(net, PLAIN)
+
+
+def test_boxes_and_labels_must_be_as_many(tmp_path: Path, runtime: str) -> None:
+    found = {"boxes": rows((0, 0, 8, 8, 0.9), (0, 0, 9, 9, 0.9)), "labels": labels(0, 1, 1)}
+    with pytest.raises(ModelError, match="returns 2 boxes, but 3 labels: name its outputs"):
+        ForeignDetector(write_net(tmp_path / "n.onnx", found), PLAIN)
+
+
+def test_changed_bytes_are_read_or_refused(net: Path) -> None:
+    needs("onnxruntime")
+    whole, random = net.read_bytes(), np.random.default_rng(0)
+    said = []
+    for _ in range(150):
+        data = bytearray(whole)
+        for at in random.integers(0, len(data), 2):
+            data[at] = random.integers(0, 256)
+        net.write_bytes(data)
+        try:
+            ForeignDetector(net, PLAIN)
+        except ModelError as error:
+            said.append(str(error))
+    assert 0 < len(said) < 150
+    assert not any("\n" in line for line in said)
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"net\.onnx: no such file"):
         ForeignDetector(tmp_path / "net.onnx", PLAIN)

@@ -11,7 +11,7 @@ from models.boxes.classes import ClassMap
 from models.boxes.detector import TorchDetector, build_model
 from models.boxes.student import fit_to_camera, load_detector, meta_of, spec_from_meta
 from models.checkpoint import save_checkpoint
-from models.errors import WeightsError
+from models.errors import ModelError, WeightsError
 from tests.unit.test_models_losses import spec
 
 HEAD = "roi_heads.box_predictor"
@@ -56,3 +56,30 @@ def test_a_saved_student_comes_back_the_same(detector: TorchDetector, tmp_path: 
 def test_a_description_without_a_spec_is_refused() -> None:
     with pytest.raises(WeightsError, match=r"v7: .* no usable 'spec'"):
         spec_from_meta({"spec": {"width": 1.0}}, source="v7")
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["architecture", "class_names", "height_px", "width_px", "width", "anchor_px", "proposals"],
+)
+@pytest.mark.parametrize(
+    "value", [None, 0, -1, True, "", [], {}, [None], [[1]], float("nan"), float("inf"), 10**30]
+)
+def test_a_description_of_another_kind_is_one_line(key: str, value: object) -> None:
+    spec = {
+        "architecture": "resnet18",
+        "class_names": ["person"],
+        "height_px": 96,
+        "width_px": 160,
+        "width": 0.25,
+        "anchor_px": [8, 16, 32, 64, 128],
+        "proposals": 150,
+    }
+    with pytest.raises(ModelError):
+        build_model(spec_from_meta({"spec": {**spec, key: value}}, source="v1"))
+
+
+@pytest.mark.parametrize("meta", [{}, {"spec": None}, {"spec": 3}, {"spec": ["a"]}, {"spec": "ab"}])
+def test_no_description(meta: dict[str, object]) -> None:
+    with pytest.raises(ModelError, match="v1: its description holds no usable 'spec'"):
+        spec_from_meta(meta, source="v1")

@@ -247,3 +247,17 @@ def test_every_single_byte_damaged_is_read_or_refused(tmp_path: Path) -> None:
         # Then it either still holds a state dict or is refused; no other error ever comes out.
         with suppress(WeightsError):
             load_pth(path)
+
+
+def test_an_encrypted_archive_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "w.pth"
+    torch.save({"a": torch.ones(2)}, path)
+    data = bytearray(path.read_bytes())
+    for signature, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        at = data.find(signature)
+        while at >= 0:
+            data[at + flags] |= 1
+            at = data.find(signature, at + 4)
+    path.write_bytes(data)
+    with pytest.raises(WeightsError, match=r"w\.pth: refused, .* it is an encrypted archive"):
+        read_pickled(path)
