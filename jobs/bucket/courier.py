@@ -15,6 +15,7 @@ from jobs.bucket.days import StoredDays, today
 from jobs.bucket.sharing import open_sharing
 from jobs.cameras.watched_days import days_done, watched_days
 from jobs.config.settings import Config
+from jobs.database.connection import StoreError
 from jobs.database.store import Store
 from jobs.errors import ConfigError, describe
 from models.errors import ModelError
@@ -24,7 +25,7 @@ logger = logging.getLogger(__name__)
 EVERY_S = 60.0
 TODAY_EVERY = 60
 """The day that is still going on is sent once in this many rounds."""
-ERRORS = (ConfigError, StorageError, ModelError, OSError)
+ERRORS = (ConfigError, StorageError, StoreError, ModelError, OSError)
 
 
 class Courier:
@@ -70,17 +71,18 @@ class Courier:
                 return
 
     def _carry(self, *, with_today: bool) -> None:
+        for camera in self._cameras:
+            if not self._attempt(partial(self._carry_of, camera, with_today=with_today)):
+                return
+
+    def _carry_of(self, camera: str, *, with_today: bool) -> None:
         days, now = self._sharing.days, today()
         assert days is not None
-        for camera in self._cameras:
-            waiting = set(watched_days(self._config, camera)) - days_done(self._store, camera)
-            errands = [partial(_send, days, camera, d) for d in sorted(waiting) if d < now]
-            if with_today:
-                errands += [partial(_send, days, camera, d) for d in waiting if d == now]
-                errands.append(partial(days.clear_old, camera, today=now))
-            for errand in errands:
-                if not self._attempt(errand):
-                    return
+        waiting = set(watched_days(self._config, camera)) - days_done(self._store, camera)
+        for day in sorted(d for d in waiting if d < now or (with_today and d == now)):
+            _send(days, camera, day)
+        if with_today:
+            days.clear_old(camera, today=now)
 
     def _attempt(self, errand: Callable[[], object]) -> bool:
         """Do one errand; False if the store failed, then the others can wait as well."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as AllInUse
 
 from jobs.errors import ConfigError, NightError, redact
 from streams.secret_words import keep_secret
@@ -113,6 +114,9 @@ class Database:
     def _clear_errors(self) -> Iterator[None]:
         try:
             yield
+        except AllInUse as error:
+            message = f"{self.shown}: every connection of this program is in use"
+            raise StoreError(message) from error
         except DBAPIError as error:
             if not self.is_sqlite:
                 raise _postgres_error(self.shown, error) from error

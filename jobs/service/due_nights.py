@@ -40,18 +40,26 @@ class Schedule:
             for name, camera in config.cameras.items()
             if camera.schedule is not None
         }
-        self._ticker = ticker(self._ask, self._triggers)
-        for name in self._triggers:
-            self._ask(name)
+        self._to_ask = set(self._triggers)
+        self._ticker = ticker(self._to_ask.add, self._triggers)
+        self._ask_all()
 
     def tick(self) -> None:
         """Call this about once a second."""
         self._ticker.tick()
+        self._ask_all()
         self._look_at_today()
 
     def close(self) -> None:
         """Ask for nothing more."""
         self._ticker.shutdown()
+
+    def _ask_all(self) -> None:
+        """Ask for the nights of all cameras whose time has come; those that the store does not take
+        now are asked for at the next tick."""
+        for camera in sorted(self._to_ask):
+            self._ask(camera)
+            self._to_ask.discard(camera)
 
     def _ask(self, camera: str) -> None:
         """Ask for the camera's latest due night: one night for all that were missed."""

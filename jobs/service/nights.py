@@ -16,9 +16,11 @@ from typing import Any
 
 from jobs.config.settings import Config
 from jobs.config.wall_clock import time_zone
+from jobs.database.connection import StoreError
 from jobs.database.due_queries import Due
 from jobs.database.nights import Night
 from jobs.database.store import Store
+from jobs.errors import EXIT_NIGHT, describe
 from jobs.executors.base import Executor, Outcome, Task
 from jobs.service.due_nights import Schedule
 from jobs.service.forecast import Forecast, forecast
@@ -57,6 +59,8 @@ class Nights:
         self._config, self._origin, self._store = config, origin, store
         self._executor, self._now = executor, now
         self._running: dict[int, Due] = {}
+        self._ended: list[Outcome] = []
+        self._in_doubt: set[int] = set()
         self._looked_at = self._full_until = now()
         settings = config.service
         self._window = Window(settings.window, time_zone(None))
@@ -68,10 +72,11 @@ class Nights:
         self._look_around()
 
     def tick(self) -> None:
-        """Call this about once a second."""
+        """Call this about once a second. If it raises `StoreError`, what it had to write is kept
+        and written by a later call."""
+        self._ended += self._executor.finished()
         self._schedule.tick()
-        for outcome in self._executor.finished():
-            self._end(outcome)
+        self._write_down()
         if self._now() - self._looked_at >= LOOK_AROUND:
             self._look_around()
         if len(self._running) < self._executor.slots and self._now() >= self._full_until:
@@ -86,12 +91,14 @@ class Nights:
         """Interrupt running nights and put them back for the next service; this does not count as a
         try."""
         self._executor.stop()
-        for outcome in self._executor.finished():
-            if outcome.error is None:
-                self._end(outcome)
-        for due_id in list(self._running):
-            self._store.dues.put_back(due_id, "interrupted", after=timedelta(0), counts=False)
-            del self._running[due_id]
+        self._ended += [o for o in self._executor.finished() if o.error is None]
+        try:
+            self._write_down()
+            for due_id in list(self._running):
+                self._store.dues.put_back(due_id, "interrupted", after=timedelta(0), counts=False)
+                del self._running[due_id]
+        except StoreError as error:
+            logger.warning("%s: the next service takes up the nights of this one", error)
         self._schedule.close()
 
     def _begin_some(self) -> None:
@@ -126,16 +133,30 @@ class Nights:
         if due.attempt >= self._config.service.tries:
             self._follow_up.give_up(due, due.error or "it was tried too often")
             return False
-        if not self._store.dues.claim(due.id):
+        self._in_doubt.add(due.id)  # if the answer is lost, the night may be ours or not
+        claimed = self._store.dues.claim(due.id)
+        self._in_doubt.discard(due.id)
+        if not claimed:
             return False
         logger.info("%s: its night begins", due.camera)
         self._running[due.id] = due
         task = Task(due.id, due.camera, self._origin.config, dict(self._origin.overrides))
-        self._executor.start(task)
+        try:
+            self._executor.start(task)
+        except OSError as error:  # no memory or no process for it: a try like others
+            self._ended.append(Outcome(due.id, error=describe(error), exit_code=EXIT_NIGHT))
         return True
 
-    def _end(self, outcome: Outcome) -> None:
-        self._follow_up.follow_up(self._running.pop(outcome.due_id), outcome)
+    def _write_down(self) -> None:
+        """Note in the store how nights ended. Each is forgotten only then: writing it twice does no
+        harm."""
+        while self._ended:
+            outcome = self._ended[0]
+            self._follow_up.follow_up(self._running[outcome.due_id], outcome)
+            del self._running[outcome.due_id], self._ended[0]
+        for due_id in list(self._in_doubt):
+            self._store.dues.put_back(due_id, None, after=timedelta(0), counts=False)
+            self._in_doubt.discard(due_id)
 
     def _spent(self, opened: datetime, plan: Forecast) -> float:
         """Detector seconds of the nights that any service has begun in this window."""
@@ -145,9 +166,10 @@ class Nights:
     def _look_around(self) -> None:
         """Renew leases; requeue nights of dead services; close nights that were run some other
         way."""
-        self._looked_at = self._now()
+        now = self._now()
         self._store.dues.renew(list(self._running))
         for due in self._store.dues.take_up_lost():
             logger.warning("%s: %s; its night is taken up", due.camera, due.error)
         for due in self._store.dues.made_by_others():
             logger.info("%s: its night was run by somebody else", due.camera)
+        self._looked_at = now

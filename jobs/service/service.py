@@ -20,6 +20,7 @@ from jobs.executors.base import Executor
 from jobs.service.metrics import CullingCollector, registry
 from jobs.service.nights import Nights, Origin
 from jobs.service.notify import Notifier
+from jobs.service.outage import Outage
 from jobs.service.pages import Pages
 from jobs.watch.watch import CameraWatch
 
@@ -55,6 +56,9 @@ class Service:
         self._stopping = threading.Event()
         self._ends = False
         self._tidy_at = now()
+        self._outage = Outage(
+            "cameras are watched on, nights wait until it is back", "nights go on"
+        )
         self._notify = Notifier(config.service, store.notices)
         self._nights = Nights(config, origin, store, executor, self._notify, now=now)
         figures = registry(CullingCollector(store, config.data_dir, lambda: self._ingest))
@@ -76,9 +80,13 @@ class Service:
                 at_the_end.callback(watching.join, STOP_S)
                 at_the_end.callback(self._stop_watching)
             while not (self._ends or self._stopping.wait(TICK_S)):
-                self._nights.tick()
-                self._ask_after_cameras()
-                self._tidy_up()
+                self._tick()
+
+    def _tick(self) -> None:
+        with self._outage.bridged():
+            self._nights.tick()
+            self._ask_after_cameras()
+            self._tidy_up()
 
     def stop(self) -> None:
         """End `run` soon, from another thread."""

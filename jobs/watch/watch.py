@@ -21,8 +21,10 @@ import torch
 from jobs.bucket.courier import Courier
 from jobs.cameras.detectors import pick_device
 from jobs.config.settings import CameraConfig, Config
+from jobs.database.connection import StoreError
 from jobs.database.store import Store
 from jobs.disk.budget import GB, DiskBudget, FreeSpace
+from jobs.errors import describe
 from jobs.watch.feed import Feed, Waiting
 from jobs.watch.scoring import Scorer, Students
 from jobs.watch.watching import Inbox, Watcher
@@ -60,6 +62,7 @@ class CameraWatch:
         self.watchers = {c.name: Watcher(c, self._inbox, limit=frames) for c in cameras}
         self._courier = Courier(config, [c.name for c in cameras], store)
         self._due_s: dict[str, float] = {}
+        self._told = False
         self._stopped_at = datetime.now(UTC)
         self._stop = threading.Event()
 
@@ -135,9 +138,18 @@ class CameraWatch:
             in_use = {feed.student.kind for feed in self.feeds.values() if feed.student}
             self._students.keep_only(in_use)
         if self._is_due("disk", DISK_S):
-            self._disk_budget.enforce(
-                {n: f.day for n, f in self.feeds.items() if f.day is not None}
-            )
+            self._make_room()
+
+    def _make_room(self) -> None:
+        open_days = {n: f.day for n, f in self.feeds.items() if f.day is not None}
+        try:
+            self._disk_budget.enforce(open_days)
+        except (StoreError, OSError) as error:  # which days are done is not known now
+            if not self._told:
+                logger.warning("%s: nothing is deleted to make room now", describe(error))
+            self._told = True
+        else:
+            self._told = False
 
     def _is_due(self, what: str, every_s: float) -> bool:
         now_s = time.monotonic()

@@ -1,0 +1,209 @@
+"""The database or the disk is away for a while: the service watches on and catches up."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+import time_machine
+
+from benchmarks.testbed.nights import ORIGIN, Quick, config_of, service_of
+from jobs.bucket.courier import Courier
+from jobs.database.connection import StoreError
+from jobs.database.store import Store
+from jobs.executors.base import Task
+from jobs.service.nights import Nights
+from jobs.service.service import Service
+from jobs.watch.watch import CameraWatch
+from tests.unit.stores import Where
+
+EVENING = datetime(2026, 11, 20, 20, tzinfo=UTC)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Where(tmp_path).open() as store:
+        yield store
+
+
+@contextmanager
+def away(store: Store) -> Iterator[None]:
+    """Meanwhile, the store's database cannot be opened."""
+    engine = store.database.engine
+    store.database.engine = sa.create_engine("sqlite:////no/such/folder/culling.db")
+    try:
+        yield
+    finally:
+        store.database.engine = engine
+
+
+@contextmanager
+def read_only(store: Store) -> Iterator[None]:
+    """Meanwhile, the store's database can be read and not written, as on a read-only disk."""
+
+    @sa.event.listens_for(store.database.engine, "begin")
+    def refuse(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("PRAGMA query_only = ON")
+
+    try:
+        yield
+    finally:
+        sa.event.remove(store.database.engine, "begin", refuse)
+        store.database.engine.dispose()
+
+
+def tick(nights: Nights, clock: time_machine.Coordinates, times: int = 1) -> int:
+    """How often it could not be done."""
+    failed = 0
+    for _ in range(times):
+        clock.shift(20)
+        try:
+            nights.tick()
+        except StoreError:
+            failed += 1
+    return failed
+
+
+@pytest.mark.parametrize("outage", [away, read_only])
+def test_the_end_of_a_night_is_kept_until_it_can_be_written(
+    tmp_path: Path, store: Store, outage: object
+) -> None:
+    assert callable(outage)
+    with time_machine.travel(EVENING, tick=False) as clock:
+        executor = Quick(store)
+        nights = service_of(config_of(tmp_path), store, executor)
+        store.dues.ask("yard", EVENING)
+        assert tick(nights, clock) == 0
+        (task,) = executor.running
+        done = executor.finished()
+        assert store.dues.all()[0].state == "running"
+        executor.finished = lambda: [done.pop()] if done else []  # type: ignore[method-assign]
+        with outage(store):
+            assert tick(nights, clock, 3) == 3
+            assert not done  # it has been collected, and cannot be written
+        assert tick(nights, clock) == 0
+        (due,) = store.dues.all()
+    assert (due.id, due.state, due.attempt) == (task.due_id, "done", 1)
+
+
+def test_a_night_that_was_due_meanwhile_is_asked_for_once_afterwards(
+    tmp_path: Path, store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    with time_machine.travel(EVENING, tick=False) as clock:
+        nights = service_of(config_of(tmp_path), store, Quick(store))
+        with away(store):
+            assert tick(nights, clock, 1300) > 0  # past 03:00 in Berlin
+        tick(nights, clock, 3)
+        assert [due.state for due in store.dues.all()] == ["done"]
+    assert "raised an exception" not in caplog.text
+
+
+def test_a_night_of_which_nobody_knows_whether_it_was_claimed_is_not_lost(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = store.dues.claim
+
+    def answer_is_lost(due_id: int) -> bool:
+        claim(due_id)
+        message = "the server closed the connection"
+        raise StoreError(message)
+
+    with time_machine.travel(EVENING, tick=False) as clock:
+        nights = service_of(config_of(tmp_path), store, Quick(store))
+        store.dues.ask("yard", EVENING)
+        monkeypatch.setattr(store.dues, "claim", answer_is_lost)
+        assert tick(nights, clock) == 1
+        assert store.dues.all()[0].state == "running"
+        monkeypatch.undo()
+        assert tick(nights, clock, 3) == 0
+        (due,) = store.dues.all()
+    assert (due.state, due.attempt) == ("done", 1)
+
+
+def test_a_night_whose_process_cannot_be_started_is_tried_again(
+    tmp_path: Path, store: Store
+) -> None:
+    class Full(Quick):
+        def start(self, task: Task) -> None:
+            raise OSError(11, "Resource temporarily unavailable")
+
+    with time_machine.travel(EVENING, tick=False) as clock:
+        nights = service_of(config_of(tmp_path), store, Full(store))
+        store.dues.ask("yard", EVENING)
+        tick(nights, clock, 2)
+        (due,) = store.dues.all()
+    assert (due.state, due.attempt) == ("queued", 1)
+
+
+def test_stopping_meanwhile_leaves_the_nights_to_the_next_service(
+    tmp_path: Path, store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    with time_machine.travel(EVENING, tick=False) as clock:
+        nights = service_of(config_of(tmp_path), store, Quick(store))
+        store.dues.ask("yard", EVENING)
+        tick(nights, clock)
+        with away(store):
+            nights.stop()
+    assert "the next service takes up the nights of this one" in caplog.text
+
+
+def test_the_service_watches_on_and_says_so_once(
+    tmp_path: Path, store: Store, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr("jobs.service.service.TICK_S", 0.01)
+    service = Service(config_of(tmp_path, port=None), ORIGIN, store, Quick(store))
+    thread = threading.Thread(target=service.run)
+    thread.start()
+    said = "cameras are watched on, nights wait until it is back"
+    with away(store):
+        store.database.engine.dispose()
+        wait_for(lambda: said in caplog.text)
+        time.sleep(0.2)  # twenty more attempts
+        assert thread.is_alive()
+    store.dues.ask("yard", datetime.now(UTC))
+    wait_for(lambda: store.dues.all()[0].state == "done")
+    service.stop()
+    thread.join(60)
+    assert caplog.text.count(said) == 1
+    assert caplog.text.count("nights go on after") == 1
+
+
+def test_watching_goes_on_while_nobody_knows_which_days_are_done(
+    tmp_path: Path, store: Store, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = config_of(tmp_path)
+    monkeypatch.setattr("jobs.watch.watch.DISK_S", 0.0)
+    (tmp_path / "days" / "yard").mkdir(parents=True)
+    watch = CameraWatch(config, [], store)
+    with away(store):
+        monkeypatch.setattr(watch._disk_budget, "enforce", lambda _: store.nights())
+        watch._look_around()
+        watch._look_around()
+    assert caplog.text.count("nothing is deleted to make room now") == 1
+
+
+def test_the_courier_goes_on(
+    tmp_path: Path, store: Store, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = config_of(tmp_path)
+    courier = Courier(shared, ["yard"], store)
+    monkeypatch.setattr(courier._sharing, "days", object(), raising=False)
+    with away(store):
+        courier._carry(with_today=False)
+    assert "not sent or brought now" in caplog.text
+
+
+def wait_for(is_so: object) -> None:
+    assert callable(is_so)
+    deadline_s = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.01)
