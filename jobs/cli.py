@@ -28,6 +28,7 @@ from jobs.commands.common import print_json
 from jobs.commands.signals import on_sigterm, terminate
 from jobs.commands.terminal import is_closed_pipe, write_to_nobody, write_what_can_be_shown
 from jobs.config.secrets import hide_in_process_list
+from jobs.disk.private import write_for_user_only
 from jobs.errors import (
     EXIT_CLOSED,
     EXIT_DONE,
@@ -58,6 +59,7 @@ def main() -> None:
     for argument in sys.argv[1:]:
         hide_in_process_list(argument)
     on_sigterm(terminate)
+    write_for_user_only()
     write_what_can_be_shown()
     code = EXIT_DONE
     try:

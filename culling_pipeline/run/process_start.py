@@ -12,10 +12,10 @@ from types import FrameType
 
 @contextlib.contextmanager
 def undisturbed_start() -> Iterator[None]:
-    """A process that starts in here keeps Ctrl-C masked, and its own workers too: a terminal sends
-    it to all of them, but it is for their parent to end them.
+    """A process that starts in here keeps Ctrl-C and SIGHUP masked, and its own workers too: a
+    terminal sends them to all of them, but it is for their parent to end them.
 
-    The parent's own Ctrl-C and SIGTERM wait until it has started: the mask does not hold them up,
+    The parent's own signals wait until it has started: the mask does not hold them up,
     for another thread may take them, and a child whose parent breaks off in the middle of telling
     it what to do ends with a traceback.
     """
@@ -26,12 +26,12 @@ def undisturbed_start() -> Iterator[None]:
     in_main = threading.current_thread() is threading.main_thread()  # no other is interrupted
     handlers = {
         number: handler
-        for number in (signal.SIGINT, signal.SIGTERM)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         if in_main and callable(handler := signal.getsignal(number))
     }
     for handled in handlers:
         signal.signal(handled, lambda *arguments: came.append(arguments))
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     try:
         yield
     finally:

@@ -27,9 +27,9 @@ app = typer.Typer()
 def run(config: ConfigPath = DEFAULT_CONFIG, overrides: Overrides = []) -> None:  # noqa: B006
     """Run the service: watch all cameras, run nights on schedule, serve the reports.
 
-    Ctrl-C or SIGTERM stops it. The next one resumes where it stopped.
+    Ctrl-C, SIGTERM or SIGHUP stops it. The next one resumes where it stopped.
     """
-    with suppress(TerminatedError):  # SIGTERM is how services are ended: no error
+    with suppress(TerminatedError):  # it is how services are ended: no error
         _serve(config, overrides)
 
 

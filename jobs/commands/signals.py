@@ -1,4 +1,4 @@
-"""What SIGTERM does to a command."""
+"""What SIGTERM and SIGHUP do to a command."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from types import FrameType
 
 
 class TerminatedError(KeyboardInterrupt):
-    """SIGTERM: like Ctrl-C, but from the program that looks after this process."""
+    """SIGTERM or SIGHUP: like Ctrl-C, but from the program or terminal that looks after this
+    process."""
 
 
 def on_sigterm(work: Callable[[], None]) -> None:
-    """From now on, SIGTERM calls `work` at any point of the program; child processes just end."""
+    """From now on, SIGTERM calls `work` at any point of the program; child processes just end. So
+    does SIGHUP, unless `nohup` has it ignored: the terminal is gone, and the work is left in
+    order."""
     own_pid = os.getpid()
 
     def handle(number: int, _: FrameType | None) -> None:
@@ -22,6 +25,8 @@ def on_sigterm(work: Callable[[], None]) -> None:
         work()
 
     signal.signal(signal.SIGTERM, handle)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, handle)
 
 
 def terminate() -> None:

@@ -26,6 +26,7 @@ from jobs.database.nights import Night, NightQueries, State
 from jobs.database.notices import Notices
 from jobs.database.processes import holds
 from jobs.database.tables import nights_table, records_table, stages_table
+from jobs.disk.private import close_to_others
 from jobs.errors import describe
 
 
@@ -177,5 +178,6 @@ class Store(NightQueries):
 
 
 def open_store(config: Config) -> Store:
-    """The store that the configuration names."""
+    """The store that the configuration names; `data_dir` is closed to other users before."""
+    close_to_others(config.data_dir)
     return Store(config.data_dir, config.database)

@@ -12,6 +12,7 @@ from culling_pipeline.run.progress import Advance
 from jobs.config.load import load_config
 from jobs.database.claims import BusyError
 from jobs.database.store import open_store
+from jobs.disk.private import write_for_user_only
 from jobs.errors import UsageError, describe, exit_code, is_expected
 from jobs.executors.base import Outcome, Task
 from jobs.logs import log_to_stderr
@@ -39,8 +40,9 @@ class LogProgress:
 
 
 def log_nights(*, as_json: bool = False) -> None:
-    """Set up the log of a process that runs nights like the service's: on stderr, without
-    passwords."""
+    """Set up a process that runs nights like the service's: its log is on stderr, without
+    passwords, and its files are for its user only."""
+    write_for_user_only()
     log_to_stderr(as_json=as_json, times=True)
     logging.getLogger("jobs").setLevel(logging.INFO)
 
