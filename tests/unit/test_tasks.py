@@ -62,7 +62,8 @@ def plan(**training: Any) -> NightPlan:
     return NightPlan(
         camera="lamp", source=SOURCE, date=DAY, run_id="2026-11-21", task=TASK,
         strategy_name="strata", strategy=STRATEGIES["strata"], ingest=day, keep=8,
-        find_resolution=True, resolution_threshold=None, min_scale=0.5, training=train_plan(**recipe),
+        find_resolution=True, resolution_threshold=None, min_scale=0.5,
+        training=train_plan(**recipe),
         full_epochs=20, judging=judge_plan(), full_size=(48, 64), corrected_frames=0, workers=1,
         device="cpu",
     )  # fmt: skip
