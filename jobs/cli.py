@@ -28,7 +28,6 @@ from jobs.commands.common import print_json
 from jobs.commands.signals import on_sigterm, terminate
 from jobs.commands.terminal import is_closed_pipe, write_to_nobody, write_what_can_be_shown
 from jobs.config.secrets import hide_in_process_list
-from jobs.disk.private import write_for_user_only
 from jobs.errors import (
     EXIT_CLOSED,
     EXIT_DONE,
@@ -39,6 +38,7 @@ from jobs.errors import (
     redact,
 )
 from jobs.logs import log_to_stderr
+from jobs.private import write_for_user_only
 from models.without_compiler import spare_the_compiler
 
 GROUPS = (setup, watch, bootstrap, pretrain, nights, run_service, models, detect, export)

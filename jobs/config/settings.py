@@ -11,7 +11,7 @@ import os
 import re
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
@@ -214,7 +214,11 @@ class CameraConfig(CameraDefaults):
         """Changes whenever a setting of this camera changes (except its password, the time of its
         nights and the number of versions kept)."""
         shown = self.changed(source=self.source_shown)
-        settings = shown.model_dump_json(exclude={"schedule", "time_zone", "models"})
+        left_out: dict[str, Any] = dict.fromkeys(("schedule", "time_zone", "models"), True)
+        io = self.teacher.io
+        if io is not None and io.box_units == "pixels":  # as all were in 0.1: its nights go on
+            left_out["teacher"] = {"io": {"box_units"}}
+        settings = shown.model_dump_json(exclude=left_out)
         return hashlib.sha256(settings.encode()).hexdigest()[:16]
 
 

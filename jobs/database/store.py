@@ -26,8 +26,8 @@ from jobs.database.nights import Night, NightQueries, State
 from jobs.database.notices import Notices
 from jobs.database.processes import holds
 from jobs.database.tables import nights_table, records_table, stages_table
-from jobs.disk.private import close_to_others
 from jobs.errors import describe
+from jobs.private import close_to_others
 
 
 class NightJournal:

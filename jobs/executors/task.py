@@ -12,11 +12,11 @@ from culling_pipeline.run.progress import Advance
 from jobs.config.load import load_config
 from jobs.database.claims import BusyError
 from jobs.database.store import open_store
-from jobs.disk.private import write_for_user_only
 from jobs.errors import UsageError, describe, exit_code, is_expected
 from jobs.executors.base import Outcome, Task
 from jobs.logs import log_to_stderr
 from jobs.nights.nightly import retrain_camera
+from jobs.private import write_for_user_only
 
 logger = logging.getLogger(__name__)
 

@@ -29,7 +29,7 @@ COMMAND_LINE = "jobs/cli.py"
 Floors = Sequence[Sequence[str]]
 FLOORS: dict[str, Floors] = {
     "models": (
-        ("base", "errors", "images", "lean_import", "zones"),
+        ("base", "errors", "images", "without_compiler", "zones"),
         ("files", "runtimes", "unpickling"),
         ("checkpoint", "versions"),
         ("boxes", "registry"),
@@ -58,7 +58,7 @@ FLOORS: dict[str, Floors] = {
         ("night",),
     ),
     "jobs": (
-        ("errors",),
+        ("errors", "private"),
         ("config", "logs"),
         ("database",),
         ("cameras",),

@@ -78,6 +78,7 @@ def test_a_stage_goes_on_when_nobody_reads_its_lines() -> None:
 def test_a_rule_in_tz_is_a_time_zone(
     monkeypatch: pytest.MonkeyPatch, rule: str, summer: float, winter: float
 ) -> None:
+    monkeypatch.setattr("tzlocal.unix._cache_tz", None)
     monkeypatch.setenv("TZ", rule)
     zone = local_zone()
     assert datetime(2026, 7, 1, tzinfo=zone).utcoffset() == timedelta(hours=summer)
@@ -85,6 +86,7 @@ def test_a_rule_in_tz_is_a_time_zone(
 
 
 def test_nonsense_in_tz_is_the_offset_of_the_c_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tzlocal.unix._cache_tz", None)
     monkeypatch.setenv("TZ", "No/Such")
     time.tzset()
     try:
