@@ -16,6 +16,8 @@ from benchmarks.testbed.tiny import command, environment
 from jobs.database.store import open_store
 
 CONFIG = """
+
+pytestmark = pytest.mark.slow
 device: cpu
 data_dir: data
 service: {port: 0, watch: false}

@@ -20,6 +20,8 @@ from streams.live.playlists import (
 from streams.site import _explain, expires_in_s
 
 MEGABYTE = 1024 * 1024
+
+pytestmark = pytest.mark.slow
 LEAST_S = 0.02
 """Of a processor's time; less cannot be compared."""
 

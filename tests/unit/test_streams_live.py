@@ -282,7 +282,8 @@ def test_nothing_but_damaged_pictures_is_stalled_and_then_broken_off(
                 yield Arrival(None)
 
     limits = health_limits(stalled_s=0.05)
-    with live(lambda: Damaged(0), health=limits, first_pause_s=9, longest_pause_s=9) as source:
+    options = {"first_pause_s": 9, "longest_pause_s": 9, "barren_s": 2.0}  # time to be seen stalled
+    with live(lambda: Damaged(0), health=limits, **options) as source:
         until(lambda: source.health.state is State.LOST)
         assert source.counts.damaged > 2
         assert source.health.reason == "broken off"

@@ -237,6 +237,7 @@ LINES = [
 
 
 @pytest.mark.parametrize("line", LINES)
+@pytest.mark.slow
 @pytest.mark.parametrize("parse", [redact, redact_url, lambda text: redact_url("http://" + text)])
 def test_redaction_takes_time_in_proportion(parse: object, line: str) -> None:
     assert callable(parse)
