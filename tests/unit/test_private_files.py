@@ -15,9 +15,9 @@ from benchmarks.testbed.nights import config_of
 from benchmarks.testbed.tiny import command, environment
 from jobs.database.store import open_store
 
-CONFIG = """
-
 pytestmark = pytest.mark.slow
+
+CONFIG = """
 device: cpu
 data_dir: data
 service: {port: 0, watch: false}

@@ -19,9 +19,10 @@ from streams.live.playlists import (
 )
 from streams.site import _explain, expires_in_s
 
+pytestmark = pytest.mark.slow
+
 MEGABYTE = 1024 * 1024
 
-pytestmark = pytest.mark.slow
 LEAST_S = 0.02
 """Of a processor's time; less cannot be compared."""
 
