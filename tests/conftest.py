@@ -63,6 +63,18 @@ def _restore_random_state() -> Iterator[None]:
     torch.set_rng_state(states[2])
 
 
+LOGGERS = ("jobs", "culling_pipeline", "models", "streams", "streams.live.health")
+
+
+@pytest.fixture(autouse=True)
+def _restore_log_levels() -> Iterator[None]:
+    """A command run in this process sets what is logged, and leaves it so for the next test."""
+    levels = {name: logging.getLogger(name).level for name in LOGGERS}
+    yield
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+
+
 @pytest.fixture(autouse=True)
 def _forget_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     """What one test keeps secret must not put stars into the next one's texts."""
