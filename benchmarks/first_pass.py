@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from benchmarks.book import markdown
-from benchmarks.culling import TRAIN_FRAMES
+from benchmarks.culling import TRAIN_FRAMES, for_kept
 from benchmarks.fleet import (
     CACHE,
     FLEET,
@@ -294,7 +294,7 @@ def fresh(detector: TorchDetector) -> TorchDetector:
 
 def trained_on(frames: int, settings: TrainingSettings | None = None) -> int:
     """Images that the training of so many frames goes through, by default as a night does it."""
-    plan = (settings or TrainingSettings()).for_kept(frames).to_plan()
+    plan = for_kept(settings or TrainingSettings(), frames).to_plan()
     return sum(show(plan.schedule, frames, plan.epochs, plan.options).per_epoch)
 
 

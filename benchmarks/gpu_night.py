@@ -131,26 +131,30 @@ def _fastest(rows: list[Row]) -> dict[str, Row] | None:
 
 def _day(chosen: dict[str, Row], compare: bool) -> Row:
     """Hours of one device, and camera-nights that it does in a day."""
-    from culling_pipeline.training.schedule import show
-    from jobs.config.night import ControlSettings, CullingSettings, TrainingSettings
+    from culling_pipeline.culling.budget import cost_s
+    from culling_pipeline.records import SecondsPerImage
+    from jobs.config.settings import CameraConfig
+    from jobs.nights.budget import TRIAL, budget_of, full_seconds
 
-    frames, culling = 86_400, CullingSettings()
-    training, control = TrainingSettings(), ControlSettings().frames
-    plan = training.for_kept(culling.keep).to_plan()
-    images = sum(show(plan.schedule, culling.keep, plan.epochs, plan.options).per_epoch)
     look, label, train = (chosen[w]["ms"] / 1000 for w in ("look", "label", "train"))
-    survivors = round(culling.keep * culling.survivors_ratio)
-    measuring = control * (label + look)
-    own = frames * look + survivors * label + images * train + measuring
-    beside = culling.keep * label + images * train + control * look if compare else 0.0
-    full = frames * (label + training.full_epochs * train) + measuring
+    seconds = SecondsPerImage(look=look, label=label, train=train)
+    camera = CameraConfig.model_validate(
+        {"name": "day", "source": "day.mp4", "classes": ["person"],
+         "judging": {"compare_random": compare}}
+    )  # fmt: skip
+    budget = budget_of(camera, seconds, TRIAL, duration_s=None, looks_free=False)
+    control = camera.culling.control.frames
+    measuring = control * (label + 2 * look)
+    own = cost_s(budget.own, seconds) + measuring
+    beside = 0.0 if budget.lottery is None else cost_s(budget.lottery, seconds) + control * look
+    full = full_seconds(camera.training, seconds) + measuring
     return {
         "comparison": "on" if compare else "off",
         "look_ms": 1000 * look,
         "label_ms": 1000 * label,
         "train_ms": 1000 * train,
         "night_s": own + beside,
-        "looks": frames * look / (own + beside),
+        "looks": budget.own.looks * look / (own + beside),
         "camera_nights_a_day": 86_400 / (own + beside),
         "full_training_s": full,
         "cost_ratio": full / own,

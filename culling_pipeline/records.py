@@ -16,9 +16,10 @@ ViewState = Literal["learning", "same", "moved", "covered", "settled", "unsure"]
 Activity = Literal["look", "label", "train", "measure"]
 """What costs: a student looks at images, the teacher labels, a student is trained, or candidates
 are measured."""
-Purpose = Literal["own", "comparison", "control"]
-"""What it costs for: the night's own student, the comparison with random frames, or the control
-slice, which training on everything would need as well."""
+Purpose = Literal["own", "comparison", "control", "watching"]
+"""What it costs for: the night's own student, the comparison with random frames, the control slice,
+which training on everything would need as well, or watching a live camera, which goes on whether
+there is a night or not."""
 
 TO_DO = {
     "moved": "turn the camera back, or leave it: after three whole days in the same place it is "
@@ -122,7 +123,8 @@ class GateRecord(Record):
     asked about) and frames skipped because nothing had changed; of the scored, those only to see
     what skipping them would have lost (audits), and how many of these it would have (misses);
     `recall` of object frames as the audits estimate it, 0…1; the threshold at the end of the day
-    (−1: everything was scored)."""
+    (−1: everything was scored). With sparse looks `blind` is how many of the scored frames were
+    drawn at random; the others lie where something changed."""
 
     scored: int
     passed_over: int = 0
@@ -131,6 +133,7 @@ class GateRecord(Record):
     misses: int
     recall: float
     threshold: float
+    blind: int | None = None
 
 
 class FeedRecord(Record):
@@ -238,6 +241,47 @@ class ViewRecord(Record):
         return f"the lens was {self.state}, {since}: {self.reason}"
 
 
+class SecondsPerImage(Record):
+    """Seconds of this machine for a frame that the student looks at, that the teacher labels, that
+    training goes through once."""
+
+    look: float
+    label: float
+    train: float
+
+
+class Portions(Record):
+    """What a budget is divided into: frames the student looks at, frames the teacher labels, frames
+    kept to train on, epochs, and images that training goes through."""
+
+    looks: int
+    labels: int
+    keep: int
+    epochs: int
+    images: int
+
+
+class BudgetRecord(Record):
+    """What a night may spend, and on what. `total_s` are seconds of detector work for looks, labels
+    and training, `share` what that is of full training (None: the budget was given as a time);
+    `seconds` is what an image costs by `known_from`. `own` are the night's portions, `lottery`
+    those of random frames at the same total cost (None: not compared). With `looks_free` the looks
+    are paid for by something else: the camera is watched anyhow."""
+
+    total_s: float
+    share: float | None
+    seconds: SecondsPerImage
+    known_from: str
+    own: Portions
+    lottery: Portions | None
+    looks_free: bool = False
+
+    @property
+    def looks(self) -> int | None:
+        """How many frames of a recording the student looks at; None: at all."""
+        return None if self.looks_free else self.own.looks
+
+
 class StartRecord(Record):
     """The version of the student that the night begins with."""
 
@@ -290,16 +334,6 @@ class Disagreement(Record):
     found_labels: tuple[int, ...] = ()
     missed_labels: tuple[int, ...] = ()
     invented_labels: tuple[int, ...] = ()
-
-
-class LabelRecord(Record):
-    """The teacher's work. The boxes themselves lie in the night's folder as `teacher.npz`.
-    `corrected` counts the frames whose labels people had corrected before, which stand."""
-
-    labelled: int
-    objects: int
-    corrected: int = 0
-    costs: tuple[Cost, ...]
 
 
 class CorrectedFrame(Record):
@@ -399,6 +433,47 @@ class Score(Record):
         return self.value > other.value if self.higher_is_better else self.value < other.value
 
 
+class TrustRecord(Record):
+    """Whether frames are chosen by the student's unsureness tonight: its `score` on the control
+    slice, the `rank` correlation there between L_conf and the number of errors (None where it says
+    nothing), on how many `frames`, and the reason in words."""
+
+    score: Score
+    rank: float | None
+    frames: int
+    trusted: bool
+    reason: str
+
+
+class BlindSpot(Record):
+    """Objects that the teacher found in the control slice and how many of these the student missed,
+    with the 95 % interval of the share: of a class (`label`, empty for all) or between two `hours`
+    of the local clock."""
+
+    label: str
+    hours: tuple[int, int] | None
+    objects: int
+    missed: int
+    low: float
+    high: float
+
+
+class LabelRecord(Record):
+    """The teacher's work. The boxes themselves lie in the night's folder as `teacher.npz`.
+    `corrected` counts the frames whose labels people had corrected before, which stand. `trust` is
+    the word on the student's unsureness and `blind` what the student did not see, both from the
+    control slice; with them came `asked`, the frames labelled to train on (before, the day's
+    survivors)."""
+
+    labelled: int
+    objects: int
+    corrected: int = 0
+    costs: tuple[Cost, ...]
+    trust: TrustRecord | None = None
+    blind: tuple[BlindSpot, ...] = ()
+    asked: tuple[int, ...] | None = None
+
+
 class Accuracy(Record):
     """A student's figures on F frames: `score` is what it is judged by, `further` are others;
     `per_class` is the score's value by class name (None where the truth holds none of it). With no
@@ -490,6 +565,12 @@ class NightRecord(NightHead):
     full_training_s: float
     night_s: float
     drift: DriftRecord | None = None
+    budget: BudgetRecord | None = None
+
+    @property
+    def asked(self) -> tuple[int, ...]:
+        """The frames that the teacher labelled for training."""
+        return self.ingest.survivors if self.label.asked is None else self.label.asked
 
     @property
     def day_figures(self) -> tuple[DayFigures, ...]:

@@ -20,6 +20,7 @@ class StageName(NamedTuple):
         return f"{self.words}: {part}"
 
 
+BUDGET = StageName("budget", "budget")
 START = StageName("start", "start")
 INGEST = StageName("ingest", "scoring")
 VIEW = StageName("view", "view comparison")
@@ -30,7 +31,7 @@ TRAIN = StageName("train", "training")
 JUDGE = StageName("judge", "judging")
 PROMOTE = StageName("promote", "promotion")
 
-STAGES = (START, INGEST, VIEW, LABEL, CULL, RESOLUTION, TRAIN, JUDGE, PROMOTE)
+STAGES = (BUDGET, START, INGEST, VIEW, LABEL, CULL, RESOLUTION, TRAIN, JUDGE, PROMOTE)
 """In the order they run."""
 
 SURVIVORS, CONTROL_SLICE, RANDOM_FRAMES = "survivors", "control slice", "random frames"

@@ -29,7 +29,13 @@ SETTINGS: dict[str, Any] = {
     "source": SOURCE,
     "fps": 0.0023,
     "classes": ["person", "car", "bicycle"],
-    "culling": {"keep": 8, "survivors_ratio": 3, "control": {"frames": 20}},
+    "culling": {
+        "strategy": "strata",
+        "keep": 8,
+        "survivors_ratio": 3,
+        "control": {"frames": 20},
+        "seconds": {"look": 0.02, "label": 0.04, "train": 0.05},
+    },
     "resolution": {"min_scale": 0.8, "threshold": 0.05, "min_object_px": 0},
     "training": {"epochs": 2},
     "judging": {"min_gain": -1},  # always promoted: the tests want to see a new incumbent

@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from culling_pipeline.records import StoredFrame
+from culling_pipeline.records import Disagreement, StoredFrame
 
 _Value = TypeVar("_Value")
 
@@ -146,6 +146,28 @@ def hardest_of_parts(candidates: Candidates, budget: int) -> NDArray[np.int64]:
         candidates.losses[by_id], candidates.parts[by_id], budget, n_parts=candidates.n_parts
     )
     return by_id[rows]
+
+
+def hard_and_drawn(
+    candidates: Candidates, budget: int, random_share: float, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Row numbers of `budget` frames, hardest first: some the hardest of each part of the day, and
+    a share of them drawn at random."""
+    hard = hardest_of_parts(candidates, budget - int(budget * random_share))
+    drawn = candidates.drawn
+    rest = rng.permutation(drawn[~np.isin(drawn, hard)])[: budget - len(hard)]
+    order = candidates.hardest_first()
+    return order[np.isin(order, [*hard, *rest])]
+
+
+def labelled_of(
+    candidates: Candidates, disagreements: Sequence[Disagreement], budget: int
+) -> tuple[int, ...]:
+    """The candidates that the teacher has labelled, hardest first by L_conf, at most `budget`."""
+    check_budget(budget)
+    labelled = {d.frame_id for d in disagreements}
+    hardest = candidates.ids[candidates.hardest_first()].tolist()
+    return tuple(i for i in hardest if i in labelled)[:budget]
 
 
 def by_id(candidates: Candidates, values: Sequence[_Value]) -> dict[int, _Value]:

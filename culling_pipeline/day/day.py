@@ -34,16 +34,23 @@ class EmptyDayError(CullingError):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IngestPlan:
     """What is taken from a day: one frame per `interval_s`, `survivors` for the teacher out of
-    `parts` equal parts of the day, `random` drawn at random, and the control slice."""
+    `parts` equal parts of the day, `random` drawn at random, and the control slice.
+
+    Until the day is over up to `held` frames of each kind wait on disk: what a night takes is known
+    only then. Of a recording the student looks at `looks` frames (None: at all that `gate` lets
+    through).
+    """
 
     interval_s: Positive
     survivors: Count
     random: Count
+    held: Count
     parts: Count
     control: ControlPlan
     task: Task
     gate: GatePlan
     seed: WholeFromZero
+    looks: WholeFromZero | None
 
     def __post_init__(self) -> None:
         check(self)
@@ -77,9 +84,9 @@ class Day:
         plan = self.plan
         self.rng = np.random.default_rng([plan.seed, 21])
         self._reservoir = Reservoir(
-            survivors=plan.survivors,
+            survivors=plan.held,
             parts=plan.parts,
-            drawn=max(plan.random, plan.survivors),
+            drawn=plan.held,
             rng=self.rng,
         )
         self.control_slice = ControlSlice(plan.control, duration_s=self.duration_s, seed=plan.seed)

@@ -18,12 +18,13 @@ from culling_pipeline.day.day import Day, IngestPlan
 from culling_pipeline.day.frame_files import load_images
 from culling_pipeline.day.loss_series import LossSeries
 from culling_pipeline.gate.gate import Decision, Gate
-from culling_pipeline.records import Cost, GateRecord, IngestRecord
+from culling_pipeline.gate.sparse import SparseLooks, SparsePlan
+from culling_pipeline.records import Cost, IngestRecord, Purpose
 from culling_pipeline.run.progress import Progress
 from culling_pipeline.run.workers import PooledModel, batched_images
-from culling_pipeline.stage_names import INGEST, STORED_FRAMES
+from culling_pipeline.stage_names import CONTROL_SLICE, INGEST, STORED_FRAMES
 from culling_pipeline.tasks.base import Answer
-from streams.base import Frame, FrameSource
+from streams.base import DAY_S, Frame, FrameSource
 from streams.one_size import OneSize
 from streams.sampler import Sampler
 
@@ -56,31 +57,44 @@ def watch_recording(
     info = source.info
     day = Day(plan, folder, info.duration_s, info.location)
     course = LossSeries(plan.task)
-    gate = Gate(plan.gate, plan.task, np.random.default_rng([plan.seed, 22]))
+    gate = _looker(day)
     try:
         found = _watch(source, pool, gate, progress, day=day, course=course)
-        cost = Cost(
-            stage=INGEST.words,
-            activity="look",
-            purpose="own",
-            images=pool.images,
-            seconds=pool.seconds,
-            device=pool.device,
-            backend=pool.backend,
-        )
+        cost = _look(pool, INGEST.words, "own")
         day.left_out.update(source.left_out)
-        record = close_day(day, course, strategy, (cost,), gate=gate_record(gate))
-        late = {i for i, seen in day.frames.items() if not seen.scored}
-        return with_own_detections(record, found, pool, late, folder=folder)
+        record = close_day(day, course, strategy, (cost,), gate=gate.record)
+        own = {i: found[i] for i, seen in day.frames.items() if seen.scored}
+        return with_own_answers(record, own, pool, strategy, folder=folder)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
 
 
+Looker = Gate | SparseLooks
+"""What decides at which frames the student looks."""
+
+
+def _looker(day: Day) -> Looker:
+    plan, rng = day.plan, np.random.default_rng([day.plan.seed, 22])
+    frames = math.ceil((day.duration_s or DAY_S) / plan.interval_s)
+    if plan.looks is None or plan.looks >= frames or plan.gate.enabled or plan.gate.every > 1:
+        return Gate(plan.gate, plan.task, rng)
+    to_choose_from = max(1, round(frames * (1 - plan.control.share)))
+    sparse = SparsePlan(frames=to_choose_from, looks=min(max(1, plan.looks), to_choose_from))
+    return SparseLooks(sparse, plan.task, rng, spared=day.control_slice.holds)
+
+
+def _decide(gate: Looker, frame: Frame) -> Decision:
+    """A recording is one day to the change gate, so it is not told the time."""
+    if isinstance(gate, SparseLooks):
+        return gate.decide(frame.image, frame.time_s)
+    return gate.decide(frame.image)
+
+
 def _watch(
     source: FrameSource,
     pool: PooledModel,
-    gate: Gate,
+    gate: Looker,
     progress: Progress,
     *,
     day: Day,
@@ -105,36 +119,48 @@ def _watch(
     return found
 
 
-def with_own_detections(
+def with_own_answers(
     record: IngestRecord,
-    found: Mapping[int, Answer],
+    own: Mapping[int, Answer],
     pool: PooledModel,
-    late_ids: set[int],
+    strategy: Strategy,
     *,
     folder: Path,
 ) -> tuple[IngestRecord, dict[int, Answer]]:
-    """The record, and the answers to its frames. The frames of `late_ids` are scored now (the gate
-    skipped them, or another student scored them): precision culling and the verdict are about the
-    answers of this student to these frames."""
-    kept = {frame.id: found[frame.id] for frame in record.frames}
-    late = [frame for frame in record.frames if frame.id in late_ids]
-    if not late:
-        return record, kept
-    before = (pool.images, pool.seconds)
-    batches = pool.predict(batched_images(load_images(folder, late), BATCH))
-    own = [answer for batch in batches for answer in batch]
-    kept |= {frame.id: d for frame, d in zip(late, own, strict=True)}
-    images, seconds = pool.images - before[0], pool.seconds - before[1]
-    cost = Cost(
-        stage=INGEST.of(STORED_FRAMES),
+    """The record, and this student's answers to its frames: those of the day (`own`), and now also
+    those to the control slice and, if the strategy goes by them, to the survivors. A frame that
+    was only drawn needs none."""
+    answers = {frame.id: own[frame.id] for frame in record.frames if frame.id in own}
+    late_ones: list[tuple[str, Purpose, tuple[int, ...]]] = [
+        (CONTROL_SLICE, "control", record.control),
+        (STORED_FRAMES, "own", record.survivors if strategy.uses_teacher else ()),
+    ]
+    for part, purpose, ids in late_ones:
+        late = [frame for frame in record.frames if frame.id in set(ids) - answers.keys()]
+        if not late:
+            continue
+        before = (pool.images, pool.seconds)
+        batches = pool.predict(batched_images(load_images(folder, late), BATCH))
+        found = [answer for batch in batches for answer in batch]
+        answers |= {frame.id: answer for frame, answer in zip(late, found, strict=True)}
+        cost = _look(pool, INGEST.of(part), purpose, since=before)
+        record = record.changed(costs=(*record.costs, cost))
+    return record, answers
+
+
+def _look(
+    pool: PooledModel, stage: str, purpose: Purpose, *, since: tuple[int, float] = (0, 0.0)
+) -> Cost:
+    """What the pool has looked at, all of it or since then, as a line of the ledger."""
+    return Cost(
+        stage=stage,
         activity="look",
-        purpose="own",
-        images=images,
-        seconds=seconds,
+        purpose=purpose,
+        images=pool.images - since[0],
+        seconds=pool.seconds - since[1],
         device=pool.device,
         backend=pool.backend,
     )
-    return record.changed(costs=(*record.costs, cost)), kept
 
 
 @dataclass(slots=True)
@@ -156,21 +182,21 @@ class _Group:
         return scored >= BATCH or len(self.frames) >= GROUP or other_shape
 
 
-def _grouped(frames: Iterable[Frame], gate: Gate) -> Iterator[_Group]:
+def _grouped(frames: Iterable[Frame], gate: Looker) -> Iterator[_Group]:
     """The frames in groups, each with the gate's decision, made just before its group is scored."""
     group = _Group([], [])
     for frame in frames:
         if group.frames and group.is_full_for(frame):
             yield group
             group = _Group([], [])
-        group.decisions.append(gate.decide(frame.image))
+        group.decisions.append(_decide(gate, frame))
         group.frames.append(frame)
     if group.frames:
         yield group
 
 
 def _seen(
-    frames: Iterable[Frame], pool: PooledModel, gate: Gate
+    frames: Iterable[Frame], pool: PooledModel, gate: Looker
 ) -> Iterator[list[tuple[Frame, Answer, bool]]]:
     """Groups of frames with their answers, and whether the answer is the frame's own (scored) or
     taken over from the last scored frame."""
@@ -197,19 +223,3 @@ def _seen(
             seen.append((frame, last, decision.score))
         lessons.append(lesson)
         yield seen
-
-
-def gate_record(gate: Gate) -> GateRecord | None:
-    """What the gate did; None if every frame was scored."""
-    if not gate.plan.enabled and gate.plan.every == 1:
-        return None
-    tally = gate.tally
-    return GateRecord(
-        scored=tally.scored,
-        passed_over=tally.passed_over,
-        skipped=tally.skipped,
-        audited=tally.audited,
-        misses=tally.misses,
-        recall=tally.recall,
-        threshold=gate.threshold,
-    )

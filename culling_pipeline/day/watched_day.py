@@ -197,7 +197,7 @@ class WatchedDay:
         """As `watch_recording`, for the day up to now; it may still be written. Pictures are linked
         into `folder`, not copied. Frames not scored by version `model` are scored by `pool`."""
         from culling_pipeline.day.recording import (
-            with_own_detections,  # brings torch, which `look` spares
+            with_own_answers,  # brings torch, which `look` spares
         )
 
         shutil.rmtree(folder, ignore_errors=True)
@@ -209,9 +209,10 @@ class WatchedDay:
             costs = _costs(story.scored_by, pool)
             feed = story.feed(self.clock, until)
             record = close_day(day, course, strategy, costs, gate=story.gate, feed=feed)
-            late = {i for i, seen in day.frames.items() if seen.model != model or not seen.scored}
+            mine = {i for i, seen in day.frames.items() if seen.model == model and seen.scored}
             found = answers_in(self.folder, day.frames, plan.task)
-            return with_own_detections(record, found, pool, late, folder=folder)
+            own = {i: found[i] for i in mine}
+            return with_own_answers(record, own, pool, strategy, folder=folder)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -253,7 +254,7 @@ def _costs(scored: Iterable[ScoredBy], pool: PooledModel) -> list[Cost]:
         Cost(
             stage=INGEST.words,
             activity="look",
-            purpose="own",
+            purpose="watching",
             images=part.images,
             seconds=part.seconds,
             device=part.device or pool.device,

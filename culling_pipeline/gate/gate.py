@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from culling_pipeline.gate.memory import GateMemory, GateTally
 from culling_pipeline.gate.threshold import GateThreshold
 from culling_pipeline.ranges import Count, Flag, InnerShare, PositiveShare, check
+from culling_pipeline.records import GateRecord
 from culling_pipeline.tasks.base import Answer, Task
 
 SIDE_PX = 48
@@ -203,6 +204,22 @@ class Gate:
         if decision.audit and lost:
             self.tally.misses += 1
             self.tally.lost_frames += weight
+
+    @property
+    def record(self) -> GateRecord | None:
+        """What the gate did; None if every frame was scored."""
+        if not self.plan.enabled and self.plan.every == 1:
+            return None
+        tally = self.tally
+        return GateRecord(
+            scored=tally.scored,
+            passed_over=tally.passed_over,
+            skipped=tally.skipped,
+            audited=tally.audited,
+            misses=tally.misses,
+            recall=tally.recall,
+            threshold=self.threshold,
+        )
 
     def update(self) -> None:
         """Compute the threshold from all evidence."""

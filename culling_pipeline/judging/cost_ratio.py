@@ -21,19 +21,19 @@ class Price:
         return self.full_s / self.night_s if self.night_s else 0.0
 
 
-def price(costs: Sequence[Cost], *, frames_seen: int, epochs: int) -> Price:
+def price(costs: Sequence[Cost], *, frames_seen: int, shown: float) -> Price:
     """The night's price against full training's, as in Dataset Culling, Table 1.
 
-    Full training has the teacher label every frame and trains on every frame as many epochs, at
-    the seconds per image measured this night; control slice and judging it needs as well. What
-    the comparison with random frames costs is in neither.
+    Full training has the teacher label every frame and shows each `shown` times, at the seconds
+    per image measured this night; control slice and judging it needs as well. What the comparison
+    with random frames costs is in neither, nor what watching a live camera costs.
     """
-    paid = [c for c in costs if c.purpose != "comparison"]
+    paid = [c for c in costs if c.purpose not in ("comparison", "watching")]
     night = sum(c.seconds for c in paid)
     teacher = _per_image(paid, "label")
     training = _per_image(paid, "train")
     measuring = sum(c.seconds for c in paid if c.purpose == "control")
-    return Price(night, frames_seen * (teacher + epochs * training) + measuring)
+    return Price(night, frames_seen * (teacher + shown * training) + measuring)
 
 
 def seconds_by_stage(costs: Iterable[Cost]) -> dict[str, float]:

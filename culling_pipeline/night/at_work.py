@@ -52,13 +52,15 @@ class Night:
         """A student at work in all processes."""
         return self.workers.model(self.task.student_opener(path, device=self.plan.device))
 
-    def compares(self, day: IngestRecord) -> bool:
-        """Whether a second student is trained on random frames."""
-        return self.plan.judging.compare_random and bool(day.random)
+    def compares(self, day: IngestRecord, asked: Sequence[int]) -> bool:
+        """Whether a second student is trained on random frames: not where the night's own frames
+        (`asked`, those the teacher labels to train on) are a random draw already."""
+        return bool(self.random_frames(day)) and tuple(asked) == day.survivors
 
     def random_frames(self, day: IngestRecord) -> tuple[int, ...]:
-        """The frames of the second student: as many as are kept."""
-        return day.random[: self.plan.keep]
+        """The frames of the second student: what the same total cost pays for without looks."""
+        lottery = self.plan.budget.lottery
+        return day.random[: lottery.keep] if lottery is not None else ()
 
     def head(self) -> dict[str, Any]:
         """The record of the night at its end."""

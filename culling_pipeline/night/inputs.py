@@ -17,6 +17,7 @@ from culling_pipeline.monitoring.reference_views import ReferenceViews
 from culling_pipeline.ranges import Count, Flag, Positive, PositiveShare, WholeFromZero, check
 from culling_pipeline.records import (
     ArmsRecord,
+    BudgetRecord,
     CullRecord,
     DayFigures,
     IngestRecord,
@@ -58,12 +59,16 @@ class NightPlan:
     strategy_name: str
     strategy: Strategy
     ingest: IngestPlan
-    keep: Count
+    budget: BudgetRecord
+    """What the night may cost, and what that is divided into."""
     find_resolution: Flag
     resolution_threshold: Positive | None
     min_scale: PositiveShare
     training: TrainPlan
-    full_epochs: Count
+    lottery_training: TrainPlan
+    """The same, for random frames at the same total cost."""
+    full_images: Positive
+    """How often full training would show each frame of the day, on average."""
     judging: JudgePlan
     full_size: tuple[Count, Count]
     corrected_frames: WholeFromZero

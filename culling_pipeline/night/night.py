@@ -72,9 +72,9 @@ def _run(night: Night) -> AnyNight:
         report_unusable(night, unusable)
         return unusable
     label = once(stage_names.LABEL, LabelRecord, lambda: ask_the_teacher(night, day))
-    kept = once(stage_names.CULL, CullRecord, lambda: cull(night, day))
+    kept = once(stage_names.CULL, CullRecord, lambda: cull(night, day, label))
     size = once(stage_names.RESOLUTION, ResolutionRecord, lambda: find_resolution(night, day, kept))
-    arms = once(stage_names.TRAIN, ArmsRecord, lambda: retrain(night, day, kept, size))
+    arms = once(stage_names.TRAIN, ArmsRecord, lambda: retrain(night, day, label, kept, size))
     verdict = once(stage_names.JUDGE, JudgeRecord, lambda: judge_students(night, day, arms))
     results = Results(day, label, kept, size, arms, verdict)
     promotion = once(stage_names.PROMOTE, PromotionRecord, lambda: promote(night, results))
@@ -106,7 +106,7 @@ def _record(
     """All that the report shows, drift included."""
     day, label, kept, size, arms, verdict = results
     costs = [c for r in (day, label, size, arms.culled, verdict) for c in r.costs]
-    cost = price(costs, frames_seen=day.frames_seen, epochs=night.plan.full_epochs)
+    cost = price(costs, frames_seen=day.frames_seen, shown=night.plan.full_images)
     record = NightRecord(
         **night.head(),
         ingest=day,
@@ -122,6 +122,7 @@ def _record(
         full_training_s=cost.full_s,
         night_s=cost.night_s,
         notes=night.plan.notes,
+        budget=night.plan.budget,
     )
     drift = drift_of_night(record, night.parts.history, night.task.class_names)
     return record.changed(drift=drift)

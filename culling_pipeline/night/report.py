@@ -28,7 +28,8 @@ def _exhibits(night: Night, record: NightRecord) -> list[Exhibit]:
     answers, truths = night.task.load(night.answers), night.task.load(night.truths)
     by_id = {d.frame_id: d for d in record.cull.survivors}
     exhibits = []
-    for frame in frames_of(record.ingest, record.cull.kept[:MAX_PICTURES]):
+    looked_at = [i for i in record.cull.kept if i in by_id]
+    for frame in frames_of(record.ingest, looked_at[:MAX_PICTURES]):
         image = load_image(night.parts.frames, frame)
         drawing = night.task.drawing(answers[frame.id], truths[frame.id], width_px=image.shape[1])
         exhibits.append(Exhibit(image, frame, by_id[frame.id], tuple(drawing)))

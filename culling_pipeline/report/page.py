@@ -20,7 +20,7 @@ from culling_pipeline.records import (
     NightRecord,
     Score,
 )
-from culling_pipeline.report import charts, words
+from culling_pipeline.report import charts, money, words
 from culling_pipeline.report.pictures import Exhibit, draw_pictures
 from culling_pipeline.report.sentences import feed_words, gate_words, headline, is_measured
 from streams.base import redact_url
@@ -33,6 +33,7 @@ SMALL_CONTROL_OBJECTS = 200
 _TOO_LONG_FOR_A_SUMMARY = {
     "ingest": {"frames", "survivors", "control", "random", "histogram_edges", "histogram_counts"}
     | {"course"},
+    "label": {"asked"},
     "cull": {"kept", "survivors"},
     "resolution": {"points"},
     "train": {"epochs"},
@@ -97,6 +98,11 @@ def render_report(night: NightRecord, exhibits: Sequence[Exhibit]) -> str:
         cost_words=_cost_words(night),
         gate_words=gate_words(night.ingest.gate),
         feed_words=feed_words(night.ingest.feed),
+        budget_rows=money.budget_rows(night),
+        budget_words=money.budget_words(night.budget),
+        trust_words=money.trust_words(night),
+        blind_rows=money.blind_rows(night),
+        teacher_words=money.teacher_words(night),
         beside_words=beside_words(night),
         key_figures=_key_figures(night),
     )
@@ -125,9 +131,9 @@ def cautions(judge: JudgeRecord) -> list[str]:
     if judge.random is not None and judge.random.score.is_better_than(judge.after.score):
         random, new = words.pair(judge.random.score.value, judge.after.score.value)
         said.append(
-            f"Random frames did better: the same training on frames drawn at random reached "
+            f"Random frames did better: the same money spent on frames drawn at random reached "
             f"{random}, on the kept set {new}. If this happens night after night, choosing "
-            "frames does not pay off on this camera."
+            "frames does not pay off on this camera: set `culling.strategy: random`."
         )
     return said
 
@@ -171,7 +177,7 @@ def _row(name: str, figures: Sequence[float | None], *, digits: int) -> Accuracy
 
 def _funnel(night: NightRecord) -> list[Step]:
     ingest, cull = night.ingest, night.cull
-    seen, survivors, kept = ingest.frames_seen, len(ingest.survivors), len(cull.kept)
+    seen, survivors, kept = ingest.frames_seen, len(night.asked), len(cull.kept)
     survived, stayed, _ = strategy_words(cull.strategy)
     stages = (
         ("seen", seen, "sampled from the camera" + _left_out(ingest.left_out)),
@@ -192,6 +198,14 @@ def strategy_words(name: str) -> StrategyWords:
     return StrategyWords(f"chosen by {name}", f"chosen by {name}", "in its order")
 
 
+def by_loss(name: str) -> bool:
+    """Whether a strategy takes all its frames by L_conf, so that there is a loss to begin from."""
+    strategy = STRATEGIES.get(name)
+    if strategy is None:
+        return True
+    return strategy.needs_trust and not getattr(strategy, "random_share", 0.0)
+
+
 def _left_out(counts: dict[str, int]) -> str:
     return f"; left out: {in_words(counts)}" if counts else ""
 
@@ -206,7 +220,7 @@ def _charts(night: NightRecord) -> dict[str, Markup]:
     if judge.random is not None:
         bars.append(("random", "Random frames", judge.random))
     losses = {frame.id: frame.confidence_loss for frame in ingest.frames}
-    survivors = [losses[frame] for frame in ingest.survivors if frame in losses]
+    survivors = [losses[i] for i in night.asked if i in losses and by_loss(night.cull.strategy)]
     return {
         "accuracy": charts.accuracy_bars(bars, digits=_decimals(judge)),
         "difference": charts.difference(judge),

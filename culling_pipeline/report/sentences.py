@@ -52,6 +52,11 @@ def gate_words(gate: GateRecord | None) -> str:
     if gate.passed_over:
         total = seen + gate.passed_over
         between = f"The student was to score {words.count(seen)} of {words.count(total, 'frame')}."
+    if gate.blind is not None:
+        return (
+            f"{between} {words.count(gate.blind)} of these were drawn at random over the day, the "
+            "others lie where the picture had changed."
+        )
     if not (gate.skipped or gate.audited):
         return between
     return f"{between} {_skipped_words(gate)}".strip()

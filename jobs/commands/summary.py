@@ -40,7 +40,7 @@ def demo_to_dict(config: Config, record: NightRecord) -> dict[str, Any]:
     return {
         "camera": record.camera,
         "frames_seen": record.ingest.frames_seen,
-        "survivors": len(record.ingest.survivors),
+        "survivors": len(record.asked),
         "kept": len(record.cull.kept),
         "scale": record.resolution.scale,
         "map50_before": judge.before.score.value,
@@ -128,7 +128,7 @@ def _figures(record: NightRecord) -> dict[str, str]:
         **({"left out": in_words(record.ingest.left_out)} if record.ingest.left_out else {}),
         **({"change gate": gate} if gate else {}),
         **({"watched": feed} if feed else {}),
-        "survivors": f"{len(record.ingest.survivors):,}",
+        "survivors": f"{len(record.asked):,}",
         "kept": f"{len(record.cull.kept):,}",
         **({"corrected by hand": f"{corrected:,}"} if corrected else {}),
         "scale": f"{record.resolution.scale:.2f}",
@@ -139,7 +139,9 @@ def _figures(record: NightRecord) -> dict[str, str]:
     }
     if random is not None:
         after = judge.after.score.value
-        cells["culled vs random"] = f"{after:.3f} vs {random.score.value:.3f} at the same cost"
+        cells["culled vs random"] = (
+            f"{after:.3f} vs {random.score.value:.3f} at the same total cost"
+        )
     cells["in use"] = ("the new model: " if judge.promoted else "the old model: ") + judge.reason
     if record.notes:
         cells["note"] = " ".join(record.notes)

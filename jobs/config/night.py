@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import model_validator
+from pydantic import BeforeValidator, model_validator
 
 from culling_pipeline.ranges import (
     Count,
@@ -28,6 +29,7 @@ from jobs.config.fields import NO_UNIT, Section, setting
 if TYPE_CHECKING:
     from culling_pipeline.day.control_slice import ControlPlan
     from culling_pipeline.gate.gate import GatePlan
+    from culling_pipeline.records import SecondsPerImage
     from culling_pipeline.tasks.base import Variation
     from culling_pipeline.tasks.boxes.confidence import ConfidencePlan
     from culling_pipeline.training.loop import TrainPlan
@@ -120,25 +122,107 @@ class GateSettings(Section):
         return GatePlan(**self.model_dump())
 
 
+_TIME = re.compile(r"(\d+(?:\.\d+)?) *(s|min|h)")
+_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
+
+
+def _share_or_time(value: object) -> object:
+    """A share as it is; a time as it stands, if it is one."""
+    if isinstance(value, str) and (found := _TIME.fullmatch(value.strip())) and float(found[1]):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 1:
+        return float(value)
+    message = "must be a share above 0 and at most 1, such as 0.01, or a time such as 30 min"
+    raise ValueError(message)
+
+
+Budget = Annotated[
+    PositiveShare | str,
+    BeforeValidator(_share_or_time, json_schema_input_type=PositiveShare | str),
+]
+"""A share of full training, or a time in words."""
+
+
+class SecondsSettings(Section):
+    """What an image costs on this machine: all three, or none."""
+
+    look: Positive | None = setting(
+        None, "the student looks at a frame; null: measured", unit="seconds"
+    )
+    label: Positive | None = setting(
+        None, "the teacher labels a frame; null: measured", unit="seconds"
+    )
+    train: Positive | None = setting(
+        None, "training goes through a frame once; null: measured", unit="seconds"
+    )
+
+    @model_validator(mode="after")
+    def _all_or_none(self) -> Self:
+        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        if given and len(given) < 3:
+            message = f"got {' and '.join(given)} only, must be all of look, label, train or none"
+            raise ValueError(message)
+        return self
+
+    @property
+    def per_image(self) -> SecondsPerImage | None:
+        """As the budget takes them; None: to be measured."""
+        if self.look is None or self.label is None or self.train is None:
+            return None
+        from culling_pipeline.records import SecondsPerImage
+
+        return SecondsPerImage(look=self.look, label=self.label, train=self.train)
+
+
+MOST_HELD = 1536
+"""The most frames of a day that wait for a night whose budget decides how many it takes."""
+
+
 class CullingSettings(Section):
     """What to keep of a day."""
 
-    strategy: Literal["strata", "coverage", "paper", "confidence_only", "random", "uniform"] = (
-        setting(
-            "strata",
-            "how frames are chosen",
-            more="`strata`: by what the student missed or invented, in equal parts of the day; "
-            "`coverage`: the frames that together show most of what the student gets wrong, by "
-            "class and part of the day; `paper`: as in Dataset Culling; `confidence_only`: its "
-            "first stage alone; `random`: drawn at random; `uniform`: evenly in time.",
-        )
+    budget: Budget = setting(
+        0.01,
+        "what a night may cost: a share of full training on a whole day, or a time such as 30 min",
+        unit=NO_UNIT,
+        more="Looks, labels and training are counted, in seconds of detector work on this machine; "
+        "measuring and the comparison with random frames come on top. Full training labels and "
+        "trains on 86,400 frames. `culling check` shows what the budget is divided into; see "
+        "[What a night costs](../design/budget.md).",
     )
-    keep: Count = setting(256, "largest size of the kept set", unit="frames")
+    strategy: Literal[
+        "mixed", "unsure", "strata", "coverage", "paper", "confidence_only", "random", "uniform"
+    ] = setting(
+        "mixed",
+        "how frames are chosen",
+        more="All that is labelled is kept: `mixed`: one half those the student was least sure of "
+        "in equal parts of the day, the other drawn at random; `unsure`: only the former; "
+        "`confidence_only`: those of the whole day; `random`: drawn at random; `uniform`: evenly "
+        "in time. Kept are some of the labelled ones: `strata`: by what the student missed or "
+        "invented, in equal parts of the day; `coverage`: the frames that together show most of "
+        "what the student gets wrong; `paper`: as in Dataset Culling.",
+    )
+    keep: Count | None = setting(
+        None,
+        "size of the kept set; null: what the budget pays for",
+        unit="frames",
+    )
     survivors_ratio: OneOrMore = setting(
         6.0,
-        "survivors of confidence culling, as a multiple of `keep`",
+        "survivors of confidence culling, as a multiple of `keep` (strata, coverage, paper)",
         unit=NO_UNIT,
-        more="The teacher labels the survivors.",
+        more="The teacher labels the survivors. The other strategies keep all of them.",
+    )
+    looks: Count | Literal["all"] | None = setting(
+        None,
+        "how many frames of a recording the student looks at; null: what the budget pays for",
+        unit="frames",
+        more="Half of them are drawn at random, the others lie where something changes. The frames "
+        "between can be drawn at random, but how hard they are is not known. A live camera is "
+        "looked at all day long (`gate`), whatever a night costs.",
+    )
+    seconds: SecondsSettings = setting(
+        SecondsSettings(), "what an image costs; it decides how the budget is divided"
     )
     parts: Count = setting(
         12, "equal parts of the day that share the kept set (strata, coverage)", unit="parts"
@@ -150,9 +234,18 @@ class CullingSettings(Section):
     )
 
     @property
-    def survivors(self) -> int:
-        """Frames left after confidence culling."""
-        return round(self.keep * self.survivors_ratio)
+    def budget_s(self) -> float | None:
+        """The budget in seconds; None where it is a share of full training."""
+        if not isinstance(self.budget, str):
+            return None
+        found = _TIME.fullmatch(self.budget.strip())
+        assert found is not None
+        return float(found[1]) * _SECONDS[found[2]]
+
+    @property
+    def held(self) -> int:
+        """The most frames of a day that wait on disk for a night to choose from, of each kind."""
+        return MOST_HELD if self.keep is None else max(1, round(self.keep * self.survivors_ratio))
 
 
 class ResolutionSettings(Section):
@@ -187,9 +280,8 @@ class ResolutionSettings(Section):
         return self
 
 
-SHOWN, LEAST_EPOCHS, MOST_EPOCHS = 18_432, 12, 96
-"""A training without `epochs` shows this many images in all, each between the least and the most
-number of times."""
+FULL_EPOCHS = 12
+"""How often training on everything would go through the day."""
 
 
 class TrainingSettings(Section):
@@ -200,9 +292,9 @@ class TrainingSettings(Section):
     )
     epochs: Count | None = setting(
         None,
-        "length of the training; null: as many as show 18,432 images, but 12 to 96",
+        "length of the training; null: what the budget pays for",
         unit="epochs",
-        more="That is 96 for a kept set of 64, and 72 for one of 256.",
+        more="That is 8, or up to 96 where there are few frames.",
     )
     corrected_frames: WholeFromZero = setting(
         64,
@@ -304,17 +396,10 @@ class TrainingSettings(Section):
                 raise ValueError(message)
         return self
 
-    def for_kept(self, frames: int) -> Self:
-        """These with `epochs` set for a kept set of this many frames: as given, or as many as show
-        `SHOWN` images. Few frames must be shown often; with many frames that is expensive."""
-        if self.epochs is not None:
-            return self
-        return self.changed(epochs=min(max(LEAST_EPOCHS, round(SHOWN / frames)), MOST_EPOCHS))
-
     @property
     def full_epochs(self) -> int:
-        """The epochs of training on everything: as given, or the fewest allowed."""
-        return self.epochs or LEAST_EPOCHS
+        """The epochs of training on everything: as given, or a dozen."""
+        return self.epochs or FULL_EPOCHS
 
     @property
     def steps(self) -> tuple[int, ...]:
@@ -371,7 +456,8 @@ class JudgingSettings(Section):
     compare_random: Flag = setting(
         True,
         "train a second student on random frames at the same cost",
-        more="It gives the line *culled vs random*.",
+        more="It gives the line *culled vs random*. The lottery needs no looks and spends what "
+        "they cost on more labels and more training.",
     )
     min_gain: SignedShare = setting(
         0.0,

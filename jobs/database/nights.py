@@ -11,7 +11,7 @@ from typing import Any, Literal, cast
 import sqlalchemy as sa
 from pydantic import TypeAdapter, ValidationError
 
-from culling_pipeline.records import AnyNight
+from culling_pipeline.records import AnyNight, NightRecord
 from jobs.database.connection import Database, StoreError, aware
 from jobs.database.figures import Figures, Past
 from jobs.database.tables import nights_table, records_table, stages_table
@@ -134,6 +134,24 @@ class NightQueries:
                 f"camera {night.camera!r}: night {night.run_id} was recorded by another release"
             )
             raise StoreError(message) from error
+
+    def last_record(self, camera: str) -> NightRecord | None:
+        """The whole record of the camera's latest night that trained; None if there is none, or
+        another release recorded it."""
+        query = (
+            sa.select(records_table.c.record)
+            .join(nights_table, nights_table.c.id == records_table.c.night_id)
+            .where(nights_table.c.camera == camera, nights_table.c.figures.is_not(sa.null()))
+            .order_by(nights_table.c.id.desc())
+            .limit(1)
+        )
+        with self.database.reading() as connection:
+            packed = connection.execute(query).scalar_one_or_none()
+        try:
+            record = None if packed is None else RECORDS.validate_json(zlib.decompress(packed))
+        except (ValidationError, zlib.error):
+            return None
+        return record if isinstance(record, NightRecord) else None
 
     def stage_result(self, night_id: int, name: str) -> dict[str, Any] | None:
         """A stage's result in this night, or None."""

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from culling_pipeline.culling.strategies import STRATEGIES
 from culling_pipeline.day.even_sample import control_count, first_of_day
+from culling_pipeline.records import BudgetRecord, SecondsPerImage
 from culling_pipeline.report import words
 from culling_pipeline.tasks.base import Sample, Task
 from culling_pipeline.training.first_student import canvas_of, first_plan, on_canvas
@@ -24,7 +24,7 @@ from jobs.cameras.sources import open_camera
 from jobs.cameras.task import task_of
 from jobs.config.settings import CameraConfig, Config
 from jobs.nights.bootstrap_inputs import BootstrapInputs
-from jobs.nights.plans import night_judging
+from jobs.nights.budget import TRIAL, budget_of
 from models.base import Model, Trainable
 from models.boxes.backend import at_work
 from models.boxes.classes import ClassMap
@@ -164,16 +164,25 @@ class Speed:
     teacher_s: Span
     training_s: Span
 
+    @property
+    def per_image(self) -> SecondsPerImage:
+        """The middle of each."""
+        look, label, train = (
+            (span.fastest + span.slowest) / 2
+            for span in (self.student_s, self.teacher_s, self.training_s)
+        )
+        return SecondsPerImage(look=look, label=label, train=train)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NightCost:
-    """The cost of a camera's first night, in pictures and measured seconds per picture. `arms`
-    students are trained, at the same time if there are `processes` for it."""
+    """The cost of a camera's first night at measured seconds per picture: its budget, and `control`
+    frames to measure with. The camera gives `a_day` frames a day. With a lottery two students are
+    trained, at the same time if there are `processes` for it."""
 
-    seen: int
-    labelled: int
-    trained: int
-    arms: int
+    budget: BudgetRecord
+    control: int
+    a_day: int
     speed: Speed
     device: str
     processes: int
@@ -181,25 +190,58 @@ class NightCost:
     @property
     def total_s(self) -> Span:
         """Estimated seconds."""
-        speed, one_after_the_other = self.speed, -(-self.arms // self.processes)
-        looking_s = speed.student_s.times(self.seen).plus(speed.teacher_s.times(self.labelled))
-        training_s = speed.training_s.times(self.trained * one_after_the_other)
-        return looking_s.times(1 / self.processes).plus(training_s)
+        speed, own, lottery = self.speed, self.budget.own, self.budget.lottery
+        at_once = min(self.processes, 2)
+        images = own.images
+        labels = own.labels + self.control
+        if lottery is not None:
+            labels += lottery.labels
+            images = max(images, lottery.images) if at_once > 1 else images + lottery.images
+        measured = self.control * (3 if lottery else 2)
+        looking_s = speed.student_s.times(own.looks + measured).plus(speed.teacher_s.times(labels))
+        return looking_s.times(1 / self.processes).plus(speed.training_s.times(images))
 
     def in_words(self) -> str:
         """The estimate in words, for the operator."""
+        own, lottery = self.budget.own, self.budget.lottery
         student, teacher, training = (
             seconds.said(words.short_seconds)
             for seconds in (self.speed.student_s, self.speed.teacher_s, self.speed.training_s)
         )
-        twice = " (and as many random ones beside it)" * (self.arms > 1)
+        looks = f"the student looks at {own.looks:,} frames at {student} each"
+        if self.budget.looks_free:
+            looks = "the student looks at every frame as the day goes by, which is not counted"
+        beside = (
+            ""
+            if lottery is None
+            else (f"; a second student of {lottery.keep:,} random frames costs as much again")
+        )
         return (
             f"about {self.total_s.said(words.duration)} ({self.device}, "
-            f"{words.count(self.processes, 'process', 'processes')}): the student looks at "
-            f"{self.seen:,} frames at {student} each, the teacher at "
-            f"{self.labelled:,} at {teacher}, training goes through "
-            f"{self.trained:,} at {training}{twice}"
+            f"{words.count(self.processes, 'process', 'processes')}). Of its budget of "
+            f"{words.duration(self.budget.total_s)}{budget_share(self.budget)} {looks}, the "
+            f"teacher labels {own.labels:,} at {teacher}, training goes through {own.images:,} "
+            f"images at {training}. {self.control:,} more are labelled to measure with{beside}. "
+            f"{self.in_place_words()}"
         )
+
+    def in_place_words(self) -> str:
+        """What the teacher would cost in the student's place, on every frame of a day."""
+        teacher, student = (
+            seconds.times(self.a_day).said(words.duration)
+            for seconds in (self.speed.teacher_s, self.speed.student_s)
+        )
+        return (
+            f"On all {self.a_day:,} frames of a day the teacher would take {teacher}, the student "
+            f"takes {student}"
+        )
+
+
+def budget_share(budget: BudgetRecord) -> str:
+    """What share of full training a budget is, in brackets; empty where it was given as a time."""
+    if budget.share is None:
+        return ""
+    return f" (1/{round(1 / budget.share):,} of full training)"
 
 
 def speed_of(camera: CameraConfig, shape: tuple[int, int], device: str) -> Speed:
@@ -228,22 +270,16 @@ def night_cost(
     speed: Speed,
     *,
     duration_s: float | None,
-    untrained: bool,
+    watched: bool,
 ) -> NightCost:
-    """The most that a first night costs on a recording of this length (None: a whole day of a live
-    camera). Dropping and picking make training cheaper."""
-    culling = camera.culling
-    seen = max(1, round((duration_s or DAY_S) / camera.sample_interval_s))
-    compares = night_judging(camera).compare_random
-    uses_teacher = STRATEGIES[culling.strategy].uses_teacher and not untrained
-    labelled = culling.survivors if uses_teacher else culling.keep
-    labelled += culling.control.frames + culling.keep * compares
+    """The cost of a first night on a recording of this length (None: a whole day), or on a live
+    camera's day that is `watched` as it goes by."""
     device = pick_device(config.device)
+    budget = budget_of(camera, speed.per_image, TRIAL, duration_s=duration_s, looks_free=watched)
     return NightCost(
-        seen=-(-seen // culling.gate.every),
-        labelled=min(labelled, seen),
-        trained=min(culling.keep, seen) * camera.training.for_kept(culling.keep).full_epochs,
-        arms=2 if compares else 1,
+        budget=budget,
+        control=camera.culling.control.frames,
+        a_day=round(DAY_S / camera.sample_interval_s),
         speed=speed,
         device=device,
         processes=1 if device == "cuda" else config.workers,

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -15,7 +16,7 @@ from culling_pipeline.labels.corrections import load_corrections
 from culling_pipeline.monitoring.reference_views import ReferenceViews
 from culling_pipeline.night.inputs import Journal, NightParts
 from culling_pipeline.night.night import run_night
-from culling_pipeline.records import AnyNight, DayFigures
+from culling_pipeline.records import AnyNight, DayFigures, NightRecord
 from culling_pipeline.run.progress import Progress
 from culling_pipeline.training.loop import TrainingError
 from jobs.bucket.bucket import NIGHT_PATIENCE_S
@@ -29,6 +30,7 @@ from jobs.database.store import Store
 from jobs.disk.cleanup import tidy_up
 from jobs.errors import NightError
 from jobs.nights.plans import night_plan
+from jobs.nights.tonights_budget import SeenDay, tonights_budget
 from models.registry import ModelRegistry
 
 
@@ -58,10 +60,8 @@ def retrain_camera(
         registry, shared = sharing.registry(config), sharing.night(journal)
         try:
             shared.begin()
-            history = store.history.of(name)
-            record = _run(
-                config, camera, journal.night, registry, shared.journal, progress, history
-            )
+            known = Known(store.history.of(name), store.last_record(name))
+            record = _run(config, camera, journal.night, registry, shared.journal, progress, known)
             shared.publish(record)
         except (EmptyDayError, TrainingError) as error:
             message = f"camera {name!r}: {error}"
@@ -71,6 +71,13 @@ def retrain_camera(
     shared.over(record)
     tidy_up(config, camera, store, registry)
     return record
+
+
+class Known(NamedTuple):
+    """What earlier nights of a camera tell: the figures of its days, and the latest record."""
+
+    history: tuple[DayFigures, ...]
+    last: NightRecord | None
 
 
 def _clear_other_nights(work: Path) -> None:
@@ -87,22 +94,23 @@ def _run(
     registry: ModelRegistry,
     journal: Journal,
     progress: Progress,
-    history: tuple[DayFigures, ...],
+    known: Known,
 ) -> AnyNight:
     day = watched_day(config, camera.name, night.night_date)
-    source, height_px, width_px = _look_at(camera, day)
+    seen = _look_at(camera, day)
+    height_px, width_px = seen.height_px, seen.width_px
+    _make_ready(camera, registry, progress)
+    budget = tonights_budget(
+        config, camera, seen, journal=journal, last=known.last, progress=progress
+    )
     plan = night_plan(
         config,
         camera,
         night,
-        source=source,
+        source=seen.source,
         size=full_size(height_px, width_px, max_side_px=camera.student.max_side_px),
+        budget=budget,
     )
-    registry.clear_debris(camera.name)
-    registry.refresh(camera.name)
-    if registry.incumbent(camera.name) is None:
-        bring_weights(camera.student, progress)
-    bring_weights(camera.teacher, progress)
     parts = NightParts(
         open_source=lambda: open_camera(camera),
         watched_day=day,
@@ -123,20 +131,29 @@ def _run(
         journal=journal,
         progress=progress,
         views=ReferenceViews(config.views_dir(camera.name)),
-        history=history,
+        history=known.history,
         corrections=load_corrections(config.corrections_dir(camera.name)),
     )
     return run_night(plan, parts)
 
 
-def _look_at(camera: CameraConfig, day: WatchedDay | None) -> tuple[str, int, int]:
-    """The source as it may be shown, and its pictures' height and width in pixels."""
+def _make_ready(camera: CameraConfig, registry: ModelRegistry, progress: Progress) -> None:
+    """The camera's models here: what others have added, and the weights to begin with."""
+    registry.clear_debris(camera.name)
+    registry.refresh(camera.name)
+    if registry.incumbent(camera.name) is None:
+        bring_weights(camera.student, progress)
+    bring_weights(camera.teacher, progress)
+
+
+def _look_at(camera: CameraConfig, day: WatchedDay | None) -> SeenDay:
+    """The source as it may be shown, and what is known of the day's pictures."""
     if day is None:
         with open_camera(camera) as source:
             info = source.info
-        return info.location, info.height_px, info.width_px
+        return SeenDay(info.location, info.height_px, info.width_px, info.duration_s, watched=False)
     shape = day.shape
     if shape is None:
         message = f"camera {camera.name!r}: {day.folder} holds no frame yet"
         raise NightError(message)
-    return camera.source_shown, *shape
+    return SeenDay(camera.source_shown, *shape, day.clock.duration_s, watched=True)

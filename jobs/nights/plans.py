@@ -4,21 +4,32 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 
+from culling_pipeline.culling.budget import DAY_FRAMES
 from culling_pipeline.culling.strategies import STRATEGIES
 from culling_pipeline.judging.verdict import JudgePlan
 from culling_pipeline.night.inputs import NightPlan
+from culling_pipeline.records import BudgetRecord
+from culling_pipeline.training.schedule import show
 from jobs.cameras.day_plan import ingest_plan
 from jobs.cameras.detectors import described, pick_device
+from jobs.config.night import TrainingSettings
 from jobs.config.settings import CameraConfig, Config
 from jobs.database.nights import Night
 
 
 def night_plan(
-    config: Config, camera: CameraConfig, night: Night, *, source: str, size: tuple[int, int]
+    config: Config,
+    camera: CameraConfig,
+    night: Night,
+    *,
+    source: str,
+    size: tuple[int, int],
+    budget: BudgetRecord,
 ) -> NightPlan:
     """The camera's settings as the science takes them."""
     culling, training, device = camera.culling, camera.training, pick_device(config.device)
-    plan = ingest_plan(camera)
+    plan = ingest_plan(camera, budget)
+    lottery = budget.lottery or budget.own
     return NightPlan(
         camera=camera.name,
         source=source,
@@ -28,12 +39,13 @@ def night_plan(
         strategy_name=culling.strategy,
         strategy=STRATEGIES[culling.strategy],
         ingest=plan,
-        keep=culling.keep,
+        budget=budget,
         find_resolution=camera.resolution.enabled,
         resolution_threshold=camera.resolution.threshold,
         min_scale=camera.resolution.min_scale,
-        training=training.for_kept(culling.keep).to_plan(),
-        full_epochs=training.full_epochs,
+        training=training.changed(epochs=budget.own.epochs).to_plan(),
+        lottery_training=training.changed(epochs=lottery.epochs).to_plan(),
+        full_images=images_of(training, DAY_FRAMES, training.full_epochs) / DAY_FRAMES,
         judging=night_judging(camera),
         full_size=size,
         corrected_frames=training.corrected_frames,
@@ -55,6 +67,12 @@ def night_judging(camera: CameraConfig) -> JudgePlan:
         min_gain=judging.min_gain,
         seed=camera.training.seed,
     )
+
+
+def images_of(training: TrainingSettings, frames: int, epochs: int) -> int:
+    """Images that a training of so many frames and epochs goes through, by these settings."""
+    plan = training.changed(epochs=epochs).to_plan()
+    return sum(show(plan.schedule, frames, epochs, plan.options).per_epoch)
 
 
 def code_version() -> str:

@@ -18,7 +18,6 @@ from jobs.cameras.detectors import (
     pick_device,
     weights_in_words,
     weights_path,
-    why_untrained,
 )
 from jobs.cameras.student_origin import origin_in_words
 from jobs.config.settings import CameraConfig, Config
@@ -185,16 +184,13 @@ def _first_night(
     height_px, width_px = stream["height_px"], stream["width_px"]
     if not (isinstance(height_px, int) and isinstance(width_px, int) and height_px and width_px):
         return "its cost is not known: the stream does not tell its size"
-    version, duration_s = registry.incumbent(camera.name), stream["duration_s"]
-    reason = why_untrained(camera.student)
-    if version is not None:
-        reason = registry.untrained(camera.name, version)
+    duration_s = stream["duration_s"]
     cost = night_cost(
         config,
         camera,
         speeds.of(camera, (height_px, width_px)),
         duration_s=float(str(duration_s)) if duration_s else None,
-        untrained=reason is not None,
+        watched=duration_s is None,
     )
     return cost.in_words()
 

@@ -11,7 +11,6 @@ import numpy as np
 
 from culling_pipeline.day.day import IngestPlan
 from culling_pipeline.day.daybook import DayClock
-from culling_pipeline.day.recording import gate_record
 from culling_pipeline.gate.gate import Decision, Gate, GatePlan
 from culling_pipeline.gate.memory import GateTally, key_of, load_memory, save_memory
 from culling_pipeline.records import GateRecord
@@ -118,7 +117,7 @@ class Gating:
     @property
     def record(self) -> GateRecord | None:
         """The gate's record of the day; None if every frame was to be scored."""
-        return gate_record(self._gate)
+        return self._gate.record
 
 
 def _key(camera: CameraConfig, plan: GatePlan, about: _Subject) -> str:

@@ -350,7 +350,8 @@ def test_a_table_of_a_day_without_detections_has_no_mean_score() -> None:
 
 def test_a_watched_day_gives_figures_without_a_night(tmp_path: Path) -> None:
     plan = IngestPlan(
-        interval_s=60.0, survivors=6, random=6, parts=12, control=control_plan(frames=12),
+        interval_s=60.0, survivors=6, random=6, held=6, looks=None, parts=12,
+        control=control_plan(frames=12),
         task=box_task(*NAMES), gate=gate_plan(), seed=0,
     )  # fmt: skip
     clock = DayClock.on(MONDAY)

@@ -327,7 +327,7 @@ def watch(
     folder: Path, pool: Any, *, enabled: bool, count: int = COUNT, every: int = 1
 ) -> tuple[IngestRecord, dict[int, Detections]]:
     plan = IngestPlan(
-        interval_s=1.0, survivors=40, random=20, parts=4, seed=3,
+        interval_s=1.0, survivors=40, random=20, held=40, looks=None, parts=4, seed=3,
         control=control_plan(frames=20, share=0.2, block_s=60.0),
         task=box_task("thing"), gate=gate_plan(enabled=enabled, every=every),
     )  # fmt: skip
@@ -354,7 +354,8 @@ def test_a_gated_day_skips_frames_and_loses_nothing(
     assert gate.audited > 3
     assert (gate.misses, gate.recall) == (0, 1.0)
     assert sum(record.histogram_counts) == sum(p.frames for p in record.course) == COUNT
-    assert [c.stage for c in record.costs] == ["scoring", "scoring: stored frames"]
+    stages = ["scoring", "scoring: control slice", "scoring: stored frames"]
+    assert [c.stage for c in record.costs] == stages[: len(record.costs)]
     assert record.costs[0].images == gate.scored
 
 
@@ -386,7 +387,8 @@ def test_stored_frames_have_their_own_detections(
 ) -> None:
     record, found = gated
     assert record.costs[1].images > 0
-    assert set(found) == {f.id for f in record.frames}
+    assert set(found) >= {*record.survivors, *record.control}
+    assert set(found) <= {f.id for f in record.frames}  # what was only drawn needs none
     assert len({id(d) for d in found.values()}) == len(found)  # none is another frame's
     for i, detections in found.items():
         assert not differ(detections, bright_box(street_at(i)), min_score=0.5)

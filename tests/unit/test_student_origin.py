@@ -95,21 +95,49 @@ def test_a_version_made_of_weights_that_the_settings_no_longer_fit() -> None:
     assert _of_parent(given, "builtin:street-student") == "trained on synthetic streets only"
 
 
-def cost_of(*, duration_s: float | None = None, untrained: bool = False, **settings: Any) -> Any:
+def cost_of(*, duration_s: float | None = None, watched: bool = False, **settings: Any) -> Any:
     config = Config(device="cpu", workers=2)
     given = camera(**settings)
-    return night_cost(config, given, SPEED, duration_s=duration_s, untrained=untrained)
+    return night_cost(config, given, SPEED, duration_s=duration_s, watched=watched)
+
+
+FIXED = {
+    "culling": {"keep": 256, "strategy": "strata", "looks": "all"}, "training": {"epochs": 72},
+}  # fmt: skip
+"""A night as it was before there were budgets."""
 
 
 def test_a_first_night_costs_what_its_pictures_take() -> None:
-    cost = cost_of()
-    assert (cost.seen, cost.labelled, cost.trained) == (86_400, 1536 + 240 + 256, 256 * 72)
-    assert cost.total_s == ((8640 + 2032) / 2 + 18_432 * 0.5, (8640 + 2540) / 2 + 18_432 * 0.75)
-    assert cost.in_words() == (
-        "about 4 h 2 min to 5 h 23 min (cpu, 2 processes): the student looks at 86,400 frames at "
-        "100 ms each, the teacher at 2,032 at 1.00 s to 1.25 s, training goes through 18,432 at "
-        "500 ms to 750 ms (and as many random ones beside it)"
+    cost = cost_of(**FIXED, judging={"compare_random": False})
+    own = cost.budget.own
+    assert (own.looks, own.labels, own.keep, own.images) == (86_400, 1536, 256, 12_900)
+    looks = 86_400 + 2 * 240
+    for end, label_s, train_s in ((0, 1.0, 0.5), (1, 1.25, 0.75)):
+        looking_s = (0.1 * looks + label_s * 1776) / 2
+        assert cost.total_s[end] == pytest.approx(looking_s + 12_900 * train_s)
+    assert (
+        "the student looks at 86,400 frames at 100 ms each, the teacher labels 1,536 at 1.00"
+        in (cost.in_words())
     )
+
+
+def test_by_default_a_night_costs_its_budget_and_says_so() -> None:
+    cost = cost_of()
+    assert cost.budget.own.looks == 4 * cost.budget.own.labels
+    words = cost.in_words()
+    assert "(1/100 of full training) the student looks at " in words
+    assert "240 more are labelled to measure with" in words
+    assert "random frames costs as much again" in words
+    assert "On all 86,400 frames of a day the teacher would take 24 h to 30 h, the student" in words
+    alone = cost_of(judging={"compare_random": False})
+    assert "random" not in alone.in_words()
+    assert alone.total_s.fastest < cost.total_s.fastest
+    assert "as the day goes by" in cost_of(watched=True).in_words()
+
+
+def test_a_short_recording_s_first_night_costs_no_more_than_its_frames() -> None:
+    own = cost_of(duration_s=100.0).budget.own
+    assert (own.looks, own.labels, own.keep, own.epochs) == (100, 100, 100, 96)
 
 
 def test_what_a_process_loads_for_its_first_picture_is_not_measured() -> None:
@@ -144,14 +172,6 @@ def test_what_a_process_loads_for_its_first_training_is_not_measured() -> None:
     assert next(ticks, None) is None
 
 
-def test_an_untrained_student_s_first_night_asks_the_teacher_less() -> None:
-    assert cost_of(untrained=True).labelled == 256 + 240 + 256
-    alone = cost_of(untrained=True, judging={"compare_random": False})
-    assert (alone.labelled, alone.arms) == (256 + 240, 1)
-    short = cost_of(duration_s=100.0)
-    assert (short.seen, short.labelled, short.trained) == (100, 100, 7200)
-
-
 def test_check_says_origin_and_cost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = "synthetic://street?hours=24&width=160&height=96"
     (tmp_path / "config.yaml").write_text(
@@ -163,6 +183,6 @@ def test_check_says_origin_and_cost(tmp_path: Path, capsys: pytest.CaptureFixtur
     findings = json.loads(capsys.readouterr().out)["findings"]
     by = {(f["camera"], f["part"]): f["detail"] for f in findings}
     assert by["yard", "student"].startswith(f"none; untrained: {RANDOM}")
-    assert "the student looks at 86,400 frames at" in by["yard", "first night"]
-    assert "the teacher at 752 at" in by["yard", "first night"]
+    assert "of full training) the student looks at" in by["yard", "first night"]
+    assert "240 more are labelled to measure with" in by["yard", "first night"]
     assert ("park", "first night") not in by

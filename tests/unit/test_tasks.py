@@ -18,7 +18,13 @@ from culling_pipeline.day.day import IngestPlan
 from culling_pipeline.monitoring.reference_views import ReferenceViews
 from culling_pipeline.night.inputs import NightParts, NightPlan
 from culling_pipeline.night.night import run_night
-from culling_pipeline.records import Accuracy, NightRecord
+from culling_pipeline.records import (
+    Accuracy,
+    BudgetRecord,
+    NightRecord,
+    Portions,
+    SecondsPerImage,
+)
 from culling_pipeline.run.progress import NoProgress
 from culling_pipeline.tasks.base import load_json
 from models.registry import ModelRegistry
@@ -55,18 +61,28 @@ class Teacher:
 
 def plan(**training: Any) -> NightPlan:
     day = IngestPlan(
-        interval_s=600.0, survivors=24, random=8, parts=4, control=control_plan(frames=20),
+        interval_s=600.0, survivors=24, random=8, held=24, looks=None, parts=4,
+        control=control_plan(frames=20),
         task=TASK, gate=gate_plan(), seed=0,
     )  # fmt: skip
     recipe = {"epochs": 20, "learning_rate": 3.0, "weight_decay": 0.0, "batch_size": 4, **training}
     return NightPlan(
         camera="lamp", source=SOURCE, date=DAY, run_id="2026-11-21", task=TASK,
-        strategy_name="strata", strategy=STRATEGIES["strata"], ingest=day, keep=8,
+        strategy_name="strata", strategy=STRATEGIES["strata"], ingest=day,
+        budget=BUDGET,
         find_resolution=True, resolution_threshold=None, min_scale=0.5,
-        training=train_plan(**recipe),
-        full_epochs=20, judging=judge_plan(), full_size=(48, 64), corrected_frames=0, workers=1,
+        training=train_plan(**recipe), lottery_training=train_plan(**recipe),
+        full_images=20.0, judging=judge_plan(), full_size=(48, 64), corrected_frames=0, workers=1,
         device="cpu",
     )  # fmt: skip
+
+
+BUDGET = BudgetRecord(
+    total_s=10.0, share=None, seconds=SecondsPerImage(look=0.01, label=0.02, train=0.03),
+    known_from="a test",
+    own=Portions(looks=144, labels=24, keep=8, epochs=20, images=160),
+    lottery=Portions(looks=0, labels=8, keep=8, epochs=20, images=160),
+)  # fmt: skip
 
 
 def parts(folder: Path, journal: Journal) -> NightParts:

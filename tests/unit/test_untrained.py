@@ -14,11 +14,13 @@ import torch
 from benchmarks.testbed.small_night import DAY, START
 from culling_pipeline.culling.strategies import STRATEGIES, Uniform
 from culling_pipeline.night.stages.start import for_untrained
+from culling_pipeline.records import SecondsPerImage
 from jobs.cameras.detectors import configured_detector, described, ensure_incumbent, why_untrained
 from jobs.config.load import load_config
 from jobs.config.settings import CameraConfig, Config
 from jobs.database.nights import Night
 from jobs.errors import ConfigError
+from jobs.nights.budget import BY_HAND, budget_of
 from jobs.nights.plans import night_plan
 from models.boxes.resnet import ResNetTrunk
 from models.boxes.student import load_detector, meta_of
@@ -140,16 +142,18 @@ NIGHT = Night(
 def test_the_night_of_an_untrained_student_takes_frames_evenly(tmp_path: Path) -> None:
     settings, night = camera(), NIGHT
     config = Config(data_dir=tmp_path, device="cpu", cameras={"yard": settings})
-    usual = night_plan(config, settings, night, source="yard.mp4", size=SIZE)
+    seconds = SecondsPerImage(look=0.02, label=0.04, train=0.05)
+    budget = budget_of(settings, seconds, BY_HAND, duration_s=None, looks_free=False)
+    usual = night_plan(config, settings, night, source="yard.mp4", size=SIZE, budget=budget)
     plan = for_untrained(usual, RANDOM)
     assert for_untrained(usual, None) == usual
-    assert (usual.strategy_name, usual.strategy) == ("strata", STRATEGIES["strata"])
+    assert (usual.strategy_name, usual.strategy) == ("mixed", STRATEGIES["mixed"])
     assert (usual.find_resolution, usual.notes) == (True, ())
-    assert (plan.strategy_name, plan.strategy) == ("uniform", Uniform(at_most=256))
+    assert (plan.strategy_name, plan.strategy) == ("uniform", Uniform(at_most=budget.own.keep))
     assert not plan.find_resolution
     assert plan.notes == (
         "Frames were taken evenly in time and at full size, because how unsure a student is says "
         f"nothing before it is trained: {RANDOM}.",
     )
     # A live camera's day was drawn by the configured plan: it has to be told by the same.
-    assert plan.ingest == usual.ingest
+    assert plan.ingest == replace(usual.ingest, looks=240)  # enough for the day's course

@@ -101,7 +101,7 @@ def test_the_price_by_hand() -> None:
         line("train", "comparison", 100, 8.0),
         line("measure", "control", 40, 1.0),
     ]
-    found = price(costs, frames_seen=1000, epochs=10)
+    found = price(costs, frames_seen=1000, shown=10.0)
     assert found.night_s == pytest.approx(34.0)  # without the comparison with random frames
     # every frame labelled, every frame trained on ten times, and the same measuring
     assert found.full_s == pytest.approx(1000 * 0.05 + 1000 * 10 * 0.08 + 2.0 + 1.0)

@@ -9,14 +9,18 @@ from __future__ import annotations
 from culling_pipeline.culling.strategies.base import Strategy, StrategyWords
 from culling_pipeline.culling.strategies.confidence_only import ConfidenceOnly
 from culling_pipeline.culling.strategies.coverage import Coverage
+from culling_pipeline.culling.strategies.mixed import Mixed
 from culling_pipeline.culling.strategies.paper import Paper
 from culling_pipeline.culling.strategies.random import Random
 from culling_pipeline.culling.strategies.strata import Strata
 from culling_pipeline.culling.strategies.uniform import Uniform
+from culling_pipeline.culling.strategies.unsure import Unsure
 
 __all__ = ["STRATEGIES", "Strategy", "StrategyWords", "Uniform"]
 
 STRATEGIES: dict[str, Strategy] = {
+    "mixed": Mixed(),
+    "unsure": Unsure(),
     "strata": Strata(),
     "coverage": Coverage(),
     "paper": Paper(),

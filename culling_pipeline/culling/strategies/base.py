@@ -28,8 +28,12 @@ class Strategy(Protocol):
 
     @property
     def uses_teacher(self) -> bool:
-        """Whether `keep` looks at the disagreements. Where it does not, let the teacher label
+        """Whether `kept_set` looks at the disagreements. Where it does not, let the teacher label
         only as many frames as are kept: the rest would be paid for nothing."""
+
+    @property
+    def needs_trust(self) -> bool:
+        """Whether it goes by the student's unsureness, which may mean nothing (`trust.py`)."""
 
     def survivors(
         self, candidates: Candidates, budget: int, rng: np.random.Generator

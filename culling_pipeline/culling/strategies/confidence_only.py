@@ -11,8 +11,8 @@ import numpy as np
 from culling_pipeline.culling.candidates import (
     Candidates,
     as_ids,
-    check_budget,
     hardest_of_day,
+    labelled_of,
 )
 from culling_pipeline.culling.strategies.base import StrategyWords
 from culling_pipeline.records import Disagreement
@@ -29,6 +29,7 @@ class ConfidenceOnly:
         order="the student was least sure of the first",
     )
     uses_teacher: bool = False
+    needs_trust: bool = True
 
     def survivors(
         self, candidates: Candidates, budget: int, rng: np.random.Generator
@@ -42,7 +43,4 @@ class ConfidenceOnly:
         budget: int,
         rng: np.random.Generator,
     ) -> tuple[int, ...]:
-        check_budget(budget)
-        labelled = {d.frame_id for d in disagreements}
-        hardest = candidates.ids[candidates.hardest_first()].tolist()
-        return tuple(i for i in hardest if i in labelled)[:budget]
+        return labelled_of(candidates, disagreements, budget)

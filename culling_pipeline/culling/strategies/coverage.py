@@ -18,7 +18,7 @@ from culling_pipeline.culling.candidates import (
     as_ids,
     by_id,
     check_budget,
-    hardest_of_parts,
+    hard_and_drawn,
 )
 from culling_pipeline.culling.strategies.base import StrategyWords
 from culling_pipeline.records import Disagreement
@@ -39,17 +39,14 @@ class Coverage:
         order="in the order in which they were worth most",
     )
     uses_teacher: bool = True
+    needs_trust: bool = True
     random_share: float = 0.5
 
     def survivors(
         self, candidates: Candidates, budget: int, rng: np.random.Generator
     ) -> tuple[int, ...]:
         check_budget(budget)
-        hard = hardest_of_parts(candidates, budget - int(budget * self.random_share))
-        drawn = candidates.drawn
-        rest = rng.permutation(drawn[~np.isin(drawn, hard)])[: budget - len(hard)]
-        order = candidates.hardest_first()
-        return as_ids(candidates.ids[order[np.isin(order, [*hard, *rest])]])
+        return as_ids(candidates.ids[hard_and_drawn(candidates, budget, self.random_share, rng)])
 
     def kept_set(
         self,

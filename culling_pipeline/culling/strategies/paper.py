@@ -31,6 +31,7 @@ class Paper:
         order="the student was least precise on the first",
     )
     uses_teacher: bool = True
+    needs_trust: bool = True
 
     def survivors(
         self, candidates: Candidates, budget: int, rng: np.random.Generator

@@ -27,6 +27,7 @@ class Random:
         order="in the order in which they were drawn",
     )
     uses_teacher: bool = False
+    needs_trust: bool = False
 
     def survivors(
         self, candidates: Candidates, budget: int, rng: np.random.Generator

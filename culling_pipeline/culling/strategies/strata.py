@@ -30,6 +30,7 @@ class Strata:
         order="student and teacher disagreed most on the first",
     )
     uses_teacher: bool = True
+    needs_trust: bool = True
 
     def survivors(
         self, candidates: Candidates, budget: int, rng: np.random.Generator

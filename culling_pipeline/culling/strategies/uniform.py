@@ -30,6 +30,7 @@ class Uniform:
         order="in order of time",
     )
     uses_teacher: bool = False
+    needs_trust: bool = False
     at_most: int | None = None
 
     def survivors(

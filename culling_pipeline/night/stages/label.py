@@ -1,30 +1,64 @@
-"""Label: the teacher on what survived, on the control slice, and on the random frames."""
+"""Label: the teacher on the control slice first, then on what survived and the random frames.
+
+The control slice says whether the student's unsureness means something on this camera
+(`culling/trust.py`). Where it does not, the frames to train on are a random draw.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
+import numpy as np
+
+from culling_pipeline.culling.trust import trust
+from culling_pipeline.judging.blindness import blindness
 from culling_pipeline.labels.teacher_labels import answers_of, truths_of
 from culling_pipeline.night.at_work import TEACHER_FILE, Night, Spent, frames_of
-from culling_pipeline.records import Cost, IngestRecord, LabelRecord, Purpose
+from culling_pipeline.records import (
+    BlindSpot,
+    Cost,
+    Disagreement,
+    IngestRecord,
+    LabelRecord,
+    Purpose,
+    TrustRecord,
+)
+from culling_pipeline.run.progress import Advance
+from culling_pipeline.run.workers import PooledModel
 from culling_pipeline.stage_names import CONTROL_SLICE, LABEL, RANDOM_FRAMES, SURVIVORS
 from culling_pipeline.tasks.base import Truth
 
-Group = tuple[str, Purpose, Sequence[int]]
+logger = logging.getLogger(__name__)
 
 
 def ask_the_teacher(night: Night, day: IngestRecord) -> LabelRecord:
     """The teacher's labels, each frame once; where a person has corrected one, theirs."""
-    truths, costs = _labelled(night, day)
-    frames = frames_of(day, list(truths))
-    corrected = night.parts.corrections.truths_of(frames, night.task)
+    pool = night.workers.model(night.task.teacher_opener(night.parts.open_teacher))
+    most = len({*day.survivors, *day.control, *night.random_frames(day)})
+    with night.parts.progress.stage(LABEL.words, most) as advance:
+        at_work = _Teacher(night, day, pool, advance)
+        at_work.label(CONTROL_SLICE, "control", day.control)
+        verdict, blind = _of_control(night, day, at_work.truths)
+        asked = day.survivors
+        if not verdict.trusted and night.plan.strategy.needs_trust:
+            asked = day.random[: night.plan.budget.own.keep]
+            logger.warning("camera %s: random frames: %s", night.plan.camera, verdict.reason)
+        at_work.label(SURVIVORS, "own", asked)
+        if night.compares(day, asked):
+            at_work.label(RANDOM_FRAMES, "comparison", night.random_frames(day))
+    truths = at_work.truths
+    corrected = night.parts.corrections.truths_of(frames_of(day, list(truths)), night.task)
     truths |= corrected
     night.task.save(night.truths, truths)
     return LabelRecord(
         labelled=len(truths),
         objects=sum(night.task.objects(truth) for truth in truths.values()),
         corrected=len(corrected),
-        costs=tuple(costs),
+        costs=tuple(at_work.costs),
+        trust=verdict,
+        blind=blind,
+        asked=asked,
     )
 
 
@@ -33,33 +67,41 @@ def keep_labels(night: Night) -> None:
     night.task.save(night.parts.frames / TEACHER_FILE, night.task.load(night.truths))
 
 
-def _groups(night: Night, day: IngestRecord) -> list[Group]:
-    groups: list[Group] = [
-        (SURVIVORS, "own", day.survivors),
-        (CONTROL_SLICE, "control", day.control),
-    ]
-    if night.compares(day):
-        groups.append((RANDOM_FRAMES, "comparison", night.random_frames(day)))
-    return groups
+class _Teacher:
+    """The teacher at work: labels frame by frame, each once, and what that cost."""
+
+    def __init__(
+        self, night: Night, day: IngestRecord, pool: PooledModel, advance: Advance
+    ) -> None:
+        self._night, self._day, self._pool, self._advance = night, day, pool, advance
+        self.truths: dict[int, Truth] = {}
+        self.costs: list[Cost] = []
+
+    def label(self, part: str, purpose: Purpose, ids: Sequence[int]) -> None:
+        """Label these frames of the day, as far as they have no label yet."""
+        night, day, pool = self._night, self._day, self._pool
+        todo = [i for i in ids if i not in self.truths]
+        before = Spent.by(pool)
+        said = answers_of(pool, frames_of(day, todo), night.parts.frames, self._advance)
+        self.truths |= truths_of(
+            said, night.task, pool.class_names, height_px=day.height_px, width_px=day.width_px
+        )
+        self.costs.append(Spent.by(pool, since=before).cost(LABEL.of(part), "label", purpose))
 
 
-def _labelled(night: Night, day: IngestRecord) -> tuple[dict[int, Truth], list[Cost]]:
-    truths: dict[int, Truth] = {}
-    costs: list[Cost] = []
-    groups, parts = _groups(night, day), night.parts
-    pool = night.workers.model(night.task.teacher_opener(parts.open_teacher))
-    with parts.progress.stage(LABEL.words, sum(len(ids) for _, _, ids in groups)) as advance:
-        for part, purpose, ids in groups:
-            todo = [i for i in ids if i not in truths]
-            advance(len(ids) - len(todo))
-            before = Spent.by(pool)
-            said = answers_of(pool, frames_of(day, todo), parts.frames, advance)
-            truths |= truths_of(
-                said,
-                night.task,
-                pool.class_names,
-                height_px=day.height_px,
-                width_px=day.width_px,
-            )
-            costs.append(Spent.by(pool, since=before).cost(LABEL.of(part), "label", purpose))
-    return truths, costs
+def _of_control(
+    night: Night, day: IngestRecord, truths: dict[int, Truth]
+) -> tuple[TrustRecord, tuple[BlindSpot, ...]]:
+    """Whether to go by the student's unsureness, and what it does not see."""
+    task, frames, answers = night.task, frames_of(day, day.control), night.task.load(night.answers)
+    errors: list[Disagreement] = [task.disagreement(i, answers[i], truths[i]) for i in day.control]
+    score = task.score([answers[i] for i in day.control], [truths[i] for i in day.control]).score
+    verdict = trust(score, task.metric, [frame.confidence_loss for frame in frames], errors)
+    blind = blindness(
+        frames,
+        errors,
+        blocks=day.control_blocks,
+        class_names=task.class_names,
+        rng=np.random.default_rng([night.plan.ingest.seed, 43]),
+    )
+    return verdict, blind

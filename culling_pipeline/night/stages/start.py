@@ -55,7 +55,14 @@ def for_untrained(plan: NightPlan, untrained: str | None) -> NightPlan:
     return replace(
         plan,
         strategy_name="uniform",
-        strategy=Uniform(at_most=plan.keep),
+        strategy=Uniform(at_most=plan.budget.own.keep),
+        ingest=replace(plan.ingest, looks=_few(plan)),
         find_resolution=False,
         notes=(*plan.notes, note),
     )
+
+
+def _few(plan: NightPlan) -> int | None:
+    """Looks of a student whose unsureness means nothing: enough for the day's course."""
+    looks = plan.ingest.looks
+    return None if looks is None else min(looks, plan.ingest.control.frames)

@@ -11,6 +11,7 @@ from culling_pipeline.records import (
     ArmsRecord,
     CullRecord,
     IngestRecord,
+    LabelRecord,
     ResolutionRecord,
     TrainRecord,
 )
@@ -20,15 +21,19 @@ from models.images import scaled
 
 
 def retrain(
-    night: Night, day: IngestRecord, cull: CullRecord, size: ResolutionRecord
+    night: Night,
+    day: IngestRecord,
+    label: LabelRecord,
+    cull: CullRecord,
+    size: ResolutionRecord,
 ) -> ArmsRecord:
     """Both trainings of the night: *culled* and *random*."""
     progress, random = night.parts.progress, None
-    if night.compares(day):
+    if night.compares(day, label.asked or day.survivors):
         random = _random_arm(night, day, size)
     with progress.stage(TRAIN.words, night.plan.training.epochs) as advance:
         kept = set(cull.kept)
-        others = [i for i in day.survivors if i not in kept]
+        others = [i for i in label.asked or day.survivors if i not in kept]
         job = _job(night, "culled", day, cull.kept, size, others=others)
         culled = run_training(job, lambda _: advance(1))
     if random is None:
@@ -69,7 +74,7 @@ def _job(
         folder=night.parts.frames,
         labels=night.truths,
         out=night.candidate(arm),
-        plan=plan.training,
+        plan=plan.training if arm == "culled" else plan.lottery_training,
         device=plan.device,
         corrected=corrected,
         corrections=corrections.folder,

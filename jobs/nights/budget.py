@@ -1,0 +1,121 @@
+"""A camera's budget for a night: what an image costs on this machine, and what that pays for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from culling_pipeline.culling.budget import (
+    DAY_FRAMES,
+    Wishes,
+    cost_s,
+    divide,
+    full_training_s,
+)
+from culling_pipeline.culling.strategies import STRATEGIES
+from culling_pipeline.records import (
+    Activity,
+    BudgetRecord,
+    Cost,
+    NightRecord,
+    Portions,
+    SecondsPerImage,
+)
+from jobs.config.night import MOST_HELD, TrainingSettings
+from jobs.config.settings import CameraConfig
+from jobs.nights.plans import images_of, night_judging
+from streams.base import DAY_S
+
+BY_HAND, LAST_NIGHT, TRIAL = "the configuration", "the last night", "a short trial"
+_LEAST_IMAGES = 32
+"""A ledger that saw fewer images says little of what one costs."""
+
+
+def budget_of(
+    camera: CameraConfig,
+    seconds: SecondsPerImage,
+    known_from: str,
+    *,
+    duration_s: float | None,
+    looks_free: bool,
+) -> BudgetRecord:
+    """The budget of a night on a day of this length (None: a whole one) at these seconds an image.
+
+    `looks_free`: the day was watched as it went by, so that the looks are paid for already.
+    """
+    culling = camera.culling
+    full_s = full_seconds(camera.training, seconds)
+    total_s = culling.budget_s or float(culling.budget) * full_s
+    wishes = _wishes(camera, duration_s=duration_s, watched=looks_free)
+    if looks_free:
+        wishes, seconds = replace(wishes, looks=None), seconds.changed(look=0.0)
+    own = _with_the_rest(
+        divide(total_s, seconds, wishes, _images_of(camera)),
+        wishes,
+        seconds=seconds,
+        budget_s=total_s,
+    )
+    lottery = None
+    if night_judging(camera).compare_random:
+        drawn = replace(wishes, keep=None, labels_per_kept=1.0, looks=0)
+        lottery = divide(cost_s(own, seconds), seconds, drawn, _images_of(camera))
+    return BudgetRecord(
+        total_s=total_s,
+        share=None if culling.budget_s else float(culling.budget),
+        seconds=seconds,
+        known_from=known_from,
+        own=own,
+        lottery=lottery,
+        looks_free=looks_free,
+    )
+
+
+def full_seconds(training: TrainingSettings, seconds: SecondsPerImage) -> float:
+    """What full training on a whole day costs."""
+    shown = images_of(training, DAY_FRAMES, training.full_epochs)
+    return full_training_s(seconds, frames=DAY_FRAMES, images=shown)
+
+
+def seconds_of_night(record: NightRecord) -> SecondsPerImage | None:
+    """What an image cost in this night; None where its ledger says too little."""
+    found = {name: _per_image(record.ledger, name) for name in ("look", "label", "train")}
+    if not all(found.values()):
+        return None
+    return SecondsPerImage.model_validate(found)
+
+
+def _per_image(costs: tuple[Cost, ...], activity: Activity) -> float | None:
+    mine = [cost for cost in costs if cost.activity == activity]
+    images = sum(cost.images for cost in mine)
+    return sum(cost.seconds for cost in mine) / images if images >= _LEAST_IMAGES else None
+
+
+def _wishes(camera: CameraConfig, *, duration_s: float | None, watched: bool) -> Wishes:
+    culling, training = camera.culling, camera.training
+    frames = max(1, round((duration_s or DAY_S) / camera.sample_interval_s))
+    two_steps = STRATEGIES[culling.strategy].uses_teacher
+    looks: int | None = frames if culling.looks == "all" else culling.looks
+    if culling.gate.enabled or culling.gate.every > 1:
+        looks = max(1, round(frames / culling.gate.every))
+    return Wishes(
+        frames=frames,
+        most=culling.held if watched else max(culling.held, MOST_HELD),
+        labels_per_kept=culling.survivors_ratio if two_steps else 1.0,
+        keep=culling.keep,
+        epochs=training.epochs,
+        looks=0 if culling.strategy in ("random", "uniform") else looks,
+    )
+
+
+def _images_of(camera: CameraConfig) -> Callable[[int, int], int]:
+    return lambda frames, epochs: images_of(camera.training, frames, epochs)
+
+
+def _with_the_rest(
+    portions: Portions, wishes: Wishes, *, seconds: SecondsPerImage, budget_s: float
+) -> Portions:
+    """Where frames and epochs are fixed, what is left of the budget goes into looks."""
+    if wishes.looks is not None or wishes.keep is None or not seconds.look:
+        return portions
+    left = int((budget_s - cost_s(portions, seconds)) / seconds.look)
+    return portions.changed(looks=min(wishes.frames, portions.looks + max(0, left)))

@@ -1,0 +1,78 @@
+"""Tonight's budget of a camera: worked out once, and the same when the night is taken up again."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from culling_pipeline.night.inputs import Journal
+from culling_pipeline.records import BudgetRecord, NightRecord, SecondsPerImage
+from culling_pipeline.run.progress import Progress
+from culling_pipeline.stage_names import BUDGET
+from jobs.cameras.detectors import described, pick_device
+from jobs.config.settings import CameraConfig, Config
+from jobs.nights.budget import BY_HAND, LAST_NIGHT, TRIAL, budget_of, seconds_of_night
+from jobs.nights.cost import speed_of
+
+
+class SeenDay(NamedTuple):
+    """What is known of a day before a night begins: its source as it may be shown, the size of its
+    pictures, its length (None: unknown), and whether it was watched as it went by."""
+
+    source: str
+    height_px: int
+    width_px: int
+    duration_s: float | None
+    watched: bool
+
+
+def tonights_budget(
+    config: Config,
+    camera: CameraConfig,
+    day: SeenDay,
+    *,
+    journal: Journal,
+    last: NightRecord | None,
+    progress: Progress,
+) -> BudgetRecord:
+    """The night's budget: from its journal, or worked out now and written there."""
+    stored = journal.load(BUDGET.key)
+    if stored is not None:
+        return BudgetRecord.model_validate(stored)
+    seconds, known_from = _seconds(config, camera, day, last, progress)
+    budget = budget_of(
+        camera, seconds, known_from, duration_s=day.duration_s, looks_free=day.watched
+    )
+    journal.save(BUDGET.key, budget.model_dump(mode="json"))
+    return budget
+
+
+def _seconds(
+    config: Config,
+    camera: CameraConfig,
+    day: SeenDay,
+    last: NightRecord | None,
+    progress: Progress,
+) -> tuple[SecondsPerImage, str]:
+    """What an image costs: as configured, as in the last night, or tried now."""
+    by_hand = camera.culling.seconds.per_image
+    if by_hand is not None:
+        return by_hand, BY_HAND
+    if last is not None and _is_like(last, config, camera, day):
+        known = seconds_of_night(last)
+        if known is not None:
+            return known, LAST_NIGHT
+    with progress.stage(BUDGET.words, None):
+        speed = speed_of(camera, (day.height_px, day.width_px), pick_device(config.device))
+    return speed.per_image, TRIAL
+
+
+def _is_like(last: NightRecord, config: Config, camera: CameraConfig, day: SeenDay) -> bool:
+    """Whether a night's seconds say what one costs today: same nets, device and pictures."""
+    same_nets = (last.student, last.teacher) == (
+        described(camera.student),
+        described(camera.teacher),
+    )
+    device = pick_device(config.device)
+    same_device = all(cost.device in (device, "") for cost in last.ledger)
+    same_size = (last.ingest.height_px, last.ingest.width_px) == (day.height_px, day.width_px)
+    return same_nets and same_device and same_size
