@@ -11,6 +11,7 @@ table beside it.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import tempfile
 import time
@@ -66,7 +67,9 @@ CLIPS = {
 }
 
 
-def configure(data: Path, name: str, folder: Path, *, seed: int, workers: int) -> Config:
+def configure(
+    data: Path, name: str, folder: Path, *, seed: int, workers: int, budget: float
+) -> Config:
     """The configuration a user would write for this clip."""
     clip = CLIPS[name]
     content = {
@@ -83,8 +86,8 @@ def configure(data: Path, name: str, folder: Path, *, seed: int, workers: int) -
                     "io": {"preset": "person-vehicle-bike"},
                     "min_score": 0.3,
                 },
-                "culling": {"keep": 48, "control": {"share": 0.33, "frames": 120}},
-                "training": {"epochs": 16, "seed": seed},
+                "culling": {"budget": budget, "control": {"share": 0.33, "frames": 120}},
+                "training": {"seed": seed},
             }
         },
     }
@@ -135,10 +138,12 @@ def against_people(data: Path, config: Config, name: str, record: NightRecord) -
     return figures
 
 
-def run(data: Path, name: str, folder: Path, *, seed: int, workers: int) -> dict[str, Any]:
+def run(
+    data: Path, name: str, folder: Path, *, seed: int, workers: int, budget: float
+) -> dict[str, Any]:
     """One night; its figures as a row."""
     folder.mkdir(parents=True)
-    config = configure(data, name, folder, seed=seed, workers=workers)
+    config = configure(data, name, folder, seed=seed, workers=workers, budget=budget)
     began = time.perf_counter()
     with Store(config.data_dir) as store:
         record = retrain_camera(config, name, store=store, progress=open_progress())
@@ -146,8 +151,11 @@ def run(data: Path, name: str, folder: Path, *, seed: int, workers: int) -> dict
     return {
         "clip": name,
         "seed": seed,
+        "budget": budget,
+        "strategy": record.cull.strategy,
         "frames_seen": record.ingest.frames_seen,
         "kept": len(record.cull.kept),
+        "kept_random": record.random_train.images if record.random_train else None,
         "scale": record.resolution.scale,
         "map50_before": judge.before.score.value,
         "map50_after": judge.after.score.value,
@@ -164,7 +172,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=lambda p: Path(p).absolute())
     parser.add_argument("clips", nargs="+", choices=sorted(CLIPS))
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--budget", type=float, default=0.0008, help="culling.budget of a clip")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--keep-data", type=Path, help="leave the nights' data here, to look at")
     args = parser.parse_args()
@@ -172,10 +181,11 @@ def main() -> None:
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
         root = args.keep_data or Path(scratch)
-        for name in args.clips:
-            folder = root / f"{name}-{args.seed}"
-            rows.append(run(args.data, name, folder, seed=args.seed, workers=args.workers))
-            print(json.dumps(rows[-1], indent=1), flush=True)
+        for name, seed in itertools.product(args.clips, args.seeds):
+            folder = root / f"{name}-{seed}"
+            row = run(args.data, name, folder, seed=seed, workers=args.workers, budget=args.budget)
+            rows.append(row)
+            print(json.dumps(row, indent=1), flush=True)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "real_footage.json").write_text(json.dumps(rows, indent=1) + "\n")
     (RESULTS / "real_footage.md").write_text(markdown(rows))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -92,7 +93,7 @@ def _per_image(costs: tuple[Cost, ...], activity: Activity) -> float | None:
 
 def _wishes(camera: CameraConfig, *, duration_s: float | None, watched: bool) -> Wishes:
     culling, training = camera.culling, camera.training
-    frames = max(1, round((duration_s or DAY_S) / camera.sample_interval_s))
+    frames = max(1, math.ceil((duration_s or DAY_S) / camera.sample_interval_s))
     two_steps = STRATEGIES[culling.strategy].uses_teacher
     looks: int | None = frames if culling.looks == "all" else culling.looks
     if culling.gate.enabled or culling.gate.every > 1:
