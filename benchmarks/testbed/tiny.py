@@ -34,6 +34,7 @@ SETTINGS: dict[str, Any] = {
         "keep": 8,
         "survivors_ratio": 3,
         "control": {"frames": 20},
+        "trusted_from": None,
         "seconds": {"look": 0.02, "label": 0.04, "train": 0.05},
     },
     "resolution": {"min_scale": 0.8, "threshold": 0.05, "min_object_px": 0},

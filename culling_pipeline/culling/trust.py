@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from culling_pipeline.records import Disagreement, Score, TrustRecord
-from culling_pipeline.tasks.base import Metric
 
 LEAST_FRAMES = 30
 """A control slice with fewer frames says nothing of the order."""
@@ -23,13 +22,18 @@ LEAST_RANK = 0.2
 
 
 def trust(
-    score: Score, metric: Metric, losses: Sequence[float], errors: Sequence[Disagreement]
+    score: Score,
+    losses: Sequence[float],
+    errors: Sequence[Disagreement],
+    *,
+    trusted_from: float | None,
 ) -> TrustRecord:
     """The verdict from the control slice: the student's `score` there, and for each of its frames
-    L_conf and what the student got wrong, in the same order."""
+    L_conf and what the student got wrong, in the same order. A student is believed from the score
+    `trusted_from` on (None: any is)."""
     wrong = np.array([d.missed + d.invented for d in errors], np.float64)
     rank = rank_correlation(np.array(losses, np.float64), wrong)
-    why = _why_not(score, metric, rank, frames=len(wrong))
+    why = _why_not(score, trusted_from, rank, frames=len(wrong))
     return TrustRecord(
         score=score, rank=rank, frames=len(wrong), trusted=not why, reason=why or _why(rank)
     )
@@ -49,13 +53,12 @@ def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return (np.cumsum(counts) - (counts + 1) / 2)[which]
 
 
-def _why_not(score: Score, metric: Metric, rank: float | None, *, frames: int) -> str:
+def _why_not(score: Score, least: float | None, rank: float | None, *, frames: int) -> str:
     """Why unsureness says too little here; empty where it does not."""
-    knows = metric.knows
-    if knows is not None and not _reaches(score, knows):
+    if least is not None and not _reaches(score, least):
         return (
             f"the student does not know this scene yet ({score.metric} {score.value:.2f} on the "
-            f"control slice, {knows:g} needed), so it is unsure of the wrong things"
+            f"control slice, {least:g} needed), so it is unsure of the wrong things"
         )
     if rank is not None and rank < LEAST_RANK:
         return (

@@ -61,6 +61,8 @@ class NightPlan:
     ingest: IngestPlan
     budget: BudgetRecord
     """What the night may cost, and what that is divided into."""
+    trusted_from: float | None
+    """The score on the control slice from which the student's unsureness is believed; None: any."""
     find_resolution: Flag
     resolution_threshold: Positive | None
     min_scale: PositiveShare

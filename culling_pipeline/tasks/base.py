@@ -51,14 +51,12 @@ Prepared = tuple["Tensor", dict[str, "Tensor"]]
 class Metric:
     """What a student is judged by: the name and the unit of the figure (`unit` is empty for a
     share of 1), and whether more is better. `points` of it make 1: a gain of 0.02 mAP50 is said as
-    2 points. A student that reaches `knows` knows its scene so far that its unsureness means
-    something (None: any does)."""
+    2 points."""
 
     name: str
     unit: str = ""
     higher_is_better: bool = True
     points: float = 1.0
-    knows: float | None = None
 
     def score(self, value: float) -> Score:
         """A figure of this metric, as a record."""

@@ -221,6 +221,13 @@ class CullingSettings(Section):
         "between can be drawn at random, but how hard they are is not known. A live camera is "
         "looked at all day long (`gate`), whatever a night costs.",
     )
+    trusted_from: Share | None = setting(
+        0.3,
+        "mAP50 on the control slice from which the student's unsureness is believed; null: always",
+        unit=NO_UNIT,
+        more="Below it, or where L_conf does not rank the student's errors, a night's frames are "
+        "drawn at random, and the report says why.",
+    )
     seconds: SecondsSettings = setting(
         SecondsSettings(), "what an image costs; it decides how the budget is divided"
     )

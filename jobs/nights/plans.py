@@ -40,6 +40,7 @@ def night_plan(
         strategy=STRATEGIES[culling.strategy],
         ingest=plan,
         budget=budget,
+        trusted_from=culling.trusted_from,
         find_resolution=camera.resolution.enabled,
         resolution_threshold=camera.resolution.threshold,
         min_scale=camera.resolution.min_scale,

@@ -81,7 +81,7 @@ def test_a_covered_lens_ends_the_night_wherever_it_is_cut_off(
     killed_night.run(path, "none")
 
     # Then it is done, without labels, without training, and says why
-    assert set(stages_of(config.data_dir)) == {"start", "ingest", "view"}
+    assert set(stages_of(config.data_dir)) == {"budget", "start", "ingest", "view"}
     with Store(config.data_dir) as store:
         (night,) = store.nights()
         record = store.record(night.id)

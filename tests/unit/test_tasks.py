@@ -69,7 +69,7 @@ def plan(**training: Any) -> NightPlan:
     return NightPlan(
         camera="lamp", source=SOURCE, date=DAY, run_id="2026-11-21", task=TASK,
         strategy_name="strata", strategy=STRATEGIES["strata"], ingest=day,
-        budget=BUDGET,
+        budget=BUDGET, trusted_from=None,
         find_resolution=True, resolution_threshold=None, min_scale=0.5,
         training=train_plan(**recipe), lottery_training=train_plan(**recipe),
         full_images=20.0, judging=judge_plan(), full_size=(48, 64), corrected_frames=0, workers=1,

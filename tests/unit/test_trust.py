@@ -10,10 +10,10 @@ from scipy.stats import spearmanr
 
 from culling_pipeline.culling.trust import LEAST_FRAMES, rank_correlation, trust
 from culling_pipeline.judging.blindness import blindness
-from culling_pipeline.records import Disagreement, Score, StoredFrame
+from culling_pipeline.records import Disagreement, StoredFrame
 from culling_pipeline.tasks.base import Metric
 
-MAP50 = Metric("mAP50", points=100.0, knows=0.4)
+MAP50 = Metric("mAP50", points=100.0)
 
 
 def wrong(frame: int, missed: int = 0, found: int = 0) -> Disagreement:
@@ -39,32 +39,31 @@ def test_little_says_nothing() -> None:
     few = np.arange(LEAST_FRAMES - 1.0)
     assert rank_correlation(few, few) is None
     assert rank_correlation(np.zeros(100), np.arange(100.0)) is None
-    assert trust(MAP50.score(0.7), MAP50, few.tolist(), errors([1] * len(few))).trusted
+    assert trust(MAP50.score(0.7), few.tolist(), errors([1] * len(few)), trusted_from=0.3).trusted
 
 
 def test_a_student_that_knows_nothing_is_not_believed_however_well_it_ranks() -> None:
     losses = [float(i) for i in range(50)]
-    verdict = trust(MAP50.score(0.014), MAP50, losses, errors(list(range(50))))
+    verdict = trust(MAP50.score(0.014), losses, errors(list(range(50))), trusted_from=0.3)
     assert verdict.rank == pytest.approx(1.0)
     assert not verdict.trusted
     assert "does not know this scene yet (mAP50 0.01" in verdict.reason
-    assert trust(MAP50.score(0.6), MAP50, losses, errors(list(range(50)))).trusted
+    assert trust(MAP50.score(0.6), losses, errors(list(range(50))), trusted_from=0.3).trusted
+    assert trust(MAP50.score(0.01), losses, errors(list(range(50))), trusted_from=None).trusted
 
 
 def test_a_student_whose_unsureness_ranks_nothing_is_not_believed() -> None:
     losses = [float(i) for i in range(50)]
-    verdict = trust(MAP50.score(0.8), MAP50, losses, errors(list(range(50, 0, -1))))
+    verdict = trust(MAP50.score(0.8), losses, errors(list(range(50, 0, -1))), trusted_from=0.3)
     assert not verdict.trusted
     assert "hardly ranks" in verdict.reason
 
 
 def test_less_may_be_better() -> None:
-    error = Metric("MAE", higher_is_better=False, knows=2.0)
-    rising = [float(i) for i in range(50)]
-    assert trust(error.score(1.5), error, rising, errors(list(range(50)))).trusted
-    assert not trust(error.score(2.5), error, rising, errors(list(range(50)))).trusted
-    free = Metric("MAE", higher_is_better=False)
-    assert trust(Score(metric="MAE", value=99.0), free, rising, errors(list(range(50)))).trusted
+    error = Metric("MAE", higher_is_better=False)
+    rising, wrongs = [float(i) for i in range(50)], errors(list(range(50)))
+    assert trust(error.score(1.5), rising, wrongs, trusted_from=2.0).trusted
+    assert not trust(error.score(2.5), rising, wrongs, trusted_from=2.0).trusted
 
 
 def frame(number: int, hour: int) -> StoredFrame:

@@ -43,7 +43,7 @@ def ask_the_teacher(night: Night, day: IngestRecord) -> LabelRecord:
         asked = day.survivors
         if not verdict.trusted and night.plan.strategy.needs_trust:
             asked = day.random[: night.plan.budget.own.keep]
-            logger.warning("camera %s: random frames: %s", night.plan.camera, verdict.reason)
+            logger.info("camera %s: random frames: %s", night.plan.camera, verdict.reason)
         at_work.label(SURVIVORS, "own", asked)
         if night.compares(day, asked):
             at_work.label(RANDOM_FRAMES, "comparison", night.random_frames(day))
@@ -96,7 +96,12 @@ def _of_control(
     task, frames, answers = night.task, frames_of(day, day.control), night.task.load(night.answers)
     errors: list[Disagreement] = [task.disagreement(i, answers[i], truths[i]) for i in day.control]
     score = task.score([answers[i] for i in day.control], [truths[i] for i in day.control]).score
-    verdict = trust(score, task.metric, [frame.confidence_loss for frame in frames], errors)
+    verdict = trust(
+        score,
+        [frame.confidence_loss for frame in frames],
+        errors,
+        trusted_from=night.plan.trusted_from,
+    )
     blind = blindness(
         frames,
         errors,
