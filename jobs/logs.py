@@ -8,12 +8,15 @@ from datetime import UTC, datetime
 
 from jobs.errors import redact
 
+AS_IT_IS = {"as_it_is": True}
+"""`extra` of the one entry that has to show a secret: the address of the pages, with its token."""
+
 
 class TextFormatter(logging.Formatter):
     """Cuts passwords out of whole entries, including tracebacks."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return redact(super().format(record))
+        return _shown(record, super().format(record))
 
 
 class JsonFormatter(logging.Formatter):
@@ -24,7 +27,7 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": redact(record.getMessage()),
+            "message": _shown(record, record.getMessage()),
         }
         if record.exc_info:
             entry["error"] = redact(self.formatException(record.exc_info))
@@ -37,3 +40,7 @@ def log_to_stderr(*, as_json: bool = False, times: bool = False) -> None:
     shape = "%(asctime)s culling: %(message)s" if times else "culling: %(message)s"
     handler.setFormatter(JsonFormatter() if as_json else TextFormatter(shape))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+
+
+def _shown(record: logging.LogRecord, text: str) -> str:
+    return text if getattr(record, "as_it_is", False) else redact(text)

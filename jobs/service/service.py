@@ -17,6 +17,7 @@ from jobs.database.store import Store
 from jobs.disk.cleanup import remove_old_reports
 from jobs.errors import describe
 from jobs.executors.base import Executor
+from jobs.logs import AS_IT_IS
 from jobs.service.metrics import CullingCollector, registry
 from jobs.service.nights import Nights, Origin
 from jobs.service.notify import Notifier
@@ -72,7 +73,7 @@ class Service:
             if self.pages is not None:
                 self.pages.start()
                 at_the_end.callback(self.pages.close)
-                logger.info("reports and metrics: %s", self.pages.address)
+                logger.info("reports and metrics: %s", self.pages.address, extra=AS_IT_IS)
             at_the_end.callback(self._nights.stop)
             if self._cameras:
                 watching = threading.Thread(target=self._watch, name="ingest", daemon=True)

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urljoin
 
 import psutil
 import pytest
@@ -62,9 +63,9 @@ class Running:
         return code
 
     def get(self, path: str) -> str:
-        address = re.search(r"http://127\.0\.0\.1:\d+/", self.log.read_text())
+        address = re.search(r"http://127\.0\.0\.1:\d+/\w+/", self.log.read_text())
         assert address is not None
-        with urllib.request.urlopen(address[0] + path, timeout=120) as answer:
+        with urllib.request.urlopen(urljoin(address[0], path), timeout=120) as answer:
             return str(answer.read().decode())
 
 
@@ -129,7 +130,7 @@ def test_a_night_outlives_its_service_its_process_and_sigterm(tmp_path: Path) ->
         service.nights()[0].kill()
         service.wait_until(lambda: in_store(tmp_path)[1].state == "done")
         night, due = in_store(tmp_path)
-        index, metrics = service.get(""), service.get("metrics")
+        index, metrics = service.get(""), service.get("../metrics")
         page = service.get(f"reports/{CAMERA}/{night.run_id}/index.html")
         assert service.end(signal.SIGTERM) == 0
     log = service.log.read_text()
@@ -139,7 +140,7 @@ def test_a_night_outlives_its_service_its_process_and_sigterm(tmp_path: Path) ->
     assert (night.state, night.attempt, due.night_id, due.attempt) == ("done", 3, night.id, 3)
     assert {name: stages_of(data)[name] for name in before} == before
     assert debris(data) == []
-    assert f'<a href="/reports/{CAMERA}/{night.run_id}/index.html">' in index
+    assert f'<a href="reports/{CAMERA}/{night.run_id}/index.html">' in index
     assert 'culling_nights{state="done"} 1.0' in metrics
     assert "<svg" in page
     logs = "".join((tmp_path / name).read_text() for name in ("log-1", "log-2"))

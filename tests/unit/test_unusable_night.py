@@ -99,7 +99,7 @@ def test_the_pages_of_the_service_say_so(store: Store, tmp_path: Path) -> None:
     try:
         with urllib.request.urlopen(pages.address) as answer:
             assert f"not trained: {WHY}" in answer.read().decode()
-        with urllib.request.urlopen(f"{pages.address}metrics") as answer:
+        with urllib.request.urlopen(f"{pages.root}metrics") as answer:
             lines = answer.read().decode().splitlines()
     finally:
         pages.close()
