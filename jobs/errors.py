@@ -88,9 +88,14 @@ def describe(error: BaseException, *, data_dir: Path | None = None) -> str:
 
 def disk_full_cause(error: BaseException) -> OSError | None:
     """The `OSError` in this error's chain of causes that says the disk (or quota) is full."""
+    return disk_cause(error, errno.ENOSPC, errno.EDQUOT)
+
+
+def disk_cause(error: BaseException, *numbers: int) -> OSError | None:
+    """The `OSError` in this error's chain of causes that has one of these numbers."""
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, OSError) and seen.errno in (errno.ENOSPC, errno.EDQUOT):
+        if isinstance(seen, OSError) and seen.errno in numbers:
             return seen
         seen = seen.__cause__ or seen.__context__
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -47,10 +48,7 @@ class Quick:
 
     def _run(self, task: Task) -> Outcome:
         if task.camera in self.fails:
-            fails = self.fails[task.camera]
-            return Outcome(
-                task.due_id, error=fails.error, exit_code=fails.exit_code, busy=fails.busy
-            )
+            return replace(self.fails[task.camera], due_id=task.due_id)
         night = self._store.open_night(task.camera, datetime.now(UTC).date())
         record = night_record(task.camera, night.run_id)
         self._store.finish_night(night.id, record.model_copy(update={"label": COST}))

@@ -46,7 +46,7 @@ def _serve(config: Path, overrides: list[str]) -> None:
     logging.getLogger("streams").setLevel(logging.INFO)
     logging.getLogger("jobs").setLevel(logging.INFO)
     origin = Origin(config.absolute(), parse_overrides(overrides))
-    with open_store(loaded) as store:
+    with open_store(loaded, may_be_away=True) as store:
         service = Service(loaded, origin, store, configured_executor(loaded))
         on_sigterm(service.end)
         service.run()

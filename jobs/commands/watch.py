@@ -50,7 +50,7 @@ def ingest(
     names = chosen(loaded, cameras, all_cameras=not cameras)
     logging.getLogger("streams").setLevel(logging.INFO)
     logging.getLogger("jobs").setLevel(logging.INFO)
-    with open_store(loaded) as store:
+    with open_store(loaded, may_be_away=True) as store:
         service = CameraWatch(
             loaded,
             [loaded.cameras[name] for name in names],

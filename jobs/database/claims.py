@@ -112,9 +112,9 @@ class NightClaims:
             thread.join()
 
 
-def require_own(connection: sa.Connection, night_id: int) -> None:
-    """Raise `NightError` unless this process still has the night: one that was taken for dead (a
-    machine asleep) must not write any more."""
+def require_own(connection: sa.Connection, night_id: int) -> str | None:
+    """The night's state. Raises `NightError` unless this process still has the night: one that was
+    taken for dead (a machine asleep) must not write any more."""
     query = sa.select(nights_table).where(nights_table.c.id == night_id)
     row = connection.execute(query).one_or_none()
     if row is not None and not holds(row):
@@ -123,6 +123,7 @@ def require_own(connection: sa.Connection, night_id: int) -> None:
             f"on {row.host}, since this one had not been heard of: it goes on there"
         )
         raise NightError(message)
+    return None if row is None else str(row.state)
 
 
 def _last_row(connection: sa.Connection, camera: str) -> sa.Row[Any] | None:

@@ -6,6 +6,7 @@ Every write is one transaction, on disk when the call returns.
 from __future__ import annotations
 
 import errno
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -13,7 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, ProgrammingError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    NoSuchModuleError,
+    OperationalError,
+    ProgrammingError,
+)
 from sqlalchemy.exc import TimeoutError as AllInUse
 
 from jobs.errors import ConfigError, NightError, redact
@@ -53,6 +60,10 @@ class StoreError(NightError):
     """The database cannot be opened, read or written."""
 
 
+class AwayError(StoreError):
+    """The database's server cannot be reached now, or is starting or ending."""
+
+
 def naive(moment: datetime) -> datetime:
     """UTC without its zone, as the database stores it."""
     return moment.astimezone(UTC).replace(tzinfo=None)
@@ -72,18 +83,35 @@ def aware(moment: datetime | None) -> datetime | None:
 class Database:
     """One database, created or upgraded when it is opened."""
 
-    def __init__(self, data_dir: Path, url: str | None, *, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        url: str | None,
+        *,
+        now: Callable[[], datetime],
+        may_be_away: bool = False,
+    ) -> None:
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.path = data_dir / FILE_NAME
         self.is_sqlite = url is None
         self.shown = str(self.path) if url is None else redact(url)
         self._now = now
         self.engine = _sqlite(self.path) if url is None else _postgres(url)
+        self.is_ready = False
+        self._making_ready = threading.Lock()
         try:
-            self._migrate()
-        except BaseException:
+            self.make_ready()
+        except BaseException as error:
             self.close()
-            raise
+            if not (may_be_away and isinstance(error, AwayError)):
+                raise
+
+    def make_ready(self) -> None:
+        """Create or upgrade its tables, unless this was done before."""
+        with self._making_ready:
+            if not self.is_ready:
+                self._migrate()
+                self.is_ready = True
 
     def close(self) -> None:
         """Close every connection; closing twice is harmless."""
@@ -242,4 +270,12 @@ def _postgres_error(shown: str, error: DBAPIError) -> NightError | ConfigError:
         cause = f"the server's disk is full ({cause}): free some space there, then go on"
     elif state == "42501":
         cause += ": the database must belong to this user (ALTER DATABASE … OWNER TO …)"
-    return StoreError(f"{shown}: {cause}")
+    kind = AwayError if _is_away(error, state) else StoreError
+    return kind(f"{shown}: {cause}")
+
+
+def _is_away(error: DBAPIError, state: str | None) -> bool:
+    """Whether the connection could not be made, was lost (08) or ended by the server (57P)."""
+    if state is None:
+        return isinstance(error, OperationalError)
+    return state.startswith(("08", "57P"))

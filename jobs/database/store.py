@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,6 +25,7 @@ from jobs.database.figures import Figures
 from jobs.database.history import History, add_to_history
 from jobs.database.nights import Night, NightQueries, State
 from jobs.database.notices import Notices
+from jobs.database.patience import patiently
 from jobs.database.processes import holds
 from jobs.database.tables import nights_table, records_table, stages_table
 from jobs.errors import describe
@@ -31,7 +33,7 @@ from jobs.private import close_to_others
 
 
 class NightJournal:
-    """Where one night's stages load and save their results."""
+    """Where one night's stages load and save their results. If the database is away, they wait."""
 
     def __init__(self, store: Store, night: Night) -> None:
         self._store = store
@@ -39,16 +41,21 @@ class NightJournal:
 
     def load(self, stage: str) -> dict[str, Any] | None:
         """A stage's result, or None if it has not been finished."""
-        return self._store.stage_result(self.night.id, stage)
+        return patiently(partial(self._store.stage_result, self.night.id, stage))
 
     def save(self, stage: str, result: dict[str, Any]) -> None:
         """Keep a stage's result; on disk when this returns."""
-        self._store.save_stage(self.night.id, stage, result)
+        patiently(partial(self._store.save_stage, self.night.id, stage, result))
+
+    def finish(self, record: AnyNight) -> None:
+        """The night is done, as `Store.finish_night`."""
+        patiently(partial(self._store.finish_night, self.night.id, record))
 
 
 class Store(NightQueries):
     """All that is kept between two runs of the program; created or upgraded when it is opened.
-    `url` is PostgreSQL's address; None keeps everything in `data_dir`."""
+    `url` is PostgreSQL's address; None keeps everything in `data_dir`. If its server
+    `may_be_away`, `database.make_ready` has to be called later."""
 
     def __init__(
         self,
@@ -56,9 +63,10 @@ class Store(NightQueries):
         url: str | None = None,
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        may_be_away: bool = False,
     ) -> None:
         self.data_dir = data_dir
-        self.database = Database(data_dir, url, now=now)
+        self.database = Database(data_dir, url, now=now, may_be_away=may_be_away)
         self._claims = NightClaims(self.database)
         self.dues = Dues(self.database)
         self.notices = Notices(self.database)
@@ -93,7 +101,7 @@ class Store(NightQueries):
     ) -> Iterator[NightJournal]:
         """`open_night` as a block; if an error leaves it, the store notes how the night ended.
 
-        Call `finish_night` inside the block.
+        Call its `finish` inside the block.
         """
         night = self.open_night(camera, night_date, settings=settings, fresh=fresh)
         try:
@@ -116,7 +124,8 @@ class Store(NightQueries):
         else:
             came_to = {"figures": Figures.of(record).model_dump(mode="json")}
         with self.database.transaction(nights_table) as connection:
-            require_own(connection, night_id)
+            if require_own(connection, night_id) == "done":
+                return  # the answer to the first try was lost
             query = sa.delete(records_table).where(records_table.c.night_id == night_id)
             connection.execute(query)
             connection.execute(sa.insert(records_table).values(night_id=night_id, record=packed))
@@ -177,7 +186,7 @@ class Store(NightQueries):
         )
 
 
-def open_store(config: Config) -> Store:
+def open_store(config: Config, *, may_be_away: bool = False) -> Store:
     """The store that the configuration names; `data_dir` is closed to other users before."""
     close_to_others(config.data_dir)
-    return Store(config.data_dir, config.database)
+    return Store(config.data_dir, config.database, may_be_away=may_be_away)

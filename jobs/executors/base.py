@@ -21,7 +21,8 @@ class Task:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How a task ended: the night it made, or the error. `busy`: another process runs a night of
-    this camera; `lost`: the process that ran it died."""
+    this camera; `lost`: the process that ran it died; `away`: the database could not be had, or
+    nothing could be written on the disk."""
 
     due_id: int
     night_id: int | None = None
@@ -29,6 +30,7 @@ class Outcome:
     exit_code: int = 0
     busy: bool = False
     lost: bool = False
+    away: bool = False
 
 
 class Executor(Protocol):

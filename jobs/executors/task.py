@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import time
@@ -11,14 +12,18 @@ from contextlib import contextmanager
 from culling_pipeline.run.progress import Advance
 from jobs.config.load import load_config
 from jobs.database.claims import BusyError
+from jobs.database.connection import StoreError
 from jobs.database.store import open_store
-from jobs.errors import UsageError, describe, exit_code, is_expected
+from jobs.errors import UsageError, describe, disk_cause, exit_code, is_expected
 from jobs.executors.base import Outcome, Task
 from jobs.logs import log_to_stderr
 from jobs.nights.nightly import retrain_camera
 from jobs.private import write_for_user_only
 
 logger = logging.getLogger(__name__)
+
+DISK_AWAY = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""The disk is full, or read-only."""
 
 
 class LogProgress:
@@ -70,5 +75,11 @@ def run_task(task: Task) -> Outcome:
             error=describe(error),
             exit_code=exit_code(error),
             busy=isinstance(error, BusyError),
+            away=_is_away(error),
         )
     return Outcome(task.due_id, night_id=None if night is None else night.id)
+
+
+def _is_away(error: BaseException) -> bool:
+    """Whether the night could not be run, or not go on, through no fault of its own."""
+    return isinstance(error, StoreError) or disk_cause(error, *DISK_AWAY) is not None

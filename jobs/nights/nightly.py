@@ -66,7 +66,7 @@ def retrain_camera(
         except (EmptyDayError, TrainingError) as error:
             message = f"camera {name!r}: {error}"
             raise NightError(message) from error
-        store.finish_night(journal.night.id, record)
+        journal.finish(record)
     shutil.rmtree(work)  # not before: a night killed in between could not write its report again
     shared.over(record)
     tidy_up(config, camera, store, registry)

@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 BUSY_AGAIN = timedelta(minutes=5)
 """How long until a camera is tried again whose night another process runs."""
+AWAY_AGAIN = timedelta(minutes=1)
+"""How long until a night is tried again that lost its database or its disk."""
 SLOWER_EACH_TIME = 4
 """The wait before a retry grows by this factor each time."""
 
@@ -46,14 +48,24 @@ class FollowUp:
         elif outcome.exit_code == EXIT_INTERRUPTED:
             dues.put_back(due.id, outcome.error, after=timedelta(0), counts=False)
         elif outcome.busy:
-            logger.info("%s", outcome.error)
             dues.put_back(due.id, outcome.error, after=BUSY_AGAIN, counts=False)
+            logger.info("%s", outcome.error)
+        elif outcome.away:
+            self._wait(due, outcome.error)
         elif tries >= settings.tries:
             self.give_up(due, outcome.error, night_id=outcome.night_id)
         else:
             wait_s = settings.retry_after_s * SLOWER_EACH_TIME ** (tries - 1)
-            logger.warning("%s: %s; tried again in %.0f s", due.camera, outcome.error, wait_s)
             dues.put_back(due.id, outcome.error, after=timedelta(seconds=wait_s))
+            logger.warning("%s: %s; tried again in %.0f s", due.camera, outcome.error, wait_s)
+
+    def _wait(self, due: Due, error: str) -> None:
+        """The night waits for its database or its disk, however long: this is no try. People are
+        told when it waits again."""
+        self._store.dues.put_back(due.id, error, after=AWAY_AGAIN, counts=False)
+        logger.warning("%s: %s; its night waits for it", due.camera, error)
+        if due.error is not None:
+            self._notify("failed", due.camera, f"{due.camera}: its night waits", error)
 
     def give_up(self, due: Due, error: str, *, night_id: int | None = None) -> None:
         """Close a night as failed: it is not tried again."""

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from jobs.config.settings import CameraConfig, Config
 from jobs.database.store import Store
@@ -39,7 +40,8 @@ GONE_FOR = timedelta(minutes=10)
 
 
 class Service:
-    """Runs until `stop` or an interruption. If it is killed, the next one resumes its nights."""
+    """Runs until `stop` or an interruption. If it is killed, the next one resumes its nights. While
+    the store's database is away, also at the start, it watches the cameras."""
 
     def __init__(
         self,
@@ -61,7 +63,8 @@ class Service:
             "cameras are watched on, nights wait until it is back", "nights go on"
         )
         self._notify = Notifier(config.service, store.notices)
-        self._nights = Nights(config, origin, store, executor, self._notify, now=now)
+        self._make_nights = partial(Nights, config, origin, store, executor, self._notify, now=now)
+        self._nights = self._make_nights() if store.database.is_ready else None
         figures = registry(CullingCollector(store, config.data_dir, lambda: self._ingest))
         has_port = config.service.port is not None
         self.pages = Pages(config, store, figures) if has_port else None
@@ -74,7 +77,7 @@ class Service:
                 self.pages.start()
                 at_the_end.callback(self.pages.close)
                 logger.info("reports and metrics: %s", self.pages.address, extra=AS_IT_IS)
-            at_the_end.callback(self._nights.stop)
+            at_the_end.callback(self._stop_nights)
             if self._cameras:
                 watching = threading.Thread(target=self._watch, name="ingest", daemon=True)
                 watching.start()
@@ -85,9 +88,15 @@ class Service:
 
     def _tick(self) -> None:
         with self._outage.bridged():
+            self._store.database.make_ready()
+            self._nights = self._nights or self._make_nights()
             self._nights.tick()
             self._ask_after_cameras()
             self._tidy_up()
+
+    def _stop_nights(self) -> None:
+        if self._nights is not None:
+            self._nights.stop()
 
     def stop(self) -> None:
         """End `run` soon, from another thread."""

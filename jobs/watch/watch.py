@@ -56,6 +56,7 @@ class CameraWatch:
         self._students = Students(device)
         self._scorer: Scorer[Waiting] = Scorer(1 if device == "cuda" else config.workers)
         self._free_space = FreeSpace(config.data_dir, config.disk.min_free_gb * GB)
+        self._store = store
         self._disk_budget = DiskBudget(config, store, self._free_space)
         self._inbox: Inbox = queue.Queue(maxsize=max(8, 2 * len(cameras)))
         self.feeds = {c.name: Feed(config, c, self._students, self._free_space) for c in cameras}
@@ -143,6 +144,7 @@ class CameraWatch:
     def _make_room(self) -> None:
         open_days = {n: f.day for n, f in self.feeds.items() if f.day is not None}
         try:
+            self._store.database.make_ready()
             self._disk_budget.enforce(open_days)
         except (StoreError, OSError) as error:  # which days are done is not known now
             if not self._told:

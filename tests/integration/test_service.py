@@ -6,16 +6,9 @@ import os
 import re
 import signal
 import subprocess
-import time
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from urllib.parse import urljoin
 
-import psutil
 import pytest
 import yaml
 
@@ -23,66 +16,11 @@ from benchmarks.testbed.tiny import CAMERA, SMALL, command, debris, environment,
 from jobs.database.due_queries import Due
 from jobs.database.nights import Night
 from jobs.database.store import Store
+from tests.integration.services import ONE_ARM, Running, running
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
-ONE_ARM = SMALL | {"judging": SMALL["judging"] | {"compare_random": False}}
-"""The same night without the second training: what is shown here is who runs it."""
-
 LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} culling: \S")
-
-
-@dataclass(frozen=True)
-class Running:
-    """A service at work, and what it writes on stderr."""
-
-    process: subprocess.Popen[bytes]
-    log: Path
-
-    def family(self) -> list[psutil.Process]:
-        return list(psutil.Process(self.process.pid).children(recursive=True))
-
-    def nights(self) -> list[psutil.Process]:
-        """The nights' own processes: Python's tracker of resources is the other child."""
-        children = psutil.Process(self.process.pid).children()
-        return [c for c in children if "spawn_main" in " ".join(c.cmdline())]
-
-    def wait_until(self, is_so: Callable[[], bool]) -> None:
-        deadline_s = time.monotonic() + 600
-        while not is_so():
-            assert self.process.poll() is None, self.log.read_text()
-            assert time.monotonic() < deadline_s, self.log.read_text()
-            time.sleep(0.05)
-
-    def end(self, number: int) -> int:
-        """Send a signal to the service alone; its exit code. Nothing of it is left."""
-        family = self.family()
-        self.process.send_signal(number)
-        code = self.process.wait(240)
-        assert psutil.wait_procs(family, timeout=120)[1] == []
-        return code
-
-    def get(self, path: str) -> str:
-        address = re.search(r"http://127\.0\.0\.1:\d+/\w+/", self.log.read_text())
-        assert address is not None
-        with urllib.request.urlopen(urljoin(address[0], path), timeout=120) as answer:
-            return str(answer.read().decode())
-
-
-@contextmanager
-def running(folder: Path, *arguments: str) -> Iterator[Running]:
-    """`culling run`, its stderr in a file; killed at the end if it is still there."""
-    log = folder / f"log-{len(list(folder.glob('log-*')))}"
-    with log.open("wb") as stderr:
-        process = subprocess.Popen(
-            command("run", *arguments), cwd=folder, env=environment(), stderr=stderr
-        )
-    try:
-        yield Running(process, log)
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
 
 
 def in_store(folder: Path) -> tuple[Night, Due]:

@@ -144,6 +144,7 @@ def test_a_night_that_is_tried_again_waits_for_its_pause_alone(
     [
         Outcome(0, error="interrupted", exit_code=EXIT_INTERRUPTED),
         Outcome(0, error="is being run", exit_code=EXIT_NIGHT, busy=True),
+        Outcome(0, error="connection refused", exit_code=EXIT_NIGHT, away=True),
     ],
 )
 def test_what_was_no_try_does_not_count_as_one(

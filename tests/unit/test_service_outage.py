@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -15,11 +17,16 @@ import sqlalchemy as sa
 import time_machine
 
 from benchmarks.testbed.nights import ORIGIN, Quick, config_of, service_of
+from benchmarks.testbed.small_night import night_record
 from jobs.bucket.courier import Courier
-from jobs.database.connection import StoreError
+from jobs.database.connection import AwayError, Database, StoreError
+from jobs.database.patience import patiently
 from jobs.database.store import Store
-from jobs.executors.base import Task
+from jobs.errors import NightError
+from jobs.executors.base import Outcome, Task
+from jobs.executors.task import run_task
 from jobs.service.nights import Nights
+from jobs.service.notify import Notifier
 from jobs.service.service import Service
 from jobs.watch.watch import CameraWatch
 from tests.unit.stores import Where
@@ -199,6 +206,130 @@ def test_the_courier_goes_on(
     with away(store):
         courier._carry(with_today=False)
     assert "not sent or brought now" in caplog.text
+
+
+def test_people_hear_of_a_night_that_keeps_waiting_once(
+    tmp_path: Path, store: Store, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(Notifier, "__call__", lambda _, *what: told.append(what[2]))
+    with time_machine.travel(EVENING, tick=False) as clock:
+        executor = Quick(store)
+        executor.fails["yard"] = Outcome(0, error="the disk is full", away=True)
+        nights = service_of(config_of(tmp_path, tries=1), store, executor)
+        store.dues.ask("yard", EVENING)
+        tick(nights, clock, 2)
+        assert (told, store.dues.all()[0].attempt) == ([], 0)
+        tick(nights, clock, 5)
+        assert told == ["yard: its night waits"]
+        executor.fails.clear()
+        tick(nights, clock, 5)
+    assert store.dues.all()[0].state == "done"
+
+
+@pytest.mark.parametrize("outage", [away, read_only])
+def test_a_night_that_cannot_be_put_back_now_is_not_logged_again_and_again(
+    tmp_path: Path, store: Store, caplog: pytest.LogCaptureFixture, outage: object
+) -> None:
+    assert callable(outage)
+    with time_machine.travel(EVENING, tick=False) as clock:
+        executor = Quick(store)
+        executor.fails["yard"] = Outcome(0, error="no labels", exit_code=5)
+        nights = service_of(config_of(tmp_path), store, executor)
+        store.dues.ask("yard", EVENING)
+        tick(nights, clock)
+        with outage(store):
+            assert tick(nights, clock, 3) == 3
+        tick(nights, clock)
+    assert caplog.text.count("no labels; tried again in") == 1
+
+
+def a_task(folder: Path) -> Task:
+    path = folder / "config.yaml"
+    path.write_text("data_dir: data\ncameras: {yard: {source: yard.mp4, classes: [person]}}\n")
+    return Task(1, "yard", path)
+
+
+def test_a_night_without_its_database_has_not_been_tried(tmp_path: Path) -> None:
+    (tmp_path / "data" / "culling.db").mkdir(parents=True)
+    outcome = run_task(a_task(tmp_path))
+    assert "unable to open database file" in (outcome.error or "")
+    assert outcome.away
+
+
+@pytest.mark.parametrize(
+    ("number", "is_away"),
+    [(errno.ENOSPC, True), (errno.EDQUOT, True), (errno.EROFS, True), (errno.ENOENT, False)],
+)
+def test_a_night_whose_disk_takes_nothing_has_not_been_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, is_away: bool
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        try:
+            raise OSError(number, os.strerror(number), "frame.jpg")
+        except OSError as error:
+            raise NightError("cannot be written") from error  # noqa: EM101
+
+    monkeypatch.setattr("jobs.executors.task.retrain_camera", fails)
+    assert run_task(a_task(tmp_path)).away is is_away
+
+
+def test_a_night_waits_for_its_database(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.database.patience.PAUSE_S", 0.0)
+    fails = [AwayError("refused")] * 3
+
+    def work() -> str:
+        if fails:
+            raise fails.pop()
+        return "done"
+
+    assert patiently(work) == "done"
+    assert caplog.text.count("refused: the night waits for it, up to 300 s") == 1
+    assert caplog.text.count("the database is back") == 1
+    monkeypatch.setattr("jobs.database.patience.PATIENCE_S", 0.0)
+    fails.extend([AwayError("refused")] * 9)
+    with pytest.raises(AwayError):
+        patiently(work)
+
+
+def test_a_night_whose_end_was_written_already_is_not_in_the_history_twice(store: Store) -> None:
+    with store.running_night("yard", EVENING.date()) as journal:
+        journal.finish(night_record())
+        before = store.history.of("yard"), store.nights()
+        journal.finish(night_record())
+        assert before == (store.history.of("yard"), store.nights())
+
+
+def test_a_database_that_is_away_at_the_start_is_made_ready_later(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.service.service.TICK_S", 0.01)
+    is_there = threading.Event()
+    migrate = Database._migrate
+
+    def perhaps(database: Database) -> None:
+        if not is_there.is_set():
+            raise AwayError("connection refused")  # noqa: EM101
+        migrate(database)
+
+    monkeypatch.setattr(Database, "_migrate", perhaps)
+    with pytest.raises(AwayError):
+        Store(tmp_path)
+    store = Store(tmp_path, may_be_away=True)
+    service = Service(config_of(tmp_path, port=None), ORIGIN, store, Quick(store))
+    thread = threading.Thread(target=service.run)
+    thread.start()
+    wait_for(lambda: "nights wait until it is back" in caplog.text)
+    is_there.set()
+    wait_for(lambda: store.database.is_ready)
+    store.dues.ask("yard", datetime.now(UTC))
+    wait_for(lambda: store.dues.all()[0].state == "done")
+    service.stop()
+    thread.join(60)
+    store.close()
+    assert caplog.text.count("nights wait until it is back") == 1
 
 
 def wait_for(is_so: object) -> None:
