@@ -78,14 +78,20 @@ class Running:
 
 
 @contextmanager
-def running(folder: Path, *arguments: str, files: int | None = None) -> Iterator[Running]:
+def running(
+    folder: Path, *arguments: str, files: int | None = None, umask: int = -1
+) -> Iterator[Running]:
     """`culling run`, its stderr in a file; killed at the end if it is still there. `files`: how
     many it may have open."""
     limit = [] if files is None else ["prlimit", f"--nofile={files}:{files}"]
     log = folder / f"log-{len(list(folder.glob('log-*')))}"
     with log.open("wb") as stderr:
         process = subprocess.Popen(
-            [*limit, *command("run", *arguments)], cwd=folder, env=environment(), stderr=stderr
+            [*limit, *command("run", *arguments)],
+            cwd=folder,
+            env=environment(),
+            stderr=stderr,
+            umask=umask,
         )
     try:
         yield Running(process, log)

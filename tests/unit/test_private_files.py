@@ -62,12 +62,16 @@ def test_what_an_earlier_release_left_open_is_closed(tmp_path: Path) -> None:
     assert elsewhere.stat().st_mode & 0o777 == 0o755
 
 
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
-def test_the_service_ends_in_order(tmp_path: Path, number: signal.Signals) -> None:
-    (tmp_path / "config.yaml").write_text(CONFIG)
+@pytest.mark.parametrize(
+    ("number", "zone"), [(signal.SIGHUP, "UTC0"), (signal.SIGTERM, "Europe/Berlin")]
+)
+def test_the_service_ends_in_order(tmp_path: Path, number: signal.Signals, zone: str) -> None:
+    (tmp_path / "config.yaml").write_text(CONFIG.replace("schedule: null", "schedule: '03:00'"))
     log = tmp_path / "log"
     with log.open("wb") as stderr:
-        process = subprocess.Popen(command("run"), cwd=tmp_path, env=environment(), stderr=stderr)
+        process = subprocess.Popen(
+            command("run"), cwd=tmp_path, env=environment() | {"TZ": zone}, stderr=stderr
+        )
     try:
         deadline_s = time.monotonic() + 100
         while "reports and metrics" not in log.read_text():

@@ -198,6 +198,10 @@ def test_head_is_get_without_a_body_and_other_methods_are_refused(pages: Pages) 
     whole, body = ask(pages, inside(pages))
     head, nothing = ask(pages, inside(pages), method="HEAD")
     assert (head.status, head.getheader("Content-Length"), nothing) == (200, str(len(body)), b"")
+    for path in (inside(pages), inside(pages, "nowhere"), "/"):
+        with connect(pages) as visitor:
+            visitor.sendall(f"HEAD {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            assert b"".join(iter(lambda v=visitor: v.recv(65536), b"")).endswith(b"\r\n\r\n")
     assert whole.getheader("Content-Type") == head.getheader("Content-Type")
     for method in ("OPTIONS", "POST", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT"):
         answer, _ = ask(pages, inside(pages), method=method)

@@ -49,8 +49,24 @@ def test_json_stays_whole_without_utf8(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["exit_code"] == 2
 
 
-@pytest.mark.parametrize("arguments", [[*SHOW], ["--help"], ["--version"]])
+CONFIG = """
+device: cpu
+data_dir: data
+cameras: {yard: {source: yard.mp4, classes: [person], schedule: '03:00'}}
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [*SHOW], ["--help"], ["--version"], ["schedule", "show", "--help"], ["init", "--help"],
+        ["plan"], ["plan", "--json"], ["report"], ["report", "--json"], ["models"],
+        ["models", "--json"], ["report", "nobody", "--json"],
+        ["add", "door", "rtsp://192.0.2.1/", "--no-probe", "--json"],
+    ],
+)  # fmt: skip
 def test_a_closed_pipe_has_its_code_and_no_words(tmp_path: Path, arguments: list[str]) -> None:
+    (tmp_path / "config.yaml").write_text(CONFIG)
     read, write = os.pipe()
     os.close(read)
     done = subprocess.run(
