@@ -218,12 +218,8 @@ class CameraConfig(CameraDefaults):
         io = self.teacher.io
         if io is not None and io.box_units == "pixels":  # as all were in 0.1: its nights go on
             left_out["teacher"] = {"io": {"box_units"}}
-        new = {
-            "budget",
-            "looks",
-            "seconds",
-            "trusted_from",
-        }  # came with 0.3: nights begun before go on
+        # These came with 0.3: nights begun before go on.
+        new = {"budget", "looks", "seconds", "trusted_from"}
         left_out["culling"] = new - self.culling.model_fields_set
         settings = shown.model_dump_json(exclude=left_out)
         return hashlib.sha256(settings.encode()).hexdigest()[:16]

@@ -19,7 +19,7 @@ SETTINGS: dict[str, Any] = {
     "source": SOURCE,
     "fps": 1 / 23,
     "classes": ["person", "car", "bicycle"],
-    "culling": {"budget": "1 min", "control": {"frames": 200}},
+    "culling": {"budget": 0.0015, "control": {"frames": 200}},
     "training": {"paste": 0.0, "shift": 0.0, "light": 0.0},
 }
 """One frame every 23 seconds: a whole day, dusk and night in 3,757 frames. A sixth of a default
