@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import copy
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import yaml
 
+from benchmarks.fuzz.case import Case
+from jobs.config.load import load_config
 from jobs.config.new_file import TEMPLATE
+from jobs.errors import ConfigError
+
+OURS = (ConfigError,)
 
 SECRET = "Zq7XvK9wJ3uBHy5G"
 """Stands wherever a secret may; no part of it stands anywhere else."""
@@ -65,6 +71,18 @@ def secrets_everywhere() -> dict[str, Any]:
     raw["storage"] = {"url": f"s3://key:{SECRET}@bucket/x"}
     raw.setdefault("service", {})["notify"] = [f"tgram://{SECRET}/x", f"mailto://me:{SECRET}@x.org"]
     return raw
+
+
+def prepare(folder: Path) -> Callable[[int], Case]:
+    """A case loads a mutated configuration."""
+    path = folder / "config.yaml"
+
+    def load(seed: int) -> tuple[str, ...]:
+        path.write_bytes(mutated(seed))
+        return (repr(load_config(path)),)
+
+    load_config(TEMPLATE)
+    return lambda seed: Case(lambda: load(seed), (SECRET,))
 
 
 def mutated(seed: int) -> bytes:

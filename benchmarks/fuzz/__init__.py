@@ -1,0 +1,1 @@
+"""Wrong, odd and hostile inputs by the thousand, each made again by its seed."""

@@ -1,0 +1,133 @@
+"""The process that watches over a part's cases: it counts what came of them, and goes on in a new
+child after one that hung or died."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+
+LONGEST_S = 10.0
+"""A case that takes longer hangs."""
+
+PREPARING_S = 300.0
+SHOWN = 50
+"""As many examples of what went wrong are kept."""
+
+
+@dataclass
+class Found:
+    """What came of a part's cases, and which seeds went wrong."""
+
+    first: int = 0
+    count: int = 0
+    refused: int = 0
+    exceptions: int = 0
+    leaks: int = 0
+    hangs: int = 0
+    crashes: int = 0
+    peak_mib: int = 0
+    """Memory beyond what the process had when its first case began."""
+    seconds: float = 0.0
+    slowest_s: float = 0.0
+    examples: list[str] = field(default_factory=list)
+    kinds: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def faults(self) -> int:
+        """All that must be 0."""
+        return self.exceptions + self.leaks + self.hangs + self.crashes
+
+    def note(self, seed: int, problem: str) -> None:
+        """Something went wrong."""
+        kind, _, rest = problem.partition(":")
+        counter = {"leak": "leaks", "hang": "hangs", "crash": "crashes"}.get(kind, "exceptions")
+        setattr(self, counter, getattr(self, counter) + 1)
+        self.kinds[f"{kind}:{rest.partition(':')[0]}" if counter == "exceptions" else kind] += 1
+        if len(self.examples) < SHOWN:
+            self.examples.append(f"{seed}: {problem}")
+
+
+def fuzz(part: str, count: int, *, first: int = 0) -> Found:
+    """`count` cases of a part from the seed `first` on."""
+    found, began_s = Found(first=first), time.monotonic()
+    following = first
+    while following < first + count:
+        following = _one_child(part, range(following, first + count), found)
+    found.seconds = round(time.monotonic() - began_s, 1)
+    found.slowest_s = round(found.slowest_s, 2)
+    return found
+
+
+def _one_child(part: str, seeds: range, found: Found) -> int:
+    """Run these seeds until the child ends; the first that it has not done."""
+    readable, writable = os.pipe()
+    with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
+        command = [sys.executable, "-m", "benchmarks.fuzz.child", part]
+        command += [str(seeds.start), str(len(seeds)), str(writable), folder]
+        child = subprocess.Popen(
+            command, pass_fds=[writable], cwd=ROOT, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL
+        )  # fmt: skip
+        os.close(writable)
+        with os.fdopen(readable, "rb") as report:
+            try:
+                return _follow(_lines(report.fileno()), child, seeds, found)
+            finally:
+                child.kill()
+                child.wait()
+
+
+def _follow(
+    lines: Iterator[dict[str, Any] | None], child: subprocess.Popen[bytes], seeds: range, found: Found
+) -> int:
+    ready = next(lines)
+    if ready is None or "ready" not in ready:
+        message = "the child did not begin"
+        raise RuntimeError(message)
+    at, peak_mib, since_s = seeds.start, ready["peak_mib"], time.monotonic()
+    for line in lines:
+        if line is None:
+            found.note(at, f"hang: over {LONGEST_S:g} s")
+            found.count += 1
+            return at + 1
+        found.peak_mib = max(found.peak_mib, line.get("peak_mib", 0) - peak_mib)
+        if "begins" in line:
+            at, since_s = line["begins"], time.monotonic()
+            continue
+        found.count += 1
+        found.refused += line["refused"]
+        found.slowest_s = max(found.slowest_s, time.monotonic() - since_s)
+        if line["problem"]:
+            found.note(line["seed"], line["problem"])
+        at = line["seed"] + 1
+    if at < seeds.stop:
+        found.count += 1
+        found.note(at, f"crash: the process ended with {child.wait(10)}")
+    return min(at + 1, seeds.stop)
+
+
+def _lines(descriptor: int) -> Iterator[dict[str, Any] | None]:
+    """What the child tells; None, at the last, when it has said nothing for too long."""
+    rest, limit_s = b"", PREPARING_S
+    while True:
+        if not select.select([descriptor], [], [], limit_s)[0]:
+            yield None
+            return
+        data = os.read(descriptor, 65536)
+        if not data:
+            return
+        *whole, rest = (rest + data).split(b"\n")
+        for line in whole:
+            yield json.loads(line)
+        limit_s = LONGEST_S
