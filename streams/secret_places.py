@@ -77,6 +77,8 @@ def places_in(rest: str, *, is_remote: bool = True, depth: int = 2) -> list[Plac
     if at is not None:
         user = rest[:at].partition(":")[0]
         found.append(Place(0, at, "login", "login", 0))
+        if looks_random(user, least=LEAST_RANDOM_IN_QUERY):  # a token, as some services take it
+            found.append(Place(0, len(user), "password", "token", 0))
         if len(user) < at:
             found.append(Place(len(user) + 1, at, "password", "password", len(user)))
         start = at + 1
@@ -169,6 +171,9 @@ def _kind_of(name: str, value: str, *, is_remote: bool, depth: int) -> Kind | No
 
 
 _SCHEME_OF = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*:/+")
+_WHOLE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_PATH = re.compile(r"/(?!/)|[~.]")
+_LOGIN = re.compile(r":[^/]*@")
 _NOT_TEXT = re.compile(r"[\ud800-\udfff]")
 
 
@@ -187,9 +192,18 @@ def redact_url(url: str) -> str:
     url = printable(url)
     found = _SCHEME_OF.match(url)
     scheme = found.group() if found else ""
-    if scheme.lower().startswith("file:") or url.startswith(("/", "~", ".")):
+    is_path = _PATH.match(url) and not lacks_scheme(url)
+    if is_path or scheme.lower().startswith("file:"):
         return mask(url)
     return mask(scheme + _hidden(url[len(scheme) :], is_remote=bool(scheme)))
+
+
+def lacks_scheme(url: str) -> bool:
+    """Whether an address has a login or more, but no scheme at its start: cut off, misspelt, or
+    behind blanks, quotation marks and the like. As a path, it would show its password."""
+    if _WHOLE.match(url):
+        return False
+    return "://" in url or (not _PATH.match(url) and _LOGIN.search(url) is not None)
 
 
 def redact_text(text: str) -> str:

@@ -24,6 +24,9 @@ ROOM_BYTES = 6 * 1024**3
 """Of addresses beyond what the process has when it begins; a bomb must not take the machine."""
 
 LONGEST_EXAMPLE = 300
+_UNEXPECTED = re.compile(r"unexpected ([A-Z]\w+: .*)")
+"""As `jobs.errors.describe` says of an error that is not ours."""
+
 _STATUS = Path("/proc/self/status")
 
 
@@ -74,10 +77,12 @@ def judge(case: Case, ours: tuple[type[Exception], ...], outputs: Outputs) -> di
             problem = f"exception: {type(error).__name__} without a word"
     except Exception as error:  # that is what is looked for
         problem = f"exception: {type(error).__name__}: {error}"
-    said.append(outputs.new())
-    text = "\n".join(said)
-    if not problem and "Traceback (most recent call last)" in text:
-        problem = f"exception: {text[text.index('Traceback') :][-LONGEST_EXAMPLE:]}"
+    printed = outputs.new()
+    text = "\n".join([*said, printed])
+    if not problem and "Traceback (most recent call last)" in printed:
+        problem = f"exception: printed: {printed[-LONGEST_EXAMPLE:]}"
+    if not problem and (found := _UNEXPECTED.search(text)):
+        problem = f"exception: {found.group(1)}"
     if not problem and (shown := text.encode("utf-8", "replace").decode("utf-8")) != text:
         problem = f"exception: a text that cannot be written: {shown}"
     if leaks := case.leaks(text):

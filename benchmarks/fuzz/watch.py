@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,7 +41,7 @@ class Found:
     seconds: float = 0.0
     slowest_s: float = 0.0
     examples: list[str] = field(default_factory=list)
-    kinds: Counter[str] = field(default_factory=Counter)
+    kinds: dict[str, int] = field(default_factory=dict)
 
     @property
     def faults(self) -> int:
@@ -54,7 +53,8 @@ class Found:
         kind, _, rest = problem.partition(":")
         counter = {"leak": "leaks", "hang": "hangs", "crash": "crashes"}.get(kind, "exceptions")
         setattr(self, counter, getattr(self, counter) + 1)
-        self.kinds[f"{kind}:{rest.partition(':')[0]}" if counter == "exceptions" else kind] += 1
+        name = f"{kind}:{rest.partition(':')[0]}" if counter == "exceptions" else kind
+        self.kinds[name] = self.kinds.get(name, 0) + 1
         if len(self.examples) < SHOWN:
             self.examples.append(f"{seed}: {problem}")
 
@@ -89,7 +89,10 @@ def _one_child(part: str, seeds: range, found: Found) -> int:
 
 
 def _follow(
-    lines: Iterator[dict[str, Any] | None], child: subprocess.Popen[bytes], seeds: range, found: Found
+    lines: Iterator[dict[str, Any] | None],
+    child: subprocess.Popen[bytes],
+    seeds: range,
+    found: Found,
 ) -> int:
     ready = next(lines)
     if ready is None or "ready" not in ready:

@@ -19,6 +19,7 @@ from jobs.config.shown import can_be_secret, section_of, shown_key, shown_value
 from jobs.config.weights import UNTRAINED
 from jobs.config.yaml_text import MOST_CHARACTERS, NotYamlError, parse_yaml
 from jobs.errors import ConfigError, redact
+from streams.secret_places import lacks_scheme
 
 __all__ = ["CameraConfig", "Config", "load_config", "parse_config", "parse_overrides", "parse_raw"]
 
@@ -30,8 +31,13 @@ MACHINE_KEYS = tuple(key for key in Config.model_fields if key != "cameras")
 TOP_KEYS = (*MACHINE_KEYS, "defaults", "cameras")
 REPLACED_WHOLE = ("classes",)
 """Mappings a camera replaces instead of adding to them."""
-ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:|((www|m)\.)?(youtube\.com|youtu\.be)/", re.IGNORECASE)
+SITE = re.compile(r"((www|m)\.)?(youtube\.com|youtu\.be)/", re.IGNORECASE)
+ADDRESS = re.compile(rf"[a-z][a-z0-9+.-]+:|{SITE.pattern}", re.IGNORECASE)
 """Addresses that are no paths: those with a scheme, and YouTube's pages without one."""
+LACKS_SCHEME = (
+    "an address must begin with its scheme, such as rtsp:// or https://, with nothing before it "
+    "(a path that looks like one is written file:///PATH)"
+)
 
 
 def load_config(
@@ -232,6 +238,8 @@ class _Reader:
             for key, section in (("student", camera.student), ("teacher", camera.teacher))
             if section.weights != UNTRAINED
         }
+        if lacks_scheme(camera.source) and not camera.source.startswith("${"):
+            self._problems.add(f"{place}.source", LACKS_SCHEME)
         return camera.changed(**sections, source=self._resolve(camera.source, f"{place}.source"))
 
     def _resolve(self, address: str, place: str) -> str:

@@ -14,7 +14,7 @@ from typing import Literal
 from urllib.parse import quote, unquote
 
 from streams.secret_places import places_in, secrets_in
-from streams.secret_words import keep_secret
+from streams.secret_words import LEAST_RANDOM_IN_QUERY, keep_secret, looks_random
 
 REFERENCE = re.compile(r"\$\{([^}]*)\}?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -62,10 +62,7 @@ def fill_in(source: str, folder: Path, *, also: Mapping[str, str] | None = None)
     one written into the source, is masked from now on. Relative paths start at `folder`; the
     variables in `also` beat the environment's.
     """
-    if re.search(r"\$\{[^}]*$", source):
-        message = "a ${ in it has no }: it must be ${NAME} or ${file:PATH}"
-        raise ValueError(message)
-    names = REFERENCE.findall(source)
+    names = _references(source)
     text, filled = REFERENCE.sub(_STAND_IN, source), ""
     for name in names:
         before, _, text = text.partition(_STAND_IN)
@@ -76,13 +73,23 @@ def fill_in(source: str, folder: Path, *, also: Mapping[str, str] | None = None)
     return filled
 
 
+def _references(source: str) -> list[str]:
+    """What each reference in it names; raises `ValueError` if one can name nothing."""
+    if re.search(r"\$\{[^}]*$", source):
+        message = "a ${ in it has no }: it must be ${NAME} or ${file:PATH}"
+        raise ValueError(message)
+    names = REFERENCE.findall(source)
+    for name in names:
+        if not name.startswith(_FILE) and not _VARIABLE.fullmatch(name):
+            shown = f"${{{name}}}" if _LIKE_VARIABLE.fullmatch(name) else "a ${…} in it"
+            message = f"{shown}: must be ${{NAME}}, an environment variable, or ${{file:PATH}}"
+            raise ValueError(message)
+    return names
+
+
 def _look_up(name: str, folder: Path, also: Mapping[str, str]) -> str:
     if name.startswith(_FILE):
         return _read_secret(name.removeprefix(_FILE), folder)
-    if not _VARIABLE.fullmatch(name):
-        shown = f"${{{name}}}" if _LIKE_VARIABLE.fullmatch(name) else "a ${…} in it"
-        message = f"{shown}: must be ${{NAME}}, an environment variable, or ${{file:PATH}}"
-        raise ValueError(message)
     value = also.get(name, os.environ.get(name))
     if not value:
         message = f"the environment variable {name} is {'not set' if value is None else 'empty'}"
@@ -150,6 +157,7 @@ def take_out(address: str, camera: str, *, used: frozenset[str] = frozenset()) -
     camera `yard`. `used` are variables other cameras have. Raises `ValueError` if it is not clear
     what of it is the password; references that are there already stay.
     """
+    _references(address)
     scheme, slashes, rest = address.partition("://")
     if not slashes or scheme.lower() == "file":
         return Taken(address)
@@ -170,6 +178,8 @@ def take_out(address: str, camera: str, *, used: frozenset[str] = frozenset()) -
         return f"${{{name}}}"
 
     user, colon, password = login.partition(":")
+    if looks_random(user, least=LEAST_RANDOM_IN_QUERY):
+        user = put_away("token", user, "name" if colon else "login")
     written = user + colon + put_away("password", password, "name") + at
     done = 0
     for found in places_in(after):

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobs.config.edit import insert_camera, read_text, template_text, update_file
-from jobs.config.load import ADDRESS, parse_config, parse_raw
+from jobs.config.load import ADDRESS, LACKS_SCHEME, SITE, parse_config, parse_raw
 from jobs.config.new_file import write_schema
 from jobs.config.secrets import Taken, fill_in, take_out, with_reference, without_secrets
 from jobs.config.settings import CAMERA_NAME, CameraConfig, Config
 from jobs.errors import ConfigError, UsageError
 from jobs.setup.probing import advice, figures, found_to_dict, probe_within
 from streams.base import redact_url
+from streams.secret_places import lacks_scheme
 from streams.secret_words import mask
 
 if TYPE_CHECKING:
@@ -145,6 +146,8 @@ def _take_secrets(request: Request, text: str | None) -> tuple[Taken, str]:
     folder = request.config.absolute().parent
     used = frozenset(re.findall(r"\$\{(\w+)\}", text or ""))
     try:
+        if lacks_scheme(request.url) and not request.url.startswith("${"):
+            raise ValueError(LACKS_SCHEME)
         taken = take_out(_as_in_config(request.url, folder), request.name, used=used)
         if request.password_file is None:
             return taken, taken.source
@@ -240,7 +243,10 @@ def _is_path(source: str) -> bool:
 
 
 def _as_in_config(url: str, folder: Path) -> str:
-    """A path relative to the current folder, made relative to the config's folder."""
+    """A path relative to the current folder, made relative to the config's folder; an address with
+    its scheme."""
+    if SITE.match(url):  # with its scheme, secrets in it are looked for
+        return f"https://{url}"
     return _path_in_config(Path(url), folder) if _is_path(url) else url
 
 

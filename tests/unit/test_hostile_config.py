@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.fuzz import fuzz_configs
 from jobs.config.load import parse_overrides
 from jobs.errors import ConfigError
 from tests.unit.test_jobs_config import YARD, problems
@@ -114,11 +113,3 @@ def test_a_hostile_text_is_one_line(tmp_path: Path, text: str, expected: str) ->
 def test_a_value_is_given_twice_on_the_command_line() -> None:
     with pytest.raises(ConfigError, match=r"--set training\.epochs: training has a value already"):
         parse_overrides(["training=5", "training.epochs=2"])
-
-
-def test_mutated_configurations_end_in_our_error_and_show_no_secret() -> None:
-    found = fuzz_configs(250)
-    assert found.examples == []
-    assert (found.count, found.other_exceptions, found.leaks, found.hangs) == (250, 0, 0, 0)
-    assert 0 < found.refused < 250
-    assert found.peak_mib < 200

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import stat
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ import pytest
 
 from jobs import cli
 from jobs.config.load import load_config
+from jobs.errors import ConfigError
 from jobs.setup.add import Added, Request, add_camera
 from streams.base import SourceUnreadableError
 from tests.unit.clips import constant_rate, write_clip
@@ -366,3 +368,61 @@ def test_a_new_configuration_is_its_owners_alone(folder: Path) -> None:
         os.umask(before)
     for name in ("config.yaml", "other.yaml"):
         assert stat.S_IMODE((folder / name).stat().st_mode) == 0o600
+
+
+TOKEN = "9fQ2rT7bK4xW8mZ3"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"rtsp://{TOKEN}@door/1",
+        f"https://{TOKEN}:@door/1",
+        f"youtube.com/watch?v=dQw4w9WgXcQ&access_token={TOKEN}",
+    ],
+)
+def test_a_token_without_a_user_becomes_a_variable(
+    config: Path,
+    address: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert cli.run(["add", "yard", address, "--no-probe", "--config", str(config)]) == 0
+    assert TOKEN not in config.read_text(encoding="utf-8")
+    assert TOKEN not in "".join(capsys.readouterr())
+    monkeypatch.setenv("YARD_TOKEN", TOKEN)
+    monkeypatch.setenv("YARD_ACCESS_TOKEN", TOKEN)
+    source = load_config(config).cameras["yard"].source
+    assert source.removeprefix("https://") == address.removeprefix("https://")
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        (f" rtsp://me:{TOKEN}@cam/1", "an address must begin with its"),
+        (f"'rtsp://me:{TOKEN}@cam/1'", "an address must begin with its"),
+        (f"url=rtsp://me:{TOKEN}@cam/1", "an address must begin with its"),
+        (f"://me:{TOKEN}@cam/1", "an address must begin with its"),
+        (f"//me:{TOKEN}@cam/1", "an address must begin with its"),
+        (f"rtsp//me:{TOKEN}@cam/1", "an address must begin with its"),
+        (f"rtsp:/me:{TOKEN}@cam/1", "an address must begin with its"),
+        (f"me:{TOKEN}@cam/1", "an address must begin with its"),
+        (f"rtsp://me:${{{TOKEN}@cam/1", "a ${ in it has no }"),
+        (f"rtsp://me:${{{TOKEN}}}@cam/1", "a ${…} in it: must be ${NAME}"),
+    ],
+)
+def test_an_address_written_wrongly_is_refused_and_its_secret_not_shown(
+    config: Path, address: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = config.read_text(encoding="utf-8")
+    assert cli.run(["add", "yard", address, "--no-probe", "--config", str(config)]) == 2
+    out, err = capsys.readouterr()
+    assert said in err
+    assert TOKEN not in out + err
+    assert config.read_text(encoding="utf-8") == before
+    # And so is one that was written there by hand.
+    with config.open("a", encoding="utf-8") as file:
+        file.write(f"  yard: {{source: {json.dumps(address)}, classes: [person]}}\n")
+    with pytest.raises(ConfigError, match=re.escape(f"cameras.yard.source: {said[:20]}")) as caught:
+        load_config(config)
+    assert TOKEN not in str(caught.value)
