@@ -14,7 +14,7 @@ import subprocess
 import sysconfig
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -199,21 +199,27 @@ def _origin_of(url: str, *, with_slash: bool) -> str:
 
 
 def _read_info(info: Any, page: Address, where: str) -> Resolved:
-    entries = (info or {}).get("entries")
-    if entries is not None:  # a page with several videos: its first
-        info = next((entry for entry in entries if entry), None)
-    url = (info or {}).get("url")
+    info = _mapping(info)
+    entries = info.get("entries")
+    if isinstance(entries, Iterable):  # a page with several videos: its first
+        info = _mapping(next((entry for entry in entries if entry), None))
+    url = info.get("url")
     if url and not is_web(Address(str(url))):
         raise failure(where, NOT_WEB)
-    if not url or (info.get("vcodec") or "") == "none":
+    if not isinstance(url, str) or not url or info.get("vcodec") == "none":
         raise failure(where, NO_STREAM)
     left_s = expires_in_s(url, time.time())
     return Resolved(
         Address(url),
         is_playlist=str(info.get("protocol", "")).startswith("m3u8"),
-        headers=_passed_on(info.get("http_headers") or {}, page),
+        headers=_passed_on(_mapping(info.get("http_headers")), page),
         expires_at_s=None if left_s is None else time.monotonic() + left_s,
     )
+
+
+def _mapping(value: Any) -> Mapping[Any, Any]:
+    """What an extractor made of a site's answer; empty where that is something else."""
+    return value if isinstance(value, Mapping) else {}
 
 
 def _explain(exc: Any, page: Address) -> tuple[str, str | None]:

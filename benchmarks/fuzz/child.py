@@ -11,6 +11,7 @@ import re
 import resource
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -106,7 +107,11 @@ def run(part: Any, seeds: range, report: TextIO, folder: Path) -> None:
 
     outputs = Outputs()
     log_to_stderr()
-    make: Callable[[int], Case] = part.prepare(folder)
+    try:
+        make: Callable[[int], Case] = part.prepare(folder)
+    except Exception:
+        tell(failed=traceback.format_exc())
+        raise
     outputs.new()
     _limit_room()
     tell(ready=True)

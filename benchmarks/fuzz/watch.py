@@ -94,9 +94,9 @@ def _follow(
     seeds: range,
     found: Found,
 ) -> int:
-    ready = next(lines)
+    ready = next(lines, None)
     if ready is None or "ready" not in ready:
-        message = "the child did not begin"
+        message = f"{(ready or {}).get('failed', '')}\nthe child did not begin"
         raise RuntimeError(message)
     at, peak_mib, since_s = seeds.start, ready["peak_mib"], time.monotonic()
     for line in lines:
