@@ -1,5 +1,5 @@
 """The process in which a part's cases run, one after another. It tells its parent of each case when
-it begins and what came of it; a case that hangs, crashes or takes all memory takes only this process
+it begins and what came of it; a case that hangs, crashes or takes all memory takes only this one
 with it."""
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Outputs:
     """All that this process and the libraries in it write to stdout and stderr."""
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile()
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115, as long as the process
         for number in (1, 2):
             os.dup2(self._file.fileno(), number)
         self._read = 0

@@ -30,7 +30,9 @@ WIDTH, HEIGHT, FRAMES = 64, 48, 6
 def prepare(folder: Path) -> Callable[[int], Case]:
     """A case imports one file."""
     path = folder / "config.yaml"
-    path.write_text(f"data_dir: data\ncameras: {{{CAMERA}: {{source: a, classes: [person, car]}}}}\n")
+    path.write_text(
+        f"data_dir: data\ncameras: {{{CAMERA}: {{source: a, classes: [person, car]}}}}\n"
+    )
     config = load_config(path)
     store = Store(config.data_dir)
     _night(config, store)
@@ -82,7 +84,12 @@ def _whole(rng: random.Random) -> dict[str, Any]:
             "id": n,
             "image_id": n % 5,
             "category_id": 1 + n % 2,
-            "bbox": [rng.randint(0, 20), rng.randint(0, 20), rng.randint(1, 20), rng.uniform(1, 20)],
+            "bbox": [
+                rng.randint(0, 20),
+                rng.randint(0, 20),
+                rng.randint(1, 20),
+                rng.uniform(1, 20),
+            ],
             "iscrowd": 0,
             "area": 9,
             "segmentation": [],

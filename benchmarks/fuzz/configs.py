@@ -106,7 +106,7 @@ def _structure(raw: dict[str, Any], rng: random.Random) -> bytes:
         elif change == 2:
             holder[key] = rng.choice(([holder[key]], {"password": holder[key]}, {"x": holder[key]}))
         else:
-            holder[key] = rng.choice(ODD)
+            holder[key] = copy.deepcopy(rng.choice(ODD))  # the next change may be within it
     return yaml.safe_dump(raw, allow_unicode=True).encode("utf-8", "surrogatepass")
 
 

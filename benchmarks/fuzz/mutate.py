@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 from typing import Any
 
-WEIRD = (b"\0", b"\xff", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\x80\0\0\0", b"\r\n", b"\xc2\x85")
+WEIRD = (
+    b"\0",
+    b"\xff",
+    b"\xff\xff\xff\xff",
+    b"\x7f\xff\xff\xff",
+    b"\x80\0\0\0",
+    b"\r\n",
+    b"\xc2\x85",
+)
 ODD: tuple[Any, ...] = (
     *(None, True, -1, 0, 1.5, 1e308, float("nan"), float("inf"), 2**70, -(2**63), 10**400),
-    *("", "x", "\0", "\ud800", "é\u202e", "x" * 5000, "../../x", "http://[::1", "file:///etc/passwd"),
+    *(
+        "",
+        "x",
+        "\0",
+        "\ud800",
+        "é\u202e",
+        "x" * 5000,
+        "../../x",
+        "http://[::1",
+        "file:///etc/passwd",
+    ),
     *([], {}, [[]], [None], {"x": {"y": []}}, [0] * 500, {"": ""}, "7", "-7", "1e400", "²"),
 )
 
@@ -54,7 +73,7 @@ def spoilt_json(content: Any, rng: random.Random) -> bytes:
         elif way == 2 and isinstance(holder, dict):
             holder[rng.choice(("x", "id", "url", str(key) + "s"))] = holder.pop(key)
         else:
-            holder[key] = rng.choice(ODD)
+            holder[key] = copy.deepcopy(rng.choice(ODD))  # the next change may be within it
     data = json.dumps(content).encode()
     way = rng.randrange(10)
     if way == 0:

@@ -56,13 +56,35 @@ ODD = (
     *("", " ", "#", "#EXTM3U", "#EXT-X-ENDLIST", "#EXT-X-TARGETDURATION:", "\0", "\ufeff#EXTM3U"),
     *("#EXT-X-TARGETDURATION:1e400", "#EXT-X-TARGETDURATION:-1", "#EXT-X-TARGETDURATION:NaN"),
     *("#EXT-X-TARGETDURATION:99999999999", "#EXTINF:-1,", "#EXTINF:1e999,", "#EXTINF:x"),
-    *("file:///etc/passwd", "/etc/passwd", "../../../../etc/passwd", "http://[::1", "//x/y", "http:"),
-    *("concat:a|b", "data:text/plain,x", "ftp://127.0.0.1:1/x", "crypto:clip.ts", "http://u:p@127.0.0.1:1/"),
+    *(
+        "file:///etc/passwd",
+        "/etc/passwd",
+        "../../../../etc/passwd",
+        "http://[::1",
+        "//x/y",
+        "http:",
+    ),
+    *(
+        "concat:a|b",
+        "data:text/plain,x",
+        "ftp://127.0.0.1:1/x",
+        "crypto:clip.ts",
+        "http://u:p@127.0.0.1:1/",
+    ),
     *("list.m3u8", "x" * 5000, "é\u202e", '#EXT-X-KEY:METHOD=AES-128,URI="file:///etc/passwd"'),
     *('#EXT-X-MAP:URI="list.m3u8"', "#EXT-X-BYTERANGE:99999999999@-1", "#EXT-X-STREAM-INF:"),
     *("#EXT-X-STREAM-INF:BANDWIDTH=-1,RESOLUTION=0x0", "#EXT-X-STREAM-INF:RESOLUTION=²x³", "²"),
-    *("#EXT-X-PLAYLIST-TYPE:VOD", "#EXT-X-MEDIA-SEQUENCE:-9223372036854775809", "http://127.0.0.1:0/"),
-    *("<!DOCTYPE x [<!ENTITY a 'b'>]>", "&a;", "<BaseURL>file:///etc/passwd</BaseURL>", "http://h:x/"),
+    *(
+        "#EXT-X-PLAYLIST-TYPE:VOD",
+        "#EXT-X-MEDIA-SEQUENCE:-9223372036854775809",
+        "http://127.0.0.1:0/",
+    ),
+    *(
+        "<!DOCTYPE x [<!ENTITY a 'b'>]>",
+        "&a;",
+        "<BaseURL>file:///etc/passwd</BaseURL>",
+        "http://h:x/",
+    ),
 )
 HEADERS = (
     *("Location: file:///etc/passwd\r\n", "Location: http://[::1\r\n", "Location: \r\n", "x\r\n"),
@@ -70,11 +92,26 @@ HEADERS = (
     *("Transfer-Encoding: chunked\r\n", "Content-Length: -1\r\n", "Content-Length: x\r\n"),
     *("Content-Encoding: gzip\r\n", f"A: {'b' * 70_000}\r\n", "A: b\r\n" * 300, "\0: \0\r\n"),
     *("Location: /again\r\n", "WWW-Authenticate: Basic\r\n", "WWW-Authenticate: Digest x\r\n"),
-    *('WWW-Authenticate: Digest realm="a", nonce="\xff", algorithm=XX\r\n', "Location: http://h:x/\r\n"),
+    *(
+        'WWW-Authenticate: Digest realm="a", nonce="\xff", algorithm=XX\r\n',
+        "Location: http://h:x/\r\n",
+    ),
     *("Content-Type: multipart/x-mixed-replace\r\n", "Content-Range: bytes x-y/z\r\n", ""),
     *("WWW-Authenticate: Negotiate\r\n", "WWW-Authenticate: \r\n", "Location: //\r\n"),
 )
-STATUSES = ("200 OK", "206 x", "301 x", "302 x", "308 x", "401 x", "404 x", "500 x", "999 x", "1 x", "")
+STATUSES = (
+    "200 OK",
+    "206 x",
+    "301 x",
+    "302 x",
+    "308 x",
+    "401 x",
+    "404 x",
+    "500 x",
+    "999 x",
+    "1 x",
+    "",
+)
 KINDS = (HLS, "text/html", "image/jpeg", "video/mp4", "", "x", "audio/x-mpegurl", "a/b;c=\xff;;")
 
 

@@ -17,7 +17,6 @@ from benchmarks.fuzz.case import Case
 from benchmarks.fuzz.mutate import spoilt
 from jobs.config.load import load_config
 from jobs.database.store import Store
-from jobs.service.metrics import CullingCollector, registry
 from jobs.service.pages import Pages
 
 OURS: tuple[type[Exception], ...] = ()
@@ -25,23 +24,107 @@ SECRET = "4fW9kQ2zR7mX3vB8"
 WAIT_S, HONEST_S = 0.5, 8.0
 RUN = "2026-11-21"
 
-CLIMBS = ("..", "%2e%2e", "..%2f", "%2e%2e%2f", "..%5c", "....//", "..;", "%252e%252e", "%c0%ae%c0%ae")
+CLIMBS = (
+    "..",
+    "%2e%2e",
+    "..%2f",
+    "%2e%2e%2f",
+    "..%5c",
+    "....//",
+    "..;",
+    "%252e%252e",
+    "%c0%ae%c0%ae",
+)
 TARGETS = (
-    *("/", "/metrics", f"/reports/yard/{RUN}/index.html", "/reports/../config.yaml", "*", "//", "/?x"),
-    *("/reports/yard/../../../config.yaml", "http://evil.example/", "/culling.db", "", "/\0", "/\xff"),
+    *(
+        "/",
+        "/metrics",
+        f"/reports/yard/{RUN}/index.html",
+        "/reports/../config.yaml",
+        "*",
+        "//",
+        "/?x",
+    ),
+    *(
+        "/reports/yard/../../../config.yaml",
+        "http://evil.example/",
+        "/culling.db",
+        "",
+        "/\0",
+        "/\xff",
+    ),
     *("/reports/yard/..%2f..%2findex.html", f"/reports/{'a' * 200}/{RUN}/index.html", "/#", "/%zz"),
-    *("/reports/yard/./index.html", "/reports/yard/1.1/index.html", "/favicon.ico", "/ HTTP/1.1\r\nX: y"),
+    *(
+        "/reports/yard/./index.html",
+        "/reports/yard/1.1/index.html",
+        "/favicon.ico",
+        "/ HTTP/1.1\r\nX: y",
+    ),
     *(f"/{'a' * 70_000}", f"/?{'a' * 60_000}", "/reports/none/2026-11-21/index.html", "/../" * 900),
 )
-METHODS = ("GET", "GET", "GET", "POST", "HEAD", "PUT", "OPTIONS", "TRACE", "CONNECT", "get", "", "\0", "PRI")
-VERSIONS = ("HTTP/1.1", "HTTP/1.0", "HTTP/0.9", "HTTP/2.0", "HTTP/9.9", "HTTP/1.1.1", "HTTP/x", "", "ICY")
+METHODS = (
+    "GET",
+    "GET",
+    "GET",
+    "POST",
+    "HEAD",
+    "PUT",
+    "OPTIONS",
+    "TRACE",
+    "CONNECT",
+    "get",
+    "",
+    "\0",
+    "PRI",
+)
+VERSIONS = (
+    "HTTP/1.1",
+    "HTTP/1.0",
+    "HTTP/0.9",
+    "HTTP/2.0",
+    "HTTP/9.9",
+    "HTTP/1.1.1",
+    "HTTP/x",
+    "",
+    "ICY",
+)
 HEADERS = (
-    *("Host: 127.0.0.1", "Host: localhost:80", "Host: evil.example", "Host:", "Host: [::1", "Host: \0"),
-    *("Content-Length: 99999999999", "Content-Length: -1", "Content-Length: x", "Expect: 100-continue"),
+    *(
+        "Host: 127.0.0.1",
+        "Host: localhost:80",
+        "Host: evil.example",
+        "Host:",
+        "Host: [::1",
+        "Host: \0",
+    ),
+    *(
+        "Content-Length: 99999999999",
+        "Content-Length: -1",
+        "Content-Length: x",
+        "Expect: 100-continue",
+    ),
     *("Transfer-Encoding: chunked", "Transfer-Encoding: x", "Connection: Upgrade", "Upgrade: h2c"),
-    *("Range: bytes=0-18446744073709551615", "Range: bytes=-", "Cookie: a=b; token=\xff", "Cookie: =;=;;"),
-    *("Authorization: Basic !!!", "Authorization: x", "If-Modified-Since: x", f"X: {'y' * 70_000}", ":"),
-    *("no colon", " folded: x", "\tx", "Accept-Encoding: *;q=x", "Referer: http://evil.example/", "é: é"),
+    *(
+        "Range: bytes=0-18446744073709551615",
+        "Range: bytes=-",
+        "Cookie: a=b; token=\xff",
+        "Cookie: =;=;;",
+    ),
+    *(
+        "Authorization: Basic !!!",
+        "Authorization: x",
+        "If-Modified-Since: x",
+        f"X: {'y' * 70_000}",
+        ":",
+    ),
+    *(
+        "no colon",
+        " folded: x",
+        "\tx",
+        "Accept-Encoding: *;q=x",
+        "Referer: http://evil.example/",
+        "é: é",
+    ),
     *("X-Forwarded-For: 127.0.0.1", "Host: 127.0.0.1\r\nHost: evil.example", "Origin: null"),
 )
 STATUS = re.compile(rb"HTTP/1\.[01] (\d{3}) ")
@@ -56,11 +139,12 @@ def prepare(folder: Path) -> Callable[[int], Case]:
     config = load_config(folder / "config.yaml")
     store = Store(config.data_dir)
     (config.data_dir / "secret.txt").write_text(SECRET)
-    figures: CollectorRegistry = registry(CullingCollector(store, config.data_dir, lambda: None))
-    pages = Pages(config, store, figures)
+    pages = Pages(config, store, CollectorRegistry())
     pages.start()
     port = int(pages.address.split("/")[2].rpartition(":")[2])
-    honest = f"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n".encode()
+    honest = (
+        f"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n".encode()
+    )
 
     def run(seed: int) -> Iterator[str]:
         rng = random.Random(seed)
@@ -88,8 +172,11 @@ def _request(rng: random.Random, port: int) -> bytes:
     target = rng.choice(TARGETS)
     if rng.random() < 0.4:
         climb = "/".join(rng.choice(CLIMBS) for _ in range(rng.randint(1, 6)))
-        tail = rng.choice(("config.yaml", "data/secret.txt", "culling.db", "index.html", "etc/passwd"))
-        target = f"{rng.choice(('', '/reports', '/reports/yard', f'/reports/yard/{RUN}'))}/{climb}/{tail}"
+        tail = rng.choice(
+            ("config.yaml", "data/secret.txt", "culling.db", "index.html", "etc/passwd")
+        )
+        start = rng.choice(("", "/reports", "/reports/yard", f"/reports/yard/{RUN}"))
+        target = f"{start}/{climb}/{tail}"
     line = f"{rng.choice(METHODS)} {target} {rng.choice(VERSIONS)}"
     headers = [f"Host: 127.0.0.1:{port}"] if rng.random() < 0.7 else []
     headers += [rng.choice(HEADERS) for _ in range(rng.randint(0, 4))]

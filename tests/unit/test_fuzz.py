@@ -8,7 +8,15 @@ import pytest
 from benchmarks.fuzz.__main__ import MOST_MIB
 from benchmarks.fuzz.watch import fuzz
 
-COUNTS = {"configs": 100, "addresses": 30}
+COUNTS = {
+    "configs": 100,
+    "addresses": 30,
+    "playlists": 40,
+    "coco": 60,
+    "pictures": 40,
+    "clips": 40,
+    "requests": 20,
+}
 
 
 @pytest.mark.parametrize("part", COUNTS)

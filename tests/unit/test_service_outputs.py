@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import queue
+import socket
+import struct
 import threading
 import urllib.error
 import urllib.request
@@ -18,6 +20,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import time_machine
+from prometheus_client import CollectorRegistry
 
 from benchmarks.testbed.nights import Quick, config_of
 from benchmarks.testbed.small_night import night_record, unusable_night
@@ -329,3 +332,20 @@ def test_settings_of_the_service_that_cannot_be() -> None:
         with pytest.raises(ValueError, match="validation error"):
             settings_of(**given)
     assert isinstance(Config().service, ServiceSettings)
+
+
+def test_a_client_that_goes_away_is_no_news(
+    tmp_path: Path, store: Store, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pages = Pages(config_of(tmp_path), store, CollectorRegistry())
+    pages.start()
+    place = ("127.0.0.1", int(pages.address.split("/")[2].rpartition(":")[2]))
+    for _ in range(5):
+        with socket.create_connection(place) as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    with socket.create_connection(place) as connection:  # whoever is served after them
+        connection.sendall(b"GET /none HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert connection.makefile("rb").read().startswith(b"HTTP/1.0 404")
+    pages.close()
+    assert capfd.readouterr().err == ""

@@ -218,3 +218,26 @@ def test_a_javascript_runtime_that_is_new_enough_is_found(
         assert advice is not None
         assert "pip install 'culling-pipeline[youtube]'" in advice
         assert "deno ≥ 2.3" in advice
+
+
+NO_STREAM_FOUND = (
+    *("x", 7, ["x"], {"url": 7}, {"url": ["x"]}, {"entries": 7}, {"entries": "x"}),
+    *(
+        {"entries": ["x"]},
+        {"entries": [[7]]},
+        {"entries": {}},
+        {"url": "https://cdn/", "vcodec": "none"},
+    ),
+)
+
+
+@pytest.mark.parametrize("found", NO_STREAM_FOUND, ids=repr)
+def test_whatever_an_extractor_made_of_a_page_is_read_or_refused(found: object) -> None:
+    with pytest.raises(ConnectionFailedError, match=r"no stream on this page|not a web address"):
+        site._read_info(found, Address("https://site/live"), "camera 'yard'")
+
+
+@pytest.mark.parametrize("headers", ["x", 7, ["x"], [("Referer", "x")]], ids=repr)
+def test_headers_that_are_no_mapping_are_left_out(headers: object) -> None:
+    found = {"url": "https://cdn/a.m3u8", "protocol": "m3u8", "http_headers": headers}
+    assert site._read_info(found, Address("https://site/live"), "camera 'yard'").headers == {}
