@@ -42,7 +42,8 @@ def main_video_stream(container: Any) -> Any:
         pixels = (context.width or 0) * (context.height or 0)
         return int(pixels + DEFAULT_BONUS * bool(stream.disposition & default))
 
-    streams = [s for s in container.streams.video if not s.disposition & cover]
+    # Of a codec that FFmpeg does not know there is no context.
+    streams = [s for s in container.streams.video if s.codec_context and not s.disposition & cover]
     return max(streams, key=rank, default=None)
 
 

@@ -14,14 +14,16 @@ COUNTS = {
     "playlists": 40,
     "coco": 60,
     "pictures": 40,
-    "clips": 40,
+    "clips": 70,
     "requests": 20,
 }
+FIRST = {"clips": 100}
+"""Seeds that found something once: clips of a codec that FFmpeg does not know."""
 
 
 @pytest.mark.parametrize("part", COUNTS)
 def test_hostile_inputs_end_in_our_errors_and_show_no_secret(part: str) -> None:
-    found = fuzz(part, COUNTS[part])
+    found = fuzz(part, COUNTS[part], first=FIRST.get(part, 0))
     assert found.examples == []
     assert (found.count, found.faults) == (COUNTS[part], 0)
     assert found.peak_mib < MOST_MIB
