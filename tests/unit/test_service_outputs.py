@@ -346,6 +346,6 @@ def test_a_client_that_goes_away_is_no_news(
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     with socket.create_connection(place) as connection:  # whoever is served after them
         connection.sendall(b"GET /none HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-        assert connection.makefile("rb").read().startswith(b"HTTP/1.0 404")
+        assert connection.makefile("rb").read().split()[1] == b"403"
     pages.close()
     assert capfd.readouterr().err == ""
