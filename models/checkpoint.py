@@ -93,6 +93,12 @@ def load_pth(path: Path) -> dict[str, Tensor]:
 
 def load_into(model: nn.Module, state: Mapping[str, Tensor], *, source: object) -> None:
     """Load `state` into `model`, every tensor of both; `source` names it in the error."""
+    check_fits(model, state, source=source)
+    model.load_state_dict(dict(state), strict=True)
+
+
+def check_fits(model: nn.Module, state: Mapping[str, Tensor], *, source: object) -> None:
+    """Refuse tensors that are not exactly the model's, by name and shape."""
     own = model.state_dict()
     missing = [name for name in own if name not in state]
     unexpected = [name for name in state if name not in own]
@@ -109,7 +115,6 @@ def load_into(model: nn.Module, state: Mapping[str, Tensor], *, source: object) 
             f"{len(own)} tensors: {', '.join(problems)}; check architecture, width and classes"
         )
         raise WeightsError(message)
-    model.load_state_dict(dict(state), strict=True)
 
 
 def _storable(state_dict: Mapping[str, Tensor], *, half: bool) -> dict[str, Tensor]:

@@ -21,7 +21,7 @@ class OpenVinoNet:
         settings = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
         try:
             core = openvino.Core()
-            self._model = core.compile_model(core.read_model(path), "CPU", settings)
+            self._model = core.compile_model(core.read_model(*_native(path)), "CPU", settings)
         except RuntimeError as exc:
             version = f"OpenVINO {openvino.__version__.partition('-')[0]}"
             raise WeightsError(_unreadable(path, exc, version)) from exc
@@ -54,7 +54,7 @@ class OnnxNet:
         settings.log_severity_level = 3
         try:
             self._session = onnxruntime.InferenceSession(
-                str(path), settings, providers=["CPUExecutionProvider"]
+                *_native(path), settings, providers=["CPUExecutionProvider"]
             )
         except self._errors as exc:
             version = f"ONNX Runtime {onnxruntime.__version__}"
@@ -80,7 +80,7 @@ def open_net(path: Path, threads: int) -> OpenVinoNet | OnnxNet:
     if path.suffix not in (".xml", ".onnx"):
         message = f"{path}: must end in .xml (OpenVINO IR) or .onnx"
         raise WeightsError(message)
-    for file in [path, path.with_suffix(".bin")] if path.suffix == ".xml" else [path]:
+    for file in files_of(path):
         if not file.is_file():
             message = f"{file}: no such file: an .onnx stands alone, an .xml needs its .bin"
             raise WeightsError(message)
@@ -90,6 +90,20 @@ def open_net(path: Path, threads: int) -> OpenVinoNet | OnnxNet:
         return OpenVinoNet(openvino, path, threads)
     message = f"{path}: needs OpenVINO: pip install culling-pipeline[openvino]"
     raise ModelError(message + (" (or [onnx])" if path.suffix == ".onnx" else ""))
+
+
+def files_of(path: Path) -> list[Path]:
+    """What a model consists of: an OpenVINO IR has its weights beside it."""
+    return [path, path.with_suffix(".bin")] if path.suffix == ".xml" else [path]
+
+
+def _native(path: Path) -> list[str] | list[bytes]:
+    """What native code is given to read: the names, or, where one is not UTF-8, the bytes."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return [file.read_bytes() for file in files_of(path)]
+    return [str(path)]
 
 
 def _imported(package: str) -> Any:

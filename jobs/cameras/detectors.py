@@ -19,16 +19,17 @@ from models.base import Backend
 from models.boxes.backend import at_work
 from models.boxes.classes import ClassMap
 from models.boxes.detections import Detector
-from models.boxes.detector import DetectorSpec, TorchDetector, build_model
-from models.boxes.foreign import ForeignDetector, ForeignOptions
+from models.boxes.detector import DetectorSpec, TorchDetector, build_model, with_weights
+from models.boxes.foreign import ForeignOptions, open_foreign
 from models.boxes.student import fit_to_camera, fresh_spec, load_detector, meta_of, spec_from_meta
-from models.checkpoint import load_into, load_pth
+from models.checkpoint import load_pth
 from models.errors import WeightsError
 from models.files import load_meta
 from models.pretrained.catalogue import PREFIX, PublishedWeights, published
 from models.pretrained.download import cached, fetch
 from models.pretrained.open import open_published, published_state, with_backbone
 from models.registry import ModelRegistry
+from models.trial import DEFAULT_LIMITS, Limits, try_first
 from models.versions import UNTRAINED_META
 
 logger = logging.getLogger(__name__)
@@ -75,10 +76,12 @@ class OpenDetector:
     given."""
     seed: int = 0
     backend: Backend = "auto"
+    limits: Limits = DEFAULT_LIMITS
+    """Of time and memory, for a `.pth`, an OpenVINO IR or an ONNX file."""
 
     def __call__(self) -> Detector:
         if self.options is not None:
-            return ForeignDetector(self.path, self.options)
+            return open_foreign(self.path, self.options, limits=self.limits)
         return at_work(self.torch_detector(), self.backend)
 
     def torch_detector(self) -> TorchDetector:
@@ -94,9 +97,9 @@ class OpenDetector:
         spec = self.spec
         if self.size is not None:
             spec = replace(spec, height_px=self.size[0], width_px=self.size[1])
-        model = build_model(spec)
-        load_into(model, load_pth(self.path), source=self.path)
-        return TorchDetector(model, spec, device=self.device)
+        try_first(load_pth, self.path, files=[self.path], limits=self.limits)
+        state = load_pth(self.path)
+        return with_weights(spec, state, source=self.path, device=self.device)
 
     def _untrained(self, spec: DetectorSpec) -> TorchDetector:
         with torch.random.fork_rng(devices=[]):
@@ -154,6 +157,7 @@ def configured_detector(
         spec=spec,
         options=options,
         backend=settings.backend,
+        limits=settings.load_limits,
     )
 
 

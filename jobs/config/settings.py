@@ -212,12 +212,14 @@ class CameraConfig(CameraDefaults):
     @property
     def fingerprint(self) -> str:
         """Changes whenever a setting of this camera changes (except its password, the time of its
-        nights and the number of versions kept)."""
+        nights, the number of versions kept and what a file of weights may take to open)."""
         shown = self.changed(source=self.source_shown)
         left_out: dict[str, Any] = dict.fromkeys(("schedule", "time_zone", "models"), True)
+        for detector in ("student", "teacher"):
+            left_out[detector] = dict.fromkeys(("load_limit_s", "load_limit_gb"), True)
         io = self.teacher.io
         if io is not None and io.box_units == "pixels":  # as all were in 0.1: its nights go on
-            left_out["teacher"] = {"io": {"box_units"}}
+            left_out["teacher"]["io"] = {"box_units"}
         # These came with 0.3: nights begun before go on.
         new = {"budget", "looks", "seconds", "trusted_from"}
         left_out["culling"] = new - self.culling.model_fields_set

@@ -15,6 +15,7 @@ from models.errors import WeightsError
 if TYPE_CHECKING:
     from models.boxes.foreign import ForeignOptions
     from models.pretrained.catalogue import PublishedWeights
+    from models.trial import Limits
 
 UNTRAINED = "none"
 """The student's `weights` to start from random weights."""
@@ -81,6 +82,28 @@ class WeightsSettings(Section):
         "`torch` runs. `.xml` and `.onnx` have their own runtime. See "
         "[scoring](../design/scoring.md).",
     )
+
+    load_limit_s: Annotated[Positive, Field(le=3600)] = setting(
+        120.0,
+        "a .pth, .xml or .onnx that does not open within this is refused",
+        unit="seconds",
+        more="Such a file is opened in a process of its own first, which is ended when it takes "
+        "longer.",
+    )
+    load_limit_gb: Annotated[Positive, Field(le=1024)] = setting(
+        4.0,
+        "one that takes more memory than this and six times its own size is refused",
+        unit="GiB",
+        more="Never more than three quarters of the machine's memory. On Linux only.",
+    )
+
+    @property
+    def load_limits(self) -> Limits:
+        """What a file of weights may take while it is opened."""
+        from models.trial import GIB, Limits
+
+        memory_bytes = round(self.load_limit_gb * GIB)
+        return Limits(deadline_s=self.load_limit_s, memory_bytes=memory_bytes)
 
     @property
     def suffix(self) -> str:

@@ -7,7 +7,7 @@ set on the model, and `Detector.predict` brings frames to it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -25,6 +25,7 @@ from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from models.boxes.detections import Detections
 from models.boxes.layout import LAYOUTS, lay_out
 from models.boxes.resnet import LAYERS, ResNetTrunk
+from models.checkpoint import check_fits, load_into
 from models.errors import ModelError
 from models.images import resize
 
@@ -173,6 +174,18 @@ class TorchDetector:
             read_output(output, image.shape[0] / height, image.shape[1] / width)
             for output, image in zip(outputs, images, strict=True)
         ]
+
+
+def with_weights(
+    spec: DetectorSpec, state: Mapping[str, Tensor], *, source: object, device: str = "cpu"
+) -> TorchDetector:
+    """The detector of this spec with these tensors. What a spec claims takes no memory before its
+    tensors are known to be there: it is built without any (torch's `meta`) first."""
+    with torch.device("meta"):
+        check_fits(build_model(spec), state, source=source)
+    model = build_model(spec)
+    load_into(model, state, source=source)
+    return TorchDetector(model, spec, device=device)
 
 
 def read_output(output: dict[str, Any], down: float, across: float) -> Detections:

@@ -16,12 +16,15 @@ from models.boxes.detections import Detections
 from models.boxes.foreign_layouts import check_boxes, check_finite, shown, trial_picture
 from models.boxes.foreign_yolox import YOLOX, Found, check_yolox, decode_yolox, in_pixels
 from models.errors import ModelError
-from models.runtimes import OpenVinoNet, open_net
+from models.runtimes import OpenVinoNet, files_of, open_net
+from models.trial import DEFAULT_LIMITS, Limits, try_first
 
 OutputKind = Literal["boxes-labels", "boxes-scores-labels", "yolox", "yolox-decoded"]
 
 LARGEST_PX = 16_384
 """No detector has a larger input."""
+TINY_SCORE = 1e-6
+"""Rows without an object have a score of 0, whatever else is in them."""
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -97,7 +100,7 @@ class ForeignDetector:
 
     It is opened and tried on a picture with things in it at once, so that what does not fit
     `options` raises `ModelError` here and not in the night. A pickled one is opened again from its
-    path.
+    path. A file of which nothing is known yet is opened by `open_foreign`.
     """
 
     backend: str
@@ -124,8 +127,7 @@ class ForeignDetector:
         self._size = _input_size(self._net.input_shape, options, path)
         probe = self._run(trial_picture(self._size))
         self._names = _find_outputs(probe, options, path)
-        found = {role: probe[name] for role, name in self._names.items()}
-        check_finite({self._names[role]: array for role, array in found.items()}, path)
+        found = self._by_role(probe)
         self._is_judged = False
         if options.outputs in YOLOX:
             check_yolox(found["boxes"], self._size, options, path)
@@ -157,25 +159,41 @@ class ForeignDetector:
             message = f"an image must be H×W×3 uint8, got {image.shape} {image.dtype}"
             raise ModelError(message)
         placed, placement = _place(image, self._size, self._options)
-        raw = self._run(placed)
-        found = {role: raw[name] for role, name in self._names.items()}
+        found = self._by_role(self._run(placed))
         if not self._is_judged and self._options.outputs not in YOLOX:
             self._judge(found)
         return _to_detections(
             _decode(found, self._size, self._options), placement, self._options, image.shape
         )
 
+    def _by_role(self, raw: Arrays) -> Arrays:
+        """The outputs that are used; NaN in them is refused."""
+        found = {role: raw[name] for role, name in self._names.items()}
+        check_finite({self._names[role]: a for role, a in found.items()}, self._arguments[0])
+        return found
+
     def _judge(self, found: Arrays) -> None:
         """Check the layout by the first boxes that there are. A net that found nothing in the
         trial's picture is judged by its first find."""
-        boxes, scores, _ = _columns(found, self._options)
+        columns = _columns(found, self._options)
         in_shares = self._options.box_units == "shares"
         self._is_judged = check_boxes(
-            (boxes, scores), self._size, in_shares=in_shares, path=self._arguments[0]
+            columns[:2], self._size, in_shares=in_shares, path=self._arguments[0]
         )
+        _known_labels(columns, self._options)
 
     def _run(self, placed: NDArray[np.uint8]) -> Arrays:
         return self._net.run(_as_input(placed, self._options, rank=len(self._net.input_shape)))
+
+
+def open_foreign(
+    path: Path, options: ForeignOptions, *, threads: int = 1, limits: Limits = DEFAULT_LIMITS
+) -> ForeignDetector:
+    """The detector in a file of others. It is opened and asked in another process first: a file
+    that never ends, takes all memory or crashes its runtime raises `ModelError` too."""
+    path = Path(path)
+    try_first(_reopen, path, options, threads, files=files_of(path), limits=limits)
+    return ForeignDetector(path, options, threads=threads)
 
 
 def _reopen(path: Path, options: ForeignOptions, threads: int) -> ForeignDetector:
@@ -334,6 +352,19 @@ def _columns(found: Arrays, options: ForeignOptions) -> Found:
     return Found(boxes, found["scores"].reshape(-1).astype(np.float32), labels)
 
 
+def _known_labels(found: Found, options: ForeignOptions) -> NDArray[np.int64]:
+    """The labels as our class numbers; one that counts and has no name is refused."""
+    labels = found.labels + options.label_offset
+    counted = labels[found.scores >= max(options.min_score, TINY_SCORE)]
+    if (counted >= len(options.class_names)).any():
+        message = (
+            f"the detector found class {counted.max()} (label_offset added), but class_names "
+            f"has {len(options.class_names)}: name them all, or correct label_offset"
+        )
+        raise ModelError(message)
+    return labels
+
+
 def _to_detections(
     found: Found, placement: _Placement, options: ForeignOptions, shape: Sequence[int]
 ) -> Detections:
@@ -341,15 +372,9 @@ def _to_detections(
     boxes = found.boxes - _f32(placement.offset_xy * 2)
     boxes = boxes / _f32(placement.scale_xy * 2)
     boxes = np.clip(boxes, 0, _f32((shape[1], shape[0]) * 2))
-    labels = found.labels + options.label_offset
-    keep = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)  # false for NaN as well
+    labels = _known_labels(found, options)
+    keep = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
     keep &= (found.scores >= options.min_score) & (labels >= 0)
-    if (labels[keep] >= len(options.class_names)).any():
-        message = (
-            f"the detector found class {labels[keep].max()} (label_offset added), but class_names "
-            f"has {len(options.class_names)}: name them all, or correct label_offset"
-        )
-        raise ModelError(message)
     order = np.flatnonzero(keep)
     order = order[np.argsort(-found.scores[order], kind="stable")]
     return Detections(boxes[order], np.minimum(found.scores[order], 1.0), labels[order])

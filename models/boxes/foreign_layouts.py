@@ -60,14 +60,12 @@ def check_boxes(
     """Refuse boxes (N×4 as x1 y1 x2 y2, as the net gives them) and scores (N) of another layout;
     whether there was any box to judge by."""
     boxes, scores = found
+    real = (boxes[:, 2:] != boxes[:, :2]).any(axis=1)  # not the zeros of padding
     if scores.size and scores.max() > 1 + SCORE_SLACK:
-        message = (
-            f"{path}: scores up to {scores.max():.4g}, must be 0…1: export the model with its "
-            "sigmoid or softmax, or name the right outputs (teacher.io.scores_output)"
-        )
-        raise ModelError(message)
-    boxes = boxes[scores > 0]
-    boxes = boxes[(boxes[:, 2:] != boxes[:, :2]).any(axis=1)]  # not the zeros of padding
+        _refuse_scores("up to", scores.max(), path)
+    if real.any() and scores[real].min() < -SCORE_SLACK:
+        _refuse_scores("down to", scores[real].min(), path)
+    boxes = boxes[real & (scores > 0)]
     if not len(boxes):
         return False
     if (boxes[:, 2:] < boxes[:, :2]).any(axis=1).mean() > 0.5:
@@ -78,6 +76,14 @@ def check_boxes(
         raise ModelError(message)
     _check_units(boxes, size, in_shares=in_shares, path=path)
     return True
+
+
+def _refuse_scores(how_far: str, score: float, path: Path) -> None:
+    message = (
+        f"{path}: scores {how_far} {score:.4g}, must be 0…1: export the model with its "
+        "sigmoid or softmax, or name the right outputs (teacher.io.scores_output)"
+    )
+    raise ModelError(message)
 
 
 def _check_units(

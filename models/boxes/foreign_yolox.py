@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torchvision.ops import batched_nms
 
 from models.boxes.foreign_layouts import SCORE_SLACK, check_cells, check_decoded, shown
 from models.errors import ModelError
@@ -66,6 +64,9 @@ def check_yolox(raw: NDArray[Any], size: tuple[int, int], options: Options, path
 def decode_yolox(raw: NDArray[Any], size: tuple[int, int], options: Options) -> Found:
     """1×A×(5 + classes) → boxes, per-class non-maximum suppression applied; score = objectness ·
     class score."""
+    import torch  # the trial of a file (`models.trial`) starts without it
+    from torchvision.ops import batched_nms
+
     rows, cells, strides = raw[0].astype(np.float32), *_yolox_grid(size)
     labels = rows[:, 5:].argmax(axis=1)
     scores = rows[:, 4] * rows[:, 5:].max(axis=1)

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from models.boxes.classes import ClassMap
-from models.boxes.detector import DetectorSpec, TorchDetector, build_model
-from models.checkpoint import load_checkpoint, load_into
+from models.boxes.detector import DetectorSpec, TorchDetector, with_weights
+from models.checkpoint import load_checkpoint
 from models.errors import WeightsError
 
 FRESH_PROPOSALS = 300
 """Regions that the second stage of a net made for one camera looks at."""
-MOST_PX, MOST_WIDTH = 65_536, 16.0
+MOST_PX, MOST_AREA_PX, MOST_WIDTH, MOST_PROPOSALS = 16_384, 1 << 26, 16.0, 10_000
 """No net of ours is larger (a width of 1 is the published one); larger numbers are damage."""
 _CLASS_ROWS = "roi_heads.box_predictor.cls_score"
 _BOX_ROWS = "roi_heads.box_predictor.bbox_pred"
@@ -58,6 +58,12 @@ def spec_from_meta(meta: Mapping[str, Any], *, source: object) -> DetectorSpec:
             message = f"{source}: its description holds no usable 'spec' ({key}: got {shown}); "
             message += "export it again"
             raise WeightsError(message)
+    if spec.height_px * spec.width_px > MOST_AREA_PX:
+        message = (
+            f"{source}: its description holds no usable 'spec' (height_px and width_px: got "
+            f"{spec.height_px} and {spec.width_px}); export it again"
+        )
+        raise WeightsError(message)
     return spec
 
 
@@ -82,7 +88,7 @@ _RIGHT: dict[str, Callable[[Any], bool]] = {
     "width_px": _is_whole,
     "width": _is_width,
     "anchor_px": lambda value: len(value) == 5 and all(map(_is_whole, value)),
-    "proposals": _is_whole,
+    "proposals": lambda value: _is_whole(value, MOST_PROPOSALS),
     "layout": lambda value: isinstance(value, str),
 }
 
@@ -91,9 +97,7 @@ def load_detector(path: Path, *, device: str = "cpu") -> TorchDetector:
     """The detector in a checkpoint of ours, at the size it was saved for."""
     state, meta = load_checkpoint(path)
     spec = spec_from_meta(meta, source=path)
-    model = build_model(spec)
-    load_into(model, state, source=path)
-    return TorchDetector(model, spec, device=device)
+    return with_weights(spec, state, source=path, device=device)
 
 
 def meta_of(detector: TorchDetector, **more: Any) -> dict[str, Any]:
@@ -126,9 +130,8 @@ def fit_to_camera(
             for kind in ("weight", "bias"):
                 key = f"{name}.{kind}"
                 state[key] = _carried(state[key], rows, per_class, generator)
-    model = build_model(spec)
-    load_into(model, state, source=detector.spec.architecture)
-    return TorchDetector(model, spec, device=str(detector.device))
+    device = str(detector.device)
+    return with_weights(spec, state, source=detector.spec.architecture, device=device)
 
 
 def _carried(

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from models.boxes.detector import DetectorSpec, TorchDetector, build_model
+from models.boxes.detector import DetectorSpec, TorchDetector, build_model, with_weights
 from models.checkpoint import load_into, load_pth
 from models.errors import WeightsError
 from models.pretrained.catalogue import PublishedWeights
@@ -30,9 +30,7 @@ def open_published(
         raise WeightsError(message)
     state = published_state(entry, path)
     spec = entry.spec if spec is None else spec
-    model = build_model(spec)
-    load_into(model, state, source=path)
-    return TorchDetector(model, spec, device=device)
+    return with_weights(spec, state, source=path, device=device)
 
 
 def published_state(entry: PublishedWeights, path: Path) -> dict[str, Tensor]:

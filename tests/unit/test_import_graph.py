@@ -30,7 +30,7 @@ Floors = Sequence[Sequence[str]]
 FLOORS: dict[str, Floors] = {
     "models": (
         ("base", "errors", "images", "without_compiler", "zones"),
-        ("files", "runtimes", "unpickling"),
+        ("files", "runtimes", "trial", "unpickling"),
         ("checkpoint", "versions"),
         ("boxes", "registry"),
         ("pretrained",),

@@ -5,7 +5,9 @@ Both runtimes are optional extras: tests that need one are skipped where it is a
 
 from __future__ import annotations
 
+import os
 import pickle
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -330,6 +332,7 @@ NAN = float("nan")
         ((0.2, 0.1, 0.5, 0.9, 0.8), r"within 0…1 .* set teacher.io.box_units: shares"),
         ((40, 20, 12, 8, 0.8), r"no corners x1 y1 x2 y2, perhaps x y width height"),
         ((500, 300, 700, 400, 0.8), r"far outside the input of 64×32"),
+        ((0, 0, 8, 8, -3.5), r"scores down to -3\.5, must be 0…1: export the model with its sig"),
     ],
 )
 def test_boxes_of_another_layout_are_refused_at_open(
@@ -359,11 +362,56 @@ def test_outputs_of_another_kind_are_refused_at_open(
         ForeignDetector(net, options)
 
 
-def test_a_class_without_a_name_is_refused(net: Path) -> None:
-    needs("onnxruntime")
-    detector = ForeignDetector(net, replace(PLAIN, class_names=("vehicle",)))
+def test_a_class_without_a_name_is_refused_at_open(net: Path, runtime: str) -> None:
     with pytest.raises(ModelError, match=r"found class 1 .* class_names has 1: name them all"):
+        ForeignDetector(net, replace(PLAIN, class_names=("vehicle",)))
+    assert ForeignDetector(net, replace(PLAIN, class_names=("vehicle",), min_score=0.7))
+
+
+def test_what_a_net_says_of_one_picture_only_is_refused_there(tmp_path: Path) -> None:
+    """A net that multiplies what it finds by the picture's brightness: NaN where that is NaN."""
+    needs("onnxruntime")
+    helper, kind = onnx.helper, onnx.TensorProto
+    nodes = [
+        helper.make_node("ReduceMin", ["image"], ["darkest"], keepdims=0),
+        helper.make_node("Div", ["darkest", "darkest"], ["one"]),  # 0 / 0 where a pixel is black
+        helper.make_node("Constant", [], ["found"], value=_tensor(rows((0, 0, 8, 8, 0.9)))),
+        helper.make_node("Mul", ["found", "one"], ["boxes"]),
+        helper.make_node("Constant", [], ["labels"], value=_tensor(labels(0))),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "bright",
+        [helper.make_tensor_value_info("image", kind.FLOAT, (1, 3, HEIGHT, WIDTH))],
+        [
+            helper.make_tensor_value_info("boxes", kind.FLOAT, (1, 5)),
+            helper.make_tensor_value_info("labels", kind.INT64, (1,)),
+        ],
+    )
+    opset, path = [helper.make_opsetid("", 13)], tmp_path / "bright.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), path)
+    detector = ForeignDetector(path, PLAIN)
+    assert len(detector.predict([image() + np.uint8(9)])[0]) == 1
+    with pytest.raises(ModelError, match="output 'boxes' has values that are not finite"):
         detector.predict([image()])
+
+
+def test_a_model_s_name_that_is_no_utf_8(net: Path, tmp_path: Path, runtime: str) -> None:
+    """As an old camera or zip names its files: `Tür` in Latin-1."""
+    folder = tmp_path / os.fsdecode(b"T\xfcr")
+    folder.mkdir()
+    path = Path(shutil.copy(net, folder / "net.onnx"))
+    if runtime == "openvino":
+        import openvino
+
+        openvino.save_model(openvino.Core().read_model(net), tmp_path / "net.xml")
+        for suffix in (".xml", ".bin"):
+            path = Path(shutil.copy((tmp_path / "net.xml").with_suffix(suffix), folder))
+        path = path.with_suffix(".xml")
+    assert len(ForeignDetector(path, PLAIN).predict([image()])[0]) == 2
+    path.write_bytes(b"none")
+    with pytest.raises(WeightsError, match=r"damaged, or not a model"):
+        ForeignDetector(path, PLAIN)
 
 
 def test_input_size_must_agree_with_the_models(tmp_path: Path, net: Path, runtime: str) -> None:

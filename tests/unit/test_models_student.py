@@ -79,6 +79,19 @@ def test_a_description_of_another_kind_is_one_line(key: str, value: object) -> N
         build_model(spec_from_meta({"spec": {**spec, key: value}}, source="v1"))
 
 
+def test_a_picture_larger_than_any_camera_s_is_damage() -> None:
+    """Each side by itself could be right."""
+    spec = {
+        "architecture": "resnet18",
+        "class_names": ["person"],
+        "height_px": 16_384,
+        "width_px": 16_384,
+        "anchor_px": [8, 16, 32, 64, 128],
+    }
+    with pytest.raises(WeightsError, match="height_px and width_px: got 16384 and 16384"):
+        spec_from_meta({"spec": spec}, source="v1")
+
+
 @pytest.mark.parametrize("meta", [{}, {"spec": None}, {"spec": 3}, {"spec": ["a"]}, {"spec": "ab"}])
 def test_no_description(meta: dict[str, object]) -> None:
     with pytest.raises(ModelError, match="v1: its description holds no usable 'spec'"):
