@@ -89,9 +89,9 @@ class CameraDefaults(Section):
     schedule: Text | None = setting(
         "03:00",
         'when its nights start: a time, or a crontab\'s "30 3 * * 1-5"; null: never',
-        more="For `culling run`. In a crontab's five fields, Sunday is 0 or 7. A time that is "
-        "skipped when clocks go forward is made up as much later; a time that comes twice counts "
-        "once.",
+        more="For `culling run`. In a crontab's five fields, Sunday is 0 or 7, and of a day of the "
+        "month and a day of the week either counts. A time that is skipped "
+        "when clocks go forward is made up as much later; a time that comes twice counts once.",
     )
     time_zone: Text | None = setting(
         None, "time zone of `schedule`, such as Europe/Berlin; null: the machine's"
@@ -141,9 +141,9 @@ class CameraDefaults(Section):
     @classmethod
     def _is_a_schedule(cls, schedule: str | None) -> str | None:
         if schedule is not None and schedule != "03:00":  # what it needs takes time to import
-            from jobs.config.wall_clock import WallClock, time_zone
+            from jobs.config.wall_clock import check_schedule
 
-            WallClock(schedule, time_zone("UTC"))
+            check_schedule(schedule)
         return schedule
 
     @field_validator("time_zone")

@@ -49,7 +49,7 @@ class WallClock(BaseTrigger):
         """`schedule` is HH:MM or a crontab's five fields. Raises `ValueError`."""
         self._zone = zone
         # The fields are asked in UTC, where no time is skipped, about what the wall clock shows.
-        self._fields = _cron(schedule)
+        self._fields = _crons(schedule)
 
     def get_next_fire_time(
         self, previous_fire_time: datetime | None, now: datetime
@@ -64,7 +64,8 @@ class WallClock(BaseTrigger):
         """The first moment after `moment` (both with a time zone)."""
         wall = moment.astimezone(self._zone).replace(tzinfo=UTC) - LONGEST_FOLD
         while True:
-            found = self._fields.get_next_fire_time(None, wall)
+            each = (fields.get_next_fire_time(None, wall) for fields in self._fields)
+            found = min((time for time in each if time is not None), default=None)
             if found is None:
                 return None
             fires: datetime = found.replace(tzinfo=self._zone, fold=0).astimezone(UTC)
@@ -110,19 +111,31 @@ def ticker(work: Callable[[str], Any], triggers: dict[str, WallClock]) -> Ticker
     return scheduler
 
 
-def _cron(schedule: str) -> CronTrigger:
+def check_schedule(schedule: str) -> None:
+    """Raise `ValueError` for what is no schedule, or for a day that never comes."""
+    if WallClock(schedule, UTC).next_after(datetime.now(UTC)) is None:
+        message = "never comes: no month that it names has such a day"
+        raise ValueError(message)
+
+
+def _crons(schedule: str) -> list[CronTrigger]:
     clock = re.fullmatch(r"(\d{1,2}):(\d{2})", schedule.strip())
     fields = [clock[2], clock[1], "*", "*", "*"] if clock else schedule.split()
     try:
         minute, hour, day, month, weekday = fields
-        return CronTrigger(
-            minute=minute,
-            hour=hour,
-            day=day,
-            month=month,
-            day_of_week=_weekdays(weekday),
-            timezone=UTC,
-        )
+        # A crontab means either day where it names one of the month and one of the week.
+        either = not day.startswith("*") and not weekday.startswith("*")
+        return [
+            CronTrigger(
+                minute=minute,
+                hour=hour,
+                day=of_month,
+                month=month,
+                day_of_week=_weekdays(of_week),
+                timezone=UTC,
+            )
+            for of_month, of_week in ([(day, "*"), ("*", weekday)] if either else [(day, weekday)])
+        ]
     except ValueError:
         message = "must be a time such as 03:00, or a crontab's five fields such as 30 3 * * 1-5"
     raise ValueError(message)

@@ -22,8 +22,18 @@ from jobs.cameras.detectors import (
 from jobs.cameras.student_origin import origin_in_words
 from jobs.config.settings import CameraConfig, Config
 from jobs.config.weights import StudentSettings, TeacherSettings
-from jobs.errors import EXIT_DONE, EXIT_STREAM, ConfigError, describe, exit_code, redact
+from jobs.errors import (
+    EXIT_DONE,
+    EXIT_STREAM,
+    ConfigError,
+    NightError,
+    UsageError,
+    describe,
+    exit_code,
+    redact,
+)
 from jobs.nights.cost import Speed, night_cost, speed_of
+from jobs.setup.places import try_data_dir, try_database
 from jobs.setup.probing import (
     WATCHED_SHARE,
     advice,
@@ -64,8 +74,8 @@ class Finding:
 def check_config(config: Config, *, timeout_s: float = STREAM_TIMEOUT_S) -> list[Finding]:
     """Check every camera's stream (all at once) and then its models, one by one."""
     streams = check_streams(list(config.cameras.values()), timeout_s=timeout_s)
-    findings = [] if config.storage.url is None else [_check_storage(config)]
-    usable = worst_exit_code(findings) == EXIT_DONE
+    findings = _check_places(config)
+    usable = all(found.part != "storage" or found.exit_code == EXIT_DONE for found in findings)
     registry = (
         open_registry(config, config.cameras) if usable else ModelRegistry(config.models_root)
     )
@@ -81,13 +91,19 @@ def check_config(config: Config, *, timeout_s: float = STREAM_TIMEOUT_S) -> list
     return [found for found in findings if found.detail]
 
 
-def _check_storage(config: Config) -> Finding:
-    """Check what all cameras share; if it fails, it is reported as a finding of its own."""
-    try:
-        detail, code = try_storage(config), EXIT_DONE
-    except (ConfigError, StorageError) as error:
-        detail, code = describe(error), exit_code(error)
-    return Finding(camera="–", part="storage", detail=detail, exit_code=code)
+def _check_places(config: Config) -> list[Finding]:
+    """Check what all cameras share; what fails is reported as a finding of its own."""
+    tries = {"data_dir": try_data_dir, "database": try_database}
+    if config.storage.url is not None:
+        tries["storage"] = try_storage
+    findings = []
+    for part, look in tries.items():
+        try:
+            detail, code = look(config), EXIT_DONE
+        except (ConfigError, StorageError, UsageError, NightError, OSError) as error:
+            detail, code = describe(error), exit_code(error)
+        findings.append(Finding(camera="–", part=part, detail=detail, exit_code=code))
+    return findings
 
 
 def worst_exit_code(findings: Sequence[Finding]) -> int:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from jobs.config.wall_clock import WallClock, ticker, time_zone
+from jobs.config.load import parse_config
+from jobs.config.wall_clock import WallClock, check_schedule, ticker, time_zone
+from jobs.errors import ConfigError
 
 BERLIN = ZoneInfo("Europe/Berlin")
 LORD_HOWE = ZoneInfo("Australia/Lord_Howe")
@@ -74,6 +78,26 @@ def test_hourly_nights_across_both_changes_are_in_order() -> None:
 def test_days_of_the_week_are_a_crontabs(schedule: str, days: list[str]) -> None:
     found = times(schedule, BERLIN, datetime(2026, 11, 21, tzinfo=UTC), 14)
     assert sorted({f"{t:%a}" for t in found}) == sorted(days)
+
+
+def test_a_day_of_the_month_or_of_the_week_as_in_a_crontab() -> None:
+    """`0 3 13 * 5` is every 13th and every Friday; both at once would come twice a year."""
+    found = times("0 3 13 * 5", BERLIN, datetime(2026, 10, 31, tzinfo=UTC), 6)
+    assert [f"{t.astimezone(BERLIN):%d}" for t in found] == ["06", "13", "20", "27", "04", "11"]
+    found = times("0 3 1 * 5", BERLIN, datetime(2026, 10, 31, tzinfo=UTC), 3)
+    assert [f"{t.astimezone(BERLIN):%d}" for t in found] == ["01", "06", "13"]
+
+
+@pytest.mark.parametrize("schedule", ["0 3 31 2 *", "0 3 30 2 *", "0 3 31 4,6,9,11 *"])
+def test_a_schedule_that_never_comes_is_refused(schedule: str) -> None:
+    camera = {"source": "a.mp4", "classes": ["person"], "schedule": schedule}
+    text = json.dumps({"cameras": {"yard": camera}})
+    with pytest.raises(ConfigError, match=r"yard\.schedule: never comes: no month"):
+        parse_config(text, Path("config.yaml"))
+
+
+def test_a_leap_day_comes() -> None:
+    check_schedule("0 3 29 2 *")
 
 
 @pytest.mark.parametrize(
