@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 from collections import Counter
 from contextlib import closing, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,7 @@ from streams.decoding import Aspect, main_video_stream
 from streams.left_out import LeftOut
 from streams.pictures import MOST_PIXELS
 from streams.recorded.header import Header
+from streams.recorded.length import is_joined, measured_s
 from streams.recorded.local_playlist import refuse_endless
 from streams.recorded.recording import Recording, Shown
 from streams.recorded.sound import Pass
@@ -108,17 +110,25 @@ class VideoFile(Recording):
             raise SourceUnreadableError(message) from exc
 
     def _probe(self) -> tuple[Header, tuple[int, ...]]:
-        """The shape is the commonest at a few places: a camera may change its size in mid-day."""
+        """The shape is the commonest at a few places: a camera may change its size in mid-day. The
+        length is measured where the header cannot know it."""
         header, first = super()._probe()
-        if header.duration_s is None:
-            return header, first
+        duration_s = header.duration_s
+        if duration_s is None or self._is_joined():
+            with closing(self._open()) as container:
+                duration_s = measured_s(container, header)
+        header = replace(header, duration_s=duration_s)
         shapes = Counter([first])
         with closing(self._open()) as container, suppress(av.error.FFmpegError, OSError):
             for number in range(1, LOOKED_AT):
-                offset_s = header.start_s + header.duration_s * number / LOOKED_AT
+                offset_s = header.start_s + duration_s * number / LOOKED_AT
                 container.seek(round(offset_s * av.time_base))
                 shapes.update(self._next_shape(container))
         return header, shapes.most_common(1)[0][0]
+
+    def _is_joined(self) -> bool:
+        with closing(self._open()) as container:
+            return is_joined(container, self._path.stat().st_size)
 
     def _next_shape(self, container: Any) -> list[tuple[int, ...]]:
         aspect = Aspect(main_video_stream(container))

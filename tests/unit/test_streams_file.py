@@ -82,6 +82,29 @@ def test_two_recordings_in_one_transport_stream_are_one_axis(tmp_path: Path) -> 
     assert 4.0 < times_s[-1] < 5.0
 
 
+@pytest.mark.parametrize("order", [(0, 0, 0), (0, 1), (1, 0)])
+def test_joined_recordings_are_as_long_as_their_parts(tmp_path: Path, order: list[int]) -> None:
+    """The header's length is one part's, or a day: and by the length a night tells what is the
+    end of the recording, which only measures."""
+    parts = [
+        write_clip(tmp_path / "one.ts", constant_rate(60)).read_bytes(),
+        write_clip(tmp_path / "two.ts", [9000 + t for t in constant_rate(60)]).read_bytes(),
+    ]
+    path = tmp_path / "joined.ts"
+    path.write_bytes(b"".join(parts[n] for n in order))
+    source = VideoFile(path, camera="gate")
+    frames = list(source)
+    assert len(frames) == 60 * len(order)
+    assert source.info.duration_s == pytest.approx(frames[-1].time_s + 0.04, abs=0.1)
+    written_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    assert frames[-1].wall_time < written_at
+
+
+def test_a_stream_without_a_header_is_measured(tmp_path: Path) -> None:
+    source = VideoFile(write_clip(tmp_path / "raw.h264", constant_rate(60)), camera="gate")
+    assert source.info.duration_s == pytest.approx(2.4, abs=0.1)
+
+
 def test_only_wanted_frames_are_converted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = VideoFile(write_clip(tmp_path / "clip.mp4", constant_rate(75)), camera="gate")
     count, convert = 0, recording._rgb
