@@ -162,6 +162,7 @@ def test_names_as_the_tools_give_them(night: AfterNight, name: str) -> None:
 def test_an_image_in_two_rows_counts_once_or_is_refused(
     night: AfterNight, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """The fault `coco_silent`: no box was stored, and two were said to be."""
     # Given an image that two people labelled, the second without a box,
     content = exported(night)
     row = content["images"][0]

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from jobs.config.weights import DetectorIo
 from models.boxes import foreign
 from models.boxes.detections import Detections, Detector, match
-from models.boxes.foreign import PRESETS, ForeignDetector, ForeignOptions
+from models.boxes.foreign import PRESETS, ForeignDetector, ForeignOptions, open_foreign
 from models.errors import ModelError, WeightsError
 
 onnx = pytest.importorskip("onnx", reason="the dev extra makes the tiny nets")
@@ -318,6 +318,29 @@ def test_one_layout_of_yolox_is_not_taken_for_the_other(tmp_path: Path, runtime:
     path = write_net(tmp_path / "r.onnx", {"output": raw})
     with pytest.raises(ModelError, match=r"not decoded pixels .* set teacher.io.outputs: yolox,"):
         ForeignDetector(path, DECODED)
+
+
+def test_a_detector_of_another_layout_is_no_longer_ok(tmp_path: Path) -> None:
+    """The fault `yolox_decoded`: one object, as YOLOX's export writes it and with
+    `--decode_in_inference`, at the published size and with the preset."""
+    needs("onnxruntime")
+    side, preset = 416, PRESETS["yolox-coco"]
+    raw = np.zeros((1, 3549, 85), np.float32)
+    cell = (side // 8) ** 2 + 6 * (side // 16) + 4
+    raw[0, cell, :6] = (70 / 16 - 4, 110 / 16 - 6, np.log(60 / 16), np.log(100 / 16), 0.95, 0.95)
+    decoded = np.zeros_like(raw)
+    decoded[..., :4] = 8
+    decoded[0, cell, :6] = (70, 110, 60, 100, 0.95, 0.95)
+    shape = (1, 3, side, side)
+    picture = np.full((side, side, 3), 90, np.uint8)
+    one = write_net(tmp_path / "raw.onnx", {"output": raw}, shape=shape)
+    other = write_net(tmp_path / "decoded.onnx", {"output": decoded}, shape=shape)
+    with pytest.raises(ModelError, match=r"set teacher\.io\.outputs: yolox-decoded"):
+        open_foreign(other, preset)
+    for path, options in ((one, preset), (other, replace(preset, outputs="yolox-decoded"))):
+        (found,) = open_foreign(path, options).predict([picture])
+        np.testing.assert_allclose(found.boxes_xyxy, [[40, 60, 100, 160]], atol=0.01)
+        assert found.labels.tolist() == [0]
 
 
 NAN = float("nan")

@@ -81,6 +81,7 @@ MATRICES = {
 def test_all_eight_orientations_of_the_display_matrix(
     tmp_path: Path, matrix: tuple[int, int, int, int]
 ) -> None:
+    """The fault `mirrored`: a mirrored matrix was read as a turn."""
     path = write_video(tmp_path / "card.mp4", [card()] * 3)
     a, b, c, d = (v << 16 for v in matrix)
     data = bytearray(path.read_bytes())
@@ -236,6 +237,7 @@ def test_the_commonest_size_is_a_recording_s_size(
 def test_frames_of_another_size_are_scaled_and_that_is_said(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """The fault `size_change`: a camera that changes its size in mid-day."""
     source = OneSize(VideoFile(of_two_sizes(tmp_path, 12, 8), camera="gate"))
     frames = list(source)
     assert len(frames) > 190
@@ -249,6 +251,7 @@ def test_frames_of_another_size_are_scaled_and_that_is_said(
 def test_a_thumbnail_among_pictures_is_left_out_and_that_is_said(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """The fault `size_change`, its second half: a folder whose first picture is one."""
     import cv2
 
     cv2.imwrite(str(tmp_path / "000_thumb.png"), np.zeros((16, 36, 3), np.uint8))
@@ -271,7 +274,7 @@ def server() -> Iterator[WebServer]:
 
 
 def test_over_the_web_a_joined_recording_is_read_whole(server: WebServer, tmp_path: Path) -> None:
-    """As on disk: its times start anew at the joint."""
+    """The fault `web_restart`: as on disk, its times start anew at the joint."""
     one = write_video(tmp_path / "one.ts", [numbered_image(n) for n in range(50)])
     two = write_video(tmp_path / "two.ts", [numbered_image(n) for n in range(50, 100)])
     joined = tmp_path / "join.ts"

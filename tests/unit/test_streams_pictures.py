@@ -271,6 +271,7 @@ LATIN = os.fsdecode(b"g_T\xfcr.jpg")
 def test_a_name_that_is_no_utf_8_is_read_and_shown(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """The fault `nonutf8_name`: OpenCV crashed on it."""
     folder = tmp_path / os.fsdecode(b"T\xfcr")
     folder.mkdir()
     (folder / "f.jpg").write_bytes(encoded(numbered_image(1), ".jpg"))
@@ -305,6 +306,7 @@ def test_a_pipe_in_the_place_of_a_picture_is_not_waited_for(tmp_path: Path) -> N
 def test_pictures_cut_off_in_a_folder_are_named_counted_and_left_out(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """The fault `truncated_jpeg`: they were trained on, two thirds flat grey."""
     for number in range(10):
         data = encoded(busy(), ".jpg")
         kept = len(data) // 3 if number % 4 == 0 else len(data)

@@ -36,6 +36,7 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def test_a_terminal_without_utf8_shows_what_it_can(tmp_path: Path) -> None:
+    """The fault `ascii_output`; a whole night is in `tests/integration/test_ascii_output.py`."""
     for arguments in ([*SHOW], ["schedule", "show", "--help"]):
         done = culling(*arguments, folder=tmp_path, **C_LOCALE)
         assert done.returncode == 0, done.stderr
