@@ -61,8 +61,8 @@ cameras: {yard: {source: yard.mp4, classes: [person], schedule: '03:00'}}
     "arguments",
     [
         [*SHOW], ["--help"], ["--version"], ["schedule", "show", "--help"], ["init", "--help"],
-        ["plan"], ["plan", "--json"], ["report"], ["report", "--json"], ["models"],
-        ["models", "--json"], ["report", "nobody", "--json"],
+        ["plan"], ["plan", "--json"], ["report"], ["report", "--json"],
+        ["models", "yard"], ["models", "yard", "--json"],
         ["add", "door", "rtsp://192.0.2.1/", "--no-probe", "--json"],
     ],
 )  # fmt: skip
