@@ -62,7 +62,7 @@ cameras: {yard: {source: yard.mp4, classes: [person], schedule: '03:00'}}
     [
         [*SHOW], ["--help"], ["--version"], ["schedule", "show", "--help"], ["init", "--help"],
         ["plan"], ["plan", "--json"], ["report"], ["report", "--json"],
-        ["models", "yard"], ["models", "yard", "--json"],
+        ["models", "yard", "--json"],
         ["add", "door", "rtsp://192.0.2.1/", "--no-probe", "--json"],
     ],
 )  # fmt: skip
