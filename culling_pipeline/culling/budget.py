@@ -8,7 +8,7 @@ A lottery of the same total cost has the same budget and needs no looks: it labe
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from culling_pipeline.ranges import Count, NotNegative, OneOrMore, WholeFromZero, check
 from culling_pipeline.records import Portions, SecondsPerImage
@@ -21,6 +21,8 @@ EPOCHS = 8
 """How often a frame is shown if the budget decides. Measured: docs/log/2026-11.md, equal cost."""
 LOOKS_PER_LABEL = 4
 """How many frames the student looks at for each that the teacher labels, if the budget decides."""
+LOOKS_SHARE = 0.25
+"""The most of a budget that goes into looks, where a look costs much beside a label."""
 LEAST_EPOCHS, MOST_EPOCHS = 4, 96
 """What remains of a budget when there are no more frames to label goes into further epochs, up to
 so many; what a few frames cost too much is saved in epochs, down to so many."""
@@ -44,6 +46,7 @@ class Wishes:
     epochs: Count | None = None
     looks: WholeFromZero | None = None
     looks_per_label: NotNegative = LOOKS_PER_LABEL
+    most_looks: WholeFromZero = DAY_FRAMES
 
     def __post_init__(self) -> None:
         check(self)
@@ -73,6 +76,10 @@ def divide(
     """
     epochs = wishes.epochs or EPOCHS
 
+    if seconds.look:
+        most_looks = int(LOOKS_SHARE * budget_s / seconds.look)
+        wishes = replace(wishes, most_looks=min(wishes.most_looks, most_looks))
+
     def affordable(keep: int, epochs: int) -> bool:
         return cost_s(_portions(keep, epochs, wishes, images_of), seconds) <= budget_s
 
@@ -89,7 +96,9 @@ def divide(
 
 def _portions(keep: int, epochs: int, wishes: Wishes, images_of: Images) -> Portions:
     labels = min(round(keep * wishes.labels_per_kept), wishes.frames)
-    looks = round(labels * wishes.looks_per_label) if wishes.looks is None else wishes.looks
+    looks = wishes.looks
+    if looks is None:
+        looks = min(round(labels * wishes.looks_per_label), wishes.most_looks)
     return Portions(
         looks=min(looks, wishes.frames),
         labels=labels,

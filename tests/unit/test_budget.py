@@ -84,6 +84,15 @@ def test_what_few_frames_do_not_cost_goes_into_epochs() -> None:
     assert portions(1e6, frames=50).epochs == MOST_EPOCHS
 
 
+def test_looks_take_no_more_than_a_quarter() -> None:
+    dear = SECONDS.changed(look=0.5)
+    found = divide(100.0, dear, DAY, shown)
+    assert found.looks * 0.5 == pytest.approx(25.0, abs=0.5)
+    assert cost_s(found, dear) == pytest.approx(100.0, abs=0.5)
+    by_hand = divide(100.0, dear, Wishes(**{**plain(DAY), "looks": 100}), shown)
+    assert by_hand.looks == 100
+
+
 def test_what_is_fixed_stays_fixed() -> None:
     fixed = portions(10.0, keep=200, epochs=40, looks=7)
     assert fixed == Portions(looks=7, labels=200, keep=200, epochs=40, images=8000)
