@@ -39,10 +39,12 @@ def budget_of(
     *,
     duration_s: float | None,
     looks_free: bool,
+    drawn: bool = False,
 ) -> BudgetRecord:
     """The budget of a night on a day of this length (None: a whole one) at these seconds an image.
 
     `looks_free`: the day was watched as it went by, so that the looks are paid for already.
+    `drawn`: frames will be drawn at random, so that looks serve the day's course only.
     """
     culling = camera.culling
     full_s = full_seconds(camera.training, seconds)
@@ -50,6 +52,8 @@ def budget_of(
     wishes = _wishes(camera, duration_s=duration_s, watched=looks_free)
     if looks_free:
         wishes, seconds = replace(wishes, looks=None), seconds.changed(look=0.0)
+    if drawn:
+        wishes = replace(wishes, labels_per_kept=1.0, looks=camera.culling.control.frames)
     own = _with_the_rest(
         divide(total_s, seconds, wishes, _images_of(camera)),
         wishes,
@@ -57,9 +61,9 @@ def budget_of(
         budget_s=total_s,
     )
     lottery = None
-    if night_judging(camera).compare_random:
-        drawn = replace(wishes, keep=None, labels_per_kept=1.0, looks=0)
-        lottery = divide(cost_s(own, seconds), seconds, drawn, _images_of(camera))
+    if night_judging(camera).compare_random and not drawn:
+        blind = replace(wishes, keep=None, labels_per_kept=1.0, looks=0)
+        lottery = divide(cost_s(own, seconds), seconds, blind, _images_of(camera))
     return BudgetRecord(
         total_s=total_s,
         share=None if culling.budget_s else float(culling.budget),
@@ -68,6 +72,7 @@ def budget_of(
         own=own,
         lottery=lottery,
         looks_free=looks_free,
+        drawn=drawn,
     )
 
 
@@ -75,6 +80,17 @@ def full_seconds(training: TrainingSettings, seconds: SecondsPerImage) -> float:
     """What full training on a whole day costs."""
     shown = images_of(training, DAY_FRAMES, training.full_epochs)
     return full_training_s(seconds, frames=DAY_FRAMES, images=shown)
+
+
+def is_believed(camera: CameraConfig, last: NightRecord | None) -> bool:
+    """Whether the student that is in use since the last night knew the scene on its control slice
+    (`culling/trust.py`). Of a first night nothing is known before it has begun."""
+    least = camera.culling.trusted_from
+    if last is None or least is None or not STRATEGIES[camera.culling.strategy].needs_trust:
+        return True
+    judge = last.judge
+    score = (judge.after if judge.promoted else judge.before).score
+    return score.value >= least if score.higher_is_better else score.value <= least
 
 
 def seconds_of_night(record: NightRecord) -> SecondsPerImage | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, version
 
 from culling_pipeline.culling.budget import DAY_FRAMES
-from culling_pipeline.culling.strategies import STRATEGIES
+from culling_pipeline.culling.strategies import RANDOM, STRATEGIES
 from culling_pipeline.judging.verdict import JudgePlan
 from culling_pipeline.night.inputs import NightPlan
 from culling_pipeline.records import BudgetRecord
@@ -30,14 +30,15 @@ def night_plan(
     culling, training, device = camera.culling, camera.training, pick_device(config.device)
     plan = ingest_plan(camera, budget)
     lottery = budget.lottery or budget.own
+    strategy = RANDOM if budget.drawn else culling.strategy
     return NightPlan(
         camera=camera.name,
         source=source,
         date=night.night_date,
         run_id=night.run_id,
         task=plan.task,
-        strategy_name=culling.strategy,
-        strategy=STRATEGIES[culling.strategy],
+        strategy_name=strategy,
+        strategy=STRATEGIES[strategy],
         ingest=plan,
         budget=budget,
         trusted_from=culling.trusted_from,

@@ -10,7 +10,14 @@ from culling_pipeline.run.progress import Progress
 from culling_pipeline.stage_names import BUDGET
 from jobs.cameras.detectors import described, pick_device
 from jobs.config.settings import CameraConfig, Config
-from jobs.nights.budget import BY_HAND, LAST_NIGHT, TRIAL, budget_of, seconds_of_night
+from jobs.nights.budget import (
+    BY_HAND,
+    LAST_NIGHT,
+    TRIAL,
+    budget_of,
+    is_believed,
+    seconds_of_night,
+)
 from jobs.nights.cost import speed_of
 
 
@@ -40,7 +47,12 @@ def tonights_budget(
         return BudgetRecord.model_validate(stored)
     seconds, known_from = _seconds(config, camera, day, last, progress)
     budget = budget_of(
-        camera, seconds, known_from, duration_s=day.duration_s, looks_free=day.watched
+        camera,
+        seconds,
+        known_from,
+        duration_s=day.duration_s,
+        looks_free=day.watched,
+        drawn=not is_believed(camera, last),
     )
     journal.save(BUDGET.key, budget.model_dump(mode="json"))
     return budget

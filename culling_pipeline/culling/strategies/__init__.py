@@ -16,7 +16,10 @@ from culling_pipeline.culling.strategies.strata import Strata
 from culling_pipeline.culling.strategies.uniform import Uniform
 from culling_pipeline.culling.strategies.unsure import Unsure
 
-__all__ = ["STRATEGIES", "Strategy", "StrategyWords", "Uniform"]
+__all__ = ["RANDOM", "STRATEGIES", "Strategy", "StrategyWords", "Uniform"]
+
+RANDOM = "random"
+"""The strategy of a night whose student is not believed."""
 
 STRATEGIES: dict[str, Strategy] = {
     "mixed": Mixed(),

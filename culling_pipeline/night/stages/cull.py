@@ -9,11 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from culling_pipeline.culling.candidates import Candidates
+from culling_pipeline.culling.strategies import RANDOM
 from culling_pipeline.night.at_work import Night, frames_of
 from culling_pipeline.records import CullRecord, Disagreement, IngestRecord, LabelRecord
-
-RANDOM = "random"
-"""The strategy of a night whose student is not trusted."""
 
 
 def cull(night: Night, day: IngestRecord, label: LabelRecord) -> CullRecord:
