@@ -266,8 +266,8 @@ class BudgetRecord(Record):
     and training, `share` what that is of full training (None: the budget was given as a time);
     `seconds` is what an image costs by `known_from`. `own` are the night's portions, `lottery`
     those of random frames at the same total cost (None: not compared). With `looks_free` the looks
-    are paid for by something else: the camera is watched anyhow. `drawn`: the frames are a random
-    draw, because the student in use did not know the scene on the last night's control slice."""
+    are paid for by something else: the camera is watched anyhow. `drawn` says
+    why the frames are a random draw from the beginning; empty where they are chosen."""
 
     total_s: float
     share: float | None
@@ -276,7 +276,7 @@ class BudgetRecord(Record):
     own: Portions
     lottery: Portions | None
     looks_free: bool = False
-    drawn: bool = False
+    drawn: str = ""
 
     @property
     def looks(self) -> int | None:

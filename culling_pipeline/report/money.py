@@ -81,11 +81,7 @@ def trust_words(night: NightRecord) -> str:
     """Why frames were chosen as they were; empty where it was not asked."""
     trust = night.label.trust
     if night.budget is not None and night.budget.drawn:
-        return (
-            "The frames to train on were drawn at random: on the last night's control slice the "
-            "student in use did not know this scene well enough for its unsureness to mean "
-            "something."
-        )
+        return f"The frames to train on were drawn at random: {night.budget.drawn}."
     if trust is None:
         return ""
     said = f"{trust.reason[0].upper()}{trust.reason[1:]}"

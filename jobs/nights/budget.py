@@ -39,12 +39,12 @@ def budget_of(
     *,
     duration_s: float | None,
     looks_free: bool,
-    drawn: bool = False,
+    drawn: str = "",
 ) -> BudgetRecord:
     """The budget of a night on a day of this length (None: a whole one) at these seconds an image.
 
     `looks_free`: the day was watched as it went by, so that the looks are paid for already.
-    `drawn`: frames will be drawn at random, so that looks serve the day's course only.
+    `drawn`: why frames will be drawn at random, so that looks serve the day's course only.
     """
     culling = camera.culling
     full_s = full_seconds(camera.training, seconds)
@@ -80,17 +80,6 @@ def full_seconds(training: TrainingSettings, seconds: SecondsPerImage) -> float:
     """What full training on a whole day costs."""
     shown = images_of(training, DAY_FRAMES, training.full_epochs)
     return full_training_s(seconds, frames=DAY_FRAMES, images=shown)
-
-
-def is_believed(camera: CameraConfig, last: NightRecord | None) -> bool:
-    """Whether the student that is in use since the last night knew the scene on its control slice
-    (`culling/trust.py`). Of a first night nothing is known before it has begun."""
-    least = camera.culling.trusted_from
-    if last is None or least is None or not STRATEGIES[camera.culling.strategy].needs_trust:
-        return True
-    judge = last.judge
-    score = (judge.after if judge.promoted else judge.before).score
-    return score.value >= least if score.higher_is_better else score.value <= least
 
 
 def seconds_of_night(record: NightRecord) -> SecondsPerImage | None:

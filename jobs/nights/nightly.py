@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 
@@ -16,7 +15,7 @@ from culling_pipeline.labels.corrections import load_corrections
 from culling_pipeline.monitoring.reference_views import ReferenceViews
 from culling_pipeline.night.inputs import Journal, NightParts
 from culling_pipeline.night.night import run_night
-from culling_pipeline.records import AnyNight, DayFigures, NightRecord
+from culling_pipeline.records import AnyNight
 from culling_pipeline.run.progress import Progress
 from culling_pipeline.training.loop import TrainingError
 from jobs.bucket.bucket import NIGHT_PATIENCE_S
@@ -29,8 +28,9 @@ from jobs.database.nights import Night
 from jobs.database.store import Store
 from jobs.disk.cleanup import tidy_up
 from jobs.errors import NightError
+from jobs.nights.experience import LAST
 from jobs.nights.plans import night_plan
-from jobs.nights.tonights_budget import SeenDay, tonights_budget
+from jobs.nights.tonights_budget import Known, SeenDay, tonights_budget
 from models.registry import ModelRegistry
 
 
@@ -60,7 +60,8 @@ def retrain_camera(
         registry, shared = sharing.registry(config), sharing.night(journal)
         try:
             shared.begin()
-            known = Known(store.history.of(name), store.last_record(name))
+            done = store.nights(name, state="done", limit=LAST)
+            known = Known(store.history.of(name), tuple(done), store.last_record(name))
             record = _run(config, camera, journal.night, registry, shared.journal, progress, known)
             shared.publish(record)
         except (EmptyDayError, TrainingError) as error:
@@ -71,13 +72,6 @@ def retrain_camera(
     shared.over(record)
     tidy_up(config, camera, store, registry)
     return record
-
-
-class Known(NamedTuple):
-    """What earlier nights of a camera tell: the figures of its days, and the latest record."""
-
-    history: tuple[DayFigures, ...]
-    last: NightRecord | None
 
 
 def _clear_other_nights(work: Path) -> None:
@@ -100,9 +94,7 @@ def _run(
     seen = _look_at(camera, day)
     height_px, width_px = seen.height_px, seen.width_px
     _make_ready(camera, registry, progress)
-    budget = tonights_budget(
-        config, camera, seen, journal=journal, last=known.last, progress=progress
-    )
+    budget = tonights_budget(config, camera, seen, journal=journal, known=known, progress=progress)
     plan = night_plan(
         config,
         camera,

@@ -5,20 +5,21 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from culling_pipeline.night.inputs import Journal
-from culling_pipeline.records import BudgetRecord, NightRecord, SecondsPerImage
+from culling_pipeline.records import BudgetRecord, DayFigures, NightRecord, SecondsPerImage
 from culling_pipeline.run.progress import Progress
 from culling_pipeline.stage_names import BUDGET
 from jobs.cameras.detectors import described, pick_device
 from jobs.config.settings import CameraConfig, Config
+from jobs.database.nights import Night
 from jobs.nights.budget import (
     BY_HAND,
     LAST_NIGHT,
     TRIAL,
     budget_of,
-    is_believed,
     seconds_of_night,
 )
 from jobs.nights.cost import speed_of
+from jobs.nights.experience import why_drawn
 
 
 class SeenDay(NamedTuple):
@@ -32,27 +33,36 @@ class SeenDay(NamedTuple):
     watched: bool
 
 
+class Known(NamedTuple):
+    """What earlier nights of a camera tell: the figures of its days, its latest done nights, the
+    newest first, and the latest record."""
+
+    history: tuple[DayFigures, ...]
+    nights: tuple[Night, ...]
+    last: NightRecord | None
+
+
 def tonights_budget(
     config: Config,
     camera: CameraConfig,
     day: SeenDay,
     *,
     journal: Journal,
-    last: NightRecord | None,
+    known: Known,
     progress: Progress,
 ) -> BudgetRecord:
     """The night's budget: from its journal, or worked out now and written there."""
     stored = journal.load(BUDGET.key)
     if stored is not None:
         return BudgetRecord.model_validate(stored)
-    seconds, known_from = _seconds(config, camera, day, last, progress)
+    seconds, known_from = _seconds(config, camera, day, known.last, progress)
     budget = budget_of(
         camera,
         seconds,
         known_from,
         duration_s=day.duration_s,
         looks_free=day.watched,
-        drawn=not is_believed(camera, last),
+        drawn=why_drawn(camera, known.last, known.nights),
     )
     journal.save(BUDGET.key, budget.model_dump(mode="json"))
     return budget

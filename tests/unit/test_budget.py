@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.testbed.small_night import night_record
 from culling_pipeline.culling.budget import (
     EPOCHS,
     LEAST_EPOCHS,
@@ -16,9 +15,9 @@ from culling_pipeline.culling.budget import (
     cost_s,
     divide,
 )
-from culling_pipeline.records import NightRecord, Portions, SecondsPerImage
+from culling_pipeline.records import Portions, SecondsPerImage
 from jobs.config.settings import CameraConfig
-from jobs.nights.budget import BY_HAND, budget_of, full_seconds, is_believed
+from jobs.nights.budget import BY_HAND, budget_of, full_seconds
 
 SECONDS = SecondsPerImage(look=0.02, label=0.04, train=0.05)
 DAY = Wishes(frames=86_400, most=10_000, labels_per_kept=1.0)
@@ -145,22 +144,12 @@ def test_what_frames_and_epochs_leave_goes_into_looks() -> None:
     assert everything.own.looks == 600
 
 
-def test_a_student_that_did_not_know_the_scene_last_night_gets_a_random_draw() -> None:
-    yard = camera(trusted_from=0.3)
-    judge = night_record("yard", "2026-11-20").judge
-    assert judge.promoted
-
-    def night(score: float) -> NightRecord:
-        after = judge.after.changed(score=judge.after.score.changed(value=score))
-        return night_record("yard", "2026-11-20").changed(judge=judge.changed(after=after))
-
-    assert is_believed(yard, None)
-    assert is_believed(yard, night(0.31))
-    assert not is_believed(yard, night(0.29))
-    assert is_believed(camera(trusted_from=None), night(0.0))
-    assert is_believed(camera(strategy="random"), night(0.0))
-    drawn = budget_of(yard, SECONDS, BY_HAND, duration_s=None, looks_free=False, drawn=True)
-    assert (drawn.own.looks, drawn.lottery) == (240, None)
+def test_where_frames_are_drawn_the_looks_are_saved() -> None:
+    yard = camera()
+    drawn = budget_of(
+        yard, SECONDS, BY_HAND, duration_s=None, looks_free=False, drawn="it never pays here"
+    )
+    assert (drawn.own.looks, drawn.lottery, drawn.drawn) == (240, None, "it never pays here")
     usual = budget_of(yard, SECONDS, BY_HAND, duration_s=None, looks_free=False)
     assert drawn.own.labels > usual.own.labels
 
