@@ -24,8 +24,8 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.book import Book, Row
-from benchmarks.real_days_arms import ARMS, Arm, Budget, Seconds, View
-from benchmarks.real_days_figures import chosen_figures, figures, ranks
+from benchmarks.real_days_arms import ARMS, Arm, Budget, Seconds
+from benchmarks.real_days_figures import chosen_figures, figures, ranks, teacher_ranks
 from benchmarks.real_days_pages import write_pages
 from benchmarks.real_days_places import CACHE, PLACES, Scene, label_s, open_scene
 from benchmarks.real_days_students import Students
@@ -35,22 +35,14 @@ from models.boxes.detector import TorchDetector
 RESULTS = Path(__file__).parent / "results"
 BOOK = RESULTS / "real_days.json"
 KEYS = ("camera", "course", "day", "arm", "seed")
-NIGHTS = {
-    "building_site": Budget(16, 256),
-    "checkpoint_2701": Budget(3, 96),
-    "checkpoint_4703": Budget(3, 96),
-    "delivery_yard": Budget(16, 256),
-}
-"""What a night may spend beside its looks. A site's day has some 44 pictures, a checkpoint's 4 to
-17, the yard's 25 to 82."""
-FIRST_POOL, FIRST_TEST, FIRST = 5, 3, Budget(48, 768)
-"""A first night from the untrained student: the days to choose from, the days after to measure on,
-labels and images."""
+FIRST_TEST = 3
+"""Days on which a first night is measured."""
 MAIN = ("nightly", "lottery", "memory")
 FIRST_ARMS = ("lottery", "nightly", "confident", "half", "diverse", "disagreeing", "everything")
-FULL_AFTER, FULL_SHOWN = (4, 7, 12), 9
-"""Days after which everything so far is trained on from the start, each picture shown so often:
-what the recipe's twelve epochs come to."""
+FROM_BEFORE = ("memory", "novel")
+"""Choices that depend on what was chosen on earlier days."""
+FULL_SHOWN = 9
+"""How often full training shows each picture: what the recipe's twelve epochs come to."""
 
 
 @dataclass
@@ -72,22 +64,43 @@ class Days:
             self._once_a_day("today", day, self.students.start)
             self._once_a_day("once", day, self.students.once)
             self._teacher(day)
-            for arm in arms if number > begin else ():
-                self._night(arm, number)
-            if number in FULL_AFTER and "full" in arms:
+            for arm in arms:
+                if arm in ARMS and number > begin:
+                    self._night(arm, number)
+            if number in self.scene.place.full_before and "full" in arms:
                 self._once_a_day("full", day, partial(self._full, number))
 
     def first(self, arms: Sequence[str]) -> None:
         """A first night of the untrained student, with some days to choose from."""
-        days = self.scene.days
-        pool = self.scene.rows_of(days[:FIRST_POOL])
-        test = self.scene.rows_of(days[FIRST_POOL : FIRST_POOL + FIRST_TEST])
+        days, place = self.scene.days, self.scene.place
+        if place.first is None:
+            return
+        pool = self.scene.rows_of(days[: place.first_days])
+        test = self.scene.rows_of(days[place.first_days : place.first_days + FIRST_TEST])
         for name in arms:
-            named = self._named("first", days[FIRST_POOL], name)
+            named = self._named("first", days[place.first_days], name)
             if not self.book.has(**named):
                 student = self.students.start()
-                spent = self._train(student, ARMS[name], pool, FIRST, ())
+                spent = self._train(student, ARMS[name], pool, place.first, ())
                 self._note(named, self.students.answers(student, test), test, spent)
+
+    def choices(self, name: str, student: Callable[[], TorchDetector], days: Sequence[str]) -> None:
+        """What each strategy would choose on these days for this student, without any training."""
+        course, first = f"choices, {name}", days[0]
+        if self.book.has(**self._named(course, first, "everything")):
+            return
+        chosen: dict[str, list[int]] = {arm: [] for arm in ARMS if arm not in FROM_BEFORE}
+        opened, said = student(), []
+        for day in days:
+            pool = self.scene.rows_of([day])
+            said += (answers := self.students.answers(opened, pool))
+            for arm, rows in chosen.items():
+                budget = self.scene.place.night
+                rows += self.students.choose(ARMS[arm], pool, said=answers, share=budget)
+        ranks_of = teacher_ranks(self.scene, said, self.scene.rows_of(days))
+        for arm, rows in chosen.items():
+            figures_of = chosen_figures(self.scene, rows)
+            self.book.add({**self._named(course, first, arm), **figures_of, **ranks_of})
 
     def _night(self, name: str, number: int) -> None:
         day = self.scene.days[number]
@@ -125,19 +138,10 @@ class Days:
         known: Sequence[int],
     ) -> Row:
         """Choose from the pool, label, train in place; what was chosen and what it cost."""
-        rng = np.random.default_rng([self.students.seed, 61, int(pool[0])])
         share = budget.of_arm(arm, len(pool), self.seconds)
-        scene = self.scene
-        view = View(
-            times_s=scene.times_s[pool],
-            student=self.students.answers(student, pool) if arm.looks else [],
-            looks=scene.looks[pool],
-            known=scene.looks[list(known)],
-            labels=scene.labels(pool.tolist()) if arm.labels_all else [],
-            n_classes=len(scene.place.classes),
-        )
-        taken = range(len(pool)) if arm.trains_all else arm.choose(view, share.labels, rng)
-        chosen = [int(pool[i]) for i in taken]
+        said = self.students.answers(student, pool) if arm.looks else []
+        chosen = self.students.choose(arm, pool, said=said, share=share, known=known)
+        rng = np.random.default_rng([self.students.seed, 67, int(pool[0])])
         again = rng.permutation(list(known))[: len(chosen)].tolist() if arm.replay else []
         images = self.students.fit(student, chosen + again, share.images)
         counts = {
@@ -148,7 +152,7 @@ class Days:
         return {
             **counts,
             "cost_s": self.seconds.cost(**counts),
-            **chosen_figures(scene, chosen),
+            **chosen_figures(self.scene, chosen),
             "chosen": " ".join(map(str, chosen)),
         }
 
@@ -181,7 +185,7 @@ class Days:
     def _trained(self, name: str, number: int) -> tuple[TorchDetector, Row]:
         before = self._student(name, number - 1)
         pool = self.scene.rows_of([self.scene.days[number - 1]])
-        budget = NIGHTS[self.scene.place.name]
+        budget = self.scene.place.night
         spent = self._train(before, ARMS[name], pool, budget, self._known(name, number))
         self.students.keep(name, number, before)
         return before, spent
@@ -213,17 +217,19 @@ def seconds_of(students: Students) -> Seconds:
     return Seconds(*json.loads(path.read_text()))
 
 
-def run(scene: Scene, seed: int, book: Book) -> None:
+def run(scene: Scene, seed: int, book: Book, pages: Path) -> None:
     """All nights of a place and seed that the book does not have yet, the most wanted first."""
     students = Students(scene, seed)
     days = Days(scene, students, seconds_of(students), book)
+    first = scene.place.start_days
+    days.choices("untrained", students.start, scene.days[: first + 1])
+    days.choices("set up", students.once, scene.days[first : first + 3])
     days.nights(MAIN)
-    write_pages(book.rows, RESULTS)
-    if len(scene.days) >= FIRST_POOL + FIRST_TEST:
-        days.first(FIRST_ARMS)
-        write_pages(book.rows, RESULTS)
+    write_pages(book.rows, pages)
+    days.first(FIRST_ARMS)
+    write_pages(book.rows, pages)
     days.nights([*(name for name in ARMS if name not in MAIN), "full"])
-    write_pages(book.rows, RESULTS)
+    write_pages(book.rows, pages)
 
 
 def main() -> None:
@@ -241,7 +247,7 @@ def main() -> None:
         scenes = [open_scene(args.data, PLACES[name]) for name in args.places]
         for seed in args.seeds:
             for scene in scenes:
-                run(scene, seed, book)
+                run(scene, seed, book, RESULTS)
     write_pages(book.rows, RESULTS)
 
 

@@ -98,3 +98,29 @@ def chosen_figures(scene: Scene, chosen: Sequence[int]) -> Row:
         "chosen_night": float(scene.dark[list(chosen)].mean()),
         "chosen_apart": float(apart.mean()),
     }
+
+
+def teacher_ranks(scene: Scene, said: Sequence[Detections], rows: NDArray[np.int64]) -> Row:
+    """Whether the teacher errs where the student is unsure: Spearman's correlation of L_conf with
+    the teacher's errors a picture, with its F1, and the F1 in the lower, middle and upper third by
+    L_conf. Pictures taken by day only: at night there is little to be wrong about."""
+    day = ~scene.dark[rows]
+    mine = rows[day]
+    losses = np.array([LOSS.loss_of(d) for d, light in zip(said, day, strict=True) if light])
+    labels = scene.labels(mine.tolist())
+    counts = np.array(
+        [
+            (int((match(label, truth) >= 0).sum()), len(label) + len(truth))
+            for label, truth in zip(labels, _reference(scene, mine), strict=True)
+        ]
+    ).reshape(-1, 2)
+    hits, boxes = counts[:, 0], counts[:, 1]
+    thirds = np.array_split(np.argsort(losses, kind="stable"), 3)
+    return {
+        "rank_l_conf_label_errors": _spearman(losses, (boxes - 2 * hits).astype(np.float64)),
+        "rank_l_conf_label_f1": _spearman(losses, 2 * hits / np.maximum(boxes, 1)),
+        **{
+            f"label_f1_{name}_third": float(2 * hits[third].sum() / max(1, boxes[third].sum()))
+            for name, third in zip(("sure", "middle", "unsure"), thirds, strict=True)
+        },
+    }

@@ -56,6 +56,9 @@ def write_pages(rows: Sequence[Row], folder: Path) -> None:
         parts += ["What was chosen:\n", _chosen(nights)]
         if first:
             parts += [f"## {camera}, a first night\n", _arms(first), _chosen(first)]
+        for course in sorted({r["course"] for r in mine if r["course"].startswith("choices")}):
+            chosen = [row for row in mine if row["course"] == course]
+            parts += [f"## {camera}, {course}\n", _chosen(chosen), _teacher_errs(chosen)]
     (folder / "real_days.md").write_text("\n".join(parts))
     if rows:
         drawn = [r for r in rows if r["camera"] == cameras[0] and r["course"] == "nights"]
@@ -145,12 +148,25 @@ def _agreement(rows: Sequence[Row], day: str) -> float | None:
 
 def _chosen(rows: Sequence[Row]) -> str:
     """What the frames of each arm were like."""
-    chosen = [row for row in rows if "chosen" in row]
+    chosen = [row for row in rows if "label_f1" in row]
     lines = [line(["arm", *CHOSEN]), "|" + "---|" * (len(CHOSEN) + 1)]
     for arm in _in_order(chosen):
         mine = [row for row in chosen if row["arm"] == arm]
         lines.append(line([arm, *(_mean(mine, key) for key in CHOSEN)]))
     return "\n".join(lines) + "\n"
+
+
+def _teacher_errs(rows: Sequence[Row]) -> str:
+    """The teacher's F1 by day, by how unsure the student is."""
+    keys = [f"label_f1_{third}_third" for third in ("sure", "middle", "unsure")]
+    figures = [_mean(rows, key) for key in keys]
+    sure, middle, unsure = ("–" if f is None else f"{f:.2f}" for f in figures)
+    errors = _mean(rows, "rank_l_conf_label_errors")
+    return (
+        f"The teacher's F1 by day where the student is sure, in between, unsure: {sure}, {middle}, "
+        f"{unsure}; L_conf and the teacher's errors a picture: rank correlation "
+        f"{'–' if errors is None else f'{errors:.2f}'}.\n"
+    )
 
 
 def _in_order(rows: Iterable[Row]) -> list[str]:

@@ -10,7 +10,7 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.real_days_arms import Budget
 from culling_pipeline.tasks.boxes.answer_files import load_detections, save_detections
 from culling_pipeline.tasks.boxes.task import BoxTask
 from jobs.cameras.task import task_of
@@ -42,44 +43,80 @@ stays."""
 VEHICLES = {"vehicle": ["vehicle", "car", "bus", "truck"]}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Place:
-    """A fixed camera of some days: the folder, rows cut off at the top, the size that the student
-    works at, hours (as in the file names) that are dark, windows of the teacher (x from, x to)."""
+    """A fixed camera of some days. `top_px` rows are cut off, `size` is what the student works at,
+    `dark_h` are the hours (as in the file names) that are dark, `windows` (x from, x to) is how the
+    teacher is asked; none: people have labelled.
+
+    `start_days` are for setting the camera up, with `start_images` shown; `night` is what a night
+    may spend beside its looks. A first night of the untrained student spends `first` on the first
+    `first_days` and is measured on the three days after. Full training on everything so far is made
+    before the days of these numbers."""
 
     name: str
     reference: str
     width_px: int
-    top_px: int
+    top_px: int = 0
     size: tuple[int, int]
-    dark_h: frozenset[int]
-    windows: tuple[tuple[int, int], ...]
-    classes: dict[str, list[str]]
+    dark_h: frozenset[int] = frozenset()
+    windows: tuple[tuple[int, int], ...] = ()
+    classes: dict[str, list[str]] = field(default_factory=lambda: VEHICLES)
+    night: Budget
     start_days: int = 2
+    start_images: int = 1_024
+    first: Budget | None = None
+    first_days: int = 5
+    full_before: tuple[int, ...] = ()
 
 
 JANUARY_NIGHT = frozenset([*range(7), *range(19, 24)])
+HALVES = ((0, 720), (560, 1280))
 PLACES = {
     place.name: place
     for place in (
         Place(
-            "building_site", "building_site_reference.json", 1024, 420, (218, 640),
-            frozenset(range(3, 12)), ((0, 512), (256, 768), (512, 1024)), VEHICLES,
+            name="building_site",
+            reference="building_site_reference.json",
+            width_px=1024,
+            top_px=420,
+            size=(218, 640),
+            dark_h=frozenset(range(3, 12)),
+            windows=((0, 512), (256, 768), (512, 1024)),
+            night=Budget(16, 256),
+            first=Budget(48, 768),
+            full_before=(4, 7, 12),
         ),
         Place(
-            "checkpoint_2701", "checkpoints_reference.json", 1280, 180, (270, 640),
-            JANUARY_NIGHT, ((0, 720), (560, 1280)), VEHICLES,
+            name="checkpoint_2701",
+            reference="checkpoints_reference.json",
+            width_px=1280,
+            top_px=180,
+            size=(270, 640),
+            dark_h=JANUARY_NIGHT,
+            windows=HALVES,
+            night=Budget(3, 96),
         ),
         Place(
-            "checkpoint_4703", "checkpoints_reference.json", 1280, 0, (360, 640),
-            JANUARY_NIGHT, ((0, 720), (560, 1280)), VEHICLES,
+            name="checkpoint_4703",
+            reference="checkpoints_reference.json",
+            width_px=1280,
+            size=(360, 640),
+            dark_h=JANUARY_NIGHT,
+            windows=HALVES,
+            night=Budget(3, 96),
         ),
         Place(
-            "delivery_yard", "delivery_yard_boxes.csv", 1280, 0, (253, 448), frozenset(), (),
-            {name: [name] for name in ("fedex_truck", "jimmy_johns", "ups_truck")}, start_days=1,
+            name="delivery_yard",
+            reference="delivery_yard_boxes.csv",
+            width_px=1280,
+            size=(253, 448),
+            classes={name: [name] for name in ("fedex_truck", "jimmy_johns", "ups_truck")},
+            night=Budget(16, 256),
+            start_days=1,
         ),
     )
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True, eq=False)

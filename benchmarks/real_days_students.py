@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.fleet import STUDENT
+from benchmarks.real_days_arms import Arm, Budget, View
 from benchmarks.real_days_places import CACHE, Scene
 from culling_pipeline.tasks.base import Sample
 from culling_pipeline.training.loop import TrainPlan, fine_tune
@@ -21,9 +22,6 @@ from models.boxes.detections import Detections
 from models.boxes.detector import TorchDetector
 from models.boxes.student import fit_to_camera, load_detector, meta_of
 from models.checkpoint import save_checkpoint
-
-START_IMAGES = 1_024
-"""Images shown when a camera is set up: all pictures of its first days, labelled."""
 
 
 def plan(n: int, images: int, seed: int) -> TrainPlan:
@@ -57,7 +55,7 @@ class Students:
             return stored
         student = self.start()
         rows = self.scene.rows_of(self.scene.days[:first])
-        self.fit(student, rows.tolist(), START_IMAGES)
+        self.fit(student, rows.tolist(), self.scene.place.start_images)
         self.keep("once", first, student)
         return student
 
@@ -67,6 +65,30 @@ class Students:
         samples = [Sample(self.scene.pictures[i], t) for i, t in zip(rows, labels, strict=True)]
         done = fine_tune(student, self.scene.task, samples, plan(len(rows), images, self.seed))
         return done.images
+
+    def choose(
+        self,
+        arm: Arm,
+        pool: NDArray[np.int64],
+        *,
+        said: list[Detections],
+        share: Budget,
+        known: Sequence[int] = (),
+    ) -> list[int]:
+        """Which pictures of the pool the arm trains on; `said` are a student's answers to them,
+        `known` the pictures that it was trained on before."""
+        scene = self.scene
+        view = View(
+            times_s=scene.times_s[pool],
+            student=said,
+            looks=scene.looks[pool],
+            known=scene.looks[list(known)],
+            labels=scene.labels(pool.tolist()) if arm.labels_all else [],
+            n_classes=len(scene.place.classes),
+        )
+        rng = np.random.default_rng([self.seed, 61, int(pool[0])])
+        rows = range(len(pool)) if arm.trains_all else arm.choose(view, share.labels, rng)
+        return [int(pool[i]) for i in rows]
 
     def answers(self, student: TorchDetector, rows: NDArray[np.int64]) -> list[Detections]:
         """The student's answers to these pictures."""

@@ -1,16 +1,21 @@
-"""The parts of benchmarks/real_days.py that need no footage: choices, budgets, the pages."""
+"""benchmarks/real_days.py without footage: choices, budgets, the pages, and four days of noise."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
+from benchmarks.book import Book
+from benchmarks.real_days import KEYS, run
 from benchmarks.real_days_arms import ARMS, Budget, Seconds, View, confident, diverse, novel
 from benchmarks.real_days_pages import against, write_pages
+from benchmarks.real_days_places import Place, open_scene
 from models.boxes.detections import Detections
 
 SECONDS = Seconds(look=0.05, label=0.3, image=0.1)
@@ -92,3 +97,64 @@ def test_the_pages_have_each_day_and_arm(tmp_path: Path) -> None:
     table = (tmp_path / "real_days.md").read_text()
     assert "| 1 | 0.250 | 0.250 | 0.250 |" in table
     assert (tmp_path / "real_days.svg").read_text().count("<circle") == 2 + 1
+
+
+DAYS = ("2026-01-01", "2026-01-02", "2026-01-03", "2026-01-04")
+
+
+def four_days(data: Path) -> Place:
+    """A place of four days with six noisy pictures each, a box in every one."""
+    rng = np.random.default_rng(3)
+    folder = data / "days" / "shed"
+    folder.mkdir(parents=True)
+    lines = ["file,class,x1_px,y1_px,x2_px,y2_px"]
+    for day in DAYS:
+        for hour in range(0, 24, 4):
+            name = f"{day}T{hour:02d}-00-00.jpg"
+            picture = rng.integers(0, 255, (64, 96, 3)).astype(np.uint8)
+            cv2.imwrite(str(folder / name), picture)
+            lines.append(f"{name},crate,10,10,{40 + hour},40")
+    (data / "days" / "shed.csv").write_text("\n".join(lines) + "\n")
+    return Place(
+        name="shed",
+        reference="shed.csv",
+        width_px=96,
+        size=(64, 96),
+        dark_h=frozenset({0, 4, 20}),
+        classes={"crate": ["crate"]},
+        night=Budget(3, 6),
+        start_days=1,
+        start_images=6,
+        first=Budget(3, 6),
+        first_days=1,
+        full_before=(2,),
+    )
+
+
+@pytest.mark.slow  # some twenty trainings of a few pictures
+def test_nights_go_on_where_they_were_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    place = four_days(tmp_path)
+    scene = open_scene(tmp_path, place)
+    assert scene.dark.sum() == 12
+    book = Book(tmp_path / "rows.json", KEYS)
+    run(scene, 0, book, tmp_path)
+    whole = {tuple(row[key] for key in KEYS): row for row in book.rows}
+    nights = [row for row in book.rows if row["course"] == "nights"]
+    assert {row["day"] for row in nights if row["arm"] == "once"} == set(DAYS[1:])
+    assert {row["day"] for row in nights if row["arm"] == "nightly"} == set(DAYS[2:])
+    assert {row["day"] for row in nights if row["arm"] == "full"} == {DAYS[2]}
+    lottery = next(row for row in nights if row["arm"] == "lottery")
+    nightly = next(row for row in nights if row["arm"] == "nightly")
+    assert (lottery["looks"], nightly["looks"]) == (0, 6)
+    assert all(row["labels"] <= 6 for row in nights if "labels" in row)
+
+    cut = [row for row in book.rows if (row["day"], row["arm"]) != (DAYS[3], "nightly")]
+    (tmp_path / "rows.json").write_text(json.dumps(cut))
+    for path in (tmp_path / "build" / "real-days" / "shed").iterdir():
+        path.unlink()
+    again = Book(tmp_path / "rows.json", KEYS)
+    run(scene, 0, again, tmp_path)
+    assert {tuple(row[key] for key in KEYS): row for row in again.rows} == whole
