@@ -235,7 +235,7 @@ def run(scene: Scene, seed: int, book: Book, pages: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
-    parser.add_argument("places", nargs="*", default=["building_site"], choices=list(PLACES))
+    parser.add_argument("places", nargs="+", choices=list(PLACES))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--pages", action="store_true", help="only the table and the picture")
     args = parser.parse_args()
