@@ -69,7 +69,8 @@ _INTRODUCTION = """\
 Made by `python -m benchmarks.real_days`. mAP50 against the reference boxes (a stronger detector's,
 noisy; people's at the yard), by day and at night, and against the teacher. Differences are in
 points, paired by day and seed, with the 95 % interval of Student's t. `cost_s` is in CPU seconds of
-a look, a label and a training image.
+a look, a label and a training image. Means are over an arm's own rows: where these differ, compare
+by the differences.
 """
 
 
