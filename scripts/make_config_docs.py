@@ -289,7 +289,7 @@ def allowed_in_markdown(section: type[Section], key: str) -> str:
     kinds = kinds_of(field.annotation)
     if kinds == {bool}:
         return "`true` or `false`"
-    if key in ("classes", "cameras"):
+    if key in ("classes", "cameras", "groups"):
         return "list or mapping" if key == "classes" else "mapping"
     if section_of(field.annotation) is not None:
         return "section"

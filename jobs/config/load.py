@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from culling_pipeline.ranges import RULES
+from jobs.config.groups import mistakes
 from jobs.config.settings import CameraConfig, CameraDefaults, Config
 from jobs.config.shown import can_be_secret, section_of, shown_key, shown_value
 from jobs.config.weights import UNTRAINED
@@ -176,6 +177,7 @@ class _Reader:
         machine = self._read_machine(raw)
         defaults = self._read_defaults(raw.get("defaults"))
         cameras = self._read_cameras(raw.get("cameras"), defaults)
+        self._check_groups(machine, raw.get("cameras"), cameras)
         if machine is None or self._problems.lines:
             return None
         start = Path.cwd() if "data_dir" in self._machine else self._folder
@@ -189,6 +191,15 @@ class _Reader:
         except ValidationError as error:
             self._add_all(error, prefix=(), own=raw)
             return None
+
+    def _check_groups(
+        self, machine: Config | None, raw: Any, cameras: dict[str, CameraConfig]
+    ) -> None:
+        if machine is None or not isinstance(raw, dict):
+            return
+        named = [name for name in raw if isinstance(name, str)]
+        for group, why in mistakes(machine.groups, cameras, named):
+            self._problems.add(f"groups.{shown_key(group)}", why)
 
     def _read_defaults(self, raw: Any) -> dict[str, Any]:
         if raw is None:

@@ -257,6 +257,14 @@ class Config(Section):
         StorageSettings(), "frames and models, for several machines with disks of their own"
     )
     service: ServiceSettings = setting(ServiceSettings(), "`culling run`")
+    groups: dict[str, tuple[Text, ...]] = setting(
+        {},
+        "cameras that share one student, such as {entrance: [north, south]}; a camera is in one "
+        "at most",
+        more="One student is trained on the frames and labels of all cameras of a group, and each "
+        "camera gets the same version. They need the same `classes`, `student`, `teacher` and "
+        "`training`. `culling plan --groups` proposes groups.",
+    )
     cameras: dict[str, CameraConfig] = Field(
         default_factory=dict,
         description="each camera by its name, of a-z, 0-9, _ and -; it names folders",

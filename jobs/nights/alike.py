@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from jobs.config.alike import FOR_A_FIRST_STUDENT, difference
 from jobs.config.settings import CameraConfig
 from jobs.errors import UsageError
 from models.boxes.classes import ClassMap
@@ -11,22 +12,13 @@ from models.boxes.classes import ClassMap
 
 def check_alike(cameras: Sequence[CameraConfig]) -> None:
     """Raise `UsageError` unless all have the same teacher and the same net for a student."""
-    first = cameras[0]
-    for camera in cameras[1:]:
-        for key, one, other in (
-            ("teacher.weights", first.teacher.weights, camera.teacher.weights),
-            ("teacher.class_names", first.teacher.class_names, camera.teacher.class_names),
-            ("student.architecture", first.student.architecture, camera.student.architecture),
-            ("student.width", first.student.width, camera.student.width),
-            ("student.max_side_px", first.student.max_side_px, camera.student.max_side_px),
-        ):
-            if one != other:
-                message = (
-                    f"cameras {first.name!r} and {camera.name!r} cannot share a first student: "
-                    f"{key} is {one!r} for one and {other!r} for the other; make them the same, "
-                    "or bootstrap the cameras one by one"
-                )
-                raise UsageError(message)
+    unlike = difference(cameras, FOR_A_FIRST_STUDENT)
+    if unlike is not None:
+        message = (
+            f"cameras {unlike.one!r} and {unlike.other!r} cannot share a first student: "
+            f"{unlike}; make them the same, or bootstrap the cameras one by one"
+        )
+        raise UsageError(message)
 
 
 def shared_classes(cameras: Sequence[CameraConfig], teacher_names: Sequence[str]) -> ClassMap:

@@ -46,7 +46,7 @@ def test_cameras_with_other_classes_share_the_teacher_s() -> None:
     ("settings", "message"),
     [
         ({"teacher": {"weights": "t.safetensors"}}, "teacher.weights is 'builtin:street-teacher'"),
-        ({"student": {"width": 0.5}}, r"student.width is 0.25 for one and 0.5 for the other"),
+        ({"student": {"width": 0.5}}, r"student.width is 0.25 for 'yard' and 0.5 for 'park'"),
     ],
 )
 def test_cameras_that_cannot_share_a_student(settings: dict[str, Any], message: str) -> None:
