@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +19,9 @@ from jobs.commands.common import (
     print_table,
 )
 from jobs.commands.signals import TerminatedError, on_sigterm
+
+if TYPE_CHECKING:
+    from jobs.config.settings import Config
 
 app = typer.Typer()
 
@@ -63,12 +66,18 @@ def plan(
     gpu: Annotated[
         float, typer.Option(min=0.01, metavar="X", help="… on devices X times as fast as this one.")
     ] = 1.0,
+    groups: Annotated[
+        bool, typer.Option("--groups", help="Propose cameras that should share one student.")
+    ] = False,
 ) -> None:
     """Show tonight's order, the expected cost of each night, and what does not fit."""
     from jobs.commands.tonight import needs_in_words, needs_of, tonight, tonight_table
     from jobs.database.store import open_store
 
     loaded = load(config, overrides)
+    if groups:
+        _propose_groups(loaded, as_json=as_json)
+        return
     with open_store(loaded) as store:
         found = tonight(loaded, store)
     needs = None if cameras is None else needs_of(found, cameras, faster=gpu)
@@ -78,3 +87,21 @@ def plan(
     print_table(tonight_table(found))
     if needs is not None:
         typer.echo(needs_in_words(needs, found, faster=gpu))
+
+
+def _propose_groups(config: Config, *, as_json: bool) -> None:
+    from jobs.commands.groups import alone_table, groups_table, groups_to_dict, in_words
+    from jobs.commands.progress import open_progress
+    from jobs.database.store import open_store
+    from jobs.nights.grouping import groups_of
+
+    with open_store(config) as store:
+        found = groups_of(config, store, open_progress())
+    if as_json:
+        print_json(groups_to_dict(found))
+        return
+    if found.groups:
+        print_table(groups_table(found))
+    if found.alone:
+        print_table(alone_table(found))
+    typer.echo(in_words(found))

@@ -21,7 +21,7 @@ from jobs.cameras.task import task_of
 from jobs.config.settings import CameraConfig, Config
 from jobs.database.store import Store
 from jobs.errors import UsageError
-from jobs.exports.last_night import last_night, require_frames
+from jobs.nights.last_night import last_night, require_frames
 from jobs.nights.plans import code_version
 from models.boxes.classes import ClassMap
 from models.files import replace_file

@@ -16,7 +16,7 @@ from jobs.bucket.sharing import open_registry
 from jobs.config.settings import CameraConfig, Config
 from jobs.database.store import Store
 from jobs.errors import UsageError
-from jobs.exports.last_night import LastNight, last_night, require_frames
+from jobs.nights.last_night import LastNight, last_night, require_frames
 from jobs.nights.plans import code_version
 from models.boxes.detections import Detections, Detector
 from models.boxes.detector import TorchDetector

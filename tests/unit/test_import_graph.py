@@ -54,7 +54,7 @@ FLOORS: dict[str, Floors] = {
         ("gate", "culling"),
         ("day",),
         ("labels", "judging", "monitoring", "report"),
-        ("training",),
+        ("training", "groups"),
         ("night",),
     ),
     "jobs": (

@@ -1,0 +1,1 @@
+"""Cameras that share one student: which are alike, and what sharing is worth."""
