@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from culling_pipeline import stage_names
 from culling_pipeline.judging.cost_ratio import price
@@ -55,16 +55,40 @@ _Stage = TypeVar("_Stage", bound=Record)
 
 def run_night(plan: NightPlan, parts: NightParts) -> AnyNight:
     """One camera's night. Raises what its stages raise; the incumbent then stays in use."""
+    with Workers(plan.workers) as workers:
+        night = begin(plan, parts, workers)
+        ready = prepare(night)
+        if isinstance(ready, UnusableNight):
+            return ready
+        once = Once(parts.journal)
+        _, day, label, kept, size = ready
+        arms = once(stage_names.TRAIN, ArmsRecord, lambda: retrain(night, day, label, kept, size))
+        verdict = once(stage_names.JUDGE, JudgeRecord, lambda: judge_students(night, day, arms))
+        return conclude(night, ready, arms, verdict)
+
+
+def begin(plan: NightPlan, parts: NightParts, workers: Workers) -> Night:
+    """The night with the student it begins with."""
     started = datetime.now(UTC)
     check_teacher(plan, parts)
     incumbent = start(plan, parts)
     plan = for_untrained(plan, parts.registry.untrained(plan.camera, incumbent.name))
-    with Workers(plan.workers) as workers:
-        return _run(Night(plan, parts, incumbent, workers, started))
+    return Night(plan, parts, incumbent, workers, started)
 
 
-def _run(night: Night) -> AnyNight:
-    once = _Journal(night.parts.journal).once
+class Prepared(NamedTuple):
+    """A night before its training."""
+
+    view: ViewRecord
+    day: IngestRecord
+    label: LabelRecord
+    kept: CullRecord
+    size: ResolutionRecord
+
+
+def prepare(night: Night) -> Prepared | UnusableNight:
+    """The stages before training; they end early if the lens was moved or covered."""
+    once = Once(night.parts.journal)
     day = once(stage_names.INGEST, IngestRecord, lambda: watch_the_day(night))
     view = once(stage_names.VIEW, ViewRecord, lambda: compare_the_view(night, day))
     if not view.fit_to_train:
@@ -74,23 +98,27 @@ def _run(night: Night) -> AnyNight:
     label = once(stage_names.LABEL, LabelRecord, lambda: ask_the_teacher(night, day))
     kept = once(stage_names.CULL, CullRecord, lambda: cull(night, day, label))
     size = once(stage_names.RESOLUTION, ResolutionRecord, lambda: find_resolution(night, day, kept))
-    arms = once(stage_names.TRAIN, ArmsRecord, lambda: retrain(night, day, label, kept, size))
-    verdict = once(stage_names.JUDGE, JudgeRecord, lambda: judge_students(night, day, arms))
-    results = Results(day, label, kept, size, arms, verdict)
+    return Prepared(view, day, label, kept, size)
+
+
+def conclude(night: Night, ready: Prepared, arms: ArmsRecord, verdict: JudgeRecord) -> NightRecord:
+    """What follows the verdict: promotion and report."""
+    once = Once(night.parts.journal)
+    results = Results(ready.day, ready.label, ready.kept, ready.size, arms, verdict)
     promotion = once(stage_names.PROMOTE, PromotionRecord, lambda: promote(night, results))
-    record = _record(night, view, results, promotion)
+    record = _record(night, ready.view, results, promotion)
     keep_labels(night)
     report_night(night, record)
     return record
 
 
-class _Journal:
+class Once:
     """Runs each stage of a night once."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
 
-    def once(self, stage: StageName, kind: type[_Stage], work: Callable[[], _Stage]) -> _Stage:
+    def __call__(self, stage: StageName, kind: type[_Stage], work: Callable[[], _Stage]) -> _Stage:
         """A stage's record: from the journal, or made now and written there."""
         stored = self._journal.load(stage.key)
         if stored is not None:

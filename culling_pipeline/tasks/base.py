@@ -98,11 +98,12 @@ class Sight:
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
     """One labelled frame: H×W×3 uint8 RGB, its truth in the frame's pixels, and where nothing is to
-    be learned (`Zones.map`)."""
+    be learned (`Zones.map`). `scene` tells frames of several cameras apart."""
 
     image: NDArray[np.uint8]
     truth: Truth
     ignored: NDArray[np.bool_] | None = None
+    scene: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

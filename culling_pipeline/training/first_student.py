@@ -86,7 +86,7 @@ def on_canvas(
     picture = np.zeros((*canvas, 3), np.uint8)
     picture[:height_px, :width_px] = resize(sample.image, height_px, width_px)
     moved = task.resized(sample.truth, across=width_px / width, down=height_px / height)
-    return Sample(picture, moved, zones.map() if zones else None)
+    return Sample(picture, moved, zones.map() if zones else None, sample.scene)
 
 
 def train_first_student(

@@ -7,7 +7,7 @@ on random frames (arm `random`), which shows the effect of the choice of frames.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -54,25 +54,31 @@ class TrainJob:
 def run_training(job: TrainJob, on_epoch: OnEpoch | None = None) -> TrainRecord:
     """Train a copy of the incumbent on the job's frames, those corrected by hand among them, and
     write it to `job.out`."""
-    task, truths = job.task, job.task.load(job.labels)
-    ignored = task.zones.map() if task.zones else None
+    samples, others = samples_of_job(job)
+    return train_to(
+        job.out,
+        job.task.open_student(job.start, device=job.device).at_size(*job.size),
+        job.task,
+        samples,
+        job.plan,
+        arm=job.arm,
+        corrected=len(job.corrected),
+        others=others,
+        on_epoch=on_epoch,
+    )
+
+
+def samples_of_job(job: TrainJob) -> tuple[list[Sample], Iterator[Sample]]:
+    """What a job trains on, and the labelled frames that only provide objects."""
+    truths = job.task.load(job.labels)
+    ignored = job.task.zones.map() if job.task.zones else None
 
     def sample_of(frame: StoredFrame) -> Sample:
         return Sample(load_image(job.folder, frame), truths[frame.id], ignored)
 
     samples = [sample_of(frame) for frame in job.frames]
-    samples += samples_of(job.corrections, job.corrected, task, ignored)
-    return train_to(
-        job.out,
-        task.open_student(job.start, device=job.device).at_size(*job.size),
-        task,
-        samples,
-        job.plan,
-        arm=job.arm,
-        corrected=len(job.corrected),
-        others=(sample_of(frame) for frame in job.others),
-        on_epoch=on_epoch,
-    )
+    samples += samples_of(job.corrections, job.corrected, job.task, ignored)
+    return samples, (sample_of(frame) for frame in job.others)
 
 
 def train_to(

@@ -6,17 +6,21 @@ import numpy as np
 import pytest
 import torch
 
+from culling_pipeline.tasks.base import Sample
 from culling_pipeline.tasks.boxes.augment import (
     DONORS,
     BoxPictures,
     Prepared,
+    box_pictures,
     donor_of,
     mirrored,
     neighbours,
+    neighbours_in,
     pasted,
     relit,
     shifted,
 )
+from models.boxes.detections import Detections
 from tests.unit.plans import variation
 
 AS_IT_IS = variation(flip=False)
@@ -231,3 +235,25 @@ def test_objects_come_from_several_frames_at_once() -> None:
 def test_a_single_picture_has_nobody_to_take_from() -> None:
     _, target = BoxPictures([picture((2, 2, 10, 10))], variation(paste=1.0))(0, rng())
     assert len(target["boxes"]) == 1
+
+
+def test_objects_of_several_cameras_stay_in_their_own_scene() -> None:
+    def of_camera(scene: str, grey: int) -> Sample:
+        image = np.full((48, 64, 3), grey, np.uint8)
+        image[10:20, 10:20] = 255 - grey
+        box = Detections(
+            np.array([[10, 10, 20, 20]], np.float32), np.ones(1, np.float32), np.zeros(1, np.int64)
+        )
+        return Sample(image, box, scene=scene)
+
+    glances = [np.full(3, value, np.float32) for value in (0, 1, 2, 50, 51, 0)]
+    found = neighbours_in(["a", "b", "a", "b", "c", "b"], glances, 5)
+    assert [set(near.tolist()) for near in found] == [{2}, {3, 5}, {0}, {1, 5}, set()]
+
+    empty = Sample(np.full((48, 64, 3), 9, np.uint8), Detections.empty(), scene="b")
+    others = [of_camera("a", 10), of_camera("b", 200)]
+    only_pasted = variation(flip=False, paste=1.0)
+    pictures = box_pictures([empty], others, size=(48, 64), variation=only_pasted)
+    image, target = pictures(0, np.random.default_rng(0))
+    assert len(target["boxes"]) == 1
+    assert int(image[0, 15, 15]) == 55, "the object of its own camera, not of the more similar one"

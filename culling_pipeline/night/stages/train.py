@@ -32,14 +32,25 @@ def retrain(
     if night.compares(day, label.asked or day.survivors):
         random = _random_arm(night, day, size)
     with progress.stage(TRAIN.words, night.plan.training.epochs) as advance:
-        kept = set(cull.kept)
-        others = [i for i in label.asked or day.survivors if i not in kept]
-        job = _job(night, "culled", day, cull.kept, size, others=others)
+        job = candidate_job(night, day, label, cull, size)
         culled = run_training(job, lambda _: advance(1))
     if random is None:
         return ArmsRecord(culled=culled, random=None)
     with progress.stage(TRAIN.of(RANDOM_FRAMES), None):
         return ArmsRecord(culled=culled, random=random.result())
+
+
+def candidate_job(
+    night: Night,
+    day: IngestRecord,
+    label: LabelRecord,
+    cull: CullRecord,
+    size: ResolutionRecord,
+) -> TrainJob:
+    """The candidate's training: on the kept set, with objects of the other labelled frames."""
+    kept = set(cull.kept)
+    others = [i for i in label.asked or day.survivors if i not in kept]
+    return _job(night, "culled", day, cull.kept, size, others=others)
 
 
 def _random_arm(night: Night, day: IngestRecord, size: ResolutionRecord) -> Future[TrainRecord]:

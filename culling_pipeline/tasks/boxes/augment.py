@@ -95,10 +95,15 @@ def _groups(
 class BoxPictures:
     """Varied pictures of a training set, by number (`Pictures`). What it draws comes from the
     generator that it is given, so a seed gives the same pictures. Objects come from the set itself
-    and from `others`, frames that are labelled but not trained on."""
+    and from `others`, frames that are labelled but not trained on. `scenes` names the camera of
+    each, those of the set first: objects stay in their own scene. Empty: all are of one."""
 
     def __init__(
-        self, plain: Sequence[Prepared], variation: Variation, others: Sequence[Donor] = ()
+        self,
+        plain: Sequence[Prepared],
+        variation: Variation,
+        others: Sequence[Donor] = (),
+        scenes: Sequence[str] = (),
     ) -> None:
         self.plain = plain
         self.givers = len(others)
@@ -107,7 +112,8 @@ class BoxPictures:
         if variation.paste:
             self._donors = [*(donor_of(sample) for sample in plain), *others]
         if len(self._donors) > 1:
-            self._alike = neighbours([donor.glance for donor in self._donors], len(plain))
+            glances = [donor.glance for donor in self._donors]
+            self._alike = neighbours_in(scenes or [""] * len(glances), glances, len(plain))
 
     def __call__(self, number: int, rng: np.random.Generator) -> Prepared:
         """The picture with this number, varied at random at each call."""
@@ -135,8 +141,11 @@ def box_pictures(
     """The samples at this height and width. `others` give their objects where some are pasted;
     where none are, they are not even read."""
     plain = [prepared(sample, *size) for sample in samples]
-    donors = [donor_of(prepared(sample, *size)) for sample in others] if variation.paste else []
-    return BoxPictures(plain, variation, donors)
+    donors, scenes = list[Donor](), [sample.scene for sample in samples]
+    for sample in others if variation.paste else ():
+        donors.append(donor_of(prepared(sample, *size)))
+        scenes.append(sample.scene)
+    return BoxPictures(plain, variation, donors, scenes)
 
 
 def prepared(sample: Sample, height_px: int, width_px: int) -> Prepared:
@@ -170,6 +179,23 @@ def neighbours(
         apart = np.abs(all_of_them - all_of_them[number]).mean(axis=1)
         apart[number] = np.inf
         found[number] = np.argsort(apart, kind="stable")[:most]
+    return found
+
+
+def neighbours_in(
+    scenes: Sequence[str], glances: Sequence[NDArray[np.float32]], count: int
+) -> list[NDArray[np.int64]]:
+    """For each of the first `count` frames its `neighbours` among those of its own scene; none for
+    the only frame of a scene."""
+    found = [np.zeros(0, np.int64)] * count
+    for scene in dict.fromkeys(scenes):
+        here = np.array([i for i, other in enumerate(scenes) if other == scene])
+        mine = int((here < count).sum())
+        if len(here) < 2:
+            continue
+        near = neighbours([glances[i] for i in here], mine)
+        for number, others in zip(here[:mine], here[near], strict=True):
+            found[number] = others
     return found
 
 
