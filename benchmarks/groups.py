@@ -69,7 +69,7 @@ class Cameras:
 
 
 SETS = {
-    "streets": Cameras(STREETS, STREET, (192, 320), 672),
+    "streets": Cameras(STREETS, STREET, (192, 320), 512),
     "checkpoints": Cameras(CHECKPOINTS, VEHICLES, (288, 512), 1024),
 }
 
@@ -80,9 +80,8 @@ SETS = {
 def street(name: str, part: str) -> list[Picture]:
     """A street's frames: every other moment of day 0 trains, the others control; day 1 tests."""
     camera = next(c for c in FLEET if c.name == name)
-    times_s = moments(camera, 1, 96) if part == "test" else moments(camera, 0, 192)
-    if part != "test":
-        times_s = times_s[PARTS.index(part) :: 2]
+    day = 1 if part == "test" else 0
+    times_s = moments(camera, day, 128)[PARTS.index(part) % 2 :: 2]
     teacher, task = at_work(load_detector(TEACHER), "auto"), task_of(STREET)
     found = []
     for image in images(camera, times_s):
@@ -137,7 +136,7 @@ class Stored:
             shape=self.cameras.size,
             frames=tuple(_stored(i) for i in truths),
             truths=tuple(truths.values()),
-            blocks=tuple(i // 4 if self._kind == "streets" else i for i in truths),
+            blocks=tuple(truths),
         )
 
     def samples(self, names: Sequence[str]) -> list[Sample]:

@@ -38,7 +38,7 @@ class CameraShare:
 
     def samples(self, task: Task, canvas: tuple[int, int]) -> list[Sample]:
         """The frames to train on, on a canvas of that height and width."""
-        zones = _on_canvas(self.zones, self.size, canvas)
+        zones = zones_on_canvas(self.zones, self.size, canvas)
         return [
             on_canvas(
                 Sample(load_image(self.folder, f), self.truths[f.id]),
@@ -105,6 +105,7 @@ def train_first_student(
     return train_to(out, student, task, samples, plan, arm="first", on_epoch=on_epoch)
 
 
-def _on_canvas(zones: Zones, size: tuple[int, int], canvas: tuple[int, int]) -> Zones:
+def zones_on_canvas(zones: Zones, size: tuple[int, int], canvas: tuple[int, int]) -> Zones:
+    """Zones of pictures of this size, as shares of the canvas."""
     down, across = size[0] / canvas[0], size[1] / canvas[1]
     return Zones(tuple(tuple((x * across, y * down) for x, y in p) for p in zones.polygons))

@@ -29,12 +29,15 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
+Names = Annotated[
+    list[str], typer.Argument(metavar="CAMERA...", help="Names of cameras or groups.")
+]
 app = typer.Typer()
 
 
 @app.command()
 def retrain(
-    cameras: Annotated[list[str], typer.Argument(metavar="CAMERA...", help="Their names.")] = [],  # noqa: B006
+    cameras: Names = [],  # noqa: B006
     all_cameras: Annotated[bool, typer.Option("--all", help="All cameras.")] = False,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Discard an unfinished night and start a new one.")
@@ -43,16 +46,22 @@ def retrain(
     overrides: Overrides = [],  # noqa: B006
     as_json: AsJson = False,
 ) -> None:
-    """Run one night for these cameras now, or resume an unfinished one."""
+    """Run one night for these cameras now, or resume an unfinished one.
+
+    A camera in a group has its night with the group.
+    """
     from jobs.commands.progress import open_progress
     from jobs.database.store import open_store
 
     loaded = load(config, overrides)
-    names = chosen(loaded, cameras, all_cameras=all_cameras)
+    given = [member for name in cameras for member in loaded.groups.get(name, [name])]
+    names = chosen(loaded, given, all_cameras=all_cameras)
     results: dict[str, dict[str, Any]] = {}
     with open_store(loaded) as store:
         for name in names:
-            results[name] = _retrain_one(loaded, name, store, open_progress(), fresh=fresh)
+            if name not in results:
+                results |= _retrain(loaded, name, store, open_progress(), fresh=fresh)
+        names = list(results)
         shown = _shown(loaded, names, store)
     if as_json:
         print_json({"cameras": results})
@@ -61,22 +70,26 @@ def retrain(
     raise typer.Exit(max(result["exit_code"] for result in results.values()))
 
 
-def _retrain_one(
+def _retrain(
     config: Config, name: str, store: Store, progress: Progress, *, fresh: bool
-) -> dict[str, Any]:
+) -> dict[str, dict[str, Any]]:
+    """The night of this camera, or of all cameras of its group, and what came of each."""
     from jobs.commands.summary import night_to_dict
-    from jobs.nights.nightly import retrain_camera
+    from jobs.nights.night_of import night_of
 
-    code, text = EXIT_DONE, None
+    code, text, group = EXIT_DONE, None, night_of(config, name)
     try:
-        retrain_camera(config, name, store=store, progress=progress, fresh=fresh)
+        group.run(store=store, progress=progress, fresh=fresh)
     except Exception as error:  # the boundary: one camera's trouble must not stop the others
         code, text = exit_code(error), describe(error, data_dir=config.data_dir)
         logger.debug("camera %s", name, exc_info=error)
-        typer.echo(f"culling: {name}: {text}", err=True)
-    night = store.latest_night(name)
-    shown = {} if night is None else night_to_dict(config, night, store.record(night.id))
-    return {**shown, "error": text, "exit_code": code}
+        typer.echo(f"culling: {group.name}: {text}", err=True)
+    results = {}
+    for camera in group.cameras:
+        night = store.latest_night(camera)
+        shown = {} if night is None else night_to_dict(config, night, store.record(night.id))
+        results[camera] = {**shown, "error": text, "exit_code": code}
+    return results
 
 
 @app.command()

@@ -16,6 +16,8 @@ FOR_A_FIRST_STUDENT = (
     "student.max_side_px",
 )
 """The settings that cameras of one first student share."""
+WHEN = ("schedule", "time_zone")
+"""What cameras of a group share beside: their night is one."""
 _OWN = frozenset({"backend"})
 """Settings of these sections that change no weights."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 
-from jobs.config.alike import difference, for_a_group
+from jobs.config.alike import WHEN, difference, for_a_group
 from jobs.config.settings import CAMERA_NAME, CameraConfig
 from jobs.config.shown import shown_value
 
@@ -37,11 +37,12 @@ def _unlike(members: Sequence[str], cameras: Mapping[str, CameraConfig]) -> Iter
     found = [cameras[name] for name in dict.fromkeys(members) if name in cameras]
     if len(found) < 2:
         return
-    unlike = difference(found, for_a_group(found[0]))
+    unlike = difference(found, (*for_a_group(found[0]), *WHEN))
     if unlike is not None:
         yield (
-            f"{unlike}: cameras of a group share one student, so their classes, student, teacher "
-            "and training must be the same; make them so, or take one out of the group"
+            f"{unlike}: cameras of a group share one night and one student, so their schedule, "
+            "classes, student, teacher and training must be the same; make them so, or take one "
+            "out of the group"
         )
 
 

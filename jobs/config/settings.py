@@ -262,8 +262,8 @@ class Config(Section):
         "cameras that share one student, such as {entrance: [north, south]}; a camera is in one "
         "at most",
         more="One student is trained on the frames and labels of all cameras of a group, and each "
-        "camera gets the same version. They need the same `classes`, `student`, `teacher` and "
-        "`training`. `culling plan --groups` proposes groups.",
+        "camera gets the same version, or none does. They need the same `schedule`, `classes`, "
+        "`student`, `teacher` and `training`. `culling plan --groups` proposes groups.",
     )
     cameras: dict[str, CameraConfig] = Field(
         default_factory=dict,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -30,7 +30,15 @@ class NightClaims:
     def __init__(self, database: Database) -> None:
         self.database = database
 
-    def open(self, camera: str, night_date: date, *, settings: str, fresh: bool) -> Night:
+    def open(
+        self,
+        camera: str,
+        night_date: date,
+        *,
+        settings: str,
+        fresh: bool,
+        run_id: str | None = None,
+    ) -> Night:
         """As `Store.open_night`."""
         now = self.database.now()
         with self.database.transaction(nights_table) as connection:
@@ -38,18 +46,36 @@ class NightClaims:
             if last is not None and last.state == "running" and is_at_work(last, now):
                 _refuse(last)
             if last is not None and last.state != "done":
-                young = now - last.started_at < RESUME_WITHIN
-                if young and last.settings == settings and not fresh:
+                is_it = run_id is None or last.run_id == run_id
+                if is_it and not fresh and _can_go_on(last, settings, now):
                     return self._resume(connection, last)
                 self._give_up(connection, last)
-            return self._begin(connection, camera, night_date, settings)
+            name = run_id or _free_run_id(connection, [camera], night_date)
+            return self._begin(connection, camera, night_date, settings, name)
+
+    def common_run_id(
+        self, cameras: Sequence[str], night_date: date, *, settings: str, fresh: bool
+    ) -> str:
+        """The name of these cameras' night: that of the first one's unfinished night under these
+        settings, or else one that is new to them all."""
+        with self.database.reading() as connection:
+            last = _last_row(connection, cameras[0])
+            unfinished = last is not None and last.state != "done" and not fresh
+            if unfinished and _can_go_on(last, settings, self.database.now()):
+                return str(last.run_id)
+            return _free_run_id(connection, cameras, night_date)
 
     def _begin(
-        self, connection: sa.Connection, camera: str, night_date: date, settings: str
+        self,
+        connection: sa.Connection,
+        camera: str,
+        night_date: date,
+        settings: str,
+        run_id: str,
     ) -> Night:
         values = {
             "camera": camera,
-            "run_id": _free_run_id(connection, camera, night_date),
+            "run_id": run_id,
             "night_date": night_date,
             "settings": settings,
             "state": "running",
@@ -140,10 +166,15 @@ def _refuse(row: sa.Row[Any]) -> None:
     raise BusyError(message)
 
 
-def _free_run_id(connection: sa.Connection, camera: str, night_date: date) -> str:
+def _can_go_on(last: sa.Row[Any], settings: str, now: datetime) -> bool:
+    return now - last.started_at < RESUME_WITHIN and last.settings == settings
+
+
+def _free_run_id(connection: sa.Connection, cameras: Sequence[str], night_date: date) -> str:
+    """The night's day, with a number if one of these cameras has had a night of that name."""
     day = night_date.isoformat()
     query = sa.select(nights_table.c.run_id).where(
-        nights_table.c.camera == camera, nights_table.c.night_date == night_date
+        nights_table.c.camera.in_(cameras), nights_table.c.run_id.startswith(day)
     )
     taken = set(connection.execute(query).scalars())
     run_id, number = day, 1

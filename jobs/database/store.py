@@ -7,7 +7,7 @@ is in `claims.py`, what the schedule has asked for in `dues.py`.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from functools import partial
@@ -85,25 +85,45 @@ class Store(NightQueries):
     # -- nights --------------------------------------------------------------------------------
 
     def open_night(
-        self, camera: str, night_date: date, *, settings: str = "", fresh: bool = False
+        self,
+        camera: str,
+        night_date: date,
+        *,
+        settings: str = "",
+        fresh: bool = False,
+        run_id: str | None = None,
     ) -> Night:
         """The camera's unfinished night, taken over by this process, or else a new one.
 
         A night is unfinished if it was killed, interrupted or failed under the same `settings` (a
-        fingerprint) less than a day ago; `fresh` gives it up instead. Raises `NightError` while
-        a living process runs a night of this camera.
+        fingerprint) less than a day ago; `fresh` gives it up instead, and so does another
+        `run_id`, which is a new night's name. Raises `NightError` while a living process runs a
+        night of this camera.
         """
-        return self._claims.open(camera, night_date, settings=settings, fresh=fresh)
+        return self._claims.open(camera, night_date, settings=settings, fresh=fresh, run_id=run_id)
+
+    def common_run_id(
+        self, cameras: Sequence[str], night_date: date, *, settings: str, fresh: bool = False
+    ) -> str:
+        """The name under which these cameras have one night together: their unfinished one's, or
+        one that is new to them all."""
+        return self._claims.common_run_id(cameras, night_date, settings=settings, fresh=fresh)
 
     @contextmanager
     def running_night(
-        self, camera: str, night_date: date, *, settings: str = "", fresh: bool = False
+        self,
+        camera: str,
+        night_date: date,
+        *,
+        settings: str = "",
+        fresh: bool = False,
+        run_id: str | None = None,
     ) -> Iterator[NightJournal]:
         """`open_night` as a block; if an error leaves it, the store notes how the night ended.
 
         Call its `finish` inside the block.
         """
-        night = self.open_night(camera, night_date, settings=settings, fresh=fresh)
+        night = self.open_night(camera, night_date, settings=settings, fresh=fresh, run_id=run_id)
         try:
             with self._claims.lease(night.id):
                 yield NightJournal(self, night)
@@ -118,32 +138,44 @@ class Store(NightQueries):
 
     def finish_night(self, night_id: int, record: AnyNight) -> None:
         """The night is done: keep its record, drop its stages' results."""
+        self.finish_nights({night_id: record})
+
+    def finish_nights(self, records: Mapping[int, AnyNight]) -> None:
+        """These nights are done, all of them at once."""
+        with self.database.transaction(nights_table) as connection:
+            for night_id, record in records.items():
+                self._finish(connection, night_id, record)
+
+    def _finish(self, connection: sa.Connection, night_id: int, record: AnyNight) -> None:
         packed = zlib.compress(record.model_dump_json().encode())
         if isinstance(record, UnusableNight):
             came_to: dict[str, Any] = {"unusable": record.why}
         else:
             came_to = {"figures": Figures.of(record).model_dump(mode="json")}
-        with self.database.transaction(nights_table) as connection:
-            if require_own(connection, night_id) == "done":
-                return  # the answer to the first try was lost
-            query = sa.delete(records_table).where(records_table.c.night_id == night_id)
-            connection.execute(query)
-            connection.execute(sa.insert(records_table).values(night_id=night_id, record=packed))
-            connection.execute(
-                sa.update(stages_table).where(stages_table.c.night_id == night_id).values(result={})
-            )
-            add_to_history(connection, record)
-            self._close_night(connection, night_id, state="done", **came_to)
+        if require_own(connection, night_id) == "done":
+            return  # the answer to the first try was lost
+        query = sa.delete(records_table).where(records_table.c.night_id == night_id)
+        connection.execute(query)
+        connection.execute(sa.insert(records_table).values(night_id=night_id, record=packed))
+        connection.execute(
+            sa.update(stages_table).where(stages_table.c.night_id == night_id).values(result={})
+        )
+        add_to_history(connection, record)
+        _close_night(connection, night_id, self.database.now(), state="done", **came_to)
 
     def fail_night(self, night_id: int, error: str) -> None:
         """The night failed, for this reason."""
         with self.database.transaction(nights_table) as connection:
-            self._close_night(connection, night_id, state="failed", error=plain(error))
+            _close_night(
+                connection, night_id, self.database.now(), state="failed", error=plain(error)
+            )
 
     def interrupt_night(self, night_id: int) -> None:
         """Somebody stopped the night; it can be resumed."""
         with self.database.transaction(nights_table) as connection:
-            self._close_night(connection, night_id, state="interrupted", error="interrupted")
+            _close_night(
+                connection, night_id, self.database.now(), state="interrupted", error="interrupted"
+            )
 
     # -- stages --------------------------------------------------------------------------------
 
@@ -163,30 +195,29 @@ class Store(NightQueries):
                 )
             )
 
-    # -- inside --------------------------------------------------------------------------------
-
-    def _close_night(
-        self,
-        connection: sa.Connection,
-        night_id: int,
-        *,
-        state: State,
-        error: str | None = None,
-        **came_to: Any,
-    ) -> None:
-        row = connection.execute(
-            sa.select(nights_table).where(nights_table.c.id == night_id)
-        ).one_or_none()
-        if row is None or not holds(row):
-            return  # it is another process's by now
-        connection.execute(
-            sa.update(nights_table)
-            .where(nights_table.c.id == night_id)
-            .values(state=state, error=error, finished_at=self.database.now(), **came_to)
-        )
-
 
 def open_store(config: Config, *, may_be_away: bool = False) -> Store:
     """The store that the configuration names; `data_dir` is closed to other users before."""
     close_to_others(config.data_dir)
     return Store(config.data_dir, config.database, may_be_away=may_be_away)
+
+
+def _close_night(
+    connection: sa.Connection,
+    night_id: int,
+    now: datetime,
+    *,
+    state: State,
+    error: str | None = None,
+    **came_to: Any,
+) -> None:
+    row = connection.execute(
+        sa.select(nights_table).where(nights_table.c.id == night_id)
+    ).one_or_none()
+    if row is None or not holds(row):
+        return  # it is another process's by now
+    connection.execute(
+        sa.update(nights_table)
+        .where(nights_table.c.id == night_id)
+        .values(state=state, error=error, finished_at=now, **came_to)
+    )

@@ -1,4 +1,4 @@
-"""Runs one camera's night in the process that an executor started for it."""
+"""Runs one camera's night, or its group's, in the process that an executor started for it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from jobs.database.store import open_store
 from jobs.errors import UsageError, describe, disk_cause, exit_code, is_expected
 from jobs.executors.base import Outcome, Task
 from jobs.logs import log_to_stderr
-from jobs.nights.nightly import retrain_camera
+from jobs.nights.night_of import night_of
 from jobs.private import write_for_user_only
 
 logger = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ def run_task(task: Task) -> Outcome:
             raise UsageError(message)
         with open_store(config) as store:
             try:
-                retrain_camera(config, task.camera, store=store, progress=LogProgress(task.camera))
+                night_of(config, task.camera).run(store=store, progress=LogProgress(task.camera))
             finally:
                 night = store.latest_night(task.camera)
     except Exception as error:  # the boundary: the service goes on

@@ -13,7 +13,7 @@ from culling_pipeline.day.day import EmptyDayError
 from culling_pipeline.day.watched_day import WatchedDay
 from culling_pipeline.labels.corrections import load_corrections
 from culling_pipeline.monitoring.reference_views import ReferenceViews
-from culling_pipeline.night.inputs import Journal, NightParts
+from culling_pipeline.night.inputs import Journal, NightParts, NightPlan
 from culling_pipeline.night.night import run_night
 from culling_pipeline.records import AnyNight
 from culling_pipeline.run.progress import Progress
@@ -56,13 +56,16 @@ def retrain_camera(
     night_date = today() if today else date_of_night(config, name, store, elsewhere=elsewhere)
     with store.running_night(name, night_date, settings=camera.fingerprint, fresh=fresh) as journal:
         work = config.work_dir(name, journal.night.run_id)
-        _clear_other_nights(work)
+        clear_other_nights(work)
         registry, shared = sharing.registry(config), sharing.night(journal)
         try:
             shared.begin()
             done = store.nights(name, state="done", limit=LAST)
             known = Known(store.history.of(name), tuple(done), store.last_record(name))
-            record = _run(config, camera, journal.night, registry, shared.journal, progress, known)
+            inputs = night_inputs(
+                config, journal.night, registry, shared.journal, progress, known
+            )
+            record = run_night(*inputs)
             shared.publish(record)
         except (EmptyDayError, TrainingError) as error:
             message = f"camera {name!r}: {error}"
@@ -74,22 +77,23 @@ def retrain_camera(
     return record
 
 
-def _clear_other_nights(work: Path) -> None:
+def clear_other_nights(work: Path) -> None:
     """Remove what given-up nights of this camera left of their work; nobody can use it."""
     for folder in work.parent.glob("*"):
         if folder.is_dir() and folder != work:
             shutil.rmtree(folder)
 
 
-def _run(
+def night_inputs(
     config: Config,
-    camera: CameraConfig,
     night: Night,
     registry: ModelRegistry,
     journal: Journal,
     progress: Progress,
     known: Known,
-) -> AnyNight:
+) -> tuple[NightPlan, NightParts]:
+    """A night's plan and its working parts; weights that are not here are downloaded."""
+    camera = config.cameras[night.camera]
     day = watched_day(config, camera.name, night.night_date)
     seen = _look_at(camera, day)
     height_px, width_px = seen.height_px, seen.width_px
@@ -126,7 +130,7 @@ def _run(
         history=known.history,
         corrections=load_corrections(config.corrections_dir(camera.name)),
     )
-    return run_night(plan, parts)
+    return plan, parts
 
 
 def _make_ready(camera: CameraConfig, registry: ModelRegistry, progress: Progress) -> None:

@@ -105,6 +105,8 @@ class Nights:
         opened = self._window.opened(self._now())
         if opened is None:
             return
+        if self._config.groups:  # the night of one camera of a group was the night of them all
+            self._close_made()
         waiting = {due.camera: due for due in self._store.dues.waiting()}
         for camera in list(waiting):
             if camera not in self._config.cameras:
@@ -170,6 +172,9 @@ class Nights:
         self._store.dues.renew(list(self._running))
         for due in self._store.dues.take_up_lost():
             logger.warning("%s: %s; its night is taken up", due.camera, due.error)
+        self._close_made()
+        self._looked_at = now
+
+    def _close_made(self) -> None:
         for due in self._store.dues.made_by_others():
             logger.info("%s: its night was run by somebody else", due.camera)
-        self._looked_at = now

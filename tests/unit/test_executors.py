@@ -79,7 +79,7 @@ def test_what_nobody_expected_is_logged_with_its_traceback(
         message = "rtsp://viewer:canary@camera is odd"
         raise KeyError(message)
 
-    monkeypatch.setattr("jobs.executors.task.retrain_camera", fail)
+    monkeypatch.setattr("jobs.nights.nightly.retrain_camera", fail)
     outcome = run_task(task_of(tmp_path))
     assert "unexpected KeyError" in (outcome.error or "")
     assert "canary" not in (outcome.error or "")
