@@ -35,9 +35,10 @@ def _decision(
     mean = sum(gains) / len(gains)
     half = math.hypot(*((v.difference_high - v.difference_low) / 2 for v in verdicts.values()))
     low, high = mean - half / len(gains), mean + half / len(gains)
+    cameras = "1 camera" if len(gains) == 1 else f"{len(gains)} cameras"
     said = (
-        f"{_signed(metric.points * mean)} {metric.unit_of_gain} on average over {len(gains)} "
-        f"cameras, 95 % interval {_signed(metric.points * low)} to {_signed(metric.points * high)}"
+        f"{_signed(metric.points * mean)} {metric.unit_of_gain} on average over {cameras}, "
+        f"95 % interval {_signed(metric.points * low)} to {_signed(metric.points * high)}"
     )
     worse = [camera for camera, v in verdicts.items() if v.difference_high < 0]
     if worse:

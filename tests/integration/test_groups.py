@@ -1,5 +1,5 @@
-"""`culling plan --groups` after real nights of small cameras: what is proposed, and in which words
-cameras are left out."""
+"""Groups of small cameras: what `culling plan --groups` proposes after their nights, in which words
+cameras are left out, and the night of a group."""
 
 from __future__ import annotations
 
@@ -10,12 +10,18 @@ from typing import Any
 
 import pytest
 
-from benchmarks.testbed.tiny import DAY, SMALL, write_config
+from benchmarks.testbed.tiny import DAY, SMALL, debris, write_config
+from culling_pipeline.night import group_night
+from culling_pipeline.records import IngestRecord, NightRecord, TrainRecord
 from culling_pipeline.run.progress import NoProgress
+from culling_pipeline.training.loop import TrainingError
 from jobs.cli import run
 from jobs.config.load import load_config
+from jobs.config.settings import Config
 from jobs.database.store import Store
 from jobs.nights.nightly import retrain_camera
+from models.files import load_meta
+from models.registry import ModelRegistry
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -101,3 +107,76 @@ def test_another_net_a_moved_lens_and_lost_frames(
     assert "labels of night" in proposal(capsys)["alone"]["south"]
     shutil.rmtree(folder / "data" / "frames" / "south")
     assert "no frame is left" in proposal(capsys)["alone"]["south"]
+
+
+# -- the night of a group --------------------------------------------------------------------------
+
+TINY = {**SMALL, "training": {"epochs": 1}, "judging": {"min_gain": -1}}
+PAIR = {
+    "north": {**TINY, "source": "synthetic://street?seed=5&hours=24&width=160&height=96"},
+    "south": {**TINY, "source": "synthetic://street?seed=6&hours=24&width=128&height=96"},
+}
+
+
+def write_pair(folder: Path) -> Config:
+    path = write_config(folder, **PAIR)
+    with path.open("a", encoding="utf-8") as file:
+        file.write("groups: {entrance: [north, south]}\n")
+    return load_config(path)
+
+
+def test_a_group_has_one_student_one_version_and_a_record_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = write_pair(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    stages: list[str] = []
+    whole = group_night.train_together
+
+    def cut_off(*arguments: Any, **named: Any) -> TrainRecord:
+        stages.append("training")
+        if len(stages) == 1:
+            message = "the loss is not finite"
+            raise TrainingError(message)
+        return whole(*arguments, **named)
+
+    monkeypatch.setattr(group_night, "train_together", cut_off)
+    assert run(["retrain", "entrance", "--json"]) == 5
+    assert "group 'entrance': the loss is not finite" in capsys.readouterr().err
+    with Store(config.data_dir) as store:
+        failed = store.latest_nights()
+        assert {n.state for n in failed.values()} == {"failed"}
+        watched = [store.stage_result(n.id, "ingest") for n in failed.values()]
+
+    assert run(["retrain", "north", "--json"]) == 0, "a camera's night is its group's"
+    shown = json.loads(capsys.readouterr().out)["cameras"]
+    assert list(shown) == ["north", "south"]
+    registry = ModelRegistry(config.models_root)
+    records = []
+    with Store(config.data_dir) as store:
+        for name, before in zip(("north", "south"), watched, strict=True):
+            night = store.latest_night(name)
+            assert night is not None
+            assert (night.state, night.attempt) == ("done", 2), "no day was watched twice"
+            record = store.record(night.id)
+            assert isinstance(record, NightRecord)
+            assert before is not None
+            assert record.ingest == IngestRecord.model_validate(before)
+            records.append(record)
+            assert len(store.history.of(name)) == 2
+    north, south = records
+    assert north.run_id == south.run_id == registry.incumbent("north") == north.version
+    assert registry.incumbent("south") == south.version
+    assert north.train == south.train
+    assert north.train.images == len(north.cull.kept) + len(south.cull.kept)
+    weights = {load_meta(registry.path(n, north.run_id))["sha256"] for n in ("north", "south")}
+    assert len(weights) == 1, "one student"
+    sizes = [registry.meta(n, north.run_id)["spec"]["width_px"] for n in ("north", "south")]
+    assert sizes[0] > sizes[1], "each at its camera's size"
+    assert north.judge.reason == south.judge.reason
+    assert "over 2 cameras" in north.judge.reason
+    assert "together with south" in north.notes[-1]
+    page = config.report_dir("entrance", north.run_id) / "index.html"
+    assert "north" in page.read_text(encoding="utf-8")
+    assert config.report_dir("south", south.run_id).is_dir()
+    assert debris(config.data_dir) == []
