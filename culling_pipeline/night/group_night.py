@@ -144,7 +144,8 @@ def _member(one: _Ready) -> Member:
 
 
 def _job(one: _Ready) -> TrainJob:
-    return candidate_job(one.night, one.before.day, one.before.kept, one.before.size)
+    _, day, label, kept, size = one.before
+    return candidate_job(one.night, day, label, kept, size)
 
 
 def _copy(giver: TrainJob, taker: TrainJob) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import date
@@ -28,7 +28,7 @@ from jobs.database.nights import Night
 from jobs.database.store import Store
 from jobs.disk.cleanup import tidy_up
 from jobs.errors import NightError
-from jobs.nights.nightly import clear_other_nights, night_inputs
+from jobs.nights.nightly import Known, clear_other_nights, night_inputs
 from models.registry import ModelRegistry
 
 
@@ -62,7 +62,8 @@ def retrain_group(
         running = _begin(config, group, store, sharing, stack, fresh=fresh, today=today)
         try:
             inputs = [_inputs(config, one, store, registry, progress) for one in running]
-            records = run_group_night(group_plan(config, group), inputs)
+            plan = group_plan(config, group, [plan for plan, _ in inputs])
+            records = run_group_night(plan, inputs)
             for one, record in zip(running, records, strict=True):
                 one.shared.publish(record)
         except (EmptyDayError, TrainingError) as error:
@@ -80,13 +81,17 @@ def retrain_group(
     return records
 
 
-def group_plan(config: Config, group: str) -> GroupPlan:
-    """How the group's student is trained: as long as one camera's, on the frames of them all."""
-    cameras = [config.cameras[name] for name in config.groups[group]]
-    first, frames = cameras[0], sum(camera.culling.keep for camera in cameras)
+def group_plan(config: Config, group: str, plans: Sequence[NightPlan]) -> GroupPlan:
+    """How the group's student is trained: on the frames of all its cameras, but only as long as one
+    camera's would be (where `training.epochs` is set, as long as that says)."""
+    first = config.cameras[config.groups[group][0]]
+    training = first.training
+    if training.epochs is None:
+        epochs = sum(plan.budget.own.epochs for plan in plans) / len(plans)
+        training = training.changed(epochs=max(1, round(epochs / len(plans))))
     return GroupPlan(
         name=group,
-        training=first.training.for_kept(frames).to_plan(),
+        training=training.to_plan(),
         min_gain=first.judging.min_gain,
     )
 
@@ -127,9 +132,10 @@ def _inputs(
     config: Config, one: _Running, store: Store, registry: ModelRegistry, progress: Progress
 ) -> tuple[NightPlan, NightParts]:
     """A camera's night without the student on random frames: there is none for a group."""
-    history = store.history.of(one.camera.name)
-    plan, parts = night_inputs(config, one.night, registry, one.shared.journal, progress, history)
-    return replace(plan, judging=replace(plan.judging, compare_random=False)), parts
+    name = one.camera.name
+    known = Known(store.history.of(name), store.last_record(name))
+    plan, parts = night_inputs(config, one.night, registry, one.shared.journal, progress, known)
+    return replace(plan, budget=plan.budget.changed(lottery=None)), parts
 
 
 def _fingerprint(config: Config, group: str) -> str:

@@ -62,9 +62,7 @@ def retrain_camera(
             shared.begin()
             done = store.nights(name, state="done", limit=LAST)
             known = Known(store.history.of(name), tuple(done), store.last_record(name))
-            inputs = night_inputs(
-                config, journal.night, registry, shared.journal, progress, known
-            )
+            inputs = night_inputs(config, journal.night, registry, shared.journal, progress, known)
             record = run_night(*inputs)
             shared.publish(record)
         except (EmptyDayError, TrainingError) as error:
