@@ -87,14 +87,18 @@ class Content:
         return generate_latest(self._figures)
 
     def page(self, name: str) -> bytes | None:
-        """The list of cameras, the report of a configured camera's night, and nothing else of
-        `data_dir`."""
+        """The list of cameras, the report of a configured camera's or group's night, and nothing
+        else of `data_dir`."""
         if name == "":
             return self._index()
         found = _REPORT.fullmatch(name)
-        if found is None or found["camera"] not in self._config.cameras:
+        if found is None:
             return None
-        open_sharing(self._config).bring_report(found["camera"], found["run"])
+        if found["camera"] in self._config.cameras:
+            open_sharing(self._config).bring_report(found["camera"], found["run"])
+        elif found["camera"] not in self._config.groups:
+            return None
+            return None
         try:
             return report_path(self._config, found["camera"], found["run"]).read_bytes()
         except FileNotFoundError:
@@ -103,7 +107,13 @@ class Content:
     def _index(self) -> bytes:
         nights = self._store.latest_nights()
         rows = [(name, nights.get(name)) for name in self._config.cameras]
-        return _PAGES.get_template("index.html").render(rows=rows).encode()
+        firsts = {group: nights.get(names[0]) for group, names in self._config.groups.items()}
+        groups = [
+            (group, night.run_id)
+            for group, night in firsts.items()
+            if night is not None and report_path(self._config, group, night.run_id).is_file()
+        ]
+        return _PAGES.get_template("index.html").render(rows=rows, groups=groups).encode()
 
 
 def _answer(content: Content, token: str, head: bytes) -> bytes:

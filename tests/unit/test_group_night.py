@@ -3,10 +3,15 @@ is."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
+import time_machine
 
+from benchmarks.testbed.nights import Quick, config_of, service_of
 from benchmarks.testbed.small_night import DAY, night_record, unusable_night
 from culling_pipeline.judging.together import judge_together
 from culling_pipeline.records import Accuracy, JudgeRecord, Score
@@ -14,7 +19,10 @@ from culling_pipeline.report.group import GroupPage, write_group_page
 from culling_pipeline.tasks.boxes.task import MAP50
 from jobs.config.settings import CameraConfig, Config
 from jobs.database.store import Store
+from jobs.executors.base import Outcome, Task
 from jobs.nights.night_of import night_of
+from jobs.service.metrics import CullingCollector, registry
+from jobs.service.pages import Pages
 
 
 def verdict(gain: float, half: float, *, objects: int = 30) -> JudgeRecord:
@@ -111,6 +119,64 @@ def test_the_nights_of_a_group_are_done_at_once_or_not_at_all(tmp_path: Path) ->
         store.finish_nights(records)
         assert [other.night(n.id).state for n in nights] == ["done", "done"]
         assert other.record(nights[1].id) == records[nights[1].id]
+
+
+# -- the service -----------------------------------------------------------------------------------
+
+
+class GroupsAtOnce(Quick):
+    """An executor whose nights are those of all cameras of a group, as `run_task`'s are."""
+
+    def __init__(self, store: Store, config: Config) -> None:
+        super().__init__(store)
+        self._config = config
+
+    def _run(self, task: Task) -> Outcome:
+        for camera in night_of(self._config, task.camera).cameras:
+            outcome = super()._run(replace(task, camera=camera))
+        return outcome
+
+
+def test_the_service_runs_a_group_s_night_once(tmp_path: Path) -> None:
+    plain = config_of(tmp_path, ("north", "south", "hall"))
+    same = {name: camera.changed(schedule="02:00") for name, camera in plain.cameras.items()}
+    config = plain.changed(cameras=same, groups={"entrance": ("north", "south")})
+    with (
+        time_machine.travel(datetime(2026, 11, 20, 0, 59, 50, tzinfo=UTC), tick=False) as clock,
+        Store(tmp_path) as store,
+    ):
+        executor = GroupsAtOnce(store, config)
+        nights = service_of(config, store, executor)
+        for _ in range(60):
+            clock.shift(1)
+            nights.tick()
+        nights.stop()
+        assert sorted(n.camera for n in store.nights()) == ["hall", "north", "south"]
+        assert {due.state for due in store.dues.all()} == {"done"}
+        assert len(executor.begun) == 2
+
+
+def test_the_pages_have_the_group_s_report(tmp_path: Path) -> None:
+    config = config_of(tmp_path, ("north", "south"), port=0).changed(
+        groups={"entrance": ("north", "south")}
+    )
+    with Store(tmp_path) as store:
+        night = store.open_night("north", DAY)
+        store.finish_night(night.id, night_record("north", night.run_id))
+        records = [night_record("north"), night_record("south")]
+        write_group_page(
+            config.report_dir("entrance", night.run_id), GroupPage.of("entrance", records)
+        )
+        pages = Pages(config, store, registry(CullingCollector(store, tmp_path, lambda: None)))
+        pages.start()
+        try:
+            path = f"reports/entrance/{night.run_id}/index.html"
+            with urlopen(pages.address) as answer:
+                assert f'href="/{path}"' in answer.read().decode()
+            with urlopen(pages.address + path) as answer:
+                assert "Camera by camera" in answer.read().decode()
+        finally:
+            pages.close()
 
 
 # -- the page, and whose night it is ---------------------------------------------------------------
