@@ -12,7 +12,7 @@ from jobs.nights.grouping import Group, Groups, in_points
 
 def groups_table(found: Groups) -> Listing:
     """One row a camera of a group."""
-    table = Listing("group", "camera", "own student", "shared", "difference (95 %)")
+    table = Listing("group", "camera", "own student", "average", "difference (95 %)")
     for number, group in enumerate(found.groups, start=1):
         for line in group.lines:
             table.add_row(
@@ -40,7 +40,12 @@ def in_words(found: Groups) -> str:
     if new:
         named = ", ".join(f"NAME: [{', '.join(group.cameras)}]" for group in new)
         lines.append(f"to share, write into config.yaml (a name for each): groups: {{{named}}}")
-    if not found.groups:
+    if found.groups:
+        lines.append(
+            "the average of a group's students is a lower bound: one training on the frames of all "
+            "cameras does better, and comes into use only where no camera is clearly worse"
+        )
+    else:
         lines.append("no group is proposed")
     lines.append(f"{count(found.looks, 'look')}, {duration(found.seconds)} of detector work")
     return "\n".join(lines)
