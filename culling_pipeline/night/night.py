@@ -60,11 +60,7 @@ def run_night(plan: NightPlan, parts: NightParts) -> AnyNight:
         ready = prepare(night)
         if isinstance(ready, UnusableNight):
             return ready
-        once = Once(parts.journal)
-        _, day, label, kept, size = ready
-        arms = once(stage_names.TRAIN, ArmsRecord, lambda: retrain(night, day, label, kept, size))
-        verdict = once(stage_names.JUDGE, JudgeRecord, lambda: judge_students(night, day, arms))
-        return conclude(night, ready, arms, verdict)
+        return conclude(night, ready, *_train_and_judge(night, ready))
 
 
 def begin(plan: NightPlan, parts: NightParts, workers: Workers) -> Night:
@@ -99,6 +95,14 @@ def prepare(night: Night) -> Prepared | UnusableNight:
     kept = once(stage_names.CULL, CullRecord, lambda: cull(night, day, label))
     size = once(stage_names.RESOLUTION, ResolutionRecord, lambda: find_resolution(night, day, kept))
     return Prepared(view, day, label, kept, size)
+
+
+def _train_and_judge(night: Night, ready: Prepared) -> tuple[ArmsRecord, JudgeRecord]:
+    once = Once(night.parts.journal)
+    _, day, label, kept, size = ready
+    arms = once(stage_names.TRAIN, ArmsRecord, lambda: retrain(night, day, label, kept, size))
+    verdict = once(stage_names.JUDGE, JudgeRecord, lambda: judge_students(night, day, arms))
+    return arms, verdict
 
 
 def conclude(night: Night, ready: Prepared, arms: ArmsRecord, verdict: JudgeRecord) -> NightRecord:

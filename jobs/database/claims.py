@@ -60,9 +60,9 @@ class NightClaims:
         settings, or else one that is new to them all."""
         with self.database.reading() as connection:
             last = _last_row(connection, cameras[0])
-            unfinished = last is not None and last.state != "done" and not fresh
-            if unfinished and _can_go_on(last, settings, self.database.now()):
-                return str(last.run_id)
+            if last is not None and last.state != "done" and not fresh:
+                if _can_go_on(last, settings, self.database.now()):
+                    return str(last.run_id)
             return _free_run_id(connection, cameras, night_date)
 
     def _begin(
@@ -167,7 +167,7 @@ def _refuse(row: sa.Row[Any]) -> None:
 
 
 def _can_go_on(last: sa.Row[Any], settings: str, now: datetime) -> bool:
-    return now - last.started_at < RESUME_WITHIN and last.settings == settings
+    return bool(now - last.started_at < RESUME_WITHIN and last.settings == settings)
 
 
 def _free_run_id(connection: sa.Connection, cameras: Sequence[str], night_date: date) -> str:

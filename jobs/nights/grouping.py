@@ -155,7 +155,7 @@ def _group(some: Sequence[Candidate], lines: Sequence[Line]) -> Group:
         ),
         own_training_s=own_s,
         training_s=own_s / len(members),
-        is_one=len({member.version for member in members}) == 1,
+        is_one=len({member.weights for member in members}) == 1,
     )
 
 

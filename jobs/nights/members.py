@@ -20,11 +20,11 @@ from models.registry import ModelRegistry
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A camera that could be in a group: its settings, the version in use and its net, its member,
-    and the seconds that its last night trained for."""
+    """A camera that could be in a group: its settings, the fingerprint of the weights in use and
+    their net, its member, and the seconds that its last night trained for."""
 
     camera: CameraConfig
-    version: str
+    weights: str
     net: DetectorSpec
     member: Member
     training_s: float
@@ -64,11 +64,13 @@ def candidate(config: Config, name: str, store: Store, registry: ModelRegistry) 
         message = f"camera {name!r}: its student is untrained: {untrained}"
         raise UsageError(message)
     path = registry.path(name, version)
-    net = spec_from_meta(load_meta(path), source=path)
+    meta = load_meta(path)
+    net = spec_from_meta(meta, source=path)
     _require_classes(camera, night.record.classes, "last night")
     _require_classes(camera, net.class_names, "student")
     training_s = sum(cost.seconds for cost in night.record.train.costs)
-    return Candidate(camera, version, net, _member(camera, night, net, path), training_s)
+    member = _member(camera, night, net, path)
+    return Candidate(camera, str(meta["sha256"]), net, member, training_s)
 
 
 def _member(camera: CameraConfig, night: LastNight, net: DetectorSpec, path: Path) -> Member:

@@ -77,6 +77,7 @@ def test_two_streets_may_share_and_the_others_are_told_why_not(
         assert line["low"] <= line["gain"] <= line["high"]
         assert line["gain"] == pytest.approx(line["shared"] - line["own"])
     assert group["training_s"] == pytest.approx(group["own_training_s"] / 2)
+    assert not group["is_one"], "versions of one name are not one student"
     assert found["alone"]["new"] == "has no night yet: run `culling retrain new`"
     assert "no other camera can share its student: classes is" in found["alone"]["hall"]
     assert 0 < found["looks"] <= 3 * 2 * 48
