@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import combinations
@@ -193,13 +193,12 @@ def trained(stored: Stored, names: Sequence[str], *, shown: int, tag: str) -> Pa
 # -- the proposal and the truth --------------------------------------------------------------------
 
 
-def rows_of(kind: str, data: Path | None, *, double: bool) -> list[dict[str, Any]]:
+def rows_of(kind: str, data: Path | None, *, double: bool) -> Iterator[dict[str, Any]]:
     """One row a camera and pair."""
     stored = Stored(kind, data)
     names, shown = stored.cameras.names, stored.cameras.images
     alone = {name: trained(stored, [name], shown=shown, tag="alone") for name in names}
     looks = Looks(Workers(1), device="cpu", progress=NoProgress())
-    rows = []
     for pair in combinations(names, 2):
         members = [stored.member(n, "control", alone[n]).at_most(FRAMES) for n in pair]
         crossed = cross(members, looks)
@@ -213,31 +212,29 @@ def rows_of(kind: str, data: Path | None, *, double: bool) -> list[dict[str, Any
         if double:
             longer = trained(stored, pair, shown=2 * shown, tag="double")
             doubled = [_against(looks, m, alone[m.camera], longer) for m in tests]
-        should = not any(c.high < 0 for c in measured)
         for k, name in enumerate(pair):
-            rows.append(
-                {
-                    "kind": "synthetic" if kind == "streets" else "real",
-                    "pair": "+".join(pair),
-                    "camera": name,
-                    "images": shown,
-                    "own_control": float(crossed.scores[k, k]),
-                    "other_control": float(crossed.scores[1 - k, k]),
-                    "distance": float(crossed.distances[0, 1]),
-                    "tried_gain": tried[k].gain,
-                    "tried_95": [tried[k].low, tried[k].high],
-                    "own": measured[k].before,
-                    "shared": measured[k].after,
-                    "shared_95": [measured[k].low, measured[k].high],
-                    "double": doubled[k].after if doubled else None,
-                    "double_95": [doubled[k].low, doubled[k].high] if doubled else None,
-                    "proposed": bool(proposal.groups),
-                    "should_share": should,
-                    "right": bool(proposal.groups) == should,
-                }
-            )
-            print(json.dumps(rows[-1]), flush=True)
-    return rows
+            yield {
+                "kind": "synthetic" if kind == "streets" else "real",
+                "pair": "+".join(pair),
+                "camera": name,
+                "images": shown,
+                "own_control": float(crossed.scores[k, k]),
+                "other_control": float(crossed.scores[1 - k, k]),
+                "distance": float(crossed.distances[0, 1]),
+                "tried_gain": tried[k].gain,
+                "tried_95": [tried[k].low, tried[k].high],
+                "own": measured[k].before,
+                "shared": measured[k].after,
+                "shared_95": [measured[k].low, measured[k].high],
+                "double": doubled[k].after if doubled else None,
+                "double_95": [doubled[k].low, doubled[k].high] if doubled else None,
+                **_verdict(proposed=bool(proposal.groups), measured=measured),
+            }
+
+
+def _verdict(*, proposed: bool, measured: Sequence[Comparison]) -> dict[str, bool]:
+    should = not any(comparison.high < 0 for comparison in measured)
+    return {"proposed": proposed, "should_share": should, "right": proposed == should}
 
 
 def _against(looks: Looks, member: Member, own: Path, shared: Path) -> Comparison:
@@ -255,6 +252,7 @@ def main() -> None:
     CACHE.mkdir(parents=True, exist_ok=True)
     book = Book(RESULTS / "groups.json", ("kind", "pair", "camera"))
     for row in rows_of(args.kind, args.data, double=args.double):
+        print(json.dumps(row), flush=True)
         book.add(row)
     (RESULTS / "groups.md").write_text(markdown([_in_table(row) for row in book.rows]))
 

@@ -60,9 +60,9 @@ class NightClaims:
         settings, or else one that is new to them all."""
         with self.database.reading() as connection:
             last = _last_row(connection, cameras[0])
-            if last is not None and last.state != "done" and not fresh:
-                if _can_go_on(last, settings, self.database.now()):
-                    return str(last.run_id)
+            unfinished = None if last is None or last.state == "done" or fresh else last
+            if unfinished is not None and _can_go_on(unfinished, settings, self.database.now()):
+                return str(unfinished.run_id)
             return _free_run_id(connection, cameras, night_date)
 
     def _begin(

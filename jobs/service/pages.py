@@ -98,7 +98,6 @@ class Content:
             open_sharing(self._config).bring_report(found["camera"], found["run"])
         elif found["camera"] not in self._config.groups:
             return None
-            return None
         try:
             return report_path(self._config, found["camera"], found["run"]).read_bytes()
         except FileNotFoundError:
