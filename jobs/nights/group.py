@@ -28,7 +28,9 @@ from jobs.database.nights import Night
 from jobs.database.store import Store
 from jobs.disk.cleanup import tidy_up
 from jobs.errors import NightError
-from jobs.nights.nightly import Known, clear_other_nights, night_inputs
+from jobs.nights.experience import LAST
+from jobs.nights.nightly import clear_other_nights, night_inputs
+from jobs.nights.tonights_budget import Known
 from models.registry import ModelRegistry
 
 
@@ -133,7 +135,8 @@ def _inputs(
 ) -> tuple[NightPlan, NightParts]:
     """A camera's night without the student on random frames: there is none for a group."""
     name = one.camera.name
-    known = Known(store.history.of(name), store.last_record(name))
+    done = store.nights(name, state="done", limit=LAST)
+    known = Known(store.history.of(name), tuple(done), store.last_record(name))
     plan, parts = night_inputs(config, one.night, registry, one.shared.journal, progress, known)
     return replace(plan, budget=plan.budget.changed(lottery=None)), parts
 
