@@ -13,6 +13,7 @@ import pytest
 from benchmarks.testbed.example_night import accuracy, example_night
 from jobs.commands.bootstrap import _table as first_students_table
 from jobs.commands.common import print_table
+from jobs.commands.groups import alone_table, groups_table
 from jobs.commands.listing import Listing, Name
 from jobs.commands.summary import (
     feeds_table,
@@ -26,6 +27,7 @@ from jobs.commands.versions import versions_table
 from jobs.config.settings import Config
 from jobs.database.figures import Figures
 from jobs.database.nights import Night
+from jobs.nights.grouping import Group, GroupLine, Groups
 from jobs.setup.check import Finding
 from jobs.watch.feed import Tally
 
@@ -82,6 +84,14 @@ def findings() -> Listing:
     return findings_table([Finding(camera=CAMERA, part="stream", detail=detail, exit_code=5)])
 
 
+LINE = GroupLine(camera=CAMERA, own=0.712, shared=0.703, gain=-0.009, low=-0.03, high=0.01)
+GROUPS = Groups(
+    groups=(Group(lines=(LINE, LINE), own_training_s=1820.0, training_s=910.0, is_one=False),),
+    alone={CAMERA: "its student finds too little on its own control slice (0.04, 0.2 needed)"},
+    scores={}, looks=96, seconds=12.0,
+)  # fmt: skip
+
+
 TABLES: dict[str, tuple[Callable[[], Listing], set[str]]] = {
     "models": (versions, {RUN, PARENT, "start"}),
     "report --all": (lambda: nights_table(CONFIG, {CAMERA: night(), "yard": None}), {CAMERA, RUN}),
@@ -94,6 +104,8 @@ TABLES: dict[str, tuple[Callable[[], Listing], set[str]]] = {
     "bootstrap": (first_students, {CAMERA, PARENT}),
     "plan": (tonight, {CAMERA}),
     "check": (findings, {CAMERA}),
+    "plan --groups": (lambda: groups_table(GROUPS), {CAMERA}),
+    "plan --groups, alone": (lambda: alone_table(GROUPS), {CAMERA}),
 }
 
 

@@ -270,7 +270,7 @@ def test_a_night_whose_disk_takes_nothing_has_not_been_tried(
         except OSError as error:
             raise NightError("cannot be written") from error  # noqa: EM101
 
-    monkeypatch.setattr("jobs.executors.task.retrain_camera", fails)
+    monkeypatch.setattr("jobs.nights.nightly.retrain_camera", fails)
     assert run_task(a_task(tmp_path)).away is is_away
 
 
