@@ -27,7 +27,7 @@ def groups_table(found: Groups) -> Listing:
 
 def alone_table(found: Groups) -> Listing:
     """One row a camera that is in no group."""
-    table = Listing("camera", "keeps its own student, because")
+    table = Listing("stays alone", "because")
     for camera, why in found.alone.items():
         table.add_row(Name(camera), why)
     return table

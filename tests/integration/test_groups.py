@@ -89,7 +89,7 @@ def test_in_words(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = " ".join(capsys.readouterr().out.split())
     assert "groups: {NAME: [north, south]}" in said
     assert "one training instead of 2" in said
-    assert "keeps its own student, because" in said
+    assert "stays alone" in said
 
 
 def test_another_net_a_moved_lens_and_lost_frames(
