@@ -6,10 +6,11 @@ back instead of repeating the work. The report and the command line read nothing
 
 from __future__ import annotations
 
+import math
 from datetime import date, datetime
 from typing import Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator, model_validator
 
 SlotState = Literal["same", "moved", "covered", "unknown"]
 ViewState = Literal["learning", "same", "moved", "covered", "settled", "unsure"]
@@ -43,6 +44,14 @@ class Record(BaseModel):
     """Base of all records: frozen, and unknown fields are an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _not_finite(cls, value: Any, info: ValidationInfo) -> Any:
+        """A figure that is not finite is null in JSON; it is read as "not a number"."""
+        if value is None and cls.model_fields[str(info.field_name)].annotation is float:
+            return math.nan
+        return value
 
     def changed(self, **values: Any) -> Self:
         """A copy with these fields, as valid as the original."""

@@ -213,7 +213,10 @@ class CameraConfig(CameraDefaults):
     def fingerprint(self) -> str:
         """Changes whenever a setting of this camera changes (except its password, the time of its
         nights, the number of versions kept and what a file of weights may take to open)."""
-        shown = self.changed(source=self.source_shown)
+        culling = self.culling
+        before = {"strategy": "strata", "keep": 256}  # the defaults of 0.1 and 0.2
+        unset = {k: v for k, v in before.items() if k not in culling.model_fields_set}
+        shown = self.changed(source=self.source_shown, culling=culling.changed(**unset))
         left_out: dict[str, Any] = dict.fromkeys(("schedule", "time_zone", "models"), True)
         for detector in ("student", "teacher"):
             left_out[detector] = dict.fromkeys(("load_limit_s", "load_limit_gb"), True)
@@ -222,7 +225,7 @@ class CameraConfig(CameraDefaults):
             left_out["teacher"]["io"] = {"box_units"}
         # These came with 0.3: nights begun before go on.
         new = {"budget", "looks", "seconds", "trusted_from"}
-        left_out["culling"] = new - self.culling.model_fields_set
+        left_out["culling"] = new - culling.model_fields_set
         settings = shown.model_dump_json(exclude=left_out)
         return hashlib.sha256(settings.encode()).hexdigest()[:16]
 

@@ -138,7 +138,7 @@ def test_no_model_is_made_and_no_day_watched(outcome: Outcome, name: str) -> Non
     with Store(outcome.data_dir) as store:
         night = store.latest_night(name)
     assert night is not None
-    assert stages_of(outcome.data_dir, night.id) == {}
+    assert set(stages_of(outcome.data_dir, night.id)) <= {"budget"}
 
 
 def test_only_the_one_camera_that_could_begin_watched_its_day(outcome: Outcome) -> None:
@@ -174,7 +174,7 @@ def test_a_full_disk_is_named_and_with_room_the_night_goes_on(
     # Given a disk too small for the model that the camera begins with
     said = full_disk_line(config, tmp_path)
     assert str(small_disk) in said
-    assert set(stages_of(small_disk)) == set()
+    assert set(stages_of(small_disk)) == {"budget"}
     assert debris(small_disk) == []
 
     # Given one with room for that, but not for a candidate beside it

@@ -106,7 +106,9 @@ def test_a_night_that_was_cut_off_goes_on(old: Path) -> None:
     assert (night["run_id"], night["state"], night["error"]) == (SECOND, "done", None)
     after = stages_of(data, UNFINISHED)
     assert set(begun.values()) < set(after.values())
-    assert len(after) - len(begun) == len(("train", "judge", "promote")), "nothing was done again"
+    assert len(after) - len(begun) == len(("budget", "train", "judge", "promote")), (
+        "nothing was done again"
+    )
     record = night["record"]
     assert record["cull"]["kept"] == journal["cull"]["kept"]
     assert record["ingest"]["frames_seen"] == journal["ingest"]["frames_seen"]

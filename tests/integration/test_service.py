@@ -49,7 +49,7 @@ def test_a_night_outlives_its_service_its_process_and_sigterm(tmp_path: Path) ->
     # Then no process is left (`end`), and the next service takes the night up
     night, due = in_store(tmp_path)
     assert (night.state, due.state) == ("running", "running")
-    assert set(stages_of(data)) == {"start"}
+    assert set(stages_of(data)) == {"budget", "start"}
     with running(tmp_path) as service:
         service.wait_until(lambda: "ingest" in stages_of(data))
 

@@ -37,9 +37,12 @@ from models.registry import ModelRegistry
 
 pytestmark = pytest.mark.timeout(1200)
 
-STAGES = ("start", "ingest", "view", "label", "cull", "resolution", "train", "judge", "promote")
+STAGES = (
+    *("budget", "start", "ingest", "view", "label"),
+    *("cull", "resolution", "train", "judge", "promote"),
+)
 POINTS = (
-    "start.before", "start.after", "ingest.half", "ingest.before", "ingest.after", "view.before",
+    "budget.before", "budget.after", "start.before", "start.after", "ingest.half", "ingest.before", "ingest.after", "view.before",
     "view.after", "label.before",
     "label.after", "cull.before", "cull.after", "resolution.before", "resolution.after",
     "train.before", "train.after", "judge.before", "judge.after", "promote.before",
@@ -131,12 +134,12 @@ def test_workers_die_with_a_killed_night_and_ctrl_c_ends_one_quietly(
         # Then nothing of it is left
         _, alive = psutil.wait_procs(family, timeout=120)
         assert alive == []
-    assert set(stages_of(data)) == {"start"}
+    assert set(stages_of(data)) == {"budget", "start"}
     assert list(frames.rglob("*.jpg"))
 
     # Given that its second try is interrupted while its workers start, its third after the day
     interrupt(config, when=lambda process: len(family_of(process)) >= 2)
-    assert set(stages_of(data)) == {"start"}
+    assert set(stages_of(data)) == {"budget", "start"}
     interrupt(config, when=lambda _: "ingest" in stages_of(data))
     with Store(data) as store:
         (night,) = store.nights()

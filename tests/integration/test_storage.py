@@ -232,7 +232,7 @@ def test_a_day_watched_on_one_machine_is_trained_on_another_through_an_outage(
         assert exit_code(caught.value) == 5
         assert (failed.state, failed.night_date) == ("failed", days[-1])
         assert "nothing is lost" in str(failed.error)
-        assert set(before) == {"start", "ingest", "view"}
+        assert set(before) == {"budget", "start", "ingest", "view"}
         again = Listening("", lambda: None)
         record = retrain_camera(b, CAMERA, store=store, progress=again)
     assert "scoring" not in again.begun

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from benchmarks.testbed.example_night import cost, example_night
-from culling_pipeline.records import Cost, SlotView, changed
+from culling_pipeline.records import Cost, ScalePoint, SlotView, TrustRecord, changed
 from jobs.config.night import CullingSettings
 
 ROOT = Path(__file__).parents[2]
@@ -62,3 +63,13 @@ def test_nothing_is_patched_unvalidated() -> None:
         if re.search(r"\bmodel_copy\(|\bmodel_construct\(", path.read_text(encoding="utf-8"))
     ]
     assert [path for path in found if not path.startswith("jobs/config/")] == []
+
+
+def test_a_figure_that_is_not_finite_comes_back_as_none_of_the_numbers() -> None:
+    """JSON has no infinity: the relative change of a loss of 0 is null there."""
+    for value in (math.inf, math.nan):
+        point = ScalePoint(scale=0.9, relative_mse=value, computation=0.8)
+        again = ScalePoint.model_validate_json(point.model_dump_json())
+        assert math.isnan(again.relative_mse)
+    with pytest.raises(ValidationError):
+        TrustRecord.model_validate_json('{"score": null, "rank": null}')
