@@ -40,6 +40,10 @@ def changed(model: _Model, **values: Any) -> _Model:
     return type(model).model_validate({**given, **values})
 
 
+STORED = {"stored": True}
+"""The context in which plain values that were JSON are read back."""
+
+
 class Record(BaseModel):
     """Base of all records: frozen, and unknown fields are an error."""
 
@@ -49,7 +53,8 @@ class Record(BaseModel):
     @classmethod
     def _not_finite(cls, value: Any, info: ValidationInfo) -> Any:
         """A figure that is not finite is null in JSON; it is read as "not a number"."""
-        if value is None and cls.model_fields[str(info.field_name)].annotation is float:
+        stored = info.mode == "json" or info.context == STORED
+        if stored and value is None and cls.model_fields[str(info.field_name)].annotation is float:
             return math.nan
         return value
 

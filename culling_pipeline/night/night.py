@@ -34,6 +34,7 @@ from culling_pipeline.night.stages.train import retrain
 from culling_pipeline.night.stages.view import compare_the_view
 from culling_pipeline.night.stages.watch import watch_the_day
 from culling_pipeline.records import (
+    STORED,
     AnyNight,
     ArmsRecord,
     CullRecord,
@@ -126,7 +127,7 @@ class Once:
         """A stage's record: from the journal, or made now and written there."""
         stored = self._journal.load(stage.key)
         if stored is not None:
-            return kind.model_validate(stored)
+            return kind.model_validate(stored, context=STORED)
         record = work()
         self._journal.save(stage.key, record.model_dump(mode="json"))
         return record

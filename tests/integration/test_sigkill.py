@@ -42,9 +42,9 @@ STAGES = (
     *("cull", "resolution", "train", "judge", "promote"),
 )
 POINTS = (
-    "budget.before", "budget.after", "start.before", "start.after", "ingest.half", "ingest.before", "ingest.after", "view.before",
-    "view.after", "label.before",
-    "label.after", "cull.before", "cull.after", "resolution.before", "resolution.after",
+    "budget.before", "budget.after", "start.before", "start.after",
+    "ingest.half", "ingest.before", "ingest.after",
+    "view.before", "view.after", "label.before", "label.after", "cull.before", "cull.after", "resolution.before", "resolution.after",
     "train.before", "train.after", "judge.before", "judge.after", "promote.before",
     "promote.after", "done.before",
 )  # fmt: skip

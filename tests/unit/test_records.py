@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from benchmarks.testbed.example_night import cost, example_night
-from culling_pipeline.records import Cost, ScalePoint, SlotView, TrustRecord, changed
+from culling_pipeline.records import STORED, Cost, ScalePoint, SlotView, TrustRecord, changed
 from jobs.config.night import CullingSettings
 
 ROOT = Path(__file__).parents[2]
@@ -71,5 +72,9 @@ def test_a_figure_that_is_not_finite_comes_back_as_none_of_the_numbers() -> None
         point = ScalePoint(scale=0.9, relative_mse=value, computation=0.8)
         again = ScalePoint.model_validate_json(point.model_dump_json())
         assert math.isnan(again.relative_mse)
+        stored = json.loads(point.model_dump_json())
+        assert math.isnan(ScalePoint.model_validate(stored, context=STORED).relative_mse)
+        with pytest.raises(ValidationError):
+            ScalePoint.model_validate(stored)
     with pytest.raises(ValidationError):
         TrustRecord.model_validate_json('{"score": null, "rank": null}')
