@@ -32,4 +32,4 @@ def test_a_finished_night_stays_finished(tmp_path: Path) -> None:
         assert shown.stdout.strip()
         assert shown.stdout.isascii()
     told = culling("report", "yard", "--json", folder=tmp_path, **C_LOCALE)
-    assert json.loads(told.stdout)["state"] == "done"
+    assert json.loads(told.stdout)["cameras"]["yard"]["state"] == "done"

@@ -44,7 +44,8 @@ STAGES = (
 POINTS = (
     "budget.before", "budget.after", "start.before", "start.after",
     "ingest.half", "ingest.before", "ingest.after",
-    "view.before", "view.after", "label.before", "label.after", "cull.before", "cull.after", "resolution.before", "resolution.after",
+    "view.before", "view.after", "label.before", "label.after",
+    "cull.before", "cull.after", "resolution.before", "resolution.after",
     "train.before", "train.after", "judge.before", "judge.after", "promote.before",
     "promote.after", "done.before",
 )  # fmt: skip
