@@ -6,13 +6,15 @@ input that takes longer than ten seconds, no crash, less than 1 GiB of memory ov
     python -m benchmarks.fuzz
 
 Each case has a seed that makes it again (`--first`). Results: a row for each part in
-benchmarks/results/fuzz.json and fuzz.md.
+benchmarks/results/fuzz.json and fuzz.md. A run that is interrupted keeps what it has done; seeds
+that follow on the row's are added to it.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -60,21 +62,27 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--dry", action="store_true", help="write no results")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if unknown := set(given.parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
     faults = 0
     for part in given.parts or PARTS:
-        found = fuzz(part, given.count or LONG[part], first=given.first)
+        count = given.count or LONG[part] - given.first
+        found = fuzz(part, count, first=given.first)
         print(json.dumps({part: asdict(found)}, indent=1, ensure_ascii=False), flush=True)
         faults += found.faults + (found.peak_mib >= MOST_MIB)
         if not given.dry:
             _write(part, found)
+        if found.count < count:
+            break
     return int(bool(faults))
 
 
 def _write(part: str, found: Found) -> None:
     path = RESULTS / "fuzz.json"
     rows = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    if found.first and part in rows:
+        found = found.after(Found(**rows[part]))
     rows[part] = asdict(found)
     rows = {name: rows[name] for name in PARTS if name in rows}
     path.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")

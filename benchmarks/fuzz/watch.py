@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,13 +58,31 @@ class Found:
         if len(self.examples) < SHOWN:
             self.examples.append(f"{seed}: {problem}")
 
+    def after(self, before: Found) -> Found:
+        """Both in one, where these seeds follow on those of `before`; else only this."""
+        if self.first != before.first + before.count:
+            return self
+        kinds = {
+            kind: self.kinds.get(kind, 0) + before.kinds.get(kind, 0)
+            for kind in {**before.kinds, **self.kinds}
+        }
+        names = ("count", "refused", "exceptions", "leaks", "hangs", "crashes", "seconds")
+        return Found(
+            first=before.first,
+            **{name: getattr(before, name) + getattr(self, name) for name in names},
+            peak_mib=max(before.peak_mib, self.peak_mib),
+            examples=(before.examples + self.examples)[:SHOWN],
+            kinds=kinds,
+        )
+
 
 def fuzz(part: str, count: int, *, first: int = 0) -> Found:
-    """`count` cases of a part from the seed `first` on."""
+    """`count` cases of a part from the seed `first` on; fewer when it is interrupted."""
     found, began_s = Found(first=first), time.monotonic()
     following = first
-    while following < first + count:
-        following = _one_child(part, range(following, first + count), found)
+    with suppress(KeyboardInterrupt):
+        while following < first + count:
+            following = _one_child(part, range(following, first + count), found)
     found.seconds = round(time.monotonic() - began_s, 1)
     return found
 
