@@ -36,7 +36,7 @@ HEAD = 20_000
 NET, STUDENT = 5, 10
 """One of so many cases is a net, which is opened in a process of its own and takes its time; one of
 so many a student."""
-LIMITS = Limits(deadline_s=8.0, memory_bytes=1024**3)
+LIMITS = Limits(deadline_s=60.0, memory_bytes=1024**3)
 
 
 def prepare(folder: Path) -> Callable[[int], Case]:
