@@ -1,6 +1,7 @@
 """Wrong, odd and hostile inputs by the thousand, each in a child process under a deadline: no
 exception other than ours, no part of a planted secret in anything that is said or written, no
-input that takes longer than ten seconds (commands: sixty), no crash, less than 1 GiB of memory over the baseline.
+input that takes longer than ten seconds (commands: sixty), no crash, less than 1 GiB of memory over
+the baseline.
 
     python -m benchmarks.fuzz configs addresses --count 500
     python -m benchmarks.fuzz
@@ -44,8 +45,8 @@ HEAD = """# Hostile inputs
 
 Made by `python -m benchmarks.fuzz`. An exception is any error that is not one of ours with its one
 line, a leak any four characters of a planted secret in anything said or written, a hang a case of
-more than ten seconds (a command: sixty) in which nothing waits for a processor. Memory is the most that the process ever had beyond what it had when the
-first case began.
+more than ten seconds (a command: sixty) in which nothing waits for a processor. Memory is the most
+that the process ever had beyond what it had when the first case began.
 
 | part | seeds | cases | refused | exceptions | leaks | hangs | crashes | memory, MiB | seconds |
 |---|---|---|---|---|---|---|---|---|---|

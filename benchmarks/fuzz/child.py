@@ -122,14 +122,10 @@ def run(part: Any, seeds: range, report: TextIO, folder: Path) -> None:
 
 
 def main() -> None:
-    """`child PART FIRST COUNT DESCRIPTOR FOLDER`."""
+    """Its arguments are PART FIRST COUNT DESCRIPTOR FOLDER; `benchmarks.fuzz.watch` starts it."""
     name, first, count, descriptor, folder = sys.argv[1:]
     seeds = range(int(first), int(first) + int(count))
     with open(int(descriptor), "w", encoding="utf-8") as report:
         run(import_module(f"benchmarks.fuzz.{name}"), seeds, report, Path(folder))
         report.flush()
         os._exit(0)  # whatever threads are still at it
-
-
-if __name__ == "__main__":
-    main()

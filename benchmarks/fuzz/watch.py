@@ -23,6 +23,7 @@ USUAL_LONGEST_S = 10.0
 """A case that takes longer hangs. While one of its threads or processes waits for a processor, the
 time does not count. A command imports torch, opens models and measures them."""
 
+CHILD = "from benchmarks.fuzz.child import main; main()"
 LOOK_EVERY_S = 0.5
 PREPARING_S = 300.0
 SHOWN = 50
@@ -94,7 +95,7 @@ def _one_child(part: str, seeds: range, found: Found) -> int:
     """Run these seeds until the child ends; the first that it has not done."""
     readable, writable = os.pipe()
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
-        command = [sys.executable, "-m", "benchmarks.fuzz.child", part]
+        command = [sys.executable, "-c", CHILD, part]
         command += [str(seeds.start), str(len(seeds)), str(writable), folder]
         nowhere = subprocess.DEVNULL
         child = subprocess.Popen(

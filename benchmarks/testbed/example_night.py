@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import argparse
 import math
 import sys
 from datetime import UTC, date, datetime, timedelta
@@ -295,5 +296,16 @@ def _traffic(
     return np.array(boxes, np.float64), np.array(labels, np.int64)
 
 
+def main() -> int:
+    """Write the report to the path that is given."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("path", type=Path)
+    path: Path = parser.parse_args().path
+    path.write_text(render_report(example_night(), example_exhibits()), "utf-8")
+    return 0
+
+
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(render_report(example_night(), example_exhibits()), "utf-8")
+    sys.exit(main())
