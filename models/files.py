@@ -94,7 +94,7 @@ def read_bytes(path: Path) -> bytes:
 def read_meta(path: Path) -> dict[str, Any]:
     try:
         meta = json.loads(read_bytes(path))
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:  # of deep nesting
         message = f"{path}: not JSON ({exc}); {REMEDY}"
         raise WeightsError(message) from exc
     if not isinstance(meta, dict):

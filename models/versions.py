@@ -12,6 +12,7 @@ from models.errors import WeightsError
 from models.files import checkpoint_files, load_meta
 
 POINTER_FILE = "incumbent.json"
+_DAMAGED = (OSError, ValueError, KeyError, TypeError, RecursionError, WeightsError)
 PARENT, CREATED = "parent", "created_at"
 """Keys of a version's meta: the version it was trained from, and when it was made (ISO, UTC)."""
 ORIGIN_META = "origin"
@@ -53,7 +54,7 @@ class ModelVersions:
             return None
         try:
             return _checked(json.loads(pointer.read_bytes())["version"], "version")
-        except (OSError, ValueError, KeyError, TypeError, WeightsError) as exc:
+        except _DAMAGED as exc:
             message = f"{pointer}: damaged ({exc!r}); promote a version again to mend it"
             raise WeightsError(message) from exc
 

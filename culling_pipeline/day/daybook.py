@@ -222,7 +222,7 @@ def _lines(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
     for raw in _whole_lines(path):
         try:
             content = json.loads(raw)
-        except ValueError:
+        except (ValueError, RecursionError):
             return
         end += len(raw)
         yield content, end

@@ -135,7 +135,7 @@ class Agreement:
     def _agreed(self, camera: str) -> dict[str, str]:
         try:
             return dict(json.loads((self._root / camera / AGREED_FILE).read_bytes()))
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError, RecursionError):
             return {}
 
     def _note_agreed(self, camera: str, version: str, stamp: str) -> None:

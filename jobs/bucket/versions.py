@@ -140,7 +140,7 @@ class StoredVersions:
         try:
             content = json.loads(data)
             return Pointer(str(content["version"]), str(content["stamp"]))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             message = (
                 f"storage: {self._bucket.shown}: {self._place}/{POINTER_FILE} is damaged: delete "
                 "it, and the machine that is asked next writes it again"

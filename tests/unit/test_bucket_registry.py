@@ -278,6 +278,7 @@ def test_a_damaged_version_or_pointer_is_not_used(a: Machine, b: Machine, tmp_pa
     assert (b.versions(CAMERA), b.incumbent(CAMERA)) == ([], None)
     path.write_bytes(whole)
     pointer = tmp_path / "bucket/models/gate/incumbent.json"
-    pointer.write_text("{}")
-    with pytest.raises(StorageError, match=r"incumbent\.json is damaged: delete it"):
-        b.refresh(CAMERA)
+    for damaged in ("{}", "[" * 100_000):
+        pointer.write_text(damaged)
+        with pytest.raises(StorageError, match=r"incumbent\.json is damaged: delete it"):
+            b.refresh(CAMERA)

@@ -19,10 +19,12 @@ COUNTS = {
     "coco": 60,
     "pictures": 40,
     "clips": 70,
+    "models": 12,
     "requests": 20,
 }
-FIRST = {"clips": 100}
-"""Seeds that found something once: clips of a codec that FFmpeg does not know."""
+FIRST = {"clips": 100, "models": 281}
+"""Seeds that found something once: clips of a codec that FFmpeg does not know, a version's meta
+that is nested without end."""
 
 
 @pytest.mark.parametrize("part", COUNTS)

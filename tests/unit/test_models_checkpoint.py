@@ -170,6 +170,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "one bit": (_swap_bit, "truncated or changed"),
     "empty": (lambda f: (f / "model.safetensors").write_bytes(b""), "truncated or changed"),
     "bad JSON": (lambda f: (f / "meta.json").write_text('{"a": '), "meta.json: not JSON"),
+    "deep JSON": (lambda f: (f / "meta.json").write_text("[" * 100_000), "meta.json: not JSON"),
     "not text": (lambda f: (f / "meta.json").write_bytes(b"\xff\xfe\x00"), "not JSON"),
     "no object": (lambda f: (f / "meta.json").write_text("[]"), "JSON object, found list"),
     "no hash": (lambda f: (f / "meta.json").write_text("{}"), "truncated or changed"),

@@ -238,6 +238,15 @@ def test_a_foreign_net_without_our_words_is_refused(tmp_path: Path) -> None:
         read_about(tmp_path / "a.onnx")
 
 
+def test_words_that_are_nested_without_end_are_none_of_ours(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    model = onnx.helper.make_model(onnx.helper.make_graph([], "empty", [], []))
+    onnx.helper.set_model_props(model, {"class_names": "[" * 100_000})
+    onnx.save(model, tmp_path / "a.onnx")
+    with pytest.raises(ExportError, match="not a model that `culling export` has written"):
+        read_about(tmp_path / "a.onnx")
+
+
 def found(*rows: tuple[float, float, int]) -> Detections:
     """Boxes of 10 px at x, with a score and a label."""
     boxes = [[x, 0.0, x + 10, 10.0] for x, _, _ in rows]

@@ -86,7 +86,9 @@ def test_killed_before_the_pointer_is_swapped_the_old_one_stays(registry: ModelR
     assert [p.name.split(".")[1] for p in registry.clear_debris("gate")] == ["incumbent"]
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"version": 3}', '{"version": "../x"}'])
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"version": 3}', '{"version": "../x"}', "[" * 100_000]
+)
 def test_a_damaged_pointer_says_how_to_mend_it(registry: ModelRegistry, content: str) -> None:
     pointer = registry.path("gate", "1").with_name("incumbent.json")
     pointer.write_text(content)

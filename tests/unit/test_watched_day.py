@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from culling_pipeline.culling.candidates import parts_of_day
 from culling_pipeline.culling.strategies import STRATEGIES
 from culling_pipeline.day.day import Day, IngestPlan
-from culling_pipeline.day.daybook import DAYBOOK, FRAMES, DayClock, replay
+from culling_pipeline.day.daybook import DAYBOOK, FRAMES, DayClock, mean_loss, replay
 from culling_pipeline.day.watched_day import DayInUseError, DayWriter, WatchedDay
 from culling_pipeline.records import IngestRecord
 from culling_pipeline.run.workers import Workers
@@ -458,3 +458,8 @@ def test_the_journal_is_for_its_owner_only(tmp_path: Path) -> None:
     assert (tmp_path / "day" / FRAMES).stat().st_mode & 0o777 == 0o700
     for line in (tmp_path / "day" / DAYBOOK).read_text().splitlines():
         json.loads(line)
+
+
+def test_a_line_nested_without_end_is_damaged_and_ends_the_daybook(tmp_path: Path) -> None:
+    (tmp_path / DAYBOOK).write_text('{"loss": 0.5}\n' + "[" * 100_000 + '\n{"loss": 0.9}\n')
+    assert mean_loss(tmp_path) == 0.5
