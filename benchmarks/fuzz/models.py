@@ -22,7 +22,7 @@ import torch
 from benchmarks.fuzz.case import Case
 from benchmarks.fuzz.mutate import spoilt, spoilt_json
 from jobs.cameras.detectors import BUILTIN_FOLDER
-from models.boxes.foreign import PRESETS, open_foreign
+from models.boxes.foreign import PRESETS, ForeignDetector, open_foreign
 from models.boxes.student import load_detector
 from models.checkpoint import load_pth
 from models.errors import ModelError
@@ -36,6 +36,7 @@ HEAD = 20_000
 NET, STUDENT = 5, 10
 """One of so many cases is a net, which is opened in a process of its own and takes its time; one of
 so many a student."""
+OPTIONS = PRESETS["person-vehicle-bike"]
 LIMITS = Limits(deadline_s=60.0, memory_bytes=1024**3)
 
 
@@ -60,7 +61,7 @@ def prepare(folder: Path) -> Callable[[int], Case]:
     for whole in pickles:
         _shapes(whole)
     for whole in nets:
-        _ask(whole)
+        ForeignDetector(whole, OPTIONS)
     load_detector(STUDENT_FILE)
     return lambda seed: Case(lambda: run(seed))
 
@@ -70,7 +71,7 @@ def _shapes(path: Path) -> str:
 
 
 def _ask(path: Path) -> str:
-    detector = open_foreign(path, PRESETS["person-vehicle-bike"], limits=LIMITS)
+    detector = open_foreign(path, OPTIONS, limits=LIMITS)
     return repr(detector.predict([np.zeros((40, 60, 3), np.uint8)]))
 
 

@@ -14,15 +14,15 @@ from benchmarks.fuzz.watch import Found, _says_more, fuzz
 
 COUNTS = {
     "configs": 100,
-    "addresses": 30,
+    "addresses": 20,
     "playlists": 40,
-    "coco": 60,
+    "coco": 40,
     "pictures": 40,
     "clips": 70,
-    "models": 12,
+    "models": 5,
     "requests": 20,
 }
-FIRST = {"clips": 100, "models": 281}
+FIRST = {"clips": 100, "models": 287}
 """Seeds that found something once: clips of a codec that FFmpeg does not know, a version's meta
 that is nested without end."""
 
