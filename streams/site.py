@@ -180,7 +180,7 @@ def _passed_on(headers: Mapping[Any, Any], page: Address) -> dict[str, str]:
             value = _origin_of(value, with_slash=name.lower() == "referer")
         elif name.lower() in OURS_ALONE:
             continue
-        clean = value and not re.search(r"[\r\n\0]", name + value)
+        clean = value and not re.search(r"[\r\n\0\ud800-\udfff]", name + value)
         if clean and not any(secret in unquote(value) for secret in secrets):
             passed[name] = value
     return passed

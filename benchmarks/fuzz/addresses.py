@@ -48,7 +48,7 @@ def prepare(folder: Path) -> Callable[[int], Case]:
 
     def case(seed: int) -> Case:
         made = planted(seed)
-        return Case(lambda: said_of(made, seed), (made.secret,), made.around + AROUND)
+        return Case(lambda: said_of(made, seed), (made.secret,), f"{made.around}{AROUND}{folder}")
 
     list(said_of(planted(0), 0))
     return case

@@ -36,7 +36,9 @@ def prepare(folder: Path) -> Callable[[int], Case]:
     def case(seed: int) -> Case:
         made = _planted(seed)
         way = (_add, _check, _add, _night)[seed % 4]
-        return Case(lambda: way(made, random.Random(seed)), (made.secret,), made.around + AROUND)
+        return Case(
+            lambda: way(made, random.Random(seed)), (made.secret,), f"{made.around}{AROUND}{folder}"
+        )
 
     return case
 

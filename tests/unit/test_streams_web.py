@@ -241,3 +241,9 @@ def test_whatever_an_extractor_made_of_a_page_is_read_or_refused(found: object) 
 def test_headers_that_are_no_mapping_are_left_out(headers: object) -> None:
     found = {"url": "https://cdn/a.m3u8", "protocol": "m3u8", "http_headers": headers}
     assert site._read_info(found, Address("https://site/live"), "camera 'yard'").headers == {}
+
+
+def test_a_sites_header_that_cannot_be_sent_is_left_out() -> None:
+    page = Address("https://site.example/live")
+    found = {"url": "https://cdn.example/a", "http_headers": {"User-Agent": "\ud800", "A": "b"}}
+    assert dict(site._read_info(found, page, "camera 'yard'").headers) == {"A": "b"}
