@@ -74,8 +74,12 @@ def test_an_old_server(
     assert re.search(r"PostgreSQL \d+(\.\d+)+ is too old: 99 or later", str(error))
 
 
-def test_a_connection_lost_in_mid_night(tmp_path: Path, postgres: PostgresServer) -> None:
-    """What is done is kept; the night fails in one line, and goes on when the server is back."""
+def test_a_connection_lost_in_mid_night(
+    tmp_path: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is done is kept; the night that has waited long enough fails in one line, and goes on
+    when the server is back."""
+    monkeypatch.setattr("jobs.database.patience.PATIENCE_S", 0.0)
     with Store(tmp_path, postgres.new_database()) as store:
 
         def lose_it(journal: NightJournal) -> None:
