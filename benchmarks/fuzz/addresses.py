@@ -46,9 +46,14 @@ def prepare(folder: Path) -> Callable[[int], Case]:
     # Made once: it takes longer than the rest, and no address has a part in it.
     cli.app = get_command(cli.app)  # type: ignore[assignment]
 
+    # What is said of an address without a secret: "clip-dap" is no part of one.
+    plain = Planted("rtsp://camera/live", "", "")
+    usual = "\n".join(text for seed in (0, 1, 5, WHOLE + 1) for text in said_of(plain, seed))
+
     def case(seed: int) -> Case:
         made = planted(seed)
-        return Case(lambda: said_of(made, seed), (made.secret,), f"{made.around}{AROUND}{folder}")
+        around = f"{made.around}{AROUND}{folder}{usual}"
+        return Case(lambda: said_of(made, seed), (made.secret,), around)
 
     list(said_of(planted(0), 0))
     return case
