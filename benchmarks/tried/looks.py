@@ -17,7 +17,7 @@ def layout(answers: Sequence[Detections]) -> NDArray[np.float64]:
     """Where which class was found, weighted by its score: N×(16·9·3) float64."""
     table = np.zeros((len(answers), ROWS, COLUMNS, CLASSES))
     for row, answer in zip(table, answers, strict=True):
-        centres = (answer.boxes[:, :2] + answer.boxes[:, 2:]) / 2
+        centres = (answer.boxes_xyxy[:, :2] + answer.boxes_xyxy[:, 2:]) / 2
         x = np.clip(centres[:, 0] / WIDTH_PX * COLUMNS, 0, COLUMNS - 1).astype(int)
         y = np.clip(centres[:, 1] / HEIGHT_PX * ROWS, 0, ROWS - 1).astype(int)
         np.add.at(row, (y, x, answer.labels), answer.scores)
