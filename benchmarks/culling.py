@@ -233,13 +233,13 @@ def table(rows: list[Row]) -> str:
         values = np.array(list(found.values()))
         lines.append(
             f"| {strategy} | {n} | {len(values)} | {values.mean():.3f} | {values.std():.3f} "
-            f"| {_interval(list(pairs.values()))} | {_interval(list(cameras.values()))} "
+            f"| {interval(list(pairs.values()))} | {interval(list(cameras.values()))} "
             f"| {f'{worst} {cameras[worst]:+.1f}' if worst else '–'} |"
         )
     return "\n".join(lines) + "\n"
 
 
-def _interval(values: Sequence[float]) -> str:
+def interval(values: Sequence[float]) -> str:
     """Mean and half width of the 95 % interval, Student's t."""
     if len(values) < 2:
         return f"{values[0]:+.1f}" if values else "–"

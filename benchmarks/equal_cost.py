@@ -22,6 +22,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,11 +31,10 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from benchmarks.book import Book, Row
-from benchmarks.culling import PARTS, RECIPES, TEST_FRAMES, TRAIN_FRAMES, prepare, samples
-from benchmarks.culling import _interval as interval
+from benchmarks.culling import PARTS, RECIPES, TEST_FRAMES, TRAIN_FRAMES, interval, prepare, samples
 from benchmarks.fleet import CACHE, FLEET, STUDENT, TASK, Camera, Day, images, recorded_h, seen_day
 from benchmarks.tried import TRIED
-from culling_pipeline.culling.budget import DAY_FRAMES, Wishes, cost_s, divide, full_training_s
+from culling_pipeline.culling.budget import DAY_FRAMES, Wishes, cost_s, divide
 from culling_pipeline.culling.candidates import Candidates, parts_of_day
 from culling_pipeline.culling.strategies import STRATEGIES, Strategy
 from culling_pipeline.records import Portions, SecondsPerImage
@@ -42,9 +42,10 @@ from culling_pipeline.run.workers import Workers
 from culling_pipeline.tasks.boxes.average_precision import coco_map
 from culling_pipeline.tasks.boxes.disagreement import disagreement
 from culling_pipeline.training.loop import fine_tune
-from culling_pipeline.training.schedule import show
-from jobs.config.night import CullingSettings, TrainingSettings
+from jobs.config.night import CullingSettings
 from jobs.config.weights import StudentSettings
+from jobs.nights.budget import full_seconds
+from jobs.nights.plans import images_of
 from models.boxes.backend import at_work
 from models.boxes.student import load_detector
 
@@ -76,23 +77,6 @@ def slim_seconds() -> SecondsPerImage:
     )
 
 
-def images_of(keep: int, epochs: int) -> int:
-    """Images that the night's schedule goes through."""
-    return trained_on(RECIPES["varied"], keep, epochs)
-
-
-def trained_on(settings: TrainingSettings, keep: int, epochs: int) -> int:
-    """Images that these settings' schedule goes through."""
-    plan = settings.changed(epochs=epochs).to_plan()
-    return sum(show(plan.schedule, keep, plan.epochs, plan.options).per_epoch)
-
-
-def full_s(seconds: SecondsPerImage) -> float:
-    """What full training on a whole day costs."""
-    shown = trained_on(RECIPES["mirrored"], DAY_FRAMES, RECIPES["mirrored"].full_epochs)
-    return full_training_s(seconds, frames=DAY_FRAMES, images=shown)
-
-
 def portions_of(run: Run, seconds: SecondsPerImage) -> Portions:
     """How this run spends its budget."""
     looks = run.strategy != LOTTERY
@@ -108,7 +92,12 @@ def portions_of(run: Run, seconds: SecondsPerImage) -> Portions:
         wishes = replace(wishes, looks_per_label=run.looks_per_label)
     if run.looks_free:
         seconds = seconds.changed(look=0.0)
-    return divide(full_s(seconds) / run.budget, seconds, wishes, images_of)
+    return divide(
+        full_seconds(RECIPES["mirrored"], seconds) / run.budget,
+        seconds,
+        wishes,
+        partial(images_of, RECIPES["varied"]),
+    )
 
 
 def choose(day: Day, run: Run, portions: Portions) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -197,8 +186,8 @@ def full_rows() -> list[Row]:
             "map": row["map"],
             "looks": 0,
             "labels": DAY_FRAMES,
-            "images": trained_on(RECIPES["mirrored"], DAY_FRAMES, 12),
-            "cost_s": full_s(seconds),
+            "images": images_of(RECIPES["mirrored"], DAY_FRAMES, 12),
+            "cost_s": full_seconds(RECIPES["mirrored"], seconds),
         }
         for row in stored
         if row["strategy"] == "full" and row["teacher"] == "resnet101"

@@ -7,6 +7,7 @@ back instead of repeating the work. The report and the command line read nothing
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any, Literal, Self, TypeVar
 
@@ -109,6 +110,13 @@ class Cost(Record):
     def seconds_per_image(self) -> float:
         """Mean seconds an image took; 0 for a stage that saw none."""
         return self.seconds / self.images if self.images else 0.0
+
+
+def mean_seconds(costs: Iterable[Cost], activity: Activity, *, least_images: int = 1) -> float:
+    """Mean seconds of this activity for an image, over all lines; 0 if they saw fewer images."""
+    mine = [cost for cost in costs if cost.activity == activity]
+    images = sum(cost.images for cost in mine)
+    return sum(cost.seconds for cost in mine) / images if images >= least_images else 0.0
 
 
 class StoredFrame(Record):
@@ -447,6 +455,10 @@ class Score(Record):
     def is_better_than(self, other: Score) -> bool:
         """Whether this figure is better than another one of the same metric."""
         return self.value > other.value if self.higher_is_better else self.value < other.value
+
+    def reaches(self, least: float) -> bool:
+        """Whether this figure is as good as this one, or better."""
+        return self.value >= least if self.higher_is_better else self.value <= least
 
 
 class TrustRecord(Record):

@@ -9,14 +9,13 @@ from typing import ClassVar
 import numpy as np
 
 from benchmarks.tried.looks import layout, spread
-from culling_pipeline.culling.candidates import Candidates, labelled_of
-from culling_pipeline.culling.strategies.base import StrategyWords
-from culling_pipeline.records import Disagreement
+from culling_pipeline.culling.candidates import Candidates
+from culling_pipeline.culling.strategies.base import OneStep, StrategyWords
 from models.boxes.detections import Detections
 
 
 @dataclass(frozen=True, slots=True)
-class Confident:
+class Confident(OneStep):
     """Stream-based active distillation (SBAD, CVPRW 2023; data-efficient SBAD, 2025): the frames
     with the highest scores, and of these the ones least like each other. The mean score of the
     detections above a half is a frame's confidence; there are four times as many frames as
@@ -27,8 +26,6 @@ class Confident:
         kept="all of them",
         order="the student was least sure of the first",
     )
-    uses_teacher: bool = False
-    needs_trust: bool = True
     answers: Sequence[Detections] = ()
     pool: int = 4
 
@@ -41,12 +38,3 @@ class Confident:
         best = np.argsort(-sure, kind="stable")[: self.pool * budget]
         rows = best[spread(layout([answers[i] for i in best]), budget, 0)]
         return tuple(int(i) for i in candidates.ids[rows])
-
-    def kept_set(
-        self,
-        candidates: Candidates,
-        disagreements: Sequence[Disagreement],
-        budget: int,
-        rng: np.random.Generator,
-    ) -> tuple[int, ...]:
-        return labelled_of(candidates, disagreements, budget)

@@ -9,14 +9,13 @@ from typing import ClassVar
 import numpy as np
 
 from benchmarks.tried.looks import layout, spread
-from culling_pipeline.culling.candidates import Candidates, hardest_of_parts, labelled_of
-from culling_pipeline.culling.strategies.base import StrategyWords
-from culling_pipeline.records import Disagreement
+from culling_pipeline.culling.candidates import Candidates, hardest_of_parts
+from culling_pipeline.culling.strategies.base import OneStep, StrategyWords
 from models.boxes.detections import Detections
 
 
 @dataclass(frozen=True, slots=True)
-class Distinct:
+class Distinct(OneStep):
     """Twice as many frames as wanted, the hardest of each part of the day; of these the ones whose
     answers differ most in what stands where."""
 
@@ -25,8 +24,6 @@ class Distinct:
         kept="all of them",
         order="the student was least sure of the first",
     )
-    uses_teacher: bool = False
-    needs_trust: bool = True
     answers: Sequence[Detections] = ()
     pool: int = 2
 
@@ -37,12 +34,3 @@ class Distinct:
         answers = [self.answers[i] for i in candidates.ids[rows]]
         chosen = rows[spread(layout(answers), budget, 0)]
         return tuple(int(i) for i in candidates.ids[chosen])
-
-    def kept_set(
-        self,
-        candidates: Candidates,
-        disagreements: Sequence[Disagreement],
-        budget: int,
-        rng: np.random.Generator,
-    ) -> tuple[int, ...]:
-        return labelled_of(candidates, disagreements, budget)

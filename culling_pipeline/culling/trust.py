@@ -55,7 +55,7 @@ def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _why_not(score: Score, least: float | None, rank: float | None, *, frames: int) -> str:
     """Why unsureness says too little here; empty where it does not."""
-    if least is not None and not _reaches(score, least):
+    if least is not None and not score.reaches(least):
         return (
             f"the student does not know this scene yet ({score.metric} {score.value:.2f} on the "
             f"control slice, {least:g} needed), so it is unsure of the wrong things"
@@ -66,10 +66,6 @@ def _why_not(score: Score, least: float | None, rank: float | None, *, frames: i
             f"(rank correlation {rank:.2f}, {LEAST_RANK:g} needed)"
         )
     return ""
-
-
-def _reaches(score: Score, least: float) -> bool:
-    return score.value >= least if score.higher_is_better else score.value <= least
 
 
 def _why(rank: float | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from culling_pipeline.records import Activity, Cost
+from culling_pipeline.records import Cost, mean_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,8 @@ def price(costs: Sequence[Cost], *, frames_seen: int, shown: float) -> Price:
     """
     paid = [c for c in costs if c.purpose not in ("comparison", "watching")]
     night = sum(c.seconds for c in paid)
-    teacher = _per_image(paid, "label")
-    training = _per_image(paid, "train")
+    teacher = mean_seconds(paid, "label")
+    training = mean_seconds(paid, "train")
     measuring = sum(c.seconds for c in paid if c.purpose == "control")
     return Price(night, frames_seen * (teacher + shown * training) + measuring)
 
@@ -42,9 +42,3 @@ def seconds_by_stage(costs: Iterable[Cost]) -> dict[str, float]:
     for cost in costs:
         found[cost.stage] = found.get(cost.stage, 0.0) + cost.seconds
     return found
-
-
-def _per_image(costs: Sequence[Cost], activity: Activity) -> float:
-    found = [c for c in costs if c.activity == activity]
-    images = sum(c.images for c in found)
-    return sum(c.seconds for c in found) / images if images else 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from culling_pipeline.judging.verdict import signed
 from culling_pipeline.records import JudgeRecord
 from culling_pipeline.tasks.base import Metric
 
@@ -37,8 +38,8 @@ def _decision(
     low, high = mean - half / len(gains), mean + half / len(gains)
     cameras = "1 camera" if len(gains) == 1 else f"{len(gains)} cameras"
     said = (
-        f"{_signed(metric.points * mean)} {metric.unit_of_gain} on average over {cameras}, "
-        f"95 % interval {_signed(metric.points * low)} to {_signed(metric.points * high)}"
+        f"{signed(metric.points * mean)} {metric.unit_of_gain} on average over {cameras}, "
+        f"95 % interval {signed(metric.points * low)} to {signed(metric.points * high)}"
     )
     worse = [camera for camera, v in verdicts.items() if v.difference_high < 0]
     if worse:
@@ -48,7 +49,3 @@ def _decision(
     if mean > min_gain:
         return False, f"the gain could be luck: {said}"
     return False, f"it measured no better: {said}"
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.1f}".replace("-", "−")

@@ -64,8 +64,8 @@ def verdict(
     gain = metric.gain(old.score.value, new.score.value)
     low, high = metric.points * comparison.low, metric.points * comparison.high
     measured = (
-        f"{_signed(metric.points * gain)} {metric.unit_of_gain}, "
-        f"95 % interval {_signed(low)} to {_signed(high)}"
+        f"{signed(metric.points * gain)} {metric.unit_of_gain}, "
+        f"95 % interval {signed(low)} to {signed(high)}"
     )
     if comparison.low > min_gain:
         return True, f"it measured {measured}"
@@ -74,5 +74,6 @@ def verdict(
     return False, f"it measured no better: {measured}"
 
 
-def _signed(value: float) -> str:
+def signed(value: float) -> str:
+    """With its sign, a true minus, and one decimal."""
     return f"{value:+.1f}".replace("-", "−")

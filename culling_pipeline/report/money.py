@@ -5,7 +5,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from culling_pipeline.records import Activity, BlindSpot, BudgetRecord, NightRecord
+from culling_pipeline.records import (
+    Activity,
+    BlindSpot,
+    BudgetRecord,
+    NightRecord,
+    mean_seconds,
+)
 from culling_pipeline.report import words
 
 
@@ -61,11 +67,18 @@ def images_of(night: NightRecord, activity: Activity) -> int:
     return sum(c.images for c in night.ledger if c.activity == activity and c.purpose == "own")
 
 
+def share_words(budget: BudgetRecord) -> str:
+    """What share of full training a budget is; empty where it was given as a time."""
+    if budget.share is None:
+        return ""
+    return f"1/{round(1 / budget.share):,} of full training"
+
+
 def budget_words(budget: BudgetRecord | None) -> str:
     """The budget in one sentence; empty for a night before there were budgets."""
     if budget is None:
         return ""
-    share = "" if budget.share is None else f", 1/{round(1 / budget.share):,} of full training"
+    share = f", {said}" if (said := share_words(budget)) else ""
     free = (
         " The camera was watched as the day went by, so looks are not counted."
         if budget.looks_free
@@ -104,7 +117,7 @@ def _named(spot: BlindSpot) -> str:
 def teacher_words(night: NightRecord) -> str:
     """What the teacher would cost on every frame in the student's place; empty where the ledger
     does not say."""
-    look, label = _each(night, "look"), _each(night, "label")
+    look, label = (mean_seconds(night.ledger, of) for of in ("look", "label"))
     if not look or not label:
         return ""
     frames = night.ingest.frames_seen
@@ -125,9 +138,3 @@ def teacher_words(night: NightRecord) -> str:
         f"night's {words.duration(night.night_s)}. A student that is trained every night saves "
         f"time from {words.count(round(pays))} frames a day on. {finds}"
     )
-
-
-def _each(night: NightRecord, activity: Activity) -> float:
-    found = [c for c in night.ledger if c.activity == activity]
-    images = sum(c.images for c in found)
-    return sum(c.seconds for c in found) / images if images else 0.0

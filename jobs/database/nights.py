@@ -127,7 +127,7 @@ class NightQueries:
         if packed is None:
             return None
         try:
-            return RECORDS.validate_json(zlib.decompress(packed))
+            return _unpacked(packed)
         except (ValidationError, zlib.error) as error:
             night = self.night(night_id)
             message = (
@@ -148,7 +148,7 @@ class NightQueries:
         with self.database.reading() as connection:
             packed = connection.execute(query).scalar_one_or_none()
         try:
-            record = None if packed is None else RECORDS.validate_json(zlib.decompress(packed))
+            record = None if packed is None else _unpacked(packed)
         except (ValidationError, zlib.error):
             return None
         return record if isinstance(record, NightRecord) else None
@@ -162,6 +162,10 @@ class NightQueries:
                 )
             ).scalar_one_or_none()
         return cast("dict[str, Any] | None", result)
+
+
+def _unpacked(packed: bytes) -> AnyNight:
+    return RECORDS.validate_json(zlib.decompress(packed))
 
 
 def night_of(row: sa.Row[Any]) -> Night:

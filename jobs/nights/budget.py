@@ -17,10 +17,10 @@ from culling_pipeline.culling.strategies import STRATEGIES
 from culling_pipeline.records import (
     Activity,
     BudgetRecord,
-    Cost,
     NightRecord,
     Portions,
     SecondsPerImage,
+    mean_seconds,
 )
 from jobs.config.night import MOST_HELD, TrainingSettings
 from jobs.config.settings import CameraConfig
@@ -28,6 +28,7 @@ from jobs.nights.plans import images_of, night_judging
 from streams.base import DAY_S
 
 BY_HAND, LAST_NIGHT, TRIAL = "the configuration", "the last night", "a short trial"
+_ACTIVITIES: tuple[Activity, ...] = ("look", "label", "train")
 _LEAST_IMAGES = 32
 """A ledger that saw fewer images says little of what one costs."""
 
@@ -84,16 +85,10 @@ def full_seconds(training: TrainingSettings, seconds: SecondsPerImage) -> float:
 
 def seconds_of_night(record: NightRecord) -> SecondsPerImage | None:
     """What an image cost in this night; None where its ledger says too little."""
-    found = {name: _per_image(record.ledger, name) for name in ("look", "label", "train")}
+    found = {of: mean_seconds(record.ledger, of, least_images=_LEAST_IMAGES) for of in _ACTIVITIES}
     if not all(found.values()):
         return None
     return SecondsPerImage.model_validate(found)
-
-
-def _per_image(costs: tuple[Cost, ...], activity: Activity) -> float | None:
-    mine = [cost for cost in costs if cost.activity == activity]
-    images = sum(cost.images for cost in mine)
-    return sum(cost.seconds for cost in mine) / images if images >= _LEAST_IMAGES else None
 
 
 def _wishes(camera: CameraConfig, *, duration_s: float | None, watched: bool) -> Wishes:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from culling_pipeline.day.even_sample import control_count, first_of_day
 from culling_pipeline.records import BudgetRecord, SecondsPerImage
 from culling_pipeline.report import words
+from culling_pipeline.report.money import share_words
 from culling_pipeline.tasks.base import Sample, Task
 from culling_pipeline.training.first_student import canvas_of, first_plan, on_canvas
 from culling_pipeline.training.loop import fine_tune
@@ -208,6 +209,7 @@ class NightCost:
             seconds.said(words.short_seconds)
             for seconds in (self.speed.student_s, self.speed.teacher_s, self.speed.training_s)
         )
+        share = f" ({said})" if (said := share_words(self.budget)) else ""
         looks = f"the student looks at {own.looks:,} frames at {student} each"
         if self.budget.looks_free:
             looks = "the student looks at every frame as the day goes by, which is not counted"
@@ -219,7 +221,7 @@ class NightCost:
         return (
             f"about {self.total_s.said(words.duration)} ({self.device}, "
             f"{words.count(self.processes, 'process', 'processes')}). Of its budget of "
-            f"{words.duration(self.budget.total_s)}{budget_share(self.budget)} {looks}, the "
+            f"{words.duration(self.budget.total_s)}{share} {looks}, the "
             f"teacher labels {own.labels:,} at {teacher}, training goes through {own.images:,} "
             f"images at {training}. {self.control:,} more are labelled to measure with{beside}. "
             f"{self.in_place_words()}"
@@ -235,13 +237,6 @@ class NightCost:
             f"On all {self.a_day:,} frames of a day the teacher would take {teacher}, the student "
             f"takes {student}"
         )
-
-
-def budget_share(budget: BudgetRecord) -> str:
-    """What share of full training a budget is, in brackets; empty where it was given as a time."""
-    if budget.share is None:
-        return ""
-    return f" (1/{round(1 / budget.share):,} of full training)"
 
 
 def speed_of(camera: CameraConfig, shape: tuple[int, int], device: str) -> Speed:

@@ -56,8 +56,7 @@ def why_drawn(camera: CameraConfig, last: NightRecord | None, nights: Sequence[N
 def _knows_its_scene(least: float, last: NightRecord) -> bool:
     """Whether the student in use since the last night reached this score on its control slice."""
     judge = last.judge
-    score = (judge.after if judge.promoted else judge.before).score
-    return score.value >= least if score.higher_is_better else score.value <= least
+    return (judge.after if judge.promoted else judge.before).score.reaches(least)
 
 
 def _gains(camera: CameraConfig, nights: Sequence[Night]) -> list[float | None]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
-from culling_pipeline.culling.candidates import Candidates
+from culling_pipeline.culling.candidates import Candidates, labelled_of
 from culling_pipeline.records import Disagreement
 
 
@@ -48,3 +49,22 @@ class Strategy(Protocol):
         rng: np.random.Generator,
     ) -> tuple[int, ...]:
         """The frames to train on, out of those with a disagreement."""
+
+
+@dataclass(frozen=True, slots=True)
+class OneStep:
+    """The base of strategies that keep all that is labelled, hardest first by L_conf, and go by the
+    student's unsureness."""
+
+    uses_teacher: ClassVar[bool] = False
+    needs_trust: ClassVar[bool] = True
+
+    def kept_set(
+        self,
+        candidates: Candidates,
+        disagreements: Sequence[Disagreement],
+        budget: int,
+        rng: np.random.Generator,
+    ) -> tuple[int, ...]:
+        """All labelled ones, at most `budget`."""
+        return labelled_of(candidates, disagreements, budget)

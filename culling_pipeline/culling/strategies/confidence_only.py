@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -12,14 +11,12 @@ from culling_pipeline.culling.candidates import (
     Candidates,
     as_ids,
     hardest_of_day,
-    labelled_of,
 )
-from culling_pipeline.culling.strategies.base import StrategyWords
-from culling_pipeline.records import Disagreement
+from culling_pipeline.culling.strategies.base import OneStep, StrategyWords
 
 
 @dataclass(frozen=True, slots=True)
-class ConfidenceOnly:
+class ConfidenceOnly(OneStep):
     """The first stage of Dataset Culling alone, over the whole day (its Table 2, "confidence"):
     the hardest frames by L_conf. The teacher labels no more than what is kept."""
 
@@ -28,19 +25,8 @@ class ConfidenceOnly:
         kept="all of them",
         order="the student was least sure of the first",
     )
-    uses_teacher: bool = False
-    needs_trust: bool = True
 
     def survivors(
         self, candidates: Candidates, budget: int, rng: np.random.Generator
     ) -> tuple[int, ...]:
         return as_ids(candidates.ids[hardest_of_day(candidates, budget)])
-
-    def kept_set(
-        self,
-        candidates: Candidates,
-        disagreements: Sequence[Disagreement],
-        budget: int,
-        rng: np.random.Generator,
-    ) -> tuple[int, ...]:
-        return labelled_of(candidates, disagreements, budget)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,14 +12,12 @@ from culling_pipeline.culling.candidates import (
     as_ids,
     check_budget,
     hard_and_drawn,
-    labelled_of,
 )
-from culling_pipeline.culling.strategies.base import StrategyWords
-from culling_pipeline.records import Disagreement
+from culling_pipeline.culling.strategies.base import OneStep, StrategyWords
 
 
 @dataclass(frozen=True, slots=True)
-class Mixed:
+class Mixed(OneStep):
     """One half the hardest by L_conf in equal parts of the day, the other drawn at random, all
     kept. L_conf is blind to what the student does not see at all, and a noisy teacher is most wrong
     on hard frames; the random half knows neither."""
@@ -30,8 +27,6 @@ class Mixed:
         kept="all of them",
         order="the student was least sure of the first",
     )
-    uses_teacher: bool = False
-    needs_trust: bool = True
     random_share: float = 0.5
 
     def survivors(
@@ -39,12 +34,3 @@ class Mixed:
     ) -> tuple[int, ...]:
         check_budget(budget)
         return as_ids(candidates.ids[hard_and_drawn(candidates, budget, self.random_share, rng)])
-
-    def kept_set(
-        self,
-        candidates: Candidates,
-        disagreements: Sequence[Disagreement],
-        budget: int,
-        rng: np.random.Generator,
-    ) -> tuple[int, ...]:
-        return labelled_of(candidates, disagreements, budget)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -12,14 +11,12 @@ from culling_pipeline.culling.candidates import (
     Candidates,
     as_ids,
     hardest_of_parts,
-    labelled_of,
 )
-from culling_pipeline.culling.strategies.base import StrategyWords
-from culling_pipeline.records import Disagreement
+from culling_pipeline.culling.strategies.base import OneStep, StrategyWords
 
 
 @dataclass(frozen=True, slots=True)
-class Unsure:
+class Unsure(OneStep):
     """In equal parts of the day the hardest by L_conf (Dataset Culling, sec. 2.1), all kept.
 
     The paper's second step throws most of these away again. Their labels are paid for by then, and
@@ -31,19 +28,8 @@ class Unsure:
         kept="all of them",
         order="the student was least sure of the first",
     )
-    uses_teacher: bool = False
-    needs_trust: bool = True
 
     def survivors(
         self, candidates: Candidates, budget: int, rng: np.random.Generator
     ) -> tuple[int, ...]:
         return as_ids(candidates.ids[hardest_of_parts(candidates, budget)])
-
-    def kept_set(
-        self,
-        candidates: Candidates,
-        disagreements: Sequence[Disagreement],
-        budget: int,
-        rng: np.random.Generator,
-    ) -> tuple[int, ...]:
-        return labelled_of(candidates, disagreements, budget)
