@@ -9,6 +9,12 @@ of them, evenly in time, as the strategy's portion says; with --looks-free at al
 lottery (`random`) looks at none and labels and trains on more. Labels and truth are the teacher's,
 accuracy is that of the next day.
 
+Full training (`full`) is a dozen epochs on all 2,880 frames; its cost is that of 86,400. Each
+training is measured twice: as it ends, and (`average`) with the mean of the weights after the
+epochs at the lower learning rate. With `--device cuda` training and the student of the next day run
+on a GPU (the seconds that are counted stay those of the CPU), and no run is waited for after
+`--minutes`. `--study` names runs that belong together (benchmarks/equal_cost_studies.py).
+
 Resumable: every finished run is a row of benchmarks/results/equal_cost.json; equal_cost.md has the
 tables.
 """
@@ -16,259 +22,152 @@ tables.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import as_completed
-from dataclasses import asdict, dataclass, replace
-from functools import partial
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 from rich.progress import track
 
 from benchmarks.book import Book, Row
-from benchmarks.culling import PARTS, RECIPES, TEST_FRAMES, TRAIN_FRAMES, interval, prepare, samples
-from benchmarks.fleet import CACHE, FLEET, STUDENT, TASK, Camera, Day, images, recorded_h, seen_day
-from benchmarks.tried import TRIED
-from culling_pipeline.culling.budget import DAY_FRAMES, Wishes, cost_s, divide
-from culling_pipeline.culling.candidates import Candidates, parts_of_day
-from culling_pipeline.culling.strategies import STRATEGIES, Strategy
-from culling_pipeline.records import Portions, SecondsPerImage
+from benchmarks.culling import interval, prepare
+from benchmarks.equal_cost_runs import CAMERAS, FULL, KNOWN, LOTTERY, RESULTS, Run, execute
+from benchmarks.equal_cost_studies import STUDIES
+from benchmarks.fleet import CACHE, FLEET
 from culling_pipeline.run.workers import Workers
-from culling_pipeline.tasks.boxes.average_precision import coco_map
-from culling_pipeline.tasks.boxes.disagreement import disagreement
-from culling_pipeline.training.loop import fine_tune
-from jobs.config.night import CullingSettings
-from jobs.config.weights import StudentSettings
-from jobs.nights.budget import full_seconds
-from jobs.nights.plans import images_of
-from models.boxes.backend import at_work
-from models.boxes.student import load_detector
 
-RESULTS = Path(__file__).parent / "results"
-KEYS = ("camera", "strategy", "budget", "looks_free", "seed", "epochs", "looks_per_label")
-LOTTERY = "random"
-KNOWN: dict[str, Strategy] = {**STRATEGIES, **TRIED}
-MOST = TRAIN_FRAMES
+KEYS = (
+    "camera", "strategy", "budget", "looks_free", "seed", "epochs", "looks_per_label",
+    "rate", "schedule", "regions", "average",
+)  # fmt: skip
+
+CELL = tuple(key for key in KEYS if key not in ("camera", "seed"))
+"""What a line of the table is about."""
 
 
-@dataclass(frozen=True)
-class Run:
-    """One cell. `epochs` None and `looks_per_label` None: as the budget divides by itself."""
-
-    camera: str
-    strategy: str
-    budget: float
-    looks_free: bool
-    seed: int
-    epochs: int | None
-    looks_per_label: float | None
-
-
-def slim_seconds() -> SecondsPerImage:
-    """Seconds an image of the demo's nets, CPU, one core."""
-    found = json.loads((RESULTS / "first_pass.json").read_text())["seconds"]["slim"]
-    return SecondsPerImage(
-        look=found["student, arranged"], label=found["teacher, arranged"], train=found["training"]
-    )
-
-
-def portions_of(run: Run, seconds: SecondsPerImage) -> Portions:
-    """How this run spends its budget."""
-    looks = run.strategy != LOTTERY
-    ratio = CullingSettings().survivors_ratio if KNOWN[run.strategy].uses_teacher else 1.0
-    wishes = Wishes(
-        frames=TRAIN_FRAMES,
-        most=MOST,
-        labels_per_kept=ratio,
-        epochs=run.epochs,
-        looks=None if looks and not run.looks_free else (TRAIN_FRAMES if looks else 0),
-    )
-    if run.looks_per_label is not None:
-        wishes = replace(wishes, looks_per_label=run.looks_per_label)
-    if run.looks_free:
-        seconds = seconds.changed(look=0.0)
-    return divide(
-        full_seconds(RECIPES["mirrored"], seconds) / run.budget,
-        seconds,
-        wishes,
-        partial(images_of, RECIPES["varied"]),
-    )
-
-
-def choose(day: Day, run: Run, portions: Portions) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """What is trained on, and what is labelled."""
-    rng = np.random.default_rng([run.seed, 61])
-    strategy = KNOWN[run.strategy]
-    candidates = _looked_at(day, portions.looks) if portions.looks else _candidates(day, None)
-    if hasattr(strategy, "answers"):
-        strategy = replace(strategy, answers=day.student)  # type: ignore[type-var]
-    survivors = strategy.survivors(candidates, portions.labels, rng)
-    least = StudentSettings().min_score
-    differences = [
-        disagreement(i, day.student[i], day.teacher[i], n_classes=3, student_min_score=least)
-        for i in survivors
-    ]
-    return strategy.kept_set(candidates, differences, portions.keep, rng), survivors
-
-
-def _looked_at(day: Day, looks: int) -> Candidates:
-    """Frames evenly in time; nothing is known of the others, which can be drawn all the same."""
-    rows = np.unique(np.round(np.linspace(0, TRAIN_FRAMES - 1, looks)).astype(np.int64))
-    return _candidates(day, rows)
-
-
-def _candidates(day: Day, looked: NDArray[np.int64] | None) -> Candidates:
-    first, last = (3600 * hour for hour in recorded_h(day.camera, 0))
-    rows = np.arange(TRAIN_FRAMES) if looked is None else looked
-    times_s = day.times_s[rows]
-    return Candidates(
-        ids=rows,
-        losses=day.losses[rows],
-        parts=parts_of_day(times_s, start_s=first, end_s=last, parts=PARTS),
-        times_s=times_s,
-        n_parts=PARTS,
-    )
-
-
-def execute(run: Run, cache: Path) -> Row:
-    """Divide, choose, train, measure on the next day against the teacher."""
-    torch.set_num_threads(1)
-    camera = next(c for c in FLEET if c.name == run.camera)
-    day = seen_day(camera, day=0, count=TRAIN_FRAMES, cache=cache)
-    later = seen_day(camera, day=1, count=TEST_FRAMES, cache=cache)
-    seconds = slim_seconds()
-    portions = portions_of(run, seconds)
-    kept, labelled = choose(day, run, portions)
-    student = load_detector(STUDENT)
-    settings = RECIPES["varied"].changed(seed=run.seed, epochs=portions.epochs)
-    others = sorted(set(labelled) - set(kept))
-    began = time.process_time()
-    course = fine_tune(
-        student, TASK, list(samples(day, kept)), settings.to_plan(), others=samples(day, others)
-    )
-    took_s = time.process_time() - began
-    watching = at_work(student, "auto")
-    found = [d for i in images(camera, later.times_s) for d in watching.predict([i])]
-    accuracy = coco_map(found, later.teacher, student.class_names)
-    spent = portions.changed(labels=len(labelled), keep=len(kept), images=course.images)
-    return {
-        **asdict(run),
-        "kind": "synthetic",
-        "map50": accuracy.score.value,
-        "map": accuracy.further[0].value,
-        "per_class": accuracy.per_class,
-        **spent.model_dump(exclude={"epochs"}),
-        "shown": portions.epochs,
-        "cost_s": cost_s(spent.changed(looks=0) if run.looks_free else spent, seconds),
-        "train_cpu_s": took_s,
-        "default": run.strategy == CullingSettings().strategy,
-    }
-
-
-def full_rows() -> list[Row]:
-    """Full training, from the rows of benchmarks/culling.py."""
-    stored = json.loads((RESULTS / "culling.json").read_text())
-    seconds = slim_seconds()
-    return [
-        {
-            "camera": row["camera"],
-            "kind": "synthetic",
-            "strategy": "full",
-            "budget": 1.0,
-            "looks_free": False,
-            "seed": row["seed"],
-            "map50": row["map50"],
-            "map": row["map"],
-            "looks": 0,
-            "labels": DAY_FRAMES,
-            "images": images_of(RECIPES["mirrored"], DAY_FRAMES, 12),
-            "cost_s": full_seconds(RECIPES["mirrored"], seconds),
-        }
-        for row in stored
-        if row["strategy"] == "full" and row["teacher"] == "resnet101"
-    ]
-
-
-def run_all(runs: Sequence[Run], cameras: Sequence[Camera], workers: int, book: Book) -> None:
-    """All runs that the book does not have yet."""
-    with Workers(workers) as pool:
+def run_all(runs: Sequence[Run], book: Book, args: argparse.Namespace) -> None:
+    """All runs that the book does not have yet, in this order, and no longer than asked for."""
+    began = time.monotonic()
+    todo = [run for run in dict.fromkeys(runs) if not book.has(**asdict(run))]
+    cameras = [c for c in CAMERAS if c.name in {run.camera for run in todo}]
+    with Workers(args.workers) as pool:
         for future in [pool.submit(prepare, camera, CACHE) for camera in cameras]:
             future.result()
-        todo = [pool.submit(execute, run, CACHE) for run in runs if not book.has(**asdict(run))]
-        for future in track(as_completed(todo), "training", len(todo)):
-            book.add(future.result())
+        left = None if args.minutes is None else began + 60 * args.minutes - time.monotonic()
+        under_way = [pool.submit(execute, run, CACHE, args.device) for run in todo]
+        for future in track(as_completed(under_way, left), "training", len(under_way)):
+            for row in future.result():
+                book.add(row)
 
 
 def tables(rows: Sequence[Row]) -> str:
     """By budget: each strategy's mean, and its difference from the lottery in points of mAP50, with
-    the 95 % interval over cameras (Student's t) and the worst camera."""
+    the 95 % interval over cameras (Student's t) and the worst camera. Compared is what was trained
+    on the same kind of machine, with the same rate, as the night's; and with full training."""
+    pairing = ("camera", "seed", "device", "average")
     base = {
-        (r["camera"], r["budget"], r["seed"]): r["map50"]
+        tuple(r[k] for k in (*pairing, "budget")): r["map50"]
         for r in rows
-        if r["strategy"] == LOTTERY and r["epochs"] is None
+        if r["strategy"] == LOTTERY
+        and r["epochs"] is None
+        and r["rate"] is None
+        and r["schedule"] is None
     }
+    full = {tuple(r[k] for k in pairing): r["map50"] for r in rows if r["strategy"] == FULL}
     cells: dict[tuple[object, ...], list[Row]] = defaultdict(list)
     for row in rows:
-        if row["strategy"] != "full":
-            key = ("budget", "looks_free", "strategy", "epochs", "looks_per_label")
-            cells[tuple(row[k] for k in key)].append(row)
+        cells[tuple(row[k] for k in (*CELL, "device"))].append(row)
     lines = [
-        "| budget | looks | strategy | epochs | looks a label | runs | looks | labels | images "
-        "| mAP50 | mAP | against the lottery | worst camera |",
-        "|" + "---|" * 13,
+        "| budget | looks | strategy | epochs | looks a label | rate | schedule | regions "
+        "| mean weights | on | runs | looks | labels | images | mAP50 | mAP "
+        "| against the lottery | worst camera | against full training |",
+        "|" + "---|" * 19,
     ]
     for name, found in sorted(cells.items(), key=repr):
-        budget, free, strategy, epochs, looks = name
-        apart: dict[str, list[float]] = defaultdict(list)
-        for r in found:
-            known = base.get((r["camera"], r["budget"], r["seed"]))
-            if known is not None and strategy != LOTTERY:
-                apart[r["camera"]].append(100 * (r["map50"] - known))
-        means = {camera: float(np.mean(points)) for camera, points in apart.items()}
-        worst = min(means, key=lambda c: means[c], default=None)
-        shown = found[0]["shown"]
+        cell = dict(zip((*CELL, "device"), name, strict=True))
+        apart = _apart(found, base, (*pairing, "budget"))
+        behind = _apart(found, full, pairing)
+        worst = min(apart, key=lambda c: apart[c], default=None)
+        shown = found[0].get("shown")
         lines.append(
-            f"| 1/{budget:g} | {'free' if free else 'paid'} | {strategy} "
-            f"| {epochs or f'{shown} (by budget)'} | {looks or '–'} | {len(found)} "
+            f"| 1/{cell['budget']:g} | {'free' if cell['looks_free'] else 'paid'} "
+            f"| {cell['strategy']} | {cell['epochs'] or f'{shown} (by budget)'} "
+            f"| {cell['looks_per_label'] or '–'} | {cell['rate'] or '–'} "
+            f"| {cell['schedule'] or '–'} | {cell['regions'] or '–'} "
+            f"| {'yes' if cell['average'] else 'no'} | {cell['device']} | {len(found)} "
             f"| {found[0]['looks']} | {found[0]['labels']} | {found[0]['images']} "
             f"| {np.mean([r['map50'] for r in found]):.3f} "
-            f"| {np.mean([r['map'] for r in found]):.3f} | {interval(list(means.values()))} "
-            f"| {f'{worst} {means[worst]:+.1f}' if worst else '–'} |"
+            f"| {np.mean([r['map'] for r in found]):.3f} | {interval(list(apart.values()))} "
+            f"| {f'{worst} {apart[worst]:+.1f}' if worst else '–'} "
+            f"| {interval(list(behind.values()))} |"
         )
     return "\n".join(lines) + "\n"
 
 
+def _apart(
+    rows: Sequence[Row], base: dict[tuple[object, ...], float], keys: Sequence[str]
+) -> dict[str, float]:
+    """Points of mAP50 between these rows and those they are compared with, mean by camera."""
+    apart: dict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        known = base.get(tuple(row[key] for key in keys))
+        if known is not None and row["map50"] != known:
+            apart[row["camera"]].append(100 * (row["map50"] - known))
+    return {camera: float(np.mean(points)) for camera, points in apart.items()}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--study", nargs="+", choices=[*STUDIES], help="runs that belong together")
     parser.add_argument("--cameras", nargs="+", default=[c.name for c in FLEET])
-    parser.add_argument("--strategies", nargs="+", default=["mixed", LOTTERY], choices=[*KNOWN])
+    parser.add_argument(
+        "--strategies", nargs="+", default=["mixed", LOTTERY], choices=[*KNOWN, FULL]
+    )
     parser.add_argument("--budgets", nargs="+", type=float, default=[100.0])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--epochs", nargs="+", type=int, help="fix how often a frame is shown")
     parser.add_argument("--looks-per-label", nargs="+", type=float)
+    parser.add_argument("--rates", nargs="+", type=float, help="learning rates")
     parser.add_argument("--looks-free", action="store_true")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--minutes", type=float, help="no run is waited for after so many")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="the folder for the results")
     args = parser.parse_args()
-    runs = [
-        Run(camera, strategy, budget, args.looks_free and strategy != LOTTERY, seed, epochs, looks)
+    book = Book(args.out / "equal_cost.json", KEYS)
+    runs = [run for name in args.study for run in STUDIES[name]()] if args.study else _asked(args)
+    try:
+        run_all(runs, book, args)
+    except TimeoutError:
+        print("the time is over", flush=True)
+    (args.out / "equal_cost.md").write_text(tables(book.rows))
+    print(tables(book.rows))
+
+
+def _asked(args: argparse.Namespace) -> list[Run]:
+    """Every combination of what was asked for."""
+    return [
+        Run(
+            camera,
+            strategy,
+            1.0 if strategy == FULL else budget,
+            args.looks_free and strategy not in (LOTTERY, FULL),
+            seed,
+            epochs,
+            looks,
+            rate,
+        )
         for budget in args.budgets
         for seed in args.seeds
         for epochs in args.epochs or [None]
         for looks in args.looks_per_label or [None]
+        for rate in args.rates or [None]
         for camera in args.cameras
         for strategy in args.strategies
     ]
-    book = Book(RESULTS / "equal_cost.json", KEYS)
-    run_all(runs, [c for c in FLEET if c.name in args.cameras], args.workers, book)
-    for row in full_rows():
-        book.add({"epochs": None, "looks_per_label": None, **row})
-    (RESULTS / "equal_cost.md").write_text(tables(book.rows))
-    print(tables(book.rows))
 
 
 if __name__ == "__main__":

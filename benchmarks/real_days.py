@@ -217,7 +217,7 @@ def seconds_of(students: Students) -> Seconds:
     return Seconds(*json.loads(path.read_text()))
 
 
-def run(scene: Scene, seed: int, book: Book, pages: Path) -> None:
+def run(scene: Scene, seed: int, book: Book, pages: Path, *, main_only: bool = False) -> None:
     """All nights of a place and seed that the book does not have yet, the most wanted first."""
     students = Students(scene, seed)
     days = Days(scene, students, seconds_of(students), book)
@@ -226,6 +226,8 @@ def run(scene: Scene, seed: int, book: Book, pages: Path) -> None:
     days.choices("set up", students.once, scene.days[first : first + 3])
     days.nights(MAIN)
     write_pages(book.rows, pages)
+    if main_only:
+        return
     days.first(FIRST_ARMS)
     write_pages(book.rows, pages)
     days.nights([*(name for name in ARMS if name not in MAIN), "full"])
@@ -237,6 +239,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("places", nargs="+", choices=list(PLACES))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--main", action="store_true", help=f"only the nights of {', '.join(MAIN)}")
     parser.add_argument("--pages", action="store_true", help="only the table and the picture")
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -247,7 +250,7 @@ def main() -> None:
         scenes = [open_scene(args.data, PLACES[name]) for name in args.places]
         for seed in args.seeds:
             for scene in scenes:
-                run(scene, seed, book, RESULTS)
+                run(scene, seed, book, RESULTS, main_only=args.main)
     write_pages(book.rows, RESULTS)
 
 

@@ -132,8 +132,9 @@ def cautions(judge: JudgeRecord) -> list[str]:
         random, new = words.pair(judge.random.score.value, judge.after.score.value)
         said.append(
             f"Random frames did better: the same money spent on frames drawn at random reached "
-            f"{random}, on the kept set {new}. If this happens night after night, choosing "
-            "frames does not pay off on this camera: set `culling.strategy: random`."
+            f"{random}, on the kept set {new}. One night says little. If this happens night after "
+            "night, the default strategy draws frames at random from then on; in place of another "
+            "one, set `culling.strategy: random`."
         )
     return said
 

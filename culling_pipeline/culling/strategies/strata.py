@@ -21,7 +21,7 @@ from culling_pipeline.records import Disagreement
 
 @dataclass(frozen=True, slots=True)
 class Strata:
-    """The default: equal parts of the day, in each the hardest by L_conf, then by the number of
+    """Equal parts of the day, in each the hardest by L_conf, then by the number of
     objects missed or invented. See `cull_by_confidence` and `cull_by_disagreement` for why."""
 
     words: ClassVar[StrategyWords] = StrategyWords(
