@@ -1,364 +1,316 @@
-"""Which samples an epoch trains on: standard training, CLIP, Drop-and-Pick and the two together.
+"""The schedules for a training loop: which samples each epoch trains on, and in which order.
 
-CLIP (Algorithm 1) starts with the easiest samples and adds harder ones; Drop-and-Pick (DaP,
-Algorithm 1) starts with all and repeatedly drops the easiest, and picks everything up at a
-learning-rate step. This module only decides: no image, no loss function, no clock.
+    schedule = DropAndPick(len(dataset), epochs=300, warm_up=40, interval=10, keep=0.9, pick=[150])
+    loader = DataLoader(Indexed(dataset), batch_size=128, sampler=schedule.sampler())
+    for epoch in schedule:
+        for indices, (images, labels) in loader:
+            ...  # losses: one for each sample
+            schedule.observe(indices, losses)
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from itertools import pairwise
-from typing import Any, Literal, Protocol, get_args
+from collections.abc import Iterator, Sequence, Sized
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from culling_pipeline.ranges import (
-    Count,
-    OneOrTwo,
-    PositiveShare,
-    ShareBelowOne,
-    WholeFromZero,
-    check,
-)
-
-ScheduleName = Literal["standard", "curriculum", "clip", "dap", "clip-dap"]
-SCHEDULES: tuple[str, ...] = get_args(ScheduleName)
-"""All schedules by the name they have in the configuration."""
-
-_ROUNDING = 1e-9
-"""Added before cutting to whole samples: 100 · 0.29 is 28.999… in binary, and means 29."""
+from culling_pipeline.training.arguments import whole
+from culling_pipeline.training.course import Course, Indices, PapersCourse
+from culling_pipeline.training.cycles import Cycles
+from culling_pipeline.training.observed import Observed, as_array
+from culling_pipeline.training.pacing import EpsilonMode, Pace, Pacing, PruneEnd
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScheduleOptions:
-    """The settings of all schedules; each uses its own and ignores the others'.
+class Schedule:
+    """A course of training for a loop of your own; `Standard` to `ClipDap` are the courses of the
+    papers, and `Schedule(course)` takes any other.
 
-    Drop-and-Pick (its Table 1): `warm_up` W, epochs on everything at the start; `interval` I,
-    epochs between drops; `keep` p, the share kept at a drop; `pick` R, the epochs after which
-    everything is picked up again; `active` α, drops stop this many epochs after a pick (None: they
-    do not). CLIP: `start` g₀, the share of the easiest to begin with; `pace_power` p, 1 linear or 2
-    quadratic growth; `pace_end` a, the share of the training after which growth is complete;
-    `prune_ratio` ε, the share left out; `epsilon_mode`, whether ε is there from the beginning,
-    grows to its value or shrinks from it; `prune`, which end of the list is left out.
+    Iterate over it for the epochs, from 1. In each, the `sampler` yields the epoch's samples in
+    random order, and `observe` takes their losses. When the body of the loop ends, the course
+    decides about the next epoch. If the body is left early, the epoch is not over: the next
+    iteration goes on with what is left of it.
     """
 
-    warm_up: WholeFromZero
-    interval: Count
-    keep: PositiveShare
-    pick: tuple[Count, ...]
-    active: Count | None
-    start: PositiveShare
-    pace_power: OneOrTwo
-    pace_end: PositiveShare
-    prune_ratio: ShareBelowOne
-    epsilon_mode: Literal["fixed", "increasing", "decreasing"]
-    prune: Literal["easiest", "hardest"]
+    def __init__(self, course: Course, *, seed: int = 0) -> None:
+        whole("seed", seed, least=0)
+        self._course, self._seed = course, seed
+        self._observed = Observed(course.samples)
+        self._rank, self._ranks = 0, 1
 
-    def __post_init__(self) -> None:
-        check(self)
-        if any(a >= b for a, b in pairwise(self.pick)):
-            message = f"pick: got {self.pick}, must be epochs in rising order, each once"
+    @property
+    def course(self) -> Course:
+        """What decides which samples an epoch sees."""
+        return self._course
+
+    @property
+    def samples(self) -> int:
+        """How many samples the training set has."""
+        return self._course.samples
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs there are."""
+        return self._course.epochs
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that is trained now, from 1; `epochs` + 1 when all are over."""
+        return self._course.next_epoch
+
+    @property
+    def indices(self) -> Indices:
+        """The samples of this epoch, of all ranks, rising."""
+        return self._course.indices(self.epoch)
+
+    def __iter__(self) -> Iterator[int]:
+        while self.epoch <= self.epochs:
+            epoch = self.epoch
+            yield epoch
+            self._close(epoch)
+
+    def shard(self, rank: int, ranks: int) -> None:
+        """Train as one of several processes: all agree on the samples of an epoch, and each has
+        its own share of them. Losses are exchanged once an epoch, with `torch.distributed`."""
+        whole("ranks", ranks, least=1)
+        whole("rank", rank, least=0)
+        if rank >= ranks:
+            message = f"rank: got {rank}, must be below the number of ranks, {ranks}"
+            raise ValueError(message)
+        self._rank, self._ranks = rank, ranks
+
+    def sampler(self, dataset: Sized | None = None) -> Sampler:
+        """Yields this epoch's indices, for `DataLoader(sampler=…)`. With `dataset`, each epoch
+        begins with a check that it still has as many samples."""
+        return Sampler(self, dataset)
+
+    def observe(self, indices: ArrayLike, losses: ArrayLike) -> None:
+        """Note a batch's losses, one for each sample: arrays, or tensors on any device. A loss that
+        is not finite counts as not known. Of a sample that comes twice the mean counts."""
+        self._observed.add(self.indices, as_array(indices), as_array(losses))
+
+    def steps(self, batch_size: int, *, accumulate: int = 1, drop_last: bool = False) -> int:
+        """The optimizer's steps of the whole training, for a learning rate that ends where the
+        training ends. A loader with `drop_last`, and a loop that steps after every `accumulate`
+        batches and at the end of an epoch, make this many."""
+        whole("batch_size", batch_size, least=1)
+        whole("accumulate", accumulate, least=1)
+        total = 0
+        for size in self._course.sizes():
+            mine = _share_size(size, self._ranks)
+            batches = mine // batch_size if drop_last else -(-mine // batch_size)
+            total += -(-batches // accumulate)
+        return total
+
+    def state(self) -> dict[str, Any]:
+        """The position, also within an epoch, as JSON values. With several ranks all must call it
+        together; the state is the same in all, and fits any number of them."""
+        return {
+            "course": self._course.state(),
+            "seed": self._seed,
+            "observed": self._observed.state(self._ranks),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from a `state`, in a schedule that was made with the same arguments."""
+        if state.get("seed") != self._seed:
+            message = (
+                f"this schedule has the seed {self._seed}, the saved state {state.get('seed')}: "
+                "use the same, or start the run again"
+            )
+            raise ValueError(message)
+        self._course.restore(state["course"])
+        self._observed.restore(state["observed"])
+
+    def remaining(self) -> Indices:
+        """This rank's samples of this epoch that are not yet observed, in the order of training."""
+        if self.epoch > self.epochs:
+            return np.empty(0, np.int64)
+        order = np.random.default_rng([self._seed, 19, self.epoch]).permutation(self.indices)
+        order = order[~self._observed.before[order]]
+        share = order[self._rank :: self._ranks][: _share_size(len(order), self._ranks)]
+        if not len(share) and len(order):  # fewer samples than ranks: every rank needs one
+            share = order[[self._rank % len(order)]]
+        return share[~self._observed.own[share]]
+
+    def _close(self, epoch: int) -> None:
+        """The end of an epoch: the course gets the losses."""
+        if self.epoch != epoch:
+            return  # a state was restored within the loop
+        now = self.indices
+        losses = self._observed.losses(self._ranks)[now]
+        self._course.record(epoch, losses)
+        self._observed.next_epoch()
+
+
+class Sampler:
+    """The order of an epoch, for a `DataLoader`: new in each epoch, the same in each run with the
+    same seed. Its length is what is left of the epoch."""
+
+    def __init__(self, schedule: Schedule, dataset: Sized | None = None) -> None:
+        self._schedule, self._dataset = schedule, dataset
+
+    def __iter__(self) -> Iterator[int]:
+        self._check()
+        return iter(self._schedule.remaining().tolist())
+
+    def __len__(self) -> int:
+        return len(self._schedule.remaining())
+
+    def _check(self) -> None:
+        made_for = self._schedule.samples
+        if self._dataset is not None and len(self._dataset) != made_for:
+            message = (
+                f"dataset: has {len(self._dataset)} samples in epoch {self._schedule.epoch}, the "
+                f"schedule was made for {made_for}: make a new schedule when the data set changes"
+            )
             raise ValueError(message)
 
 
-EVERYTHING = ScheduleOptions(
-    warm_up=0,
-    interval=1,
-    keep=1.0,
-    pick=(),
-    active=None,
-    start=1.0,
-    pace_power=1,
-    pace_end=1.0,
-    prune_ratio=0.0,
-    epsilon_mode="fixed",
-    prune="easiest",
-)
-"""Every sample in every epoch under any schedule: for a training without a choice of samples."""
+class Standard(Schedule):
+    """Every sample in every epoch."""
+
+    def __init__(self, samples: int, *, epochs: int, seed: int = 0) -> None:
+        pacing = Pacing(samples=samples, epochs=epochs)
+        super().__init__(PapersCourse("standard", pacing), seed=seed)
 
 
-class Schedule(Protocol):
-    """Decides, epoch after epoch, what to train on. For epoch = 1, 2, …: train on `indices`, then
-    `record` the losses. `state` after any epoch and `restore` into a fresh schedule, built with
-    the same arguments, continue the same course."""
+class Curriculum(Schedule):
+    """From the easiest samples to all of them, none left out (Wu et al., "When do curricula work").
 
-    def indices(self, epoch: int) -> NDArray[np.int64]:
-        """The samples (0…N − 1, rising, each once, never none) that this epoch trains on."""
-
-    def record(self, epoch: int, losses: NDArray[np.float64]) -> None:
-        """Each sample's loss in this epoch, in the order of `indices(epoch)`."""
-
-    def state(self) -> dict[str, Any]:
-        """The schedule's position, as JSON values."""
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Continue from a `state`."""
-
-
-@dataclass(frozen=True, slots=True)
-class ScheduleCourse:
-    """What a schedule trains on, without training: images in each epoch, and their share of
-    standard training's (`computation`, as the papers count it)."""
-
-    name: str
-    samples: int
-    epochs: int
-    per_epoch: tuple[int, ...]
-    computation: float
-
-
-def build_schedule(
-    name: str,
-    *,
-    samples: int,
-    epochs: int,
-    options: ScheduleOptions,
-    scores: NDArray[np.float64] | None = None,
-) -> Schedule:
-    """The schedule `name` for training sets of `samples` and `epochs` epochs.
-
-    `scores` (N float64) say how difficult each sample is to a pre-training model; CLIP and the
-    curriculum sort by them, ties by index. Without scores they sort by index, which is no
-    curriculum: enough for counting, wrong for training.
+    `scores`, `pacing`, `start` and `pace_end` as in `Clip`.
     """
-    _check(name, samples, epochs, options)
-    pacing = _pacing(name, samples, epochs, options)
-    order = _order(samples, scores)
-
-    def whole(epoch: int) -> NDArray[np.int64]:
-        return np.sort(order[pacing.window(epoch)])
-
-    cycles = _Cycles.of(name, epochs, options)
-    return _Course(name, samples=samples, epochs=epochs, whole=whole, cycles=cycles)
-
-
-def show(name: str, samples: int, epochs: int, options: ScheduleOptions) -> ScheduleCourse:
-    """The course of a schedule without training: how many samples it takes never depends on
-    their losses, only which. Counts and lists nothing, so ImageNet takes no longer than a night."""
-    _check(name, samples, epochs, options)
-    sizes = tuple(_sizes(name, samples, epochs, options))
-    return ScheduleCourse(name, samples, epochs, sizes, sum(sizes) / (samples * epochs))
-
-
-@dataclass(frozen=True, slots=True)
-class _Pacing:
-    """CLIP's Algorithm 1 in numbers: which stretch of the list, easy to hard, an epoch sees.
-
-    g(t) = N · (g₀ + (1 − g₀) · min(1, t / (a·T))^p), t the epoch from 1; the paper gives no
-    formula, this is Wu et al.'s ("When do curricula work"), whose p = 1 and 2 look like its Fig. 1.
-    size(t) = g(t) − ε(t)·g(t).
-
-    Algorithm 1 then takes X[1…size], which cuts the *hardest* of the g(t); the text wants the
-    samples gone that contribute least, the *easiest*. `prune` says which.
-    """
-
-    samples: int
-    epochs: int
-    options: ScheduleOptions
-
-    def window(self, epoch: int) -> slice:
-        """The stretch of the sorted list: at least one sample."""
-        o = self.options
-        reached = min(1.0, epoch / (o.pace_end * self.epochs))
-        pool = self.samples * (o.start + (1 - o.start) * reached**o.pace_power)
-        end = max(1, int(pool + _ROUNDING))
-        size = max(1, int(pool - self._epsilon(epoch) * pool + _ROUNDING))
-        return slice(0, size) if o.prune == "hardest" else slice(end - size, end)
-
-    def size(self, epoch: int) -> int:
-        window: slice = self.window(epoch)
-        return int(window.stop - window.start)
-
-    def _epsilon(self, epoch: int) -> float:
-        """ε(t): "fixed, or an increasing function with decreasing rate (or vice versa)". The paper
-        names no function; ours are ε·√(t/T), and its mirror ε·√(1 − t/T)."""
-        share = epoch / self.epochs
-        factor = {
-            "fixed": 1.0,
-            "increasing": math.sqrt(share),
-            "decreasing": math.sqrt(1 - share),
-        }
-        return self.options.prune_ratio * factor[self.options.epsilon_mode]
-
-
-@dataclass(slots=True)
-class _Cycles:
-    """Drop-and-Pick's Algorithm 1 as a clock: what happens after each epoch.
-
-    As printed, T_previous is not reset when everything is picked up again: the next drop then
-    comes too early or, where α had stopped the drops, never, and many figures of Tables 2, 3 and
-    7 do not come out. We reset it, never to before the end of the warm-up, and compare
-    τ − T_start < α strictly: 30 of the 32 figures come out to the rounded per cent.
-    """
-
-    warm_up: int
-    interval: int
-    keep: float
-    picks: frozenset[int]
-    active: float
-    started: int
-    previous: int
-
-    @classmethod
-    def of(cls, name: str, epochs: int, options: ScheduleOptions) -> _Cycles | None:
-        """The clock of schedule `name`; None for those that never drop. With CLIP, the growth is
-        the warm-up: the cycles begin when CLIP has reached its full size."""
-        if name not in ("dap", "clip-dap"):
-            return None
-        grown = math.ceil(options.pace_end * epochs - _ROUNDING)
-        warm_up = grown if name == "clip-dap" else options.warm_up
-        active = math.inf if options.active is None else options.active
-        return cls(
-            warm_up,
-            options.interval,
-            options.keep,
-            frozenset(options.pick),
-            active,
-            started=warm_up,
-            previous=warm_up,
-        )
-
-    def after(self, epoch: int) -> Literal["drop", "pick"] | None:
-        """Moves on past `epoch`."""
-        if epoch <= self.warm_up:
-            return None  # everything is in use: a pick changes nothing
-        if epoch in self.picks:
-            self.started = self.previous = epoch
-            return "pick"
-        if epoch - self.previous == self.interval and epoch - self.started < self.active:
-            self.previous = epoch
-            return "drop"
-        return None
-
-    def kept(self, size: int) -> int:
-        """How many of `size` samples a drop leaves: int(size · p), at least one."""
-        return max(1, int(size * self.keep + _ROUNDING))
-
-
-class _Course:
-    """All schedules: `whole` gives what an epoch would see if nothing were dropped, and `cycles`,
-    for some, drop from it and pick it up again."""
 
     def __init__(
         self,
-        name: str,
-        *,
         samples: int,
+        *,
         epochs: int,
-        whole: Callable[[int], NDArray[np.int64]],
-        cycles: _Cycles | None,
+        scores: ArrayLike,
+        pacing: Pace = "quadratic",
+        start: float = 0.25,
+        pace_end: float = 0.5,
+        seed: int = 0,
     ) -> None:
-        self._name, self._samples, self._epochs = name, samples, epochs
-        self._whole = whole
-        self._cycles = cycles
-        self._epoch = 1
-        self._active: NDArray[np.int64] | None = None  # None: nothing is dropped
-
-    def indices(self, epoch: int) -> NDArray[np.int64]:
-        self._expect(epoch)
-        return self._whole(epoch) if self._active is None else self._active.copy()
-
-    def record(self, epoch: int, losses: NDArray[np.float64]) -> None:
-        now = self.indices(epoch)
-        if losses.shape != now.shape:
-            message = (
-                f"epoch {epoch} trains on {len(now)} samples, got losses of shape {losses.shape}"
-            )
-            raise ValueError(message)
-        if not np.isfinite(losses).all():
-            index = int(now[np.flatnonzero(~np.isfinite(losses))[0]])
-            message = f"epoch {epoch}: the loss of sample {index} is not finite"
-            raise ValueError(message)
-        self._epoch = epoch + 1
-        event = self._cycles.after(epoch) if self._cycles else None
-        if event == "pick":
-            self._active = None
-        elif event == "drop" and self._cycles is not None:
-            hardest = np.argsort(-losses, kind="stable")[: self._cycles.kept(len(now))]
-            self._active = np.sort(now[hardest])
-
-    def state(self) -> dict[str, Any]:
-        return {
-            "name": self._name,
-            "samples": self._samples,
-            "epochs": self._epochs,
-            "next_epoch": self._epoch,
-            "started": self._cycles.started if self._cycles else None,
-            "previous": self._cycles.previous if self._cycles else None,
-            "active": None if self._active is None else self._active.tolist(),
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        own = {"name": self._name, "samples": self._samples, "epochs": self._epochs}
-        theirs = {key: state.get(key) for key in own}
-        if theirs != own:
-            message = f"this schedule is {own}, the saved state is of {theirs}: start the run again"
-            raise ValueError(message)
-        self._epoch = int(state["next_epoch"])
-        if self._cycles:
-            self._cycles.started = int(state["started"])
-            self._cycles.previous = int(state["previous"])
-        active = state["active"]
-        self._active = None if active is None else np.array(active, np.int64)
-
-    def _expect(self, epoch: int) -> None:
-        if epoch != self._epoch:
-            message = (
-                f"epoch: got {epoch}, must be {self._epoch}: record each epoch before the next"
-            )
-            raise ValueError(message)
-        if epoch > self._epochs:
-            message = f"epoch: got {epoch}, the schedule ends after {self._epochs}"
-            raise ValueError(message)
+        growth = Pacing(
+            samples=samples, epochs=epochs, pacing=pacing, start=start, pace_end=pace_end
+        )
+        super().__init__(PapersCourse("curriculum", growth, scores=_scores(scores)), seed=seed)
 
 
-def _sizes(name: str, samples: int, epochs: int, options: ScheduleOptions) -> Iterator[int]:
-    """As `_Course`, counting only."""
-    pacing = _pacing(name, samples, epochs, options)
-    cycles = _Cycles.of(name, epochs, options)
-    active: int | None = None
-    for epoch in range(1, epochs + 1):
-        size = pacing.size(epoch) if active is None else active
-        yield size
-        event = cycles.after(epoch) if cycles else None
-        if event == "pick":
-            active = None
-        elif event == "drop" and cycles is not None:
-            active = cycles.kept(size)
+class Clip(Schedule):
+    """CLIP, Algorithm 1: from the easiest samples to more, and a share ε of each subset left out.
+
+    `scores`: how difficult each sample is, by any function (a pre-trained model's loss in the
+    paper). `pacing`: how the subset grows, from the share `start` of all samples (Wu et al.'s b)
+    until the share `pace_end` of the epochs is over (their a). `prune_ratio` ε, the share left out;
+    `epsilon_mode`: fixed, growing to ε or shrinking from it; `prune`: which end is left out. The
+    batches are drawn uniformly in the subset, each sample once an epoch.
+    """
+
+    def __init__(
+        self,
+        samples: int,
+        *,
+        epochs: int,
+        scores: ArrayLike,
+        pacing: Pace = "quadratic",
+        start: float = 0.25,
+        pace_end: float = 0.5,
+        prune_ratio: float = 0.05,
+        epsilon_mode: EpsilonMode = "fixed",
+        prune: PruneEnd = "easiest",
+        seed: int = 0,
+    ) -> None:
+        growth = Pacing(
+            samples=samples,
+            epochs=epochs,
+            pacing=pacing,
+            start=start,
+            pace_end=pace_end,
+            prune_ratio=prune_ratio,
+            epsilon_mode=epsilon_mode,
+            prune=prune,
+        )
+        super().__init__(PapersCourse("clip", growth, scores=_scores(scores)), seed=seed)
 
 
-def _pacing(name: str, samples: int, epochs: int, options: ScheduleOptions) -> _Pacing:
-    """CLIP's pacing, with what `name` lacks of it switched off: the curriculum does not prune;
-    standard training and DaP see everything from the first epoch on."""
-    if name == "curriculum":
-        options = replace(options, prune_ratio=0.0)
-    elif name in ("standard", "dap"):
-        options = replace(options, prune_ratio=0.0, start=1.0)
-    return _Pacing(samples, epochs, options)
+class DropAndPick(Schedule):
+    """Drop-and-Pick (DaP), Algorithm 1: from all samples to the hardest, and all again at a pick.
+
+    The paper's Table 1: `warm_up` W, epochs on everything at the start; `interval` I, epochs
+    between drops; `keep` p, the share kept at a drop; `pick` R, the epochs after which all are
+    picked up again (where the learning rate falls, section 3.3); `active` α, drops stop this many
+    epochs after a pick (None: they do not stop).
+    """
+
+    def __init__(
+        self,
+        samples: int,
+        *,
+        epochs: int,
+        warm_up: int,
+        interval: int,
+        keep: float = 0.9,
+        pick: Sequence[int] = (),
+        active: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        cycles = Cycles(
+            epochs, warm_up=warm_up, interval=interval, keep=keep, pick=pick, active=active
+        )
+        pacing = Pacing(samples=samples, epochs=epochs)
+        super().__init__(PapersCourse("dap", pacing, cycles), seed=seed)
 
 
-def _order(samples: int, scores: NDArray[np.float64] | None) -> NDArray[np.int64]:
-    """All samples, easy to hard."""
-    if scores is None:
-        return np.arange(samples)
-    if scores.shape != (samples,) or not np.isfinite(scores).all():
-        message = f"scores: must be {samples} finite numbers, got shape {scores.shape}"
-        raise ValueError(message)
-    return np.argsort(scores, kind="stable")
+class ClipDap(Schedule):
+    """CLIP, and from its full size on Drop-and-Pick: the growth is the warm-up. In neither paper.
+
+    The arguments are those of `Clip` and of `DropAndPick`.
+    """
+
+    def __init__(
+        self,
+        samples: int,
+        *,
+        epochs: int,
+        scores: ArrayLike,
+        interval: int,
+        keep: float = 0.9,
+        pick: Sequence[int] = (),
+        active: int | None = None,
+        pacing: Pace = "quadratic",
+        start: float = 0.25,
+        pace_end: float = 0.5,
+        prune_ratio: float = 0.05,
+        seed: int = 0,
+    ) -> None:
+        growth = Pacing(
+            samples=samples,
+            epochs=epochs,
+            pacing=pacing,
+            start=start,
+            pace_end=pace_end,
+            prune_ratio=prune_ratio,
+        )
+        cycles = Cycles(
+            epochs,
+            warm_up=growth.full_after,
+            interval=interval,
+            keep=keep,
+            pick=pick,
+            active=active,
+        )
+        course = PapersCourse("clip-dap", growth, cycles, scores=_scores(scores))
+        super().__init__(course, seed=seed)
 
 
-def _check(name: str, samples: int, epochs: int, options: ScheduleOptions) -> None:
-    if name not in SCHEDULES:
-        message = f"schedule: got {name!r}, must be one of {', '.join(SCHEDULES)}"
-        raise ValueError(message)
-    for key, value in (("samples", samples), ("epochs", epochs)):
-        if value < 1:
-            message = f"{key}: got {value}, must be 1 or more"
-            raise ValueError(message)
-    if name in ("dap", "clip-dap") and options.pick and options.pick[-1] > epochs:
-        message = f"pick: got {options.pick[-1]}, must be at most the last epoch, {epochs}"
-        raise ValueError(message)
+def _share_size(size: int, ranks: int) -> int:
+    """Samples of one rank: the same in all, since ranks step together; up to `ranks` − 1 samples
+    sit an epoch out, others in each. At least one."""
+    return max(1, size // ranks) if size else 0
+
+
+def _scores(scores: ArrayLike) -> NDArray[np.float64]:
+    return as_array(scores).astype(np.float64)
