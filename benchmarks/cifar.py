@@ -271,7 +271,7 @@ def work(setting: Setting, todo: Any, done: Any) -> None:
         data = Data(setting.data, torch.device(setting.device), at_most=setting.at_most)
         longest = 0.0
         while True:
-            name, seed = todo.get_nowait()
+            name, seed = todo.get(timeout=5)  # without a wait, a busy queue looks empty
             began = time.time()
             if began + longest > setting.ends:
                 break

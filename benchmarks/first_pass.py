@@ -47,7 +47,7 @@ from culling_pipeline.tasks.base import Sample
 from culling_pipeline.tasks.boxes.answer_files import load_detections, save_detections
 from culling_pipeline.tasks.boxes.disagreement import differ
 from culling_pipeline.training.loop import fine_tune
-from culling_pipeline.training.schedule import show
+from culling_pipeline.training.options import show
 from jobs.config.night import (
     ControlSettings,
     CullingSettings,

@@ -14,7 +14,7 @@ from benchmarks.real_days_arms import Arm, Budget, View
 from benchmarks.real_days_places import CACHE, Scene
 from culling_pipeline.tasks.base import Sample
 from culling_pipeline.training.loop import TrainPlan, fine_tune
-from culling_pipeline.training.schedule import show
+from culling_pipeline.training.options import show
 from jobs.config.night import TrainingSettings
 from models.boxes.backend import at_work
 from models.boxes.classes import ClassMap

@@ -15,7 +15,7 @@ from culling_pipeline.records import TrainRecord
 from culling_pipeline.tasks.base import FLIPPED, Sample, Task, Truth
 from culling_pipeline.training.job import OnEpoch, train_to
 from culling_pipeline.training.loop import TrainPlan
-from culling_pipeline.training.schedule import EVERYTHING
+from culling_pipeline.training.options import EVERYTHING
 from models.base import Trainable
 from models.images import resize
 from models.zones import NO_ZONES, Zones

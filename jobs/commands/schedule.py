@@ -12,7 +12,7 @@ from jobs.commands.common import AsJson, print_json
 from jobs.errors import UsageError
 
 if TYPE_CHECKING:
-    from culling_pipeline.training.schedule import ScheduleCourse
+    from culling_pipeline.training.options import ScheduleCourse
 
 app = typer.Typer(help="Show training schedules without training.")
 
@@ -67,7 +67,7 @@ def schedule_show(
 
 def _course(asked: Mapping[str, Any]) -> ScheduleCourse:
     """The course of the schedule that the command's options describe."""
-    from culling_pipeline.training.schedule import ScheduleOptions, show
+    from culling_pipeline.training.options import ScheduleOptions, show
     from jobs.config.night import TrainingSettings
 
     given = {k: v for k, v in asked.items() if k in ScheduleOptions.__slots__ and v is not None}

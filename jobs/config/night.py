@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from culling_pipeline.tasks.base import Variation
     from culling_pipeline.tasks.boxes.confidence import ConfidencePlan
     from culling_pipeline.training.loop import TrainPlan
-    from culling_pipeline.training.schedule import ScheduleOptions
+    from culling_pipeline.training.options import ScheduleOptions
 
 
 def _rising(epochs: tuple[int, ...], *, last: int) -> bool:
@@ -425,7 +425,7 @@ class TrainingSettings(Section):
     def to_options(self, *, learning_rate_steps: tuple[int, ...] | None = None) -> ScheduleOptions:
         """The options of the schedule; where `pick` is not given, everything is picked up again
         where the learning rate falls (Drop-and-Pick, sec. 3.3)."""
-        from culling_pipeline.training.schedule import ScheduleOptions
+        from culling_pipeline.training.options import ScheduleOptions
 
         given = {name: getattr(self, name) for name in ScheduleOptions.__slots__}
         steps = self.steps if learning_rate_steps is None else learning_rate_steps

@@ -9,7 +9,7 @@ from culling_pipeline.culling.strategies import RANDOM, STRATEGIES
 from culling_pipeline.judging.verdict import JudgePlan
 from culling_pipeline.night.inputs import NightPlan
 from culling_pipeline.records import BudgetRecord
-from culling_pipeline.training.schedule import show
+from culling_pipeline.training.options import show
 from jobs.cameras.day_plan import ingest_plan
 from jobs.cameras.detectors import described, pick_device
 from jobs.config.night import TrainingSettings

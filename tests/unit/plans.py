@@ -12,7 +12,7 @@ from culling_pipeline.tasks.base import Variation
 from culling_pipeline.tasks.boxes.confidence import ConfidencePlan
 from culling_pipeline.tasks.boxes.task import BoxTask
 from culling_pipeline.training.loop import TrainPlan
-from culling_pipeline.training.schedule import ScheduleOptions
+from culling_pipeline.training.options import ScheduleOptions
 from jobs.cameras.task import task_of
 from jobs.config.live import LiveSettings
 from jobs.config.night import (

@@ -75,7 +75,7 @@ def test_shipped_file_names_every_key() -> None:
 
 def test_literals_and_defaults_match_the_code_they_configure() -> None:
     from culling_pipeline.culling.strategies import STRATEGIES
-    from culling_pipeline.training.schedule import SCHEDULES
+    from culling_pipeline.training.options import SCHEDULES
     from models.boxes.foreign import PRESETS
     from streams.keyframes import Sampling
     from streams.live.options import Transport
