@@ -23,12 +23,8 @@ from culling_pipeline.ranges import (
 )
 from culling_pipeline.records import EpochPoint
 from culling_pipeline.tasks.base import Pictures, Prepared, Sample, Task, Variation
-from culling_pipeline.training.schedule import (
-    Schedule,
-    ScheduleName,
-    ScheduleOptions,
-    build_schedule,
-)
+from culling_pipeline.training.options import ScheduleName, ScheduleOptions, build_schedule
+from culling_pipeline.training.schedule import Schedule
 from models.base import Trainable
 
 MAX_GRADIENT_NORM = 5.0
@@ -108,7 +104,7 @@ def fine_tune(
     )
     optimizer = _optimizer(model, plan)
     points = []
-    for epoch in range(1, plan.epochs + 1):
+    for epoch in schedule:
         point = _one_epoch(learning, schedule, optimizer, plan, epoch, rng)
         points.append(point)
         if on_epoch is not None:
@@ -160,7 +156,7 @@ def _one_epoch(
     rng: np.random.Generator,
 ) -> EpochPoint:
     parameters = list(learning.student.model.parameters())
-    chosen = schedule.indices(epoch)
+    chosen = schedule.indices
     rate = learning_rate(plan, epoch)
     losses = np.zeros(len(chosen))
     batches = np.array_split(rng.permutation(len(chosen)), -(-len(chosen) // plan.batch_size))
@@ -176,7 +172,7 @@ def _one_epoch(
         nn.utils.clip_grad_norm_(parameters, MAX_GRADIENT_NORM)
         optimizer.step()
         losses[rows] = each.detach().cpu().numpy() * len(rows)
-    schedule.record(epoch, losses)
+    schedule.observe(chosen, losses)
     return EpochPoint(
         epoch=epoch, images=len(chosen), loss=float(losses.mean()), learning_rate=rate
     )

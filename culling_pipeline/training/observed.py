@@ -38,9 +38,14 @@ class Observed:
         """Seen in this epoch by this process since."""
         return self._own[0] > 0
 
-    def add(self, epoch: NDArray[np.int64], indices: NDArray[Any], losses: NDArray[Any]) -> None:
-        """Note losses of some of the samples of this `epoch`."""
-        _check(indices, losses, epoch, self._samples)
+    @property
+    def any(self) -> bool:
+        """Whether anything of this epoch is seen."""
+        return bool(self.before.any() or self.own.any())
+
+    def add(self, members: NDArray[np.bool_], indices: NDArray[Any], losses: NDArray[Any]) -> None:
+        """Note losses of some of this epoch's samples (`members`: N flags)."""
+        _check(indices, losses, members)
         finite = np.isfinite(losses)
         values = np.where(finite, losses, 0.0).astype(np.float64)
         for row, amount in enumerate((np.ones(len(indices)), finite.astype(np.float64), values)):
@@ -75,15 +80,16 @@ def as_array(values: ArrayLike) -> NDArray[Any]:
     return np.asarray(values)
 
 
-def _check(
-    indices: NDArray[Any], losses: NDArray[Any], epoch: NDArray[np.int64], samples: int
-) -> None:
+def _check(indices: NDArray[Any], losses: NDArray[Any], members: NDArray[np.bool_]) -> None:
+    samples = len(members)
     if indices.ndim != 1 or losses.shape != indices.shape:
         message = (
             f"observe: got {indices.shape} indices and {losses.shape} losses, must be one loss "
             'for each sample of the batch (a loss function with reduction="none")'
         )
         raise ValueError(message)
+    if not len(indices):
+        return
     if not np.issubdtype(indices.dtype, np.integer):
         message = f"observe: indices must be whole numbers, got {indices.dtype}"
         raise ValueError(message)
@@ -94,11 +100,11 @@ def _check(
             "make a new schedule when the data set changes"
         )
         raise ValueError(message)
-    strange = indices[~np.isin(indices, epoch)]
+    strange = indices[~members[indices]]
     if len(strange):
         message = (
-            f"observe: sample {int(strange[0])} is not among the {len(epoch)} of this epoch: pass "
-            "the indices that the sampler gave"
+            f"observe: sample {int(strange[0])} is not among the {int(members.sum())} of this "
+            "epoch: pass the indices that the sampler gave"
         )
         raise ValueError(message)
 

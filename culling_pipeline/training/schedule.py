@@ -38,6 +38,7 @@ class Schedule:
         self._course, self._seed = course, seed
         self._observed = Observed(course.samples)
         self._rank, self._ranks = 0, 1
+        self._members: tuple[int, NDArray[np.bool_]] | None = None
 
     @property
     def course(self) -> Course:
@@ -67,6 +68,9 @@ class Schedule:
     def __iter__(self) -> Iterator[int]:
         while self.epoch <= self.epochs:
             epoch = self.epoch
+            if self._observed.any and not len(self.remaining()):
+                self._close(epoch)  # the state was saved when its last batch was trained
+                continue
             yield epoch
             self._close(epoch)
 
@@ -88,7 +92,7 @@ class Schedule:
     def observe(self, indices: ArrayLike, losses: ArrayLike) -> None:
         """Note a batch's losses, one for each sample: arrays, or tensors on any device. A loss that
         is not finite counts as not known. Of a sample that comes twice the mean counts."""
-        self._observed.add(self.indices, as_array(indices), as_array(losses))
+        self._observed.add(self._seen_now(), as_array(indices), as_array(losses))
 
     def steps(self, batch_size: int, *, accumulate: int = 1, drop_last: bool = False) -> int:
         """The optimizer's steps of the whole training, for a learning rate that ends where the
@@ -121,6 +125,7 @@ class Schedule:
             )
             raise ValueError(message)
         self._course.restore(state["course"])
+        self._members = None
         self._observed.restore(state["observed"])
 
     def remaining(self) -> Indices:
@@ -128,19 +133,25 @@ class Schedule:
         if self.epoch > self.epochs:
             return np.empty(0, np.int64)
         order = np.random.default_rng([self._seed, 19, self.epoch]).permutation(self.indices)
+        ranks = self._ranks
+        order = np.resize(order, _share_size(len(order), ranks) * ranks)
         order = order[~self._observed.before[order]]
-        share = order[self._rank :: self._ranks][: _share_size(len(order), self._ranks)]
-        if not len(share) and len(order):  # fewer samples than ranks: every rank needs one
-            share = order[[self._rank % len(order)]]
+        share = order[self._rank :: ranks][: len(order) // ranks]
         return share[~self._observed.own[share]]
+
+    def _seen_now(self) -> NDArray[np.bool_]:
+        """Which samples are of this epoch: N flags, made once an epoch."""
+        if self._members is None or self._members[0] != self.epoch:
+            flags = np.zeros(self.samples, np.bool_)
+            flags[self.indices] = True
+            self._members = self.epoch, flags
+        return self._members[1]
 
     def _close(self, epoch: int) -> None:
         """The end of an epoch: the course gets the losses."""
         if self.epoch != epoch:
             return  # a state was restored within the loop
-        now = self.indices
-        losses = self._observed.losses(self._ranks)[now]
-        self._course.record(epoch, losses)
+        self._course.record(epoch, self._observed.losses(self._ranks)[self.indices])
         self._observed.next_epoch()
 
 
@@ -307,9 +318,9 @@ class ClipDap(Schedule):
 
 
 def _share_size(size: int, ranks: int) -> int:
-    """Samples of one rank: the same in all, since ranks step together; up to `ranks` − 1 samples
-    sit an epoch out, others in each. At least one."""
-    return max(1, size // ranks) if size else 0
+    """Samples of one rank: as many in all, since ranks step together. Up to `ranks` − 1 samples sit
+    an epoch out, others in each; fewer samples than ranks come more than once."""
+    return max(1, size // ranks)
 
 
 def _scores(scores: ArrayLike) -> NDArray[np.float64]:
