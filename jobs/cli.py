@@ -19,6 +19,7 @@ from jobs.commands import (
     models,
     nights,
     pretrain,
+    quickstart,
     run_service,
     schedule,
     setup,
@@ -41,7 +42,18 @@ from jobs.logs import log_to_stderr
 from jobs.private import write_for_user_only
 from models.without_compiler import spare_the_compiler
 
-GROUPS = (setup, watch, bootstrap, pretrain, nights, run_service, models, detect, export)
+GROUPS = (
+    quickstart,
+    setup,
+    watch,
+    bootstrap,
+    pretrain,
+    nights,
+    run_service,
+    models,
+    detect,
+    export,
+)
 
 app = typer.Typer(
     add_completion=False,

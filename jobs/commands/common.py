@@ -32,6 +32,17 @@ def load(path: Path, overrides: Sequence[str]) -> Config:
     return load_config(path, overrides=parse_overrides(overrides))
 
 
+def names_in(classes: str | None) -> tuple[str, ...] | None:
+    """What --classes names; None if it was not given."""
+    if classes is None:
+        return None
+    names = tuple(filter(None, map(str.strip, classes.split(","))))
+    if not names:
+        message = "--classes: name what to find, such as person,car"
+        raise UsageError(message)
+    return names
+
+
 def chosen(config: Config, names: Sequence[str], *, all_cameras: bool) -> list[str]:
     for name in names:
         if name not in config.cameras:

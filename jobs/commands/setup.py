@@ -14,10 +14,11 @@ from jobs.commands.common import (
     ConfigPath,
     Overrides,
     load,
+    names_in,
     print_json,
     print_table,
 )
-from jobs.errors import EXIT_DONE, UsageError
+from jobs.errors import EXIT_DONE
 
 app = typer.Typer()
 
@@ -66,16 +67,12 @@ def add(
     from jobs.setup.add import Request, add_camera
 
     _leave_health_to_the_answer()
-    given = None if classes is None else tuple(filter(None, map(str.strip, classes.split(","))))
-    if given == ():
-        message = "--classes: name what to find, such as person,car"
-        raise UsageError(message)
     added = add_camera(
         Request(
             name=name,
             url=url,
             config=config,
-            classes=given,
+            classes=names_in(classes),
             password_file=password_file,
             look=probe,
             force=force,

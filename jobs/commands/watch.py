@@ -55,7 +55,7 @@ def ingest(
             loaded,
             [loaded.cameras[name] for name in names],
             store,
-            for_s=None if duration is None else _seconds(duration),
+            for_s=None if duration is None else seconds_of(duration),
             frames=frames,
         )
         try:
@@ -69,7 +69,8 @@ def ingest(
     raise typer.Exit(max((exit_code(error) for error in errors), default=EXIT_DONE))
 
 
-def _seconds(text: str) -> float:
+def seconds_of(text: str) -> float:
+    """A time such as 90s, 10m, 8h or 2d."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text)
     if found is None or float(found[1]) == 0:
         message = f"--for {text}: must be a time such as 90s, 10m, 8h or 2d"

@@ -157,9 +157,13 @@ def _replace_example(text: str, name: str, settings: Mapping[str, Any]) -> str:
     ((key, example),) = found[1].value
     values = {setting.value: value for setting, value in example.value}
     edits = [(key.start_mark.index, key.end_mark.index, _dump(name))]
-    for setting, value in settings.items():
-        node = values[setting]
-        edits.append((node.start_mark.index, node.end_mark.index, _dump(value)))
+    for setting, node in values.items():
+        edits.append((node.start_mark.index, node.end_mark.index, _dump(settings[setting])))
+    further = {setting: value for setting, value in settings.items() if setting not in values}
+    below = max(node.end_mark.line for node in values.values()) + 1
+    own = " " * example.value[0][0].start_mark.column
+    lines = [f"{own}{setting}: {_dump(value)}" for setting, value in further.items()]
+    text = _put_lines(text, below, lines, "\n")  # below all the edits, so their places stay
     for start, end, new in sorted(edits, reverse=True):
         text = text[:start] + new + _aligned(text[end:], len(new) - (end - start))
     return text

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from jobs.config.edit import insert_camera, read_text, template_text, update_file
@@ -39,6 +40,8 @@ class Request:
     look: bool = True
     force: bool = False
     timeout_s: float = 30.0
+    settings_for: Callable[[Probe], Mapping[str, Any]] | None = None
+    """Further settings of the camera, by what its source turned out to be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,9 +109,10 @@ def add_camera(request: Request) -> Added:
     _, config = _planned(text, request, source)
     camera = config.cameras[request.name]
     found = _look(camera, taken, request) if request.look else None
+    more = request.settings_for(found) if request.settings_for and found else {}
     _write_password_file(request.password_file, taken)
     snapshot = None if found is None else _write_snapshot(config.data_dir, camera, found)
-    taken, source = _write_camera(request)
+    taken, source = _write_camera(request, more)
     unset = (name for name, value in taken.variables.items() if os.environ.get(name) != value)
     return Added(
         camera=camera,
@@ -121,13 +125,13 @@ def add_camera(request: Request) -> Added:
     )
 
 
-def _write_camera(request: Request) -> tuple[Taken, str]:
+def _write_camera(request: Request, more: Mapping[str, Any]) -> tuple[Taken, str]:
     """Plan it again: the file may have changed under the look. What its address has become."""
     planned: list[tuple[Taken, str]] = []
 
     def change(before: str | None) -> str:
         taken, source = _take_secrets(request, before)
-        text, _ = _planned(before, request, source)
+        text, _ = _planned(before, request, source, more)
         if before is None:
             write_schema(request.config.parent)
         planned.append((taken, source))
@@ -192,7 +196,9 @@ def _write_password_file(path: Path | None, taken: Taken) -> None:
 # -- the configuration -----------------------------------------------------------------------------
 
 
-def _planned(text: str | None, request: Request, source: str) -> tuple[str, Config]:
+def _planned(
+    text: str | None, request: Request, source: str, more: Mapping[str, Any] = MappingProxyType({})
+) -> tuple[str, Config]:
     """The new configuration, as text and parsed; errors are raised before anything is written.
     Other cameras' passwords may be missing."""
     if text is None or text == template_text():
@@ -205,7 +211,7 @@ def _planned(text: str | None, request: Request, source: str) -> tuple[str, Conf
     inherited = isinstance(defaults, Mapping) and defaults.get("classes")
     if request.classes or not inherited:
         settings["classes"] = list(request.classes or CLASSES)
-    text = insert_camera(text, request.name, settings)
+    text = insert_camera(text, request.name, settings | dict(more))
     return text, parse_config(text, request.config, as_written=True)
 
 
@@ -226,6 +232,12 @@ def _refuse_duplicate(cameras: object, request: Request, source: str) -> None:
                 f"({redact_url(source)}): --force adds it all the same"
             )
             raise UsageError(message)
+
+
+def camera_with_source(cameras: Mapping[str, CameraConfig], url: str, folder: Path) -> str | None:
+    """The name of the camera that has this source already, if there is one."""
+    source = _as_in_config(url, folder)
+    return next((n for n, c in cameras.items() if _same(c.source_shown, source, folder)), None)
 
 
 def _same(one: str, other: str, folder: Path) -> bool:

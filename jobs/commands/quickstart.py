@@ -1,0 +1,189 @@
+"""`culling quickstart`: from an address to a first report, in one command.
+
+It does one after the other what a newcomer would do: add the camera, check it, watch it for a while
+where it is live, run a first night on what is there, and say what to put into the crontab.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import typer
+
+from jobs.commands.common import (
+    DEFAULT_CONFIG,
+    AsJson,
+    ConfigPath,
+    load,
+    names_in,
+    print_json,
+    print_table,
+)
+from jobs.errors import EXIT_DONE, NightError
+
+if TYPE_CHECKING:
+    from jobs.config.settings import Config
+    from jobs.database.store import Store
+    from jobs.setup.check import Finding
+
+app = typer.Typer()
+
+
+@app.command()
+def quickstart(
+    source: Annotated[
+        str,
+        typer.Argument(metavar="SOURCE", help="A video file, a folder, rtsp://…, http(s)://…"),
+    ],
+    name: Annotated[
+        str | None, typer.Option(help="The camera's name; by default made of its source.")
+    ] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="What to find, e.g. person,car.", show_default=False)
+    ] = None,
+    watch_for: Annotated[
+        str, typer.Option("--for", metavar="TIME", help="How long a live camera is watched first.")
+    ] = "10m",
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="What a night may cost, e.g. 30 min.", show_default=False
+        ),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")] = False,
+    config: ConfigPath = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+    timeout_s: Annotated[
+        float, typer.Option(min=0.1, help="Seconds to wait for the camera.")
+    ] = 30.0,
+) -> None:
+    """Look at a source, add it, and run a first night on what is there; ends with a report.
+
+    The same command goes on where it was stopped.
+    """
+    from culling_pipeline.report import words
+    from jobs.database.store import open_store
+    from jobs.setup.check import check_config, worst_exit_code
+    from jobs.setup.first_settings import how_it_goes_on
+
+    began = time.monotonic()
+    wish = _Wish(source, name, names_in(classes), budget, timeout_s)
+    camera = _camera(wish, config)
+    loaded = load(config, [])
+    only = loaded.changed(cameras={camera: loaded.cameras[camera]}, groups={})
+    typer.echo("looking at the camera and trying both models …", err=True)
+    findings = check_config(only, timeout_s=timeout_s)
+    _say_findings(findings, as_json=as_json)
+    code = worst_exit_code(findings)
+    if code != EXIT_DONE:
+        typer.echo("culling: mend this, then run the same command again", err=True)
+        raise typer.Exit(code)
+    if not yes and not as_json and sys.stdin.isatty():
+        typer.confirm("Run the first night now?", default=True, abort=True, err=True)
+    if _is_live(findings):
+        _watch(only, camera, watch_for)
+    with open_store(loaded) as store:
+        _night(loaded, camera, store)
+        goes_on = how_it_goes_on(loaded.cameras[camera], config, live=_is_live(findings))
+        _say_result(loaded, camera, store, goes_on, as_json=as_json)
+    if not as_json:
+        took = words.duration(time.monotonic() - began)
+        typer.echo(f"From the address to the report in {took}. {goes_on}")
+
+
+class _Wish(NamedTuple):
+    """What the command line says of a camera."""
+
+    source: str
+    name: str | None
+    classes: tuple[str, ...] | None
+    budget: str | None
+    timeout_s: float
+
+
+def _camera(wish: _Wish, config: Path) -> str:
+    """The camera of this source in the configuration: the one that is there, or a new one."""
+    from jobs.setup.add import Request, add_camera, camera_with_source
+    from jobs.setup.first_settings import clip_settings, clip_words, name_for
+
+    known = load(config, []).cameras if config.exists() and _has_cameras(config) else {}
+    there = camera_with_source(known, wish.source, config.absolute().parent)
+    if there is not None and wish.name in (None, there):
+        typer.echo(f"{there}: is in {config} already; going on with it", err=True)
+        return there
+    said: list[str] = []
+
+    def chosen(found: Any) -> dict[str, Any]:
+        settings = clip_settings(found.info, is_live=found.is_live, budget=wish.budget)
+        if "fps" in settings:
+            said.append(clip_words(settings, found.info))
+        return settings
+
+    added = add_camera(
+        Request(
+            name=wish.name or name_for(wish.source, known),
+            url=wish.source,
+            config=config,
+            classes=wish.classes,
+            timeout_s=wish.timeout_s,
+            settings_for=chosen,
+        )
+    )
+    for line in [*added.lines(), *said, *added.notes()]:
+        typer.echo(line, err=True)
+    return added.camera.name
+
+
+def _has_cameras(config: Path) -> bool:
+    """Whether it is more than the untouched file of `culling init`."""
+    from jobs.config.edit import read_text, template_text
+
+    return read_text(config) != template_text()
+
+
+def _say_findings(findings: list[Finding], *, as_json: bool) -> None:
+    from jobs.commands.summary import findings_table
+
+    if not as_json:
+        print_table(findings_table(findings))
+
+
+def _is_live(findings: list[Finding]) -> bool:
+    return any(found.found is not None and bool(found.found["live"]) for found in findings)
+
+
+def _watch(config: Config, camera: str, watch_for: str) -> None:
+    from jobs.commands.watch import seconds_of
+    from jobs.database.store import open_store
+    from jobs.watch.watch import CameraWatch
+
+    typer.echo(f"watching {camera} for {watch_for}; Ctrl-C ends it, and nothing is lost", err=True)
+    with open_store(config) as store:
+        cameras = [config.cameras[camera]]
+        CameraWatch(config, cameras, store, for_s=seconds_of(watch_for)).run()
+
+
+def _night(config: Config, camera: str, store: Store) -> None:
+    from jobs.commands.progress import open_progress
+    from jobs.nights.night_of import night_of
+
+    night_of(config, camera).run(store=store, progress=open_progress())
+
+
+def _say_result(config: Config, camera: str, store: Store, goes_on: str, *, as_json: bool) -> None:
+    """The night's figures, and where its report lies."""
+    from jobs.commands.summary import night_table, night_to_dict
+
+    night = store.latest_night(camera)
+    if night is None:
+        message = f"camera {camera!r}: the night left no trace; run `culling retrain {camera}`"
+        raise NightError(message)
+    record = store.record(night.id)
+    if as_json:
+        shown = night_to_dict(config, night, record)
+        print_json({"camera": camera, **shown, "goes_on": goes_on, "exit_code": EXIT_DONE})
+    else:
+        print_table(night_table(config, night, record))

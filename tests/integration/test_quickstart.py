@@ -1,0 +1,54 @@
+"""`culling quickstart`: from an address to a report, on a small street."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from jobs import cli
+from jobs.config.load import load_config
+from tests.unit.clips import constant_rate, write_clip
+
+pytestmark = pytest.mark.timeout(600)
+
+SOURCE = "synthetic://street?seed=7&hours=0.04&width=160&height=96"
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "config.yaml"
+
+
+def test_one_command_ends_with_a_report_and_the_crontabs_line(
+    config: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["quickstart", SOURCE, "--classes", "person,car", "--budget", "2 s", "--json"]
+    assert cli.run(arguments) == 0
+    out, err = capfd.readouterr()
+    shown = json.loads(out)
+    assert (shown["camera"], shown["state"]) == ("street", "done")
+    assert Path(shown["report"]).is_file()
+    assert f" retrain street --config {config}" in shown["goes_on"]
+    camera = load_config(config).cameras["street"]
+    assert (camera.class_names, camera.culling.budget) == (("person", "car"), "2 s")
+    assert shown["record"]["ingest"]["frames_seen"] == pytest.approx(camera.fps * 144, abs=2)
+    assert "so the camera gets fps: 1, keep: 36 and" in err
+    assert cli.run(arguments) == 0  # again: the same camera, no second one
+    assert "street: is in config.yaml already" in capfd.readouterr().err
+    assert list(load_config(config).cameras) == ["street"]
+
+
+def test_what_is_wrong_ends_it_before_the_night(
+    config: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    clip = write_clip(tmp_path / "yard.mp4", constant_rate(40))
+    assert cli.run(["quickstart", str(tmp_path / "no.mp4"), "--yes"]) == 3
+    assert not config.exists()
+    assert cli.run(["quickstart", str(clip), "--yes", "--classes", "unicorn"]) == 4
+    out, err = capfd.readouterr()
+    assert "unicorn" in out
+    assert "mend this, then run the same command again" in err
+    assert not (tmp_path / "culling-data" / "reports").exists()
