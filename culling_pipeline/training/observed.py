@@ -45,6 +45,8 @@ class Observed:
 
     def add(self, members: NDArray[np.bool_], indices: NDArray[Any], losses: NDArray[Any]) -> None:
         """Note losses of some of this epoch's samples (`members`: N flags)."""
+        if not len(indices):
+            return
         _check(indices, losses, members)
         finite = np.isfinite(losses)
         values = np.where(finite, losses, 0.0).astype(np.float64)
@@ -88,8 +90,6 @@ def _check(indices: NDArray[Any], losses: NDArray[Any], members: NDArray[np.bool
             'for each sample of the batch (a loss function with reduction="none")'
         )
         raise ValueError(message)
-    if not len(indices):
-        return
     if not np.issubdtype(indices.dtype, np.integer):
         message = f"observe: indices must be whole numbers, got {indices.dtype}"
         raise ValueError(message)

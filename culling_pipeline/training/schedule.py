@@ -1,11 +1,11 @@
 """The schedules for a training loop: which samples each epoch trains on, and in which order.
 
-    schedule = DropAndPick(len(dataset), epochs=300, warm_up=40, interval=10, keep=0.9, pick=[150])
-    loader = DataLoader(Indexed(dataset), batch_size=128, sampler=schedule.sampler())
-    for epoch in schedule:
-        for indices, (images, labels) in loader:
-            ...  # losses: one for each sample
-            schedule.observe(indices, losses)
+schedule = DropAndPick(len(dataset), epochs=300, warm_up=40, interval=10, keep=0.9, pick=[150])
+loader = DataLoader(Indexed(dataset), batch_size=128, sampler=schedule.sampler())
+for epoch in schedule:
+    for indices, (images, labels) in loader:
+        ...  # losses: one for each sample
+        schedule.observe(indices, losses)
 """
 
 from __future__ import annotations
@@ -157,16 +157,21 @@ class Schedule:
 
 class Sampler:
     """The order of an epoch, for a `DataLoader`: new in each epoch, the same in each run with the
-    same seed. Its length is what is left of the epoch."""
+    same seed. Its length is what was left of the epoch when it was last begun."""
 
     def __init__(self, schedule: Schedule, dataset: Sized | None = None) -> None:
         self._schedule, self._dataset = schedule, dataset
+        self._begun: tuple[int, int] | None = None  # epoch and length
 
     def __iter__(self) -> Iterator[int]:
         self._check()
-        return iter(self._schedule.remaining().tolist())
+        order = self._schedule.remaining().tolist()
+        self._begun = self._schedule.epoch, len(order)
+        return iter(order)
 
     def __len__(self) -> int:
+        if self._begun is not None and self._begun[0] == self._schedule.epoch:
+            return self._begun[1]
         return len(self._schedule.remaining())
 
     def _check(self) -> None:
