@@ -7,13 +7,14 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 from numbers import Integral, Real
+from typing import NoReturn
 
 
 def whole(name: str, value: object, *, least: int) -> None:
     """A whole number, `least` or more."""
     if isinstance(value, bool) or not isinstance(value, Integral):
         _refuse(name, value, "a whole number")
-    elif value < least:
+    if int(value) < least:
         _refuse(name, value, f"{least} or more")
 
 
@@ -21,11 +22,12 @@ def share(name: str, value: object, *, zero: bool = False, one: bool = True) -> 
     """A number between 0 and 1; `zero` and `one`: whether these two are allowed."""
     if isinstance(value, bool) or not isinstance(value, Real):
         _refuse(name, value, "a number")
-    elif not math.isfinite(value):
+    number = float(value)
+    if not math.isfinite(number):
         _refuse(name, value, "a finite number")
-    elif value < 0 or (value == 0 and not zero):
+    if number < 0 or (number == 0 and not zero):
         _refuse(name, value, "0 or more" if zero else "> 0")
-    elif value > 1 or (value == 1 and not one):
+    if number > 1 or (number == 1 and not one):
         _refuse(name, value, "1 or less" if one else "< 1")
 
 
@@ -46,6 +48,6 @@ def rising(name: str, epochs: Sequence[int], *, last: int) -> None:
         _refuse(name, epochs[-1], f"at most the last epoch, {last}")
 
 
-def _refuse(name: str, value: object, rule: str) -> None:
+def _refuse(name: str, value: object, rule: str) -> NoReturn:
     message = f"{name}: got {value!r}, must be {rule}"
     raise ValueError(message)

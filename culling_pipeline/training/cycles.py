@@ -56,3 +56,12 @@ class Cycles:
     def kept(self, size: int) -> int:
         """How many of `size` samples a drop leaves: int(size · p), at least one."""
         return max(1, int(size * self._keep + ROUNDING))
+
+
+def imagenet_setting(epochs: int) -> dict[str, int]:
+    """The authors' setting for ImageNet (section 4.3.1: W 10, I 2, α 10 of 120 epochs), for as many
+    epochs. They scale I with the epochs at one learning rate; α stays five intervals, so that each
+    cycle drops as often."""
+    interval = max(1, round(epochs * 2 / 120))
+    warm_up = max(1, round(epochs * 10 / 120))
+    return {"warm_up": warm_up, "interval": interval, "active": 5 * interval}

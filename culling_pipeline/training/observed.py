@@ -31,12 +31,14 @@ class Observed:
     @property
     def before(self) -> NDArray[np.bool_]:
         """Seen in this epoch before the state that this run goes on from."""
-        return self._before[0] > 0
+        seen: NDArray[np.bool_] = self._before[0] > 0
+        return seen
 
     @property
     def own(self) -> NDArray[np.bool_]:
         """Seen in this epoch by this process since."""
-        return self._own[0] > 0
+        seen: NDArray[np.bool_] = self._own[0] > 0
+        return seen
 
     @property
     def any(self) -> bool:

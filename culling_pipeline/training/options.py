@@ -19,7 +19,7 @@ from culling_pipeline.ranges import (
     check,
 )
 from culling_pipeline.training.course import PapersCourse, sizes
-from culling_pipeline.training.cycles import Cycles
+from culling_pipeline.training.cycles import Cycles, imagenet_setting
 from culling_pipeline.training.pacing import Pacing
 from culling_pipeline.training.schedule import Schedule
 
@@ -74,6 +74,20 @@ EVERYTHING = ScheduleOptions(
     prune="easiest",
 )
 """Every sample in every epoch under any schedule: for a training without a choice of samples."""
+
+
+def imagenet_options(epochs: int, pick: tuple[int, ...]) -> ScheduleOptions:
+    """Drop-and-Pick as its authors pre-train on ImageNet (`imagenet_setting`); everything is picked
+    up again after `pick`, where the learning rate falls (section 3.3)."""
+    own = imagenet_setting(epochs)
+    return replace(
+        EVERYTHING,
+        warm_up=own["warm_up"],
+        interval=own["interval"],
+        active=own["active"],
+        keep=0.9,
+        pick=pick,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,16 +7,15 @@ from the seed, the epoch and the step, so a killed training continues with the s
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from pickle import UnpicklingError
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -25,10 +24,12 @@ from torch.utils.data import DataLoader, Dataset
 from culling_pipeline.ranges import Count, NotNegative, Positive, Share, WholeFromZero, check
 from culling_pipeline.run.progress import Progress
 from culling_pipeline.tasks.boxes.coco_dataset import Labelled
+from culling_pipeline.training.checkpoint import Checkpoint
 from culling_pipeline.training.loop import TrainingError, lacks_statistics, train_mode
+from culling_pipeline.training.options import EVERYTHING, build_schedule, imagenet_options
+from culling_pipeline.training.schedule import Schedule
 from models.boxes.detector import to_tensor
-from models.errors import WeightsError
-from models.files import aside, sync_folder
+from models.boxes.losses import image_losses
 from models.without_compiler import built
 
 PICTURES_OF_RATE = 16
@@ -45,7 +46,9 @@ Loaded = tuple[list[Tensor], list[dict[str, Tensor]]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PretrainPlan:
-    """How to train; `batch_size` is of one process, `save_s` the seconds between checkpoints."""
+    """How to train; `batch_size` is of one process, `save_s` the seconds between checkpoints. With
+    `schedule` "dap" the easiest pictures are dropped again and again, as Drop-and-Pick's authors
+    pre-train on ImageNet."""
 
     epochs: Count
     learning_rate: Positive
@@ -55,6 +58,7 @@ class PretrainPlan:
     seed: WholeFromZero = 0
     save_s: NotNegative
     loaders: WholeFromZero
+    schedule: Literal["standard", "dap"] = "standard"
 
     def __post_init__(self) -> None:
         check(self)
@@ -86,7 +90,6 @@ def pretrain(
     """Train `model` in place, from `checkpoint` on if it is there. The first process writes it, now
     and then and after every epoch. A loss that is not finite raises `TrainingError`, a checkpoint
     of another training `WeightsError`."""
-    recipe = _recipe(plan, pictures, group)
     train_mode(model, measure_norms=lacks_statistics(model))
     optimizer = torch.optim.SGD(
         [p for p in model.parameters() if p.requires_grad],
@@ -94,28 +97,48 @@ def pretrain(
         momentum=plan.momentum,
         weight_decay=plan.weight_decay,
     )
-    begin, first = _restore(checkpoint, model, optimizer, recipe, device)
+    schedule = schedule_of(plan, len(pictures), group)
+    drops = plan.schedule != "standard"
+    saved = Checkpoint(
+        checkpoint, model, optimizer, _recipe(plan, pictures, group), schedule if drops else None
+    )
+    begin, first = saved.restore(device)
     if (begin, first) != (1, 0):
         progress.note(f"going on from {checkpoint}: epoch {begin}, step {first}")
-    shared: nn.Module = DistributedDataParallel(model) if group.size > 1 else model
-    saved_s = time.monotonic()
-    for epoch in range(begin, plan.epochs + 1):
-        batches = batches_of(pictures, plan, group, epoch)
+    net = _EachLoss(model) if drops else model
+    shared: nn.Module = DistributedDataParallel(net) if group.size > 1 else net
+    due = _Due(plan, group, device, together=drops and group.size > 1)
+    for epoch in schedule:
+        if epoch < begin:
+            continue  # standard training: it needs no losses to get there
+        batches = batches_of(pictures, plan, group, epoch, schedule.indices)
         with progress.stage(f"epoch {epoch} of {plan.epochs}", len(batches)) as advance:
             advance(first)
             loaded = _loaded(pictures, batches[first:], plan.loaders)
             for step, (images, targets) in enumerate(loaded, start=first):
                 rate = learning_rate(plan, group, epoch, step, len(batches))
-                _step(shared, optimizer, images, targets, rate, device, (plan, group, epoch, step))
+                at = (plan, group, epoch, step)
+                each = _step(shared, optimizer, images, targets, rate, device, at)
+                if each is not None:
+                    schedule.observe([number for number, _ in batches[step]], each * len(each))
                 advance(1)
-                due = time.monotonic() - saved_s >= plan.save_s
-                if group.rank == 0 and due and step + 1 < len(batches):
-                    _save(checkpoint, model, optimizer, recipe, at=(epoch, step + 1))
-                    saved_s = time.monotonic()
+                if step + 1 < len(batches) and due():
+                    saved.save(group.rank, at=(epoch, step + 1))
         first = 0
-        if group.rank == 0:
-            _save(checkpoint, model, optimizer, recipe, at=(epoch + 1, 0))
+        saved.save(group.rank, at=(epoch + 1, 0))
     model.eval()
+
+
+def schedule_of(plan: PretrainPlan, pictures: int, group: Group) -> Schedule:
+    """Which pictures each epoch trains on; the rate falls after the epochs of a pick."""
+    options = EVERYTHING
+    if plan.schedule == "dap":
+        options = imagenet_options(plan.epochs, tuple(sorted({max(1, e) for e in plan.steps})))
+    schedule = build_schedule(
+        plan.schedule, samples=pictures, epochs=plan.epochs, options=options, seed=plan.seed
+    )
+    schedule.shard(group.rank, group.size)
+    return schedule
 
 
 def learning_rate(plan: PretrainPlan, group: Group, epoch: int, step: int, steps: int) -> float:
@@ -129,18 +152,23 @@ def learning_rate(plan: PretrainPlan, group: Group, epoch: int, step: int, steps
 
 
 def batches_of(
-    pictures: Sequence[Labelled], plan: PretrainPlan, group: Group, epoch: int
+    pictures: Sequence[Labelled],
+    plan: PretrainPlan,
+    group: Group,
+    epoch: int,
+    chosen: NDArray[np.int64] | None = None,
 ) -> list[Batch]:
-    """One process's batches of an epoch: all processes have the same number, of different
-    pictures. The pictures of a batch have similar aspect ratios; if a group does not fill its last
-    batch, some pictures come twice."""
+    """One process's batches of an epoch, of the `chosen` pictures (None: of all): all processes
+    have the same number, of different pictures. The pictures of a batch have similar aspect ratios;
+    if a group does not fill its last batch, some pictures come twice."""
     rng = np.random.default_rng([plan.seed, 71, epoch])
     together = plan.batch_size * group.size
     aspect = np.array([p.width_px / p.height_px for p in pictures])
     kinds = np.digitize(aspect, ASPECTS)
     whole: list[NDArray[np.int64]] = []
-    for kind in np.unique(kinds):
-        own = rng.permutation(np.flatnonzero(kinds == kind))
+    chosen = np.arange(len(pictures)) if chosen is None else chosen
+    for kind in np.unique(kinds[chosen]):
+        own = rng.permutation(chosen[kinds[chosen] == kind])
         filled = np.resize(own, -(-len(own) // together) * together)
         whole += list(filled.reshape(-1, together))
     mirrored = rng.random((len(whole), together)) < 0.5
@@ -159,7 +187,8 @@ def _step(
     rate: float,
     device: torch.device,
     at: tuple[PretrainPlan, Group, int, int],
-) -> None:
+) -> Tensor | None:
+    """One step; the share of each picture in the loss, if the model says it."""
     plan, group, epoch, step = at
     seed = np.random.SeedSequence([plan.seed, 72, epoch, step, group.rank]).generate_state(1)
     torch.manual_seed(int(seed[0]))  # which proposals are sampled
@@ -176,6 +205,47 @@ def _step(
     optimizer.zero_grad()
     total.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
+    return losses.get(_EACH)
+
+
+_EACH = "each picture's"
+
+
+class _EachLoss(nn.Module):
+    """A detector whose forward pass gives each picture's share in the loss: what a schedule drops
+    by. A module of its own, so that processes exchange gradients as for any other."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: list[Tensor], targets: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+        parts = image_losses(self.model, images, targets)
+        return {_EACH: torch.stack(list(parts.values())).sum(dim=0)}
+
+
+class _Due:
+    """Whether to write a checkpoint now: by the first process's clock. Where a checkpoint has the
+    losses of all processes, all ask, and all get the first one's answer."""
+
+    def __init__(
+        self, plan: PretrainPlan, group: Group, device: torch.device, *, together: bool
+    ) -> None:
+        self._plan, self._group, self._device = plan, group, device
+        self._together = together
+        self._saved_s = time.monotonic()
+
+    def __call__(self) -> bool:
+        due = time.monotonic() - self._saved_s >= self._plan.save_s
+        if self._together:
+            answer = torch.tensor(int(due), device=self._device)
+            dist.broadcast(answer, 0)
+            due = bool(answer)
+        elif self._group.rank:
+            return False
+        if due:
+            self._saved_s = time.monotonic()
+        return due
 
 
 class _Pictures(Dataset[tuple[Tensor, dict[str, Tensor]]]):
@@ -215,63 +285,7 @@ def _together(samples: Sequence[tuple[Tensor, dict[str, Tensor]]]) -> Loaded:
     return [image for image, _ in samples], [target for _, target in samples]
 
 
-# -- the checkpoint --------------------------------------------------------------------------------
-
-_DAMAGED = (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError, UnpicklingError)
-"""The errors of torch for a file that is not a whole checkpoint."""
-
-
 def _recipe(plan: PretrainPlan, pictures: Sequence[Labelled], group: Group) -> dict[str, Any]:
     """What must be the same to continue a training."""
     chosen = {k: v for k, v in asdict(plan).items() if k not in ("save_s", "loaders")}
     return {**chosen, "processes": group.size, "pictures": len(pictures)}
-
-
-def _save(
-    path: Path,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    recipe: Mapping[str, Any],
-    *,
-    at: tuple[int, int],
-) -> None:
-    """Write it complete or not at all; the old file stays until then."""
-    part = aside(path)
-    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
-    try:
-        with part.open("wb") as file:
-            torch.save({**state, "recipe": dict(recipe), "at": list(at)}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
-
-
-def _restore(
-    path: Path,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    recipe: Mapping[str, Any],
-    device: torch.device,
-) -> tuple[int, int]:
-    """The epoch (from 1) and the step to continue with."""
-    if not path.is_file():
-        return 1, 0
-    try:
-        state = torch.load(path, map_location=device, weights_only=True)
-        stored = state["recipe"]
-        differing = [key for key in recipe if stored.get(key) != recipe[key]]
-        if not differing:
-            model.load_state_dict(state["model"])
-            optimizer.load_state_dict(state["optimizer"])
-            epoch, step = state["at"]
-            return int(epoch), int(step)
-    except _DAMAGED as exc:
-        message = f"{path}: not a checkpoint of this training ({exc}): delete it to start again"
-        raise WeightsError(message) from exc
-    changes = ", ".join(f"{key} {stored.get(key)} then, {recipe[key]} now" for key in differing)
-    message = f"{path}: of another training ({changes}): use the same settings, or another --out"
-    raise WeightsError(message)

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from culling_pipeline.training.arguments import whole
 from culling_pipeline.training.course import Course, Indices, PapersCourse
-from culling_pipeline.training.cycles import Cycles
+from culling_pipeline.training.cycles import Cycles, imagenet_setting
 from culling_pipeline.training.observed import Observed, as_array
 from culling_pipeline.training.pacing import EpsilonMode, Pace, Pacing, PruneEnd
 
@@ -137,7 +137,8 @@ class Schedule:
         order = np.resize(order, _share_size(len(order), ranks) * ranks)
         order = order[~self._observed.before[order]]
         share = order[self._rank :: ranks][: len(order) // ranks]
-        return share[~self._observed.own[share]]
+        left: Indices = share[~self._observed.own[share]]
+        return left
 
     def _seen_now(self) -> NDArray[np.bool_]:
         """Which samples are of this epoch: N flags, made once an epoch."""
@@ -258,7 +259,8 @@ class DropAndPick(Schedule):
     The paper's Table 1: `warm_up` W, epochs on everything at the start; `interval` I, epochs
     between drops; `keep` p, the share kept at a drop; `pick` R, the epochs after which all are
     picked up again (where the learning rate falls, section 3.3); `active` α, drops stop this many
-    epochs after a pick (None: they do not stop).
+    epochs after a pick (None: they do not stop). `imagenet` is the authors' setting for
+    pre-training.
     """
 
     def __init__(
@@ -278,6 +280,14 @@ class DropAndPick(Schedule):
         )
         pacing = Pacing(samples=samples, epochs=epochs)
         super().__init__(PapersCourse("dap", pacing, cycles), seed=seed)
+
+    @classmethod
+    def imagenet(
+        cls, samples: int, *, epochs: int = 120, pick: Sequence[int] = (30, 60, 90), seed: int = 0
+    ) -> DropAndPick:
+        """The authors' setting for ImageNet (section 4.3.1); `pick`: where the rate falls."""
+        setting = imagenet_setting(epochs)
+        return cls(samples, epochs=epochs, keep=0.9, pick=pick, seed=seed, **setting)
 
 
 class ClipDap(Schedule):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -35,6 +35,10 @@ def pretrain(
     learning_rate: Annotated[
         float, typer.Option(min=1e-9, help="For 16 images per step; scaled with their number.")
     ] = 0.02,
+    schedule: Annotated[
+        Literal["standard", "dap"],
+        typer.Option(help="dap: Drop-and-Pick, as its authors pre-train on ImageNet."),
+    ] = "standard",
     min_side: Annotated[int, typer.Option(min=32, help="Shorter side of an image, pixels.")] = 800,
     max_side: Annotated[int, typer.Option(min=32, help="Longer side, at most, pixels.")] = 1333,
     loaders: Annotated[int, typer.Option(min=0, help="Processes that read images.")] = 4,
@@ -57,7 +61,7 @@ def pretrain(
     )  # fmt: skip
     plan = PretrainPlan(
         epochs=epochs, learning_rate=learning_rate, batch_size=batch, save_s=60 * save_minutes,
-        loaders=loaders,
+        loaders=loaders, schedule=schedule,
     )  # fmt: skip
     result = run_pretraining(wish, plan, open_progress())
     if result is not None:

@@ -1,4 +1,4 @@
-"""The schedules in a plain torchvision loop with workers, killed and resumed, and in two processes."""
+"""The schedules in a plain torchvision loop with workers, killed and resumed; in two processes."""
 
 from __future__ import annotations
 

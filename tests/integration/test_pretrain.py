@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import psutil
+import pytest
 
 from benchmarks.testbed.tiny import environment
 from jobs.cli import run
@@ -20,12 +21,23 @@ from tests.integration.coco import write_coco
 SMALL = "--width 0.125 --from-scratch --min-side 64 --max-side 96 --loaders 0 --device cpu"
 
 
-def torchrun(folder: Path) -> subprocess.Popen[str]:
+def torchrun(folder: Path, schedule: str) -> subprocess.Popen[str]:
     """Two processes, as an operator starts them."""
     start = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     asked = ["-m", "jobs.cli", "pretrain", "--coco", str(folder / "coco"), *SMALL.split()]
     return subprocess.Popen(
-        [sys.executable, *start, *asked, "--epochs", "6", "--save-minutes", "0", "--json"],
+        [
+            sys.executable,
+            *start,
+            *asked,
+            "--epochs",
+            "6",
+            "--save-minutes",
+            "0",
+            "--json",
+            "--schedule",
+            schedule,
+        ],
         cwd=folder,
         env={**environment(), "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
@@ -42,10 +54,11 @@ def kill_all(running: subprocess.Popen[str]) -> None:
     running.communicate()
 
 
-def test_two_processes_killed_and_gone_on_with(tmp_path: Path) -> None:
+@pytest.mark.parametrize("schedule", ["standard", "dap"])
+def test_two_processes_killed_and_gone_on_with(tmp_path: Path, schedule: str) -> None:
     write_coco(tmp_path / "coco")
     checkpoint = tmp_path / "student-coco.checkpoint"
-    first = torchrun(tmp_path)
+    first = torchrun(tmp_path, schedule)
     deadline_s = time.monotonic() + 120
     while not checkpoint.exists() and first.poll() is None and time.monotonic() < deadline_s:
         time.sleep(0.02)
@@ -53,7 +66,7 @@ def test_two_processes_killed_and_gone_on_with(tmp_path: Path) -> None:
     assert checkpoint.exists()
     assert not (tmp_path / "student-coco.safetensors").exists()
 
-    again = torchrun(tmp_path)
+    again = torchrun(tmp_path, schedule)
     out, told = again.communicate(timeout=120)
     assert again.returncode == 0, told
     assert told.count(f"going on from {checkpoint.name}: epoch ") == 1
@@ -63,6 +76,7 @@ def test_two_processes_killed_and_gone_on_with(tmp_path: Path) -> None:
     meta = json.loads((tmp_path / "student-coco.json").read_text())
     assert meta[ORIGIN_META] == "coco"
     assert meta["recipe"]["processes"] == 2
+    assert meta["recipe"]["schedule"] == schedule
 
 
 def test_what_is_wrong_with_the_folder_is_one_line_and_code_2(tmp_path: Path) -> None:

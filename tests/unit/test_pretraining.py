@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,13 +15,16 @@ from torch import nn
 
 from culling_pipeline.run.progress import Advance, NoProgress
 from culling_pipeline.tasks.boxes.coco_dataset import CocoError, Labelled, has_split, read_split
+from culling_pipeline.training import DropAndPick
 from culling_pipeline.training.loop import TrainingError
+from culling_pipeline.training.options import imagenet_options, show
 from culling_pipeline.training.pretraining import (
     Group,
     PretrainPlan,
     batches_of,
     learning_rate,
     pretrain,
+    schedule_of,
 )
 from jobs.cli import run
 from models.boxes.detector import DetectorSpec, build_model
@@ -137,10 +141,10 @@ def test_annotations_that_are_none(tmp_path: Path, content: str) -> None:
 # -- the recipe ------------------------------------------------------------------------------------
 
 
-def recipe(**changes: float) -> PretrainPlan:
+def recipe(**changes: Any) -> PretrainPlan:
     """torchvision's recipe, two pictures a step, read in this process, but for these changes."""
     given = {"epochs": 26, "learning_rate": 0.02, "batch_size": 2, "save_s": 600.0, "loaders": 0}
-    return PretrainPlan(**{**given, **changes})  # type: ignore[arg-type]
+    return PretrainPlan(**{**given, **changes})
 
 
 def test_the_rate_is_the_reference_s() -> None:
@@ -199,7 +203,7 @@ def net() -> nn.Module:
     return build_model(SPEC)
 
 
-def trained(coco: Path, checkpoint: Path, *cuts: int, **changes: float) -> nn.Module:
+def trained(coco: Path, checkpoint: Path, *cuts: int, **changes: Any) -> nn.Module:
     """Two epochs, in as many tries as there are cuts, and one more."""
     plan = recipe(**{"epochs": 2, "save_s": 0.0, **changes})
     some = read_split(coco, "train2017").pictures
@@ -226,6 +230,64 @@ def test_a_training_that_was_cut_off_is_the_same_in_the_end(coco: Path, tmp_path
     assert any(not torch.equal(v, net().state_dict()[n]) for n, v in whole.items())
     for name, value in whole.items():
         assert torch.equal(value, parts[name]), name
+
+
+def test_with_drop_and_pick_a_cut_makes_no_difference_either(coco: Path, tmp_path: Path) -> None:
+    steps: dict[str, list[int]] = {}
+
+    class Counting(NoProgress):
+        @contextmanager
+        def stage(self, name: str, total: int | None = None) -> Iterator[Advance]:
+            steps.setdefault(name, [total or 0])
+            yield lambda done: None
+
+    plan: dict[str, Any] = {"epochs": 6, "batch_size": 1, "schedule": "dap", "save_s": 0.0}
+    whole, some = net(), read_split(coco, "train2017").pictures
+    pretrain(
+        whole,
+        some,
+        recipe(**plan),
+        group=ALONE,
+        device=torch.device("cpu"),
+        checkpoint=tmp_path / "whole",
+        progress=Counting(),
+    )
+    # W 1, I 1, p 0.9: 4, 4, then int(4 · 0.9) = 3, int(3 · 0.9) = 2; all again after 4 and after 5
+    assert [count for (count,) in steps.values()] == [4, 4, 3, 2, 4, 4]
+    parts = trained(coco, tmp_path / "parts", 2, 5, 5, **plan).state_dict()
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, parts[name]), name
+
+
+def test_the_authors_setting_is_the_preset() -> None:
+    plan = recipe(epochs=120, schedule="dap")
+    images = sum(schedule_of(plan, 1_281_167, ALONE).course.sizes())
+    options = imagenet_options(120, plan.steps)
+    assert (options.warm_up, options.interval, options.keep, options.active) == (10, 2, 0.9, 10)
+    assert images == sum(show("dap", 1_281_167, 120, options).per_epoch)
+    own = DropAndPick.imagenet(1_281_167)
+    assert round(100 * sum(own.course.sizes()) / (120 * 1_281_167)) == 74  # the paper says 75
+    coco = imagenet_options(26, recipe().steps)
+    assert (coco.warm_up, coco.interval, coco.active, coco.pick) == (2, 1, 5, (16, 22))
+
+
+def test_a_checkpoint_from_before_there_was_a_choice_goes_on(coco: Path, tmp_path: Path) -> None:
+    path = tmp_path / "c.checkpoint"
+    whole = trained(coco, path).state_dict()
+    state = torch.load(path, weights_only=True)
+    assert set(state) == {"model", "optimizer", "recipe", "at"}
+    del state["recipe"]["schedule"]
+    torch.save(state, path)
+    again = trained(coco, path).state_dict()
+    assert all(torch.equal(value, again[name]) for name, value in whole.items())
+    with pytest.raises(WeightsError, match=r"another training \(schedule standard then, dap now\)"):
+        trained(coco, path, schedule="dap")
+
+
+def test_only_the_chosen_pictures_come() -> None:
+    chosen = np.array([1, 4, 5, 7])
+    batches = batches_of(pictures(9), recipe(), ALONE, 1, chosen)
+    assert sorted(n for batch in batches for n, _ in batch) == chosen.tolist()
 
 
 def test_a_checkpoint_of_another_training_is_not_gone_on_with(coco: Path, tmp_path: Path) -> None:

@@ -174,6 +174,10 @@ def halving(samples: int, **changes: Any) -> DropAndPick:
     return DropAndPick(samples, **(given | changes))
 
 
+def clip(samples: int, **changes: Any) -> Clip:
+    return Clip(samples, **({"epochs": 4, "scores": range(samples)} | changes))
+
+
 def second_epoch(schedule: Schedule, *batches: tuple[Any, Any]) -> list[int]:
     """What the second epoch sees if the first observes these batches."""
     for epoch in schedule:
@@ -258,10 +262,13 @@ def test_a_data_set_that_grows_is_refused() -> None:
     data = list("abcd")
     schedule = Standard(4, epochs=2)
     sampler = schedule.sampler(data)
+    epochs = iter(schedule)
+    next(epochs)
+    schedule.observe(list(sampler), np.zeros(4))
+    data.append("e")
+    next(epochs)
     with pytest.raises(ValueError, match=r"has 5 samples in epoch 2, the schedule was made for 4"):
-        for _ in schedule:
-            schedule.observe(list(sampler), np.zeros(4))
-            data.append("e")
+        list(sampler)
 
 
 @pytest.mark.parametrize(
@@ -316,11 +323,10 @@ def test_a_state_of_another_seed_is_refused() -> None:
 def test_bad_arguments_are_named_as_in_the_settings(option: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"^{option}: got ") as settings:
         schedule_options(**{option: value})
+    dap = option in ("warm_up", "interval", "keep", "pick", "active")
+    build: Callable[..., Schedule] = halving if dap else clip
     with pytest.raises(ValueError, match=f"^{option}: got ") as own:
-        if option in ("warm_up", "interval", "keep", "pick", "active"):
-            halving(4, epochs=9, **{option: value})
-        else:
-            Clip(4, epochs=9, scores=range(4), **{option: value})
+        build(4, epochs=9, **{option: value})
     assert str(own.value) == str(settings.value)
 
 
