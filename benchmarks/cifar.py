@@ -392,7 +392,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--epochs", type=int, default=PAPER_EPOCHS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    parser.add_argument("--kinds", nargs="+", choices=[*KINDS], help="only these")
+    parser.add_argument("--kinds", nargs="+", choices=[*KINDS], metavar="KIND", help="only these")
     parser.add_argument("--eager", action="store_true", help="no CUDA graphs")
     parser.add_argument("--samples", type=int, help="only so many: to try it out")
     parser.add_argument("--blocks", type=int, default=3, help="6 · blocks + 2 layers")
