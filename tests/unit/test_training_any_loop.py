@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
@@ -28,6 +30,7 @@ from culling_pipeline.training.pacing import Pace, Pacing, grown
 from jobs.config.night import TrainingSettings
 from tests.unit.plans import schedule_options
 
+ROOT = Path(__file__).resolve().parents[2]
 SCORES = np.random.default_rng(5).random(23)
 ALL: dict[str, Callable[[], Schedule]] = {
     "standard": lambda: Standard(23, epochs=9, seed=3),
@@ -410,3 +413,38 @@ def test_the_schedules_need_numpy_only() -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_the_guide_s_loop_runs_as_it_stands() -> None:
+    text = (ROOT / "docs" / "guide" / "schedules.md").read_text(encoding="utf-8")
+    code = re.search(r"```python\n(.*?)```", text, re.S)
+    assert code is not None
+    images = torch.rand(20, 6, generator=torch.Generator().manual_seed(0))
+    model = torch.nn.Linear(6, 2)
+    before = model.weight.detach().clone()
+    names = {
+        "dataset": torch.utils.data.TensorDataset(images, torch.arange(20) % 2),
+        "model": model,
+        "optimizer": torch.optim.SGD(model.parameters(), lr=0.1),
+    }
+    exec(code[1], names)
+    schedule: Any = names["schedule"]
+    assert schedule.epoch == 13
+    assert not torch.equal(model.weight, before)
+
+
+def test_the_guide_s_shares_are_right() -> None:
+    def share(schedule: Schedule) -> int:
+        return round(100 * sum(schedule.course.sizes()) / (schedule.samples * schedule.epochs))
+
+    scores = range(50_000)
+    dap = {"epochs": 300, "warm_up": 40, "interval": 10, "keep": 0.9, "pick": [150]}
+    shown = {
+        "DropAndPick": share(DropAndPick(50_000, **dap)),  # type: ignore[arg-type]
+        "Clip": share(Clip(50_000, epochs=300, scores=scores)),
+        "Curriculum": share(Curriculum(50_000, epochs=300, scores=scores)),
+    }
+    text = (ROOT / "docs" / "guide" / "schedules.md").read_text(encoding="utf-8")
+    for name, percent in shown.items():
+        (row,) = re.findall(rf"^\| `{name}\(n, .*\|$", text, re.M)
+        assert f"{percent} %" in row, row
