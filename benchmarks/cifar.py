@@ -14,6 +14,7 @@ goes on where it stopped. Ends by itself before the minutes are over, with a tab
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
 import platform
 import queue
@@ -40,7 +41,7 @@ SHARE = 0.63
 PAPER_EPOCHS = 300
 SCORING_SHARE = 0.1
 """The pre-trained model that scores the samples for CLIP trains for this share of the epochs."""
-KEYS = ("kind", "seed", "epochs")
+KEYS = ("kind", "seed", "epochs", "net")
 SAVING_S = 10.0
 """Seconds before the end that are left for writing."""
 
@@ -118,8 +119,13 @@ class Setting:
     graph: bool
     at_most: int | None
     blocks: int
+    width: int
     ends: float
     """The clock (`time.time`) at which everything ends."""
+
+    @property
+    def net(self) -> str:
+        return f"ResNet-{6 * self.blocks + 2}, {self.width} channels"
 
 
 class OutOfTime(Exception):
@@ -166,7 +172,9 @@ def run(kind: Kind, seed: int, data: Data, setting: Setting) -> Row:
     if kind.way in ("clip", "clip-dap", "curriculum"):
         scores, scoring = scores_of(seed, data, setting)
     schedule = schedule_of(kind, len(samples), epochs, seed, scores)
-    learner = Learner(data, seed=seed, graph=setting.graph, blocks=setting.blocks)
+    learner = Learner(
+        data, seed=seed, graph=setting.graph, blocks=setting.blocks, width=setting.width
+    )
     course = train(learner, schedule, kind, seed, samples, setting)
     return {
         "kind": kind.name,
@@ -178,6 +186,7 @@ def run(kind: Kind, seed: int, data: Data, setting: Setting) -> Row:
         "scoring_images": scoring,
         "seconds": time.perf_counter() - began,
         "graph": setting.graph,
+        "net": setting.net,
     }
 
 
@@ -185,7 +194,9 @@ def scores_of(seed: int, data: Data, setting: Setting) -> tuple[NDArray[np.float
     """How difficult each sample is to a pre-trained model (CLIP, section III), and the images
     that it was trained on."""
     epochs = max(1, round(setting.epochs * SCORING_SHARE))
-    learner = Learner(data, seed=seed + 1000, graph=setting.graph, blocks=setting.blocks)
+    learner = Learner(
+        data, seed=seed + 1000, graph=setting.graph, blocks=setting.blocks, width=setting.width
+    )
     schedule = Standard(len(data), epochs=epochs, seed=seed + 1000)
     every = np.arange(len(data))
     train(learner, schedule, Kind("scoring", "standard"), seed + 1000, every, setting)
@@ -275,13 +286,22 @@ def work(setting: Setting, todo: Any, done: Any) -> None:
             began = time.time()
             if began + longest > setting.ends:
                 break
-            done.put(run(KINDS[name], seed, data, setting))
+            row = run(KINDS[name], seed, data, setting)
+            done.put(json.loads(json.dumps(row, default=plain)))
             longest = max(longest, 0.5 * (time.time() - began))  # half: others may be shorter
     except (queue.Empty, OutOfTime):
         pass
     except Exception:
         done.put({"failed": traceback.format_exc()})
     done.put(None)
+
+
+def plain(value: Any) -> Any:
+    """A NumPy number as JSON has it: a run on a GPU must not be lost by its last line."""
+    if isinstance(value, np.generic):
+        return value.item()
+    message = f"{type(value).__name__} has no place in a row"
+    raise TypeError(message)
 
 
 def measure(setting: Setting, runs: Sequence[tuple[Kind, int]], book: Book, workers: int) -> None:
@@ -329,15 +349,20 @@ def graph_works(setting: Setting) -> bool:
         drawn = draws(len(order), np.random.default_rng(0))
         found = []
         for graph in (False, True):
-            learner = Learner(data, seed=0, graph=graph, blocks=setting.blocks)
+            learner = Learner(data, seed=0, graph=graph, blocks=setting.blocks, width=setting.width)
             for _ in range(3):
                 losses = learner.train(order, drawn, rate=0.01)
-            found.append(losses.mean())
+            found.append(float(losses.mean()))
         print(f"mean loss of the plain step {found[0]:.4f}, of the captured {found[1]:.4f}")
-        return abs(found[0] - found[1]) < 0.05 * found[0]
+        return alike(*found)
     except Exception:
         print("a step cannot be captured here:", traceback.format_exc(), sep="\n", flush=True)
         return False
+
+
+def alike(plain: float, captured: float) -> bool:
+    """Whether two steps did the same, but for the order of their sums."""
+    return abs(plain - captured) < 0.05 * plain
 
 
 # ------------------------------------------------------------------ the table
@@ -396,6 +421,7 @@ def main() -> None:
     parser.add_argument("--eager", action="store_true", help="no CUDA graphs")
     parser.add_argument("--samples", type=int, help="only so many: to try it out")
     parser.add_argument("--blocks", type=int, default=3, help="6 · blocks + 2 layers")
+    parser.add_argument("--width", type=int, default=16, help="channels of the first layers")
     args = parser.parse_args()
     device = args.device
     if device == "auto":
@@ -403,7 +429,7 @@ def main() -> None:
     ends = began + 60 * args.minutes - SAVING_S
     setting = Setting(
         args.data, args.epochs, device, device == "cuda" and not args.eager, args.samples,
-        args.blocks, ends,
+        args.blocks, args.width, ends,
     )  # fmt: skip
     setting = Setting(**{**vars(setting), "graph": graph_works(setting)})
     book = Book(args.out, KEYS)
@@ -411,10 +437,11 @@ def main() -> None:
         (kind, seed)
         for kind, seed in queue_of(args.seeds)
         if (not args.kinds or kind.name in args.kinds)
-        and not book.has(kind=kind.name, seed=seed, epochs=args.epochs)
+        and not book.has(kind=kind.name, seed=seed, epochs=args.epochs, net=setting.net)
     ]
     measure(setting, runs, book, args.workers)
-    text = table([row for row in book.rows if row["epochs"] == args.epochs])
+    same = {"epochs": args.epochs, "net": setting.net}
+    text = table([row for row in book.rows if all(row[k] == v for k, v in same.items())])
     args.out.with_suffix(".md").write_text(text)
     print(text)
 

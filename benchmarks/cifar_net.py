@@ -138,10 +138,12 @@ class Rows:
 class Learner:
     """A net in training: SGD with momentum on all weights as one array (PyTorch's rule)."""
 
-    def __init__(self, data: Data, *, seed: int, graph: bool, blocks: int = 3) -> None:
+    def __init__(
+        self, data: Data, *, seed: int, graph: bool, blocks: int = 3, width: int = 16
+    ) -> None:
         torch.manual_seed(seed)
         self.data, self.device = data, data.device
-        self.net = ResNet(blocks).to(self.device).train()
+        self.net = ResNet(blocks, width).to(self.device).train()
         self.rate = torch.zeros((), device=self.device)
         self.flat, self.grads = _flattened(self.net)
         self.speed = torch.zeros_like(self.flat)

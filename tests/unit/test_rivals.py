@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,19 @@ import torch
 from torch.nn import functional as F
 
 from benchmarks.book import Book, Row
-from benchmarks.cifar import KINDS, MAIN, Setting, queue_of, run, scaled, schedule_of, table
+from benchmarks.cifar import (
+    KEYS,
+    KINDS,
+    MAIN,
+    Setting,
+    alike,
+    plain,
+    queue_of,
+    run,
+    scaled,
+    schedule_of,
+    table,
+)
 from benchmarks.cifar_net import BATCH, PAD, Data, Learner, ResNet, draws
 from benchmarks.rivals import InfoBatch, SelectiveBackprop
 from culling_pipeline.training import Schedule
@@ -166,7 +179,9 @@ def test_a_step_is_pytorch_s_own(data: Data) -> None:
 
 
 def setting(small: Path, epochs: int = 4) -> Setting:
-    return Setting(small, epochs, "cpu", graph=False, at_most=None, blocks=1, ends=float("inf"))
+    return Setting(
+        small, epochs, "cpu", graph=False, at_most=None, blocks=1, width=16, ends=float("inf")
+    )
 
 
 @pytest.mark.parametrize(
@@ -201,6 +216,18 @@ def test_the_most_telling_runs_come_first_and_every_kind_comes() -> None:
     assert len({(kind.name, seed) for kind, seed in order}) == len(order)
 
 
+def test_what_numpy_says_has_its_place_in_a_row() -> None:
+    """A comparison of NumPy's numbers is no bool of Python's: it ended a run on a GPU once."""
+    row = {"graph": np.float64(2.0) < np.float64(3.0), "images": np.int64(3)}
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        json.dumps(row)
+    assert json.loads(json.dumps(row, default=plain)) == {"graph": True, "images": 3}
+    with pytest.raises(TypeError, match="set has no place in a row"):
+        json.dumps({"graph": {1}}, default=plain)
+    assert alike(2.25, 2.26) is True
+    assert alike(2.25, 2.5) is False
+
+
 def test_the_table_pairs_by_seed() -> None:
     rows: list[Row] = [
         {"kind": kind, "seed": seed, "accuracy": value, "share": 1.0, "seconds": 2.0}
@@ -230,7 +257,7 @@ def test_the_command_goes_on_where_it_stopped(small: Path, tmp_path: Path) -> No
     again = command("standard", "dap (63 %)")
     assert "standard, seed 0: " not in again
     assert "dap (63 %), seed 0: " in again
-    assert {row["kind"] for row in Book(out, ("kind", "seed", "epochs")).rows} == {
+    assert {row["kind"] for row in Book(out, KEYS).rows} == {
         "standard",
         "dap (63 %)",
     }
