@@ -73,14 +73,14 @@ class Observed:
         self._before = _unpacked(state["epoch"]).reshape(3, self._samples)
 
     def _of_all(self, ranks: int) -> Floats:
-        return self._before + (self._own if ranks == 1 else _sum_over_ranks(self._own))
+        return self._before + (self._own if ranks == 1 else _sum_over_ranks(self._own, ranks))
 
 
 def as_array(values: ArrayLike) -> NDArray[Any]:
     """As NumPy; a tensor of any device and precision is brought here."""
     if hasattr(values, "detach"):
         here: Any = values.detach().cpu()
-        return np.asarray(here.float() if here.is_floating_point() else here)
+        return np.asarray(here.double() if here.is_floating_point() else here)
     return np.asarray(values)
 
 
@@ -111,11 +111,18 @@ def _check(indices: NDArray[Any], losses: NDArray[Any], members: NDArray[np.bool
         raise ValueError(message)
 
 
-def _sum_over_ranks(own: Floats) -> Floats:
+def _sum_over_ranks(own: Floats, ranks: int) -> Floats:
     """The sum of all processes' arrays, on the device that their group can send from."""
     import torch
     import torch.distributed as dist
 
+    running = dist.get_world_size() if dist.is_initialized() else 1
+    if running != ranks:
+        message = (
+            f"shard: got {ranks} ranks, but torch.distributed has {running}: call "
+            "init_process_group first, and shard with its own number"
+        )
+        raise ValueError(message)
     device = "cuda" if dist.get_backend() == "nccl" else "cpu"
     total = torch.from_numpy(own.copy()).to(device)
     dist.all_reduce(total)

@@ -83,6 +83,15 @@ def test_ranks_that_there_are_not(rank: int, ranks: int, message: str) -> None:
         Standard(4, epochs=1).shard(rank, ranks)
 
 
+def test_ranks_without_a_process_group_are_refused_when_they_have_to_talk() -> None:
+    schedule = Standard(4, epochs=1)
+    schedule.shard(0, 2)
+    with pytest.raises(ValueError, match=r"shard: got 2 ranks, but torch\.distributed has 1: call"):
+        list(schedule)
+    with pytest.raises(ValueError, match=r"shard: got 2 ranks"):
+        schedule.state()
+
+
 # -- every schedule --------------------------------------------------------------------------------
 
 
@@ -194,6 +203,11 @@ def second_epoch(schedule: Schedule, *batches: tuple[Any, Any]) -> list[int]:
 def test_tensors_of_any_precision_are_losses() -> None:
     losses = torch.tensor([3.0, 1.0, 2.0, 0.0], dtype=torch.bfloat16, requires_grad=True)
     assert second_epoch(halving(4), (torch.arange(4), losses)) == [0, 2]
+
+
+def test_losses_that_differ_in_double_precision_only_are_told_apart() -> None:
+    losses = torch.tensor([1.0, 1.0 + 1e-12, 1.0, 1.0 + 2e-12], dtype=torch.float64)
+    assert second_epoch(halving(4), (torch.arange(4), losses)) == [1, 3]
 
 
 @pytest.mark.parametrize("unknown", [float("nan"), float("inf"), None])
