@@ -13,20 +13,9 @@ import torch
 from torch.nn import functional as F
 
 from benchmarks.book import Book, Row
-from benchmarks.cifar import (
-    KEYS,
-    KINDS,
-    MAIN,
-    Setting,
-    alike,
-    plain,
-    queue_of,
-    run,
-    scaled,
-    schedule_of,
-    table,
-)
+from benchmarks.cifar import KEYS, alike, plain, table
 from benchmarks.cifar_net import BATCH, PAD, Data, Learner, ResNet, draws
+from benchmarks.cifar_runs import KINDS, MAIN, Setting, queue_of, run, scaled, schedule_of
 from benchmarks.rivals import InfoBatch, SelectiveBackprop
 from culling_pipeline.training import Schedule
 
