@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 Row = dict[str, Any]
 
 
@@ -32,11 +34,19 @@ class Book:
         """Note a finished run; on disk when this returns."""
         self._rows[self._name(row)] = row
         aside = self._path.with_suffix(".tmp")
-        aside.write_text(json.dumps(self.rows, indent=1) + "\n")
+        aside.write_text(json.dumps(self.rows, indent=1, default=_plain) + "\n")
         os.replace(aside, self._path)
 
     def _name(self, row: Row) -> tuple[object, ...]:
         return tuple(row[key] for key in self._keys)
+
+
+def _plain(value: Any) -> Any:
+    """A NumPy number as JSON has it: hours of work must not be lost by the type of one figure."""
+    if isinstance(value, np.generic):
+        return value.item()
+    message = f"{type(value).__name__} has no place in a row"
+    raise TypeError(message)
 
 
 def markdown(rows: Sequence[Row], *, number: str = ".3f") -> str:

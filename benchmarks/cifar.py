@@ -14,7 +14,6 @@ goes on where it stopped. Ends by itself before the minutes are over, with a tab
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import platform
 import queue
@@ -52,22 +51,13 @@ def work(setting: Setting, todo: Any, done: Any) -> None:
             began = time.time()
             if began + longest > setting.ends:
                 break
-            row = run(KINDS[name], seed, data, setting)
-            done.put(json.loads(json.dumps(row, default=plain)))
+            done.put(run(KINDS[name], seed, data, setting))
             longest = max(longest, 0.5 * (time.time() - began))  # half: others may be shorter
     except (queue.Empty, OutOfTime):
         pass
     except Exception:
         done.put({"failed": traceback.format_exc()})
     done.put(None)
-
-
-def plain(value: Any) -> Any:
-    """A NumPy number as JSON has it: a run on a GPU must not be lost by its last line."""
-    if isinstance(value, np.generic):
-        return value.item()
-    message = f"{type(value).__name__} has no place in a row"
-    raise TypeError(message)
 
 
 def measure(setting: Setting, runs: Sequence[tuple[Kind, int]], book: Book, workers: int) -> None:

@@ -134,7 +134,8 @@ def schedule_of(
         return Schedule(InfoBatch(samples, epochs=epochs, seed=seed), seed=seed)
     if scores is not None:
         with_scores = {"clip": Clip, "clip-dap": ClipDap, "curriculum": Curriculum}[kind.way]
-        return with_scores(samples, epochs=epochs, scores=scores, seed=seed, **own)
+        schedule: Schedule = with_scores(samples, epochs=epochs, scores=scores, seed=seed, **own)
+        return schedule
     return Standard(samples, epochs=epochs, seed=seed)
 
 
