@@ -174,6 +174,35 @@ def test_a_rate_that_counts_steps_ends_where_the_training_ends() -> None:
     assert rate.get_last_lr() == [0.0]
 
 
+def test_mixed_precision_and_accumulated_gradients() -> None:
+    """A loop with both: it makes the steps that were promised, and the drops go by its losses."""
+    torch.manual_seed(0)
+    data = torch.utils.data.TensorDataset(torch.randn(23, 8), torch.arange(23) % 2)
+    model = torch.nn.Linear(8, 2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    scaler = torch.amp.GradScaler("cpu")
+    schedule = halving(23)
+    loader = DataLoader(Indexed(data), 4, sampler=schedule.sampler(data))
+    made, hardest = 0, {}
+    for epoch in schedule:
+        seen: dict[int, float] = {}
+        for number, (indices, (images, labels)) in enumerate(loader, start=1):
+            with torch.autocast("cpu", torch.bfloat16):
+                found = model(images)
+            losses = torch.nn.functional.cross_entropy(found, labels, reduction="none")
+            scaler.scale(losses.mean() / 2).backward()  # type: ignore[no-untyped-call]
+            schedule.observe(indices, losses)
+            seen |= dict(zip(indices.tolist(), losses.tolist(), strict=True))
+            if number % 2 == 0 or number == len(loader):
+                scaler.step(optimizer)
+                scaler.update()
+                optimizer.zero_grad()
+                made += 1
+        assert epoch == 1 or set(seen) == hardest[epoch - 1]
+        hardest[epoch] = set(sorted(seen, key=lambda i: -seen[i])[: len(seen) // 2])
+    assert made == halving(23).steps(4, accumulate=2)
+
+
 def _batches(order: list[int]) -> list[list[int]]:
     return [order[start : start + 4] for start in range(0, len(order), 4)]
 
