@@ -156,7 +156,7 @@ def _one_epoch(
     rng: np.random.Generator,
 ) -> EpochPoint:
     parameters = list(learning.student.model.parameters())
-    chosen = schedule.indices
+    chosen = schedule.indices  # in an order of our own: the variations come from the same draws
     rate = learning_rate(plan, epoch)
     losses = np.zeros(len(chosen))
     batches = np.array_split(rng.permutation(len(chosen)), -(-len(chosen) // plan.batch_size))
