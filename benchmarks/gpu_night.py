@@ -142,7 +142,7 @@ def _day(chosen: dict[str, Row], compare: bool) -> Row:
         {"name": "day", "source": "day.mp4", "classes": ["person"],
          "judging": {"compare_random": compare}}
     )  # fmt: skip
-    budget = budget_of(camera, seconds, TRIAL, duration_s=None, looks_free=False)
+    budget = budget_of(camera, seconds, TRIAL, frames=None, looks_free=False)
     control = camera.culling.control.frames
     measuring = control * (label + 2 * look)
     own = cost_s(budget.own, seconds) + measuring

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -82,7 +83,8 @@ class SourceInfo:
 
     `location` is safe to show: it never holds a password. `duration_s` is None where the source
     has no end or does not tell (live cameras). Width and height are 0 for a live camera that has
-    not sent a picture yet. `keyframe_interval_s` is the longest of the last few.
+    not sent a picture yet. `keyframe_interval_s` is the longest of the last few. `said` is what
+    else a person should know of it, a few words each.
     """
 
     kind: str
@@ -94,6 +96,11 @@ class SourceInfo:
     duration_s: float | None = None
     codec: str | None = None
     keyframe_interval_s: float | None = None
+    said: tuple[str, ...] = ()
+
+    def of_size(self, height_px: int, width_px: int) -> SourceInfo:
+        """The same with this size."""
+        return replace(self, height_px=height_px, width_px=width_px)
 
 
 class FrameSource(ABC):
@@ -120,6 +127,12 @@ class FrameSource(ABC):
         A source asks the sampler before it converts a frame (or, where it can, before it makes
         one), so that frames nobody wants cost as little as possible.
         """
+
+    def expected(self, interval_s: float) -> int | None:
+        """How many frames a sampler of this interval will be given, as far as that is known before
+        they are read; None where the source has no end or does not tell."""
+        duration_s = self.info.duration_s
+        return None if duration_s is None else max(1, math.ceil(duration_s / interval_s))
 
     @abstractmethod
     def close(self) -> None:

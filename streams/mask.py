@@ -41,6 +41,9 @@ class MaskedSource(FrameSource):
     def left_out(self) -> Mapping[str, int]:
         return self.source.left_out
 
+    def expected(self, interval_s: float) -> int | None:
+        return self.source.expected(interval_s)
+
     def frames(self, sampler: Sampler | None = None) -> Iterator[Frame]:
         for frame in self.source.frames(sampler):
             height_px, width_px = frame.image.shape[:2]

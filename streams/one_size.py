@@ -41,6 +41,9 @@ class OneSize(FrameSource):
     def left_out(self) -> Mapping[str, int]:
         return Counter(self.source.left_out) + self._own.counts
 
+    def expected(self, interval_s: float) -> int | None:
+        return self.source.expected(interval_s)
+
     def frames(self, sampler: Sampler | None = None) -> Iterator[Frame]:
         self._own = LeftOut(self.info.location)
         scaled: Counter[str] = Counter()

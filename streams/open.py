@@ -29,7 +29,8 @@ from streams.live.rtsp import connect_rtsp
 from streams.live.source import LiveSource
 from streams.pictures import MOST_PIXELS
 from streams.recorded.file import VideoFile
-from streams.recorded.folder import ImageFolder
+from streams.recorded.folder import open_folder
+from streams.recorded.picture_times import PictureOptions
 from streams.recorded.remote import RemoteVideo
 from streams.synthetic.source import SyntheticCamera
 from streams.web import Answer, is_web, sniff
@@ -54,19 +55,20 @@ def open_source(
     live: LiveOptions | None = None,
     recorded: LiveOptions | None = None,
     most_pixels: int | None = None,
+    pictures: PictureOptions | None = None,
 ) -> FrameSource:
     """Open what `url` names; raises a `StreamError` that says what is wrong and what to do.
 
     Live sources, which never end, are opened only for those who expect one and say how (`live`).
     Others say how a recording on the web is read (`recorded`: time-outs, size); files, folders and
-    synthetic cameras need neither. No picture of more than `most_pixels` (by default those of these
-    options) is decoded, whatever the source.
+    synthetic cameras need neither. `pictures` says how a folder's pictures are dated. No picture of
+    more than `most_pixels` (by default those of these options) is decoded, whatever the source.
     """
     options = live or recorded
     usual = MOST_PIXELS if options is None else options.most_pixels
     most_pixels = most_pixels or usual
     if not any(kind.match(url) for kind in (_YOUTUBE, _WEB, _LIVE)):
-        return _open_local(url, camera, most_pixels)
+        return _open_local(url, camera, most_pixels, pictures or PictureOptions())
     if _LIVE.match(url) and live is None:
         raise _unexpected(url, camera)
     if _WEB.match(url) and not is_web(Address(url)):
@@ -101,7 +103,7 @@ def _open_remote(url: str, camera: str, options: LiveOptions) -> FrameSource:
     return _open_device(url, camera, options)
 
 
-def _open_local(url: str, camera: str, most_pixels: int) -> FrameSource:
+def _open_local(url: str, camera: str, most_pixels: int, pictures: PictureOptions) -> FrameSource:
     found = _SCHEME.match(url)
     scheme = found.group(1).lower() if found else ""
     if scheme == "synthetic":
@@ -114,7 +116,7 @@ def _open_local(url: str, camera: str, most_pixels: int) -> FrameSource:
         raise SourceUrlError(message)
     path = _path_of_file_url(url, camera) if scheme == "file" else _path_of(url, camera)
     if os.path.isdir(path):  # unlike Path.is_dir, False for whatever cannot be looked at
-        return ImageFolder(path, camera=camera, most_pixels=most_pixels)
+        return open_folder(path, camera=camera, options=pictures, most_pixels=most_pixels)
     return VideoFile(path, camera=camera, most_pixels=most_pixels)
 
 

@@ -16,6 +16,7 @@ from streams.failures import TIMED_OUT, failure
 from streams.live.options import LiveOptions
 from streams.live.source import LiveSource
 from streams.open import is_youtube, open_source
+from streams.recorded.picture_times import PictureOptions
 from streams.recorded.recording import Recording
 
 WATCHED_S = 8.0
@@ -40,15 +41,26 @@ class Probe:
     image: NDArray[np.uint8]
     is_live: bool
     is_site: bool
+    frames: int | None = None
+    """How many frames a night will be given, if that is known."""
 
 
-def probe(url: str, *, camera: str, options: LiveOptions, watched_s: float = WATCHED_S) -> Probe:
+def probe(
+    url: str,
+    *,
+    camera: str,
+    options: LiveOptions,
+    watched_s: float = WATCHED_S,
+    pictures: PictureOptions | None = None,
+    interval_s: float = 1.0,
+) -> Probe:
     """Open the source and look: at a live one for `watched_s` at most, at a recording's beginning.
+    Frames are going to be sampled every `interval_s`.
 
     Raises a `StreamError` that says what is wrong.
     """
     options = replace(options, must_answer=True, sampling="exact")
-    with open_source(url, camera=camera, live=options) as source:
+    with open_source(url, camera=camera, live=options, pictures=pictures) as source:
         is_live = isinstance(source, LiveSource)
         where = f"camera {camera!r}: {source.info.location}"
         info, image = (
@@ -56,8 +68,9 @@ def probe(url: str, *, camera: str, options: LiveOptions, watched_s: float = WAT
             if isinstance(source, LiveSource)
             else _look_at_start(source, where)
         )
+        frames = source.expected(interval_s)
     is_site = is_youtube(url) or info.kind.startswith("site")
-    return Probe(info=info, image=image, is_live=is_live, is_site=is_site)
+    return Probe(info=info, image=image, is_live=is_live, is_site=is_site, frames=frames)
 
 
 def _look_at_start(source: FrameSource, where: str) -> Look:

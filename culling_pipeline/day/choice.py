@@ -77,7 +77,7 @@ def _size_if_enough(day: Day, control: Sequence[int]) -> tuple[int, int]:
     message = (
         f"{day.where}: {day.count} frames were sampled, too few "
         "to keep some for training and some for measuring: raise the camera's fps, or "
-        "give it a longer recording"
+        "give it a longer recording or more days"
     )
     if day.left_out:
         message += f" (left out: {in_words(day.left_out)})"

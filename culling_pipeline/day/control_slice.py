@@ -8,7 +8,7 @@ as in Dataset Culling (sec. 3: train on the first 24 hours, validate on the next
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -36,6 +36,14 @@ class ControlPlan:
 
     def __post_init__(self) -> None:
         check(self)
+
+    def for_frames_every(self, gap_s: float) -> ControlPlan:
+        """The same where frames are `gap_s` apart on average: blocks are doubled until each has
+        room for one. In shorter ones it would be chance whether a stretch is measured at all."""
+        block_s = self.block_s
+        while block_s < gap_s:
+            block_s *= 2
+        return replace(self, block_s=block_s)
 
 
 class ControlSlice:

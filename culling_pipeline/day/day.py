@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,7 +24,7 @@ from culling_pipeline.errors import CullingError
 from culling_pipeline.gate.gate import GatePlan
 from culling_pipeline.ranges import Count, Positive, WholeFromZero, check
 from culling_pipeline.tasks.base import Answer, Task
-from streams.base import DAY_S, Frame
+from streams.base import DAY_S, Frame, FrameSource
 
 
 class EmptyDayError(CullingError):
@@ -54,6 +54,13 @@ class IngestPlan:
 
     def __post_init__(self) -> None:
         check(self)
+
+    def for_source(self, source: FrameSource) -> IngestPlan:
+        """The same for a recording, which may have frames more seldom than they are sampled."""
+        frames, duration_s = source.expected(self.interval_s), source.info.duration_s
+        if not frames or duration_s is None:
+            return self
+        return replace(self, control=self.control.for_frames_every(duration_s / frames))
 
 
 class Admitted(NamedTuple):

@@ -79,11 +79,9 @@ def draw_recording(
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     source = OneSize(source)
-    info = source.info
+    info, plan = source.info, plan.for_source(source)
     wanted = count + control_count(count, plan)
-    interval_s = plan.interval_s
-    if info.duration_s is not None:
-        interval_s = max(interval_s, info.duration_s / wanted)
+    interval_s = _interval_s(source, plan.interval_s, wanted)
     held: list[StoredFrame] = []
     stride, shape = 1, (info.height_px, info.width_px)
     with progress.stage("drawing frames", wanted if info.duration_s else None) as advance:
@@ -109,6 +107,17 @@ def draw_recording(
         control=tuple(control),
         blocks=tuple(slice_.group_of(frame.time_s) for frame in control),
     )
+
+
+def _interval_s(source: FrameSource, least_s: float, wanted: int) -> float:
+    """How far apart frames are drawn, so that `wanted` come; shorter where there are gaps."""
+    duration_s = source.info.duration_s
+    if duration_s is None:
+        return least_s
+    interval_s = max(least_s, duration_s / wanted)
+    while interval_s > least_s and (source.expected(interval_s) or wanted) < wanted:
+        interval_s = max(least_s, interval_s / 2)
+    return interval_s
 
 
 def draw_days(days: Sequence[WatchedDay], plan: IngestPlan, count: int, folder: Path) -> EvenSample:

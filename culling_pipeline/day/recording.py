@@ -54,10 +54,10 @@ def watch_recording(
     shutil.rmtree(folder, ignore_errors=True)  # left over from an ingest that was cut off
     folder.mkdir(parents=True, mode=0o700)
     source = OneSize(source)
-    info = source.info
+    info, plan = source.info, plan.for_source(source)
     day = Day(plan, folder, info.duration_s, info.location)
     course = LossSeries(plan.task)
-    gate = _looker(day)
+    gate = _looker(day, source.expected(plan.interval_s))
     try:
         found = _watch(source, pool, gate, progress, day=day, course=course)
         cost = _look(pool, INGEST.words, "own")
@@ -74,9 +74,9 @@ Looker = Gate | SparseLooks
 """What decides at which frames the student looks."""
 
 
-def _looker(day: Day) -> Looker:
+def _looker(day: Day, expected: int | None) -> Looker:
     plan, rng = day.plan, np.random.default_rng([day.plan.seed, 22])
-    frames = math.ceil((day.duration_s or DAY_S) / plan.interval_s)
+    frames = expected or math.ceil(DAY_S / plan.interval_s)
     if plan.looks is None or plan.looks >= frames or plan.gate.enabled or plan.gate.every > 1:
         return Gate(plan.gate, plan.task, rng)
     to_choose_from = max(1, round(frames * (1 - plan.control.share)))
@@ -101,11 +101,9 @@ def _watch(
     course: LossSeries,
 ) -> dict[int, Answer]:
     """The answers to the stored frames, by frame id."""
-    interval_s, expected = day.plan.interval_s, None
-    if day.duration_s is not None:
-        expected = math.ceil(day.duration_s / interval_s)
+    interval_s = day.plan.interval_s
     found: dict[int, Answer] = {}
-    with progress.stage(INGEST.words, expected) as advance:
+    with progress.stage(INGEST.words, source.expected(interval_s)) as advance:
         for group in _seen(source.frames(Sampler(interval_s)), pool, gate):
             for frame, answer, scored in group:
                 seen = day.look(frame, answer, scored=scored)

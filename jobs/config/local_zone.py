@@ -1,4 +1,4 @@
-"""This machine's time zone, however it is told."""
+"""Time zones by their names, and this machine's, however it is told."""
 
 from __future__ import annotations
 
@@ -12,6 +12,17 @@ from zoneinfo import ZoneInfo
 from tzlocal import get_localzone
 
 logger = logging.getLogger(__name__)
+
+
+def time_zone(name: str | None) -> tzinfo:
+    """A time zone by its name, such as Europe/Berlin, or this machine's. Raises `ValueError`."""
+    if name is None:
+        return local_zone()
+    try:
+        return ZoneInfo(name)
+    except (OSError, ValueError, KeyError):
+        message = "must be a time zone such as Europe/Berlin or UTC"
+    raise ValueError(message)
 
 
 def local_zone() -> tzinfo:

@@ -25,6 +25,7 @@ from jobs.config.night import (
     ResolutionSettings,
     TrainingSettings,
 )
+from jobs.config.pictures import PicturesSettings
 from jobs.config.secrets import fill_in
 from jobs.config.service import ServiceSettings
 from jobs.config.storage import StorageSettings
@@ -136,6 +137,9 @@ class CameraDefaults(Section):
     judging: JudgingSettings = setting(JudgingSettings(), "new student or old")
     models: ModelsSettings = setting(ModelsSettings(), "the camera's model versions")
     live: LiveSettings = setting(LiveSettings(), "how a camera that never ends is read")
+    pictures: PicturesSettings = setting(
+        PicturesSettings(), "when the pictures of a folder were taken, and which days are used"
+    )
 
     @field_validator("schedule")
     @classmethod
@@ -163,7 +167,7 @@ class CameraConfig(CameraDefaults):
     source: str = Field(
         min_length=1,
         repr=False,
-        description="a video file, a folder of images, an address or synthetic://street",
+        description="a video file, a folder of pictures, an address or synthetic://street",
         json_schema_extra={
             "more": "Addresses: `rtsp://…`, `http(s)://…` (video, HLS, MJPEG, a snapshot, a page "
             "such as YouTube's) and `device:0`. Made up: "
@@ -226,6 +230,8 @@ class CameraConfig(CameraDefaults):
         # These came with 0.3: nights begun before go on.
         new = {"budget", "looks", "seconds", "trusted_from"}
         left_out["culling"] = new - culling.model_fields_set
+        if "pictures" not in self.model_fields_set:
+            left_out["pictures"] = True
         settings = shown.model_dump_json(exclude=left_out)
         return hashlib.sha256(settings.encode()).hexdigest()[:16]
 

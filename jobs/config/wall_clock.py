@@ -10,14 +10,13 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from apscheduler.executors.debug import DebugExecutor
 from apscheduler.schedulers.base import BaseScheduler
 from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.cron import CronTrigger
 
-from jobs.config.local_zone import local_zone
+from jobs.config.local_zone import time_zone as time_zone
 
 DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun")
 """Days of the week as a crontab counts them: 0 and 7 are Sunday."""
@@ -25,17 +24,6 @@ LONGEST_FOLD = timedelta(hours=3)
 """No time zone has shifted its clocks by more than this."""
 LONGEST_BACK = timedelta(days=14)
 """How far back a missed night is looked for."""
-
-
-def time_zone(name: str | None) -> tzinfo:
-    """A time zone by its name, such as Europe/Berlin, or this machine's. Raises `ValueError`."""
-    if name is None:
-        return local_zone()
-    try:
-        return ZoneInfo(name)
-    except (OSError, ValueError, KeyError):
-        message = "must be a time zone such as Europe/Berlin or UTC"
-    raise ValueError(message)
 
 
 class WallClock(BaseTrigger):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from culling_pipeline.run.progress import Progress
 from culling_pipeline.tasks.boxes.drawing import painted
 from jobs.bucket.sharing import open_registry
 from jobs.cameras.detectors import pick_device
+from jobs.cameras.sources import picture_options
 from jobs.config.settings import CameraConfig, Config
 from jobs.errors import UsageError
 from jobs.exports.export import version_to_use
@@ -25,9 +26,13 @@ from models.zones import Zones
 from streams.base import Frame, FrameSource, SourceUnreadableError
 from streams.mask import MaskedSource
 from streams.open import open_source
+from streams.recorded.days import Days
 from streams.sampler import Sampler
 
 VIDEO_SUFFIX = ".mp4"
+SHOWN_S = 0.2
+"""How long each picture is shown in a video of a source that has them more seldom than one a
+second, such as a folder of some weeks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +70,8 @@ def detect(config: Config, name: str, source: str, wanted: Wanted, *, progress: 
         for frame in _frames(opened, every_s, wanted.frames):
             found = looking.predict([frame.image])[0].above(camera.student.min_score)
             if video is not None:
-                video.add(painted(frame.image, found, student.class_names), frame.time_s)
+                shown = painted(frame.image, found, student.class_names)
+                video.add(shown, done * SHOWN_S if _is_slow(opened) else frame.time_s)
             if wanted.on_line is not None:
                 wanted.on_line(as_line(frame, found, student.class_names))
             done += 1
@@ -106,8 +112,14 @@ def _check_output(output: Path | None, *, force: bool) -> None:
 def _open(camera: CameraConfig, source: str) -> FrameSource:
     """The source with the camera's mask blackened."""
     live = camera.live.to_options(must_answer=True)
-    opened = open_source(source, camera=camera.name, live=live)
+    pictures = replace(picture_options(camera), days=Days())  # it may be another folder
+    opened = open_source(source, camera=camera.name, live=live, pictures=pictures)
     return MaskedSource(opened, camera.mask) if camera.mask else opened
+
+
+def _is_slow(source: FrameSource) -> bool:
+    rate_fps = source.info.rate_fps
+    return source.info.duration_s is not None and rate_fps is not None and rate_fps < 1
 
 
 def _frames(source: FrameSource, every_s: float, most: int | None) -> Iterator[Frame]:
@@ -119,11 +131,9 @@ def _frames(source: FrameSource, every_s: float, most: int | None) -> Iterator[F
 
 def _expected(source: FrameSource, every_s: float, most: int | None) -> int | None:
     """How many frames will come, if the source knows."""
-    info = source.info
-    if info.duration_s is None or not (every_s or info.rate_fps):
-        return most
-    rate_fps = 1 / every_s if every_s else info.rate_fps or 0.0
-    if info.rate_fps:
-        rate_fps = min(rate_fps, info.rate_fps)
-    count = max(1, round(info.duration_s * rate_fps))
-    return count if most is None else min(count, most)
+    info, count = source.info, source.expected(every_s) if every_s else None
+    if info.duration_s is not None and info.rate_fps:
+        pictures = max(1, round(info.duration_s * info.rate_fps))
+        count = pictures if count is None else min(count, pictures)
+    known = [number for number in (count, most) if number is not None]
+    return min(known) if known else None

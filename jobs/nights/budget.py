@@ -38,11 +38,11 @@ def budget_of(
     seconds: SecondsPerImage,
     known_from: str,
     *,
-    duration_s: float | None,
+    frames: int | None,
     looks_free: bool,
     drawn: str = "",
 ) -> BudgetRecord:
-    """The budget of a night on a day of this length (None: a whole one) at these seconds an image.
+    """The budget of a night on so many frames (None: a whole day's) at these seconds an image.
 
     `looks_free`: the day was watched as it went by, so that the looks are paid for already.
     `drawn`: why frames will be drawn at random, so that looks serve the day's course only.
@@ -50,7 +50,7 @@ def budget_of(
     culling = camera.culling
     full_s = full_seconds(camera.training, seconds)
     total_s = culling.budget_s or float(culling.budget) * full_s
-    wishes = _wishes(camera, duration_s=duration_s, watched=looks_free)
+    wishes = _wishes(camera, frames=frames, watched=looks_free)
     if looks_free:
         wishes, seconds = replace(wishes, looks=None), seconds.changed(look=0.0)
     if drawn:
@@ -91,9 +91,9 @@ def seconds_of_night(record: NightRecord) -> SecondsPerImage | None:
     return SecondsPerImage.model_validate(found)
 
 
-def _wishes(camera: CameraConfig, *, duration_s: float | None, watched: bool) -> Wishes:
+def _wishes(camera: CameraConfig, *, frames: int | None, watched: bool) -> Wishes:
     culling, training = camera.culling, camera.training
-    frames = max(1, math.ceil((duration_s or DAY_S) / camera.sample_interval_s))
+    frames = max(1, frames or math.ceil(DAY_S / camera.sample_interval_s))
     two_steps = STRATEGIES[culling.strategy].uses_teacher
     looks: int | None = frames if culling.looks == "all" else culling.looks
     if culling.gate.enabled or culling.gate.every > 1:

@@ -264,13 +264,13 @@ def night_cost(
     camera: CameraConfig,
     speed: Speed,
     *,
-    duration_s: float | None,
+    frames: int | None,
     watched: bool,
 ) -> NightCost:
-    """The cost of a first night on a recording of this length (None: a whole day), or on a live
-    camera's day that is `watched` as it goes by."""
+    """The cost of a first night on a recording of so many frames (None: a whole day's), or on a
+    live camera's day that is `watched` as it goes by."""
     device = pick_device(config.device)
-    budget = budget_of(camera, speed.per_image, TRIAL, duration_s=duration_s, looks_free=watched)
+    budget = budget_of(camera, speed.per_image, TRIAL, frames=frames, looks_free=watched)
     return NightCost(
         budget=budget,
         control=camera.culling.control.frames,

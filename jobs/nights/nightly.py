@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Callable
 from datetime import date
@@ -144,10 +145,11 @@ def _look_at(camera: CameraConfig, day: WatchedDay | None) -> SeenDay:
     """The source as it may be shown, and what is known of the day's pictures."""
     if day is None:
         with open_camera(camera) as source:
-            info = source.info
-        return SeenDay(info.location, info.height_px, info.width_px, info.duration_s, watched=False)
+            info, frames = source.info, source.expected(camera.sample_interval_s)
+        return SeenDay(info.location, info.height_px, info.width_px, frames, watched=False)
     shape = day.shape
     if shape is None:
         message = f"camera {camera.name!r}: {day.folder} holds no frame yet"
         raise NightError(message)
-    return SeenDay(camera.source_shown, *shape, day.clock.duration_s, watched=True)
+    frames = math.ceil(day.clock.duration_s / camera.sample_interval_s)
+    return SeenDay(camera.source_shown, *shape, frames, watched=True)

@@ -24,12 +24,13 @@ from jobs.nights.experience import why_drawn
 
 class SeenDay(NamedTuple):
     """What is known of a day before a night begins: its source as it may be shown, the size of its
-    pictures, its length (None: unknown), and whether it was watched as it went by."""
+    pictures, how many frames it has (None: a whole day's), and whether it was watched as it went
+    by."""
 
     source: str
     height_px: int
     width_px: int
-    duration_s: float | None
+    frames: int | None
     watched: bool
 
 
@@ -60,7 +61,7 @@ def tonights_budget(
         camera,
         seconds,
         known_from,
-        duration_s=day.duration_s,
+        frames=day.frames,
         looks_free=day.watched,
         drawn=why_drawn(camera, known.last, known.nights),
     )

@@ -200,13 +200,13 @@ def _first_night(
     height_px, width_px = stream["height_px"], stream["width_px"]
     if not (isinstance(height_px, int) and isinstance(width_px, int) and height_px and width_px):
         return "its cost is not known: the stream does not tell its size"
-    duration_s = stream["duration_s"]
+    frames = stream["frames"]
     cost = night_cost(
         config,
         camera,
         speeds.of(camera, (height_px, width_px)),
-        duration_s=float(str(duration_s)) if duration_s else None,
-        watched=duration_s is None,
+        frames=frames if isinstance(frames, int) else None,
+        watched=frames is None,
     )
     return cost.in_words()
 

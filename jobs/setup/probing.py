@@ -21,6 +21,7 @@ it."""
 
 def probe_camera(camera: CameraConfig, *, watched_s: float | None = None) -> Probe:
     """Open the camera's source and look; a live one is watched for at most `watched_s`."""
+    from jobs.cameras.sources import picture_options
     from streams.probe import WATCHED_S, probe
 
     return probe(
@@ -28,6 +29,8 @@ def probe_camera(camera: CameraConfig, *, watched_s: float | None = None) -> Pro
         camera=camera.name,
         options=camera.live.to_options(must_answer=True),
         watched_s=min(WATCHED_S, watched_s or WATCHED_S),
+        pictures=picture_options(camera),
+        interval_s=camera.sample_interval_s,
     )
 
 
@@ -71,6 +74,8 @@ def found_to_dict(found: Probe) -> dict[str, object]:
         "codec": info.codec,
         "keyframe_interval_s": _rounded(info.keyframe_interval_s),
         "duration_s": _rounded(info.duration_s),
+        "frames": found.frames,
+        "said": list(info.said),
     }
 
 
@@ -90,6 +95,7 @@ def figures(found: Probe) -> dict[str, str]:
         "codec": info.codec or "",
         "keyframes": f"a keyframe every {interval_s:g} s" if interval_s else "",
         "length": f"{info.duration_s:,.0f} s long" if info.duration_s else "",
+        "said": ", ".join(info.said),
     }
     return {name: words for name, words in said.items() if words}
 

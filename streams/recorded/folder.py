@@ -1,22 +1,24 @@
-"""A folder of images as a source: one image a frame, in the order a person would count them."""
+"""Folders of pictures as sources: numbered ones at a steady rate, dated ones at their own times."""
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import math
-import os
-import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
-from itertools import islice
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import islice, pairwise
 from pathlib import Path
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
 
 from streams.base import (
     Frame,
     FrameSource,
     SourceInfo,
-    SourceNotFoundError,
     SourceUnreadableError,
     StreamError,
     as_utc,
@@ -24,64 +26,62 @@ from streams.base import (
     redact_url,
 )
 from streams.left_out import LeftOut, in_words
-from streams.pictures import MOST_PIXELS, PictureError, read_picture
+from streams.pictures import (
+    BYTES_A_PIXEL,
+    MOST_PIXELS,
+    PictureError,
+    decode_picture,
+    read_bytes,
+    read_picture,
+)
+from streams.recorded.path_times import PatternError
+from streams.recorded.picture_files import Listing, allowed_suffixes, list_pictures
+from streams.recorded.picture_times import (
+    IN_WORDS,
+    Dated,
+    PictureOptions,
+    date_pictures,
+    has_exif,
+)
 from streams.sampler import Sampler
 
 logger = logging.getLogger(__name__)
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
-OTHER_SUFFIXES = frozenset(
-    {".heic", ".heif", ".avif", ".tif", ".tiff", ".gif", ".jp2", ".jxl", ".dng", ".raw", ".nef"}
-    | {".cr2", ".cr3", ".arw", ".mp4", ".mov", ".avi", ".mkv", ".ts", ".webm"}
-)
-"""Pictures and videos that are not read, and not passed over in silence either."""
-
 LOOKED_AT = 15
 """So many images, evenly spaced, say which size is the commonest."""
 
+SAME_FILE = "the same file as an earlier one"
 
-class ImageFolder(FrameSource):
-    """The images of one folder (not of folders in it), played at `rate_fps`.
 
-    Image n, counted in natural order from 0, is at n / `rate_fps` seconds. An image that cannot
-    be read, is damaged or larger than `most_pixels` is left out and leaves its place in time
-    empty. `info` has the commonest size; images of others come as they are. `started_at` is by
-    default the first image's modification time.
+class PictureFolder(FrameSource):
+    """Pictures, each at its time.
+
+    One that cannot be read, is damaged or larger than `most_pixels` is left out and leaves its
+    place in time empty. `info` has the commonest size; pictures of others come as they are. With
+    `each_once` a picture that is byte for byte an earlier one of the pass is left out as well.
     """
+
+    each_once = False
 
     def __init__(
         self,
-        path: str | Path,
-        *,
+        listing: Listing,
+        times_s: Sequence[float],
+        info: SourceInfo,
         camera: str,
-        rate_fps: float = 1.0,
-        started_at: datetime | None = None,
-        most_pixels: int = MOST_PIXELS,
+        *,
+        most: int,
     ) -> None:
-        if not (math.isfinite(rate_fps) and rate_fps > 0):
-            message = f"camera {camera!r}: rate_fps: got {rate_fps}, must be a finite number > 0"
-            raise ValueError(message)
-        self._camera = camera
-        self._where = f"camera {camera!r}: {redact_url(str(path))}"
-        self._rate_fps = rate_fps
-        self._most_pixels = most_pixels
+        """`info` lacks only the size; `most` is how many pixels a picture may have."""
+        self._listing, self._times_s, self._camera = listing, times_s, camera
+        self._where = f"camera {camera!r}: {info.location}"
+        self._most_pixels = most
         self._closed = False
+        self._others = listing.others
         self._left_out = LeftOut(self._where)
-        self._others: Counter[str] = Counter()
         self._first_reason = ""
-        self._paths = self._list_images(Path(path))
         height_px, width_px = self._commonest_shape()
-        if started_at is None:
-            started_at = datetime.fromtimestamp(self._paths[0].stat().st_mtime, UTC)
-        self._info = SourceInfo(
-            kind="folder",
-            location=redact_url(str(path)),
-            width_px=width_px,
-            height_px=height_px,
-            started_at=as_utc(started_at, camera=camera),
-            rate_fps=rate_fps,
-            duration_s=len(self._paths) / rate_fps,
-        )
+        self._info = info.of_size(height_px, width_px)
 
     @property
     def info(self) -> SourceInfo:
@@ -98,21 +98,24 @@ class ImageFolder(FrameSource):
             raise StreamError(message)
         return self._read(sampler)
 
+    def expected(self, interval_s: float) -> int | None:
+        sampler = Sampler(interval_s)
+        return sum(sampler.wants(time_s) for time_s in self._times_s)
+
     def close(self) -> None:
         """End running passes at their next frame; nothing is held open between images."""
         self._closed = True
 
     def _read(self, sampler: Sampler | None) -> Iterator[Frame]:
-        left_out, given = LeftOut(self._where), 0
+        left_out, given, seen = LeftOut(self._where), 0, set[bytes]()
         self._left_out = left_out
-        for index, path in enumerate(self._paths):
-            time_s = index / self._rate_fps
+        for name, time_s in zip(self._listing.names, self._times_s, strict=True):
             if sampler is not None and not sampler.wants(time_s):
                 continue
             try:
-                image = read_picture(path, most_pixels=self._most_pixels)
+                image = self._image(name, seen)
             except PictureError as exc:
-                left_out.note(str(exc), printable(path.name))
+                left_out.note(str(exc), printable(name))
                 continue
             given += 1
             wall_time = self._info.started_at + timedelta(seconds=time_s)
@@ -121,65 +124,209 @@ class ImageFolder(FrameSource):
                 return
         left_out.say(given)
 
-    def _list_images(self, folder: Path) -> list[Path]:
-        if not os.path.isdir(folder):
-            message = f"{self._where}: no such folder; check the path in this camera's url"
-            raise SourceNotFoundError(message)
-        try:
-            files = [p for p in folder.iterdir() if _is_visible(p)]
-        except OSError as exc:
-            message = f"{self._where}: cannot be listed ({exc.strerror}); check its permissions"
-            raise SourceUnreadableError(message) from exc
-        paths = [p for p in files if p.suffix.lower() in IMAGE_SUFFIXES]
-        self._others = Counter(
-            f"of a kind that is not read ({p.suffix[1:].upper()})"
-            for p in files
-            if p.suffix.lower() in OTHER_SUFFIXES
-        )
-        others = f" ({in_words(self._others)})" if self._others else ""
-        if not paths:
-            message = f"{self._where}: no images in this folder{others}; allowed: {_allowed()}"
-            raise SourceUnreadableError(message)
-        if others:
-            logger.warning(
-                "%s: left out: %s; convert them to JPEG", self._where, in_words(self._others)
-            )
-        return sorted(paths, key=lambda path: (natural_key(path.name), path.name))
+    def _image(self, name: str, seen: set[bytes]) -> NDArray[np.uint8]:
+        most = self._most_pixels
+        data = read_bytes(self._listing.path(name), most_bytes=BYTES_A_PIXEL * most)
+        if self.each_once:
+            digest = hashlib.blake2b(data, digest_size=16).digest()
+            if digest in seen:
+                raise PictureError(SAME_FILE)
+            seen.add(digest)
+        return decode_picture(data, most_pixels=most)
 
     def _commonest_shape(self) -> tuple[int, int]:
         """Height and width of most images, by a few of them; at a tie the first's."""
-        step = max(1, len(self._paths) // LOOKED_AT)
-        shapes = Counter(s for p in self._paths[::step] if (s := self._shape(p)) is not None)
+        names = self._listing.names
+        some = names[:: max(1, len(names) // LOOKED_AT)]
+        shapes = Counter(s for name in some if (s := self._shape(name)) is not None)
         if not shapes:
-            found = (s for p in self._paths if (s := self._shape(p)) is not None)
+            found = (s for name in names if (s := self._shape(name)) is not None)
             shapes.update(islice(found, 1))
         if shapes:
             return shapes.most_common(1)[0][0]
         message = (
-            f"{self._where}: none of its {len(self._paths)} images can be read (the first: "
+            f"{self._where}: none of its {len(names)} images can be read (the first: "
             f"{self._first_reason}); they are not what their names say: copy them again"
         )
         raise SourceUnreadableError(message)
 
-    def _shape(self, path: Path) -> tuple[int, int] | None:
+    def _shape(self, name: str) -> tuple[int, int] | None:
         try:
-            image = read_picture(path, most_pixels=self._most_pixels)
+            image = read_picture(self._listing.path(name), most_pixels=self._most_pixels)
         except PictureError as exc:
             self._first_reason = self._first_reason or str(exc)
             return None
         return image.shape[0], image.shape[1]
 
 
-def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
-    """Sorts img2 before img10: runs of digits count as numbers, case is ignored."""
-    parts = re.split(r"(\d+)", name.casefold())
-    return tuple((0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts if p)
+class ImageFolder(PictureFolder):
+    """The images of one folder (not of folders in it), played at `rate_fps`.
+
+    Image n, counted in natural order from 0, is at n / `rate_fps` seconds. `started_at` is by
+    default the first image's modification time.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        camera: str,
+        rate_fps: float = 1.0,
+        started_at: datetime | None = None,
+        most_pixels: int = MOST_PIXELS,
+    ) -> None:
+        if not (math.isfinite(rate_fps) and rate_fps > 0):
+            message = f"camera {camera!r}: rate_fps: got {rate_fps}, must be a finite number > 0"
+            raise ValueError(message)
+        listing = _listed(Path(path), camera, nested=False)
+        started_at = started_at or _first_written(listing)
+        info = SourceInfo(
+            kind="folder",
+            location=redact_url(str(path)),
+            width_px=0,
+            height_px=0,
+            started_at=as_utc(started_at, camera=camera),
+            rate_fps=rate_fps,
+            duration_s=len(listing.names) / rate_fps,
+            said=_of_numbered(listing),
+        )
+        times_s = [index / rate_fps for index in range(len(listing.names))]
+        super().__init__(listing, times_s, info, camera, most=most_pixels)
 
 
-def _is_visible(path: Path) -> bool:
-    """Hidden files are left out: macOS leaves `._name.jpg` beside each image it copies."""
-    return path.name[0] != "." and path.is_file()
+class DatedFolder(PictureFolder):
+    """The pictures of a folder, and of those in it, each at the time when it was taken.
+
+    Of several of one moment one is given. `info` has the mean rate: there may be a picture every
+    quarter of an hour, and none at night.
+    """
+
+    each_once = True
+
+    def __init__(
+        self,
+        listing: Listing,
+        dated: Dated,
+        *,
+        camera: str,
+        options: PictureOptions,
+        most_pixels: int = MOST_PIXELS,
+    ) -> None:
+        times_s = [at_s - dated.times_s[0] for at_s in dated.times_s]
+        gaps_s = [b - a for a, b in pairwise(times_s)]
+        usual_s = median(gaps_s) if gaps_s else 1.0
+        duration_s = times_s[-1] + usual_s
+        info = SourceInfo(
+            kind="folder by time",
+            location=redact_url(str(listing.folder)),
+            width_px=0,
+            height_px=0,
+            started_at=datetime.fromtimestamp(dated.times_s[0], UTC),
+            rate_fps=len(times_s) / duration_s,
+            duration_s=duration_s,
+            said=_of_dated(dated, options, usual_s if gaps_s else None),
+        )
+        pictures = Listing(listing.folder, dated.names, listing.others + dated.left_out)
+        super().__init__(pictures, times_s, info, camera, most=most_pixels)
 
 
-def _allowed() -> str:
-    return ", ".join(sorted(suffix[1:] for suffix in IMAGE_SUFFIXES))
+def open_folder(
+    path: Path,
+    *,
+    camera: str,
+    options: PictureOptions,
+    most_pixels: int = MOST_PIXELS,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> FrameSource:
+    """A dated or a numbered folder, as `options` say or as its names are."""
+    if options.time == "numbered":
+        return ImageFolder(path, camera=camera, most_pixels=most_pixels)
+    where = f"camera {camera!r}: {redact_url(str(path))}"
+    listing = _listed(path, camera, nested=True)
+    moment = now()
+    try:
+        dated = date_pictures(listing, options, now_s=moment.timestamp())
+    except PatternError as exc:
+        message = f"{where}: {exc}"
+        raise SourceUnreadableError(message) from exc
+    if dated is None:
+        _refuse_days(options, where)
+        return ImageFolder(path, camera=camera, most_pixels=most_pixels)
+    if not dated.names:
+        message = (
+            f"{where}: none of its {len(listing.names)} pictures has a time "
+            f"({in_words(dated.left_out)}; the first is {printable(listing.names[0])}): set "
+            "`pictures.time` or `pictures.pattern`"
+        )
+        raise SourceUnreadableError(message)
+    taken = dated.of_days(options.days, options.zone, moment.astimezone(options.zone).date())
+    if not taken.names:
+        first, last = dated.day_range(options.zone)
+        message = (
+            f"{where}: no picture of {options.days}; there are some of {first} to {last}: change "
+            "`pictures.days`"
+        )
+        raise SourceUnreadableError(message)
+    return DatedFolder(listing, taken, camera=camera, options=options, most_pixels=most_pixels)
+
+
+def _refuse_days(options: PictureOptions, where: str) -> None:
+    if options.days.which == "all":
+        return
+    message = (
+        f"{where}: `pictures.days` chooses days, but the names of these pictures hold no times: "
+        "set `pictures.pattern`, or `pictures.time` to exif or file"
+    )
+    raise SourceUnreadableError(message)
+
+
+def _listed(folder: Path, camera: str, *, nested: bool) -> Listing:
+    where = f"camera {camera!r}: {redact_url(str(folder))}"
+    listing = list_pictures(folder, where=where, nested=nested)
+    others = in_words(listing.others)
+    if not listing.names:
+        others = f" ({others})" if others else ""
+        message = f"{where}: no images in this folder{others}; allowed: {allowed_suffixes()}"
+        raise SourceUnreadableError(message)
+    if others:
+        logger.warning("%s: left out: %s; convert them to JPEG", where, others)
+    return listing
+
+
+def _first_written(listing: Listing) -> datetime:
+    """When the first picture was written; now, should it have gone meanwhile."""
+    try:
+        return datetime.fromtimestamp(listing.path(listing.names[0]).stat().st_mtime, UTC)
+    except OSError:
+        return datetime.now(UTC)
+
+
+def _of_numbered(listing: Listing) -> tuple[str, ...]:
+    said = "numbered: played in the order of their names, at one picture a second"
+    if has_exif(listing, UTC):
+        said += " (they have times in EXIF, too: `pictures.time: exif` goes by these)"
+    return (said,)
+
+
+def _of_dated(dated: Dated, options: PictureOptions, usual_s: float | None) -> tuple[str, ...]:
+    first, last = dated.day_range(options.zone)
+    days = f"{first}" if first == last else f"{first} to {last}"
+    said = [
+        f"times from {IN_WORDS[dated.by]} ({_zone_name(options.zone)})",
+        f"{len(dated.names):,} pictures of {days}",
+    ]
+    if usual_s is not None:
+        said.append(f"mostly one every {_length(usual_s)}")
+    if dated.left_out:
+        said.append(f"left out: {in_words(dated.left_out)}")
+    return tuple(said)
+
+
+def _zone_name(zone: tzinfo) -> str:
+    return str(getattr(zone, "key", None) or zone)
+
+
+def _length(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.3g} s"
+    return f"{seconds / 60:.3g} min" if seconds < 7200 else f"{seconds / 3600:.3g} h"

@@ -139,6 +139,14 @@ class PathTimes:
             return None
 
 
+def time_of(parts: Mapping[str, str], zone: tzinfo) -> PathTime | None:
+    """The time that these letters of strftime say; None if there is no such time."""
+    try:
+        return PathTime(*_moment(parts, zone))
+    except (ValueError, OverflowError):
+        return None
+
+
 def _expression(text: str, seen: set[str], pattern: str) -> str:
     """The regular expression of one folder's or file's name; what it holds is added to `seen`."""
     result = []

@@ -6,6 +6,7 @@ variable frame rate, and a full decode with few conversions is fast enough.
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
@@ -98,6 +99,13 @@ class Recording(FrameSource):
             message = f"{self._where}: it was closed; open it again to read from it"
             raise StreamError(message)
         return self._read(sampler)
+
+    def expected(self, interval_s: float) -> int | None:
+        """A time-lapse may have frames more seldom than they are sampled."""
+        by_length, info = super().expected(interval_s), self.info
+        if by_length is None or info.duration_s is None or not info.rate_fps:
+            return by_length
+        return min(by_length, max(1, math.ceil(info.duration_s * info.rate_fps)))
 
     def find_keyframe_interval(self) -> float | None:
         """The longest of the first few gaps between keyframes, in seconds; None where there is but

@@ -106,30 +106,30 @@ def test_a_camera_s_budget_is_a_share_of_a_whole_day() -> None:
     full_s = full_seconds(yard.training, SECONDS)
     assert full_s == pytest.approx(86_400 * 0.04 + 754_794 * 0.05)
     for given_ in (yard, yard.changed(fps=0.1)):
-        found = budget_of(given_, SECONDS, BY_HAND, duration_s=None, looks_free=False)
+        found = budget_of(given_, SECONDS, BY_HAND, frames=None, looks_free=False)
         assert found.total_s == pytest.approx(full_s / 100)
         assert cost_s(found.own, SECONDS) == pytest.approx(found.total_s, rel=0.01)
 
 
 def test_a_budget_can_be_a_time() -> None:
     for text, seconds in (("90 s", 90.0), ("15 min", 900.0), ("1.5h", 5400.0)):
-        found = budget_of(camera(budget=text), SECONDS, BY_HAND, duration_s=None, looks_free=False)
+        found = budget_of(camera(budget=text), SECONDS, BY_HAND, frames=None, looks_free=False)
         assert (found.total_s, found.share) == (seconds, None)
 
 
 def test_the_lottery_costs_the_same_in_all_and_looks_at_nothing() -> None:
-    found = budget_of(camera(), SECONDS, BY_HAND, duration_s=None, looks_free=False)
+    found = budget_of(camera(), SECONDS, BY_HAND, frames=None, looks_free=False)
     assert found.lottery is not None
     assert found.lottery.looks == 0
     assert found.lottery.labels > found.own.labels
     assert found.lottery.images > found.own.images
     assert cost_s(found.lottery, SECONDS) == pytest.approx(cost_s(found.own, SECONDS), rel=0.01)
     alone = camera(judging={"compare_random": False})
-    assert budget_of(alone, SECONDS, BY_HAND, duration_s=None, looks_free=False).lottery is None
+    assert budget_of(alone, SECONDS, BY_HAND, frames=None, looks_free=False).lottery is None
 
 
 def test_looks_that_something_else_pays_for_give_the_lottery_nothing() -> None:
-    found = budget_of(camera(), SECONDS, BY_HAND, duration_s=None, looks_free=True)
+    found = budget_of(camera(), SECONDS, BY_HAND, frames=None, looks_free=True)
     assert found.lottery is not None
     assert found.own.keep == found.lottery.keep == 666 or found.own.keep == found.lottery.keep
     assert found.looks is None
@@ -137,29 +137,27 @@ def test_looks_that_something_else_pays_for_give_the_lottery_nothing() -> None:
 
 def test_what_frames_and_epochs_leave_goes_into_looks() -> None:
     fixed = camera(keep=16, training={"epochs": 2}, budget="100 s")
-    found = budget_of(fixed, SECONDS, BY_HAND, duration_s=None, looks_free=False)
+    found = budget_of(fixed, SECONDS, BY_HAND, frames=None, looks_free=False)
     assert found.own.looks > 4800
     assert cost_s(found.own, SECONDS) == pytest.approx(100, abs=0.03)
-    everything = budget_of(fixed, SECONDS, BY_HAND, duration_s=600.0, looks_free=False)
+    everything = budget_of(fixed, SECONDS, BY_HAND, frames=600, looks_free=False)
     assert everything.own.looks == 600
 
 
 def test_where_frames_are_drawn_the_looks_are_saved() -> None:
     yard = camera()
     drawn = budget_of(
-        yard, SECONDS, BY_HAND, duration_s=None, looks_free=False, drawn="it never pays here"
+        yard, SECONDS, BY_HAND, frames=None, looks_free=False, drawn="it never pays here"
     )
     assert (drawn.own.looks, drawn.lottery, drawn.drawn) == (240, None, "it never pays here")
-    usual = budget_of(yard, SECONDS, BY_HAND, duration_s=None, looks_free=False)
+    usual = budget_of(yard, SECONDS, BY_HAND, frames=None, looks_free=False)
     assert drawn.own.labels > usual.own.labels
 
 
 def test_looks_by_hand() -> None:
     for looks, expected in (("all", 86_400), (1234, 1234)):
         given_ = camera(looks=looks)
-        found = budget_of(given_, SECONDS, BY_HAND, duration_s=None, looks_free=False)
+        found = budget_of(given_, SECONDS, BY_HAND, frames=None, looks_free=False)
         assert found.own.looks == expected
-    lottery = budget_of(
-        camera(strategy="random"), SECONDS, BY_HAND, duration_s=None, looks_free=False
-    )
+    lottery = budget_of(camera(strategy="random"), SECONDS, BY_HAND, frames=None, looks_free=False)
     assert (lottery.own.looks, lottery.lottery) == (0, None)

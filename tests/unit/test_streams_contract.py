@@ -1,4 +1,4 @@
-"""What every source promises, checked on each of them: file, folder and synthetic worlds."""
+"""What every source promises, checked on each of them: file, folders and synthetic worlds."""
 
 from __future__ import annotations
 
@@ -14,17 +14,20 @@ import pytest
 from streams.base import Frame, FrameSource
 from streams.open import open_source
 from streams.recorded.file import VideoFile
-from streams.recorded.folder import ImageFolder
+from streams.recorded.folder import DatedFolder, ImageFolder
 from streams.sampler import Sampler
 from streams.synthetic.source import SyntheticCamera
 from tests.unit.clips import constant_rate, numbered_image, write_clip
 
+BEGAN = datetime(2026, 1, 5, 20, tzinfo=UTC)
 OpenSource = Callable[[], FrameSource]
 
 KINDS: dict[str, type[FrameSource]] = {
     "mp4": VideoFile,
     "mpegts": VideoFile,
     "folder": ImageFolder,
+    "dated": DatedFolder,
+    "days": DatedFolder,
     "street": SyntheticCamera,
     "court": SyntheticCamera,
 }
@@ -37,8 +40,22 @@ def address_of(kind: str, folder: Path) -> str:
         for number in range(6):
             cv2.imwrite(str(folder / f"img{number}.png"), numbered_image(number))
         return str(folder)
+    if kind in ("dated", "days"):
+        write_dated(folder, apart_s=0.5 if kind == "dated" else 5000.0)
+        return str(folder)
     suffix = {"mp4": "mp4", "mpegts": "ts"}[kind]
     return str(write_clip(folder / f"clip.{suffix}", constant_rate(80)))
+
+
+def write_dated(folder: Path, *, apart_s: float) -> None:
+    """Nine pictures in folders of days, one of them broken."""
+    for number in range(9):
+        moment = BEGAN + timedelta(seconds=apart_s * number)
+        path = folder / moment.strftime("%Y-%m-%d/%H-%M-%S.%f.png")
+        path.parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(path), numbered_image(number))
+        if number == 8:
+            path.write_bytes(path.read_bytes()[:99])
 
 
 @pytest.fixture(params=KINDS)

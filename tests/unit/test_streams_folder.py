@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.base import SourceNotFoundError, SourceUnreadableError, StreamError
-from streams.recorded.folder import ImageFolder, natural_key
+from streams.recorded.folder import ImageFolder
+from streams.recorded.picture_files import natural_key
 from streams.sampler import Sampler
 from tests.unit.clips import numbered_image, read_number
 
@@ -157,7 +158,7 @@ def test_a_folder_one_may_not_list_says_so(tmp_path: Path, monkeypatch: pytest.M
     def refuse(_: Path) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "iterdir", refuse)
+    monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(SourceUnreadableError, match=r"cannot be listed \(Permission denied\)"):
         ImageFolder(tmp_path, camera="gate")
 

@@ -3,6 +3,7 @@ name of their file."""
 
 from __future__ import annotations
 
+import io
 import os
 import struct
 import zlib
@@ -105,6 +106,50 @@ def test_all_eight_orientations_of_exif(suffix: str, orientation: int) -> None:
     image = decode_picture(with_orientation(encoded(card(), suffix), orientation))
     assert corners(image) == WAYS[orientation]
     assert image.shape[:2] == ((40, 60) if orientation < 5 else (60, 40))
+
+
+# -- the ways of colour ----------------------------------------------------------------------------
+
+
+def four_colours() -> NDArray[np.uint8]:
+    image = np.full((40, 60, 3), 230, np.uint8)
+    image[:20, :30], image[:20, 30:], image[20:, :30] = (200, 60, 30), (30, 180, 60), (40, 60, 210)
+    return image
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind", "most"),
+    [
+        ("CMYK", "JPEG", 8),
+        ("L", "JPEG", 8),
+        ("L", "PNG", 1),
+        ("LA", "PNG", 1),
+        ("RGBA", "PNG", 1),
+        ("P", "PNG", 30),
+        ("P", "BMP", 30),
+    ],
+)
+def test_every_way_to_write_colours_is_read(mode: str, kind: str, most: int) -> None:
+    pillow = pytest.importorskip("PIL.Image")
+    picture = pillow.fromarray(four_colours())
+    if mode == "P":
+        picture = picture.quantize(16)
+    written = picture if mode == "P" else picture.convert(mode)
+    file = io.BytesIO()
+    written.save(file, kind, **({"quality": 95} if kind == "JPEG" else {}))
+    seen = decode_picture(file.getvalue()).astype(int)
+    expected = np.asarray(written.convert("RGB")).astype(int)
+    for y, x in ((5, 5), (5, 45), (30, 5), (30, 45)):
+        assert np.abs(seen[y, x] - expected[y, x]).max() <= most
+
+
+@pytest.mark.parametrize("colours", [1, 3])
+def test_sixteen_bits_become_eight(colours: int) -> None:
+    image = four_colours() if colours == 3 else np.repeat(four_colours()[..., :1], 3, axis=2)
+    deep = image[..., ::-1].astype(np.uint16) * 257
+    deep = deep if colours == 3 else deep[..., 0]
+    data = bytes(cv2.imencode(".png", deep)[1].tobytes())
+    assert np.array_equal(decode_picture(data), image)
 
 
 # -- damage ----------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from streams.live.options import LiveOptions
 from streams.live.source import LiveSource
 from streams.open import is_youtube
 from streams.probe import _rate_fps, probe
+from streams.recorded.picture_times import PictureOptions
 from tests.unit.clips import constant_rate, numbered_image, read_number, write_clip
 from tests.unit.plans import live_options
 
@@ -56,7 +57,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def look(monkeypatch: pytest.MonkeyPatch, fake: Fake, *, watched_s: float = 5) -> module.Probe:
-    def open_source(url: str, *, camera: str, live: LiveOptions) -> LiveSource:
+    def open_source(
+        url: str, *, camera: str, live: LiveOptions, pictures: PictureOptions | None
+    ) -> LiveSource:
         assert (live.must_answer, live.sampling) == (True, "exact")
         return LiveSource(lambda: fake, camera=camera, location="fake", options=live)
 

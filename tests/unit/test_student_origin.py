@@ -95,10 +95,10 @@ def test_a_version_made_of_weights_that_the_settings_no_longer_fit() -> None:
     assert _of_parent(given, "builtin:street-student") == "trained on synthetic streets only"
 
 
-def cost_of(*, duration_s: float | None = None, watched: bool = False, **settings: Any) -> Any:
+def cost_of(*, frames: int | None = None, watched: bool = False, **settings: Any) -> Any:
     config = Config(device="cpu", workers=2)
     given = camera(**settings)
-    return night_cost(config, given, SPEED, duration_s=duration_s, watched=watched)
+    return night_cost(config, given, SPEED, frames=frames, watched=watched)
 
 
 FIXED = {
@@ -136,7 +136,7 @@ def test_by_default_a_night_costs_its_budget_and_says_so() -> None:
 
 
 def test_a_short_recording_s_first_night_costs_no_more_than_its_frames() -> None:
-    own = cost_of(duration_s=100.0).budget.own
+    own = cost_of(frames=100).budget.own
     assert (own.looks, own.labels, own.keep, own.epochs) == (100, 100, 100, 96)
 
 

@@ -143,7 +143,7 @@ def test_the_night_of_an_untrained_student_takes_frames_evenly(tmp_path: Path) -
     settings, night = camera(), NIGHT
     config = Config(data_dir=tmp_path, device="cpu", cameras={"yard": settings})
     seconds = SecondsPerImage(look=0.02, label=0.04, train=0.05)
-    budget = budget_of(settings, seconds, BY_HAND, duration_s=None, looks_free=False)
+    budget = budget_of(settings, seconds, BY_HAND, frames=None, looks_free=False)
     usual = night_plan(config, settings, night, source="yard.mp4", size=SIZE, budget=budget)
     plan = for_untrained(usual, RANDOM)
     assert for_untrained(usual, None) == usual
