@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from streams.base import (
     FrameSource,
     SourceNotFoundError,
     SourceUrlError,
+    StreamError,
     redact_url,
 )
 from streams.live.connection import Connection
@@ -29,7 +31,7 @@ from streams.live.rtsp import connect_rtsp
 from streams.live.source import LiveSource
 from streams.pictures import MOST_PIXELS
 from streams.recorded.file import VideoFile
-from streams.recorded.folder import open_folder
+from streams.recorded.folder import last_day, open_folder
 from streams.recorded.picture_times import PictureOptions
 from streams.recorded.remote import RemoteVideo
 from streams.synthetic.source import SyntheticCamera
@@ -85,6 +87,20 @@ def open_source(
         source.close()
         raise _unexpected(url, camera)
     return source
+
+
+def last_day_of(url: str, *, camera: str, pictures: PictureOptions) -> date | None:
+    """The day of the last picture, if `url` names a folder of pictures with times. None for all
+    else, also for a folder that cannot be read: who opens it is told why."""
+    found = _SCHEME.match(url)
+    scheme = found.group(1).lower() if found else ""
+    if scheme not in ("", "file") or any(kind.match(url) for kind in (_YOUTUBE, _LIVE)):
+        return None
+    try:
+        path = _path_of_file_url(url, camera) if scheme else _path_of(url, camera)
+        return last_day(path, camera=camera, options=pictures) if os.path.isdir(path) else None
+    except StreamError:
+        return None
 
 
 def is_youtube(url: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from jobs.config.local_zone import time_zone
 from jobs.config.settings import CameraConfig
 from streams.base import FrameSource
 from streams.live.options import LiveOptions
@@ -13,7 +12,7 @@ from streams.recorded.picture_times import PictureOptions
 
 def picture_options(camera: CameraConfig) -> PictureOptions:
     """How the camera's pictures are dated, if its source is a folder of them."""
-    return camera.pictures.to_options(time_zone(camera.time_zone))
+    return camera.pictures.to_options(camera.time_zone)
 
 
 def open_camera(camera: CameraConfig, *, live: LiveOptions | None = None) -> FrameSource:

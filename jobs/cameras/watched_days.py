@@ -11,8 +11,10 @@ from datetime import UTC, date, datetime
 
 from culling_pipeline.day.daybook import DAYBOOK, DayClock
 from culling_pipeline.day.watched_day import WatchedDay
+from jobs.cameras.sources import picture_options
 from jobs.config.settings import Config
 from jobs.database.store import Store
+from streams.open import last_day_of
 
 
 def watched_days(config: Config, camera: str) -> list[date]:
@@ -40,6 +42,13 @@ def days_done(store: Store, camera: str) -> set[date]:
     return {n.night_date for n in nights if n.started_at >= DayClock.on(n.night_date).end}
 
 
+def _day_of_pictures(config: Config, camera: str) -> date | None:
+    settings = config.cameras.get(camera)
+    if settings is None:
+        return None
+    return last_day_of(settings.source, camera=camera, pictures=picture_options(settings))
+
+
 def date_of_night(
     config: Config,
     camera: str,
@@ -48,11 +57,12 @@ def date_of_night(
     now: datetime | None = None,
     elsewhere: Collection[date] = (),
 ) -> date:
-    """The day that a night begun now is about; `elsewhere` are days that other machines have."""
+    """The day that a night begun now is about: the last of a folder of pictures with times, a
+    watched day, else today. `elsewhere` are days that other machines have."""
     now = now or datetime.now(UTC)
     days = sorted({*watched_days(config, camera), *elsewhere})
     if not days:
-        return now.astimezone(UTC).date()
+        return _day_of_pictures(config, camera) or now.astimezone(UTC).date()
     today = now.astimezone().date()
     done = days_done(store, camera)
     waiting = [day for day in days if day < today and day not in done]

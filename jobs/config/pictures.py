@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import tzinfo
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import BeforeValidator, field_validator, model_validator
@@ -37,13 +36,15 @@ class PicturesSettings(Section):
     )
     time_zone: Text | None = setting(
         None,
-        "what the camera's clock shows, such as UTC; null: the camera's `time_zone`",
+        "what the clock in the names shows, such as UTC; null: the camera's `time_zone`",
+        more="It does not count where a name or EXIF says its own zone.",
     )
     days: Annotated[Text, BeforeValidator(_as_text, json_schema_input_type=Text)] = setting(
         "all",
         "what a night takes: all, last (the last day that is over), or 2026-01-30..2026-02-05",
-        more="Days are those of `pictures.time_zone`. With `last` each night is about one day, as "
-        "it is for a live camera; with `all` about everything so far.",
+        more="Days are those of the camera's `time_zone`; if that is null, of "
+        "`pictures.time_zone`. With `last` each night is about one day, as it is for a live "
+        "camera; with `all` about everything so far.",
     )
 
     @field_validator("pattern")
@@ -80,8 +81,8 @@ class PicturesSettings(Section):
             raise ValueError(message)
         return self
 
-    def to_options(self, zone: tzinfo) -> PictureOptions:
-        """The options for `streams.open`; `zone` is the camera's."""
+    def to_options(self, camera_zone: str | None) -> PictureOptions:
+        """The options for `streams.open`, with the camera's own `time_zone`."""
         from jobs.config.local_zone import time_zone
         from streams.recorded.days import parse_days
         from streams.recorded.picture_times import PictureOptions
@@ -89,6 +90,7 @@ class PicturesSettings(Section):
         return PictureOptions(
             time=self.time,
             pattern=self.pattern,
-            zone=zone if self.time_zone is None else time_zone(self.time_zone),
+            zone=time_zone(self.time_zone or camera_zone),
             days=parse_days(self.days),
+            local=time_zone(camera_zone or self.time_zone),
         )

@@ -273,12 +273,20 @@ def night_cost(
     budget = budget_of(camera, speed.per_image, TRIAL, frames=frames, looks_free=watched)
     return NightCost(
         budget=budget,
-        control=camera.culling.control.frames,
+        control=_control(camera, frames),
         a_day=round(DAY_S / camera.sample_interval_s),
         speed=speed,
         device=device,
         processes=1 if device == "cuda" else config.workers,
     )
+
+
+def _control(camera: CameraConfig, frames: int | None) -> int:
+    """How many frames measure: no more than the control slice's share of those that there are."""
+    control = camera.culling.control
+    if frames is None:
+        return control.frames
+    return min(control.frames, max(1, round(frames * control.share)))
 
 
 def few_images(inputs: BootstrapInputs, camera: CameraConfig) -> list[NDArray[np.uint8]]:

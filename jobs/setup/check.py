@@ -7,7 +7,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -45,6 +45,7 @@ from jobs.setup.probing import (
 from models.base import backend_of
 from models.boxes.classes import ClassMap
 from models.registry import ModelRegistry
+from streams.base import DAY_S
 
 if TYPE_CHECKING:
     from streams.probe import Probe
@@ -208,6 +209,9 @@ def _first_night(
         frames=frames if isinstance(frames, int) else None,
         watched=frames is None,
     )
+    duration_s = stream["duration_s"]
+    if isinstance(frames, int) and isinstance(duration_s, float) and duration_s:
+        cost = replace(cost, a_day=max(1, round(frames * DAY_S / duration_s)))
     return cost.in_words()
 
 

@@ -7,7 +7,7 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from itertools import islice, pairwise
 from pathlib import Path
 from statistics import median
@@ -239,11 +239,27 @@ def open_folder(
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> FrameSource:
     """A dated or a numbered folder, as `options` say or as its names are."""
-    if options.time == "numbered":
+    found = _dated(path, camera, options, now())
+    if found is None:
         return ImageFolder(path, camera=camera, most_pixels=most_pixels)
+    return DatedFolder(*found, camera=camera, options=options, most_pixels=most_pixels)
+
+
+def last_day(path: Path, *, camera: str, options: PictureOptions) -> date | None:
+    """The day of the last picture that is taken; None where pictures are numbered. Raises a
+    `StreamError` if there is nothing to read."""
+    found = _dated(path, camera, options, datetime.now(UTC))
+    return None if found is None else found[1].day_range(options.day_zone)[1]
+
+
+def _dated(
+    path: Path, camera: str, options: PictureOptions, moment: datetime
+) -> tuple[Listing, Dated] | None:
+    """What the folder has, and the pictures that are taken; None where they are numbered."""
+    if options.time == "numbered":
+        return None
     where = f"camera {camera!r}: {redact_url(str(path))}"
     listing = _listed(path, camera, nested=True)
-    moment = now()
     try:
         dated = date_pictures(listing, options, now_s=moment.timestamp())
     except PatternError as exc:
@@ -251,7 +267,7 @@ def open_folder(
         raise SourceUnreadableError(message) from exc
     if dated is None:
         _refuse_days(options, where)
-        return ImageFolder(path, camera=camera, most_pixels=most_pixels)
+        return None
     if not dated.names:
         message = (
             f"{where}: none of its {len(listing.names)} pictures has a time "
@@ -259,15 +275,16 @@ def open_folder(
             "`pictures.time` or `pictures.pattern`"
         )
         raise SourceUnreadableError(message)
-    taken = dated.of_days(options.days, options.zone, moment.astimezone(options.zone).date())
+    today = moment.astimezone(options.day_zone).date()
+    taken = dated.of_days(options.days, options.day_zone, today)
     if not taken.names:
-        first, last = dated.day_range(options.zone)
+        first, last = dated.day_range(options.day_zone)
         message = (
             f"{where}: no picture of {options.days}; there are some of {first} to {last}: change "
             "`pictures.days`"
         )
         raise SourceUnreadableError(message)
-    return DatedFolder(listing, taken, camera=camera, options=options, most_pixels=most_pixels)
+    return listing, taken
 
 
 def _refuse_days(options: PictureOptions, where: str) -> None:
@@ -309,7 +326,7 @@ def _of_numbered(listing: Listing) -> tuple[str, ...]:
 
 
 def _of_dated(dated: Dated, options: PictureOptions, usual_s: float | None) -> tuple[str, ...]:
-    first, last = dated.day_range(options.zone)
+    first, last = dated.day_range(options.day_zone)
     days = f"{first}" if first == last else f"{first} to {last}"
     said = [
         f"times from {IN_WORDS[dated.by]} ({_zone_name(options.zone)})",

@@ -45,12 +45,19 @@ IN_WORDS: dict[TimeFrom, str] = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureOptions:
     """How the pictures of a folder are dated (`numbered`: not at all, `auto`: as they are), and
-    which days of them are taken. `zone` is what the camera's clock shows."""
+    which days of them are taken. `zone` is what the camera's clock shows; days begin at midnight in
+    `local` (None: there, too)."""
 
     time: Literal["auto", "numbered"] | TimeFrom = "auto"
     pattern: str | None = None
     zone: tzinfo = UTC
     days: Days = field(default_factory=Days)
+    local: tzinfo | None = None
+
+    @property
+    def day_zone(self) -> tzinfo:
+        """Where days begin at midnight."""
+        return self.local or self.zone
 
 
 @dataclass(frozen=True, slots=True)

@@ -459,3 +459,12 @@ def test_a_time_lapse_has_no_more_frames_than_it_has(tmp_path: Path) -> None:
     assert source.info.duration_s >= 800
     assert source.expected(1.0) == pytest.approx(9, abs=1)
     assert source.expected(400.0) == 3
+
+
+def test_days_begin_at_midnight_of_the_place(tmp_path: Path) -> None:
+    write(tmp_path, WEEK)
+    source = opened(tmp_path, days=parse_days("2023-06-14"), local=ZoneInfo("America/Los_Angeles"))
+    assert [when for _, when in taken(source)] == [
+        "06-14 12:00:00", "06-14 18:00:00", "06-15 00:00:00", "06-15 06:00:00",
+    ]  # fmt: skip
+    assert source.info.said[1] == "4 pictures of 2023-06-14"
