@@ -11,6 +11,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -27,6 +28,10 @@ from models.boxes.classes import COCO_80, ClassMap
 from models.boxes.detections import Detections, iou_matrix
 from models.boxes.foreign import PRESETS, ForeignDetector
 from models.images import resize
+from streams.base import FrameSource, StreamError
+from streams.open import open_source
+from streams.pictures import read_picture
+from streams.recorded.folder import DatedFolder
 
 CACHE = Path("build/real-days")
 TEACHER = "person-vehicle-bike-detection-2003"
@@ -121,12 +126,13 @@ PLACES = {
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """All days of a place. Row i of `pictures` (N×H×W×3 uint8) is the file `names[i]`; boxes are in
-    its pixels."""
+    """All days of a place. Row i of `pictures` (N×H×W×3 uint8) is the file `names[i]`, taken at
+    `moments[i]`; boxes are in its pixels."""
 
     data: Path
     place: Place
     names: tuple[str, ...]
+    moments: tuple[datetime, ...]
     pictures: NDArray[np.uint8]
     reference: list[Detections]
 
@@ -138,7 +144,12 @@ class Scene:
     @cached_property
     def days(self) -> list[str]:
         """The days in the order of the calendar."""
-        return sorted({name[:10] for name in self.names})
+        return sorted(set(self.day_of))
+
+    @cached_property
+    def day_of(self) -> list[str]:
+        """N: each picture's day."""
+        return [moment.date().isoformat() for moment in self.moments]
 
     @cached_property
     def _said(self) -> dict[int, Detections]:
@@ -148,7 +159,7 @@ class Scene:
         """What the teacher says of these pictures, uncut by score; a person's boxes where no
         teacher knows the classes. The teacher is asked about a whole day at a time, and once."""
         rows = list(rows)
-        for day in sorted({self.names[i][:10] for i in rows if i not in self._said}):
+        for day in sorted({self.day_of[i] for i in rows if i not in self._said}):
             ids = self.rows_of([day]).tolist()
             if self.place.windows:
                 self._said.update(_of_day(self, day, ids))
@@ -167,18 +178,18 @@ class Scene:
 
     def rows_of(self, days: Sequence[str]) -> NDArray[np.int64]:
         """Row numbers of these days' pictures, in order of time."""
-        return np.array([i for i, name in enumerate(self.names) if name[:10] in days], np.int64)
+        return np.array([i for i, day in enumerate(self.day_of) if day in days], np.int64)
 
     @cached_property
     def dark(self) -> NDArray[np.bool_]:
         """N: whether a picture was taken at night."""
-        return np.array([int(name[11:13]) in self.place.dark_h for name in self.names])
+        return np.array([moment.hour in self.place.dark_h for moment in self.moments])
 
     @cached_property
     def times_s(self) -> NDArray[np.float64]:
         """N: seconds since midnight."""
-        clocks = [name[11:19] for name in self.names]
-        return np.array([3600 * int(c[:2]) + 60 * int(c[3:5]) + int(c[6:8]) for c in clocks], float)
+        clocks = [moment.time() for moment in self.moments]
+        return np.array([3600 * c.hour + 60 * c.minute + c.second for c in clocks], float)
 
     @cached_property
     def looks(self) -> NDArray[np.float32]:
@@ -205,30 +216,39 @@ def task_for(place: Place) -> BoxTask:
 def open_scene(data: Path, place: Place) -> Scene:
     """All that is known of a place; minutes the first time."""
     CACHE.mkdir(parents=True, exist_ok=True)
-    files = sorted((data / "days" / place.name).glob("*.jpg"))
-    if not files:
-        message = f"{data / 'days' / place.name}: no pictures there"
-        raise SystemExit(message)
-    names = tuple(file.name for file in files)
-    pictures = _pictures(files, place)
+    try:
+        source = open_source(str(data / "days" / place.name), camera=place.name)
+    except StreamError as error:
+        raise SystemExit(str(error)) from error
+    assert isinstance(source, DatedFolder)
+    taken = sorted(source.pictures)  # bursts by their names, as the stored rows have them
+    names, moments = tuple(name for name, _ in taken), tuple(moment for _, moment in taken)
+    pictures = _pictures(source, moments, place)
     reference = _reference(data / "days" / place.reference, place, names)
-    return Scene(data, place, names, pictures, reference)
+    return Scene(data, place, names, moments, pictures, reference)
 
 
-def _pictures(files: Sequence[Path], place: Place) -> NDArray[np.uint8]:
+def _pictures(source: FrameSource, moments: Sequence[datetime], place: Place) -> NDArray[np.uint8]:
     path = CACHE / f"{place.name}.npy"
     if not path.exists():
-        small = np.stack([resize(_read(file, place), *place.size) for file in files])
+        row_of = {moment: row for row, moment in enumerate(moments)}
+        small = np.zeros((len(moments), *place.size, 3), np.uint8)
+        for frame in source:
+            row = row_of.pop(frame.wall_time)
+            small[row] = resize(_cut(frame.image, place), *place.size)
+        if row_of:
+            message = f"{source.info.location}: {len(row_of)} pictures cannot be used"
+            raise SystemExit(message)
         np.save(path, small)
     return np.asarray(np.load(path), np.uint8)
 
 
 def _read(file: Path, place: Place) -> NDArray[np.uint8]:
-    picture = cv2.imread(str(file))
-    if picture is None:
-        message = f"{file}: no picture"
-        raise SystemExit(message)
-    return np.ascontiguousarray(picture[place.top_px :, :, ::-1])
+    return _cut(read_picture(file), place)
+
+
+def _cut(picture: NDArray[np.uint8], place: Place) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(picture[place.top_px :])
 
 
 def _reference(path: Path, place: Place, names: Sequence[str]) -> list[Detections]:

@@ -58,7 +58,7 @@ class IngestPlan:
     def for_source(self, source: FrameSource) -> IngestPlan:
         """The same for a recording, which may have frames more seldom than they are sampled."""
         frames, duration_s = source.expected(self.interval_s), source.info.duration_s
-        if not frames or duration_s is None:
+        if not frames or duration_s is None or frames >= duration_s / self.interval_s:
             return self
         return replace(self, control=self.control.for_frames_every(duration_s / frames))
 

@@ -98,6 +98,13 @@ class PictureFolder(FrameSource):
             raise StreamError(message)
         return self._read(sampler)
 
+    @property
+    def pictures(self) -> Sequence[tuple[str, datetime]]:
+        """Each picture's path in the folder, and the time of its frame."""
+        started_at, names = self._info.started_at, self._listing.names
+        moments = (started_at + timedelta(seconds=time_s) for time_s in self._times_s)
+        return list(zip(names, moments, strict=True))
+
     def expected(self, interval_s: float) -> int | None:
         sampler = Sampler(interval_s)
         return sum(sampler.wants(time_s) for time_s in self._times_s)

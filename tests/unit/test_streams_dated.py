@@ -468,3 +468,21 @@ def test_days_begin_at_midnight_of_the_place(tmp_path: Path) -> None:
         "06-14 12:00:00", "06-14 18:00:00", "06-15 00:00:00", "06-15 06:00:00",
     ]  # fmt: skip
     assert source.info.said[1] == "4 pictures of 2023-06-14"
+
+
+def test_thirteen_real_days_have_their_hours(shared_data: Path) -> None:
+    """Their names are in UTC."""
+    folder = shared_data / "days" / "building_site"
+    source = open_source(str(folder), camera="site")
+    assert isinstance(source, DatedFolder)
+    assert len(source.pictures) == source.expected(1.0) == 572
+    for name, moment in source.pictures:
+        assert moment.strftime("%Y-%m-%dT%H_%M_%S.jpg") == name
+    days = {moment.date() for _, moment in source.pictures}
+    assert days == {date(2023, 6, day) for day in range(13, 26)}
+    one = opened(folder, days=parse_days("2023-06-14"))
+    frames = list(one.frames(Sampler(1.0)))
+    assert {frame.wall_time.date() for frame in frames} == {date(2023, 6, 14)}
+    assert len(frames) == sum(m.date() == date(2023, 6, 14) for _, m in source.pictures)
+    place = opened(folder, days=parse_days("last"), local=ZoneInfo("America/Los_Angeles"))
+    assert place.info.said[1].endswith("pictures of 2023-06-25")
