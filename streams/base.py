@@ -134,6 +134,11 @@ class FrameSource(ABC):
         duration_s = self.info.duration_s
         return None if duration_s is None else max(1, math.ceil(duration_s / interval_s))
 
+    def to_fetch(self, interval_s: float) -> int | None:
+        """About how many bytes such a sampler's frames take from a server; None where there is
+        none, or it does not tell."""
+        return None
+
     @abstractmethod
     def close(self) -> None:
         """Let go of files, sockets and threads."""

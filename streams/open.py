@@ -33,6 +33,7 @@ from streams.pictures import MOST_PIXELS
 from streams.recorded.file import VideoFile
 from streams.recorded.folder import last_day, open_folder
 from streams.recorded.picture_times import PictureOptions
+from streams.recorded.ranges import Place, WebFile
 from streams.recorded.remote import RemoteVideo
 from streams.synthetic.source import SyntheticCamera
 from streams.web import Answer, is_web, sniff
@@ -170,6 +171,9 @@ def _open_web(address: Address, camera: str, options: LiveOptions) -> FrameSourc
     if not recorded:
         return _live(address, camera, options, partial(connect_web, progress=Progress()))
     kind = "hls recording" if answer.kind == "hls" else "web video"
+    web = WebFile(
+        find=lambda anew: Place(address, {}), where=where, timeout_s=options.open_timeout_s
+    )
     open_media = partial(_open_media, address, where, options, is_playlist=answer.kind == "hls")
     return RemoteVideo(
         open_media,
@@ -178,6 +182,7 @@ def _open_web(address: Address, camera: str, options: LiveOptions) -> FrameSourc
         kind=kind,
         written_at=answer.modified_at,
         most_pixels=options.most_pixels,
+        web=None if answer.kind == "hls" else web,
     )
 
 
@@ -209,6 +214,12 @@ def _open_site(page: Address, camera: str, options: LiveOptions) -> FrameSource:
             again.address, where, options, is_playlist=again.is_playlist, headers=again.headers
         )
 
+    def find(anew: bool) -> Place:
+        nonlocal found
+        if anew:
+            found = resolve_page(page, where=where, options=options)
+        return Place(found.address, found.headers)
+
     return RemoteVideo(
         open_media,
         camera=camera,
@@ -216,6 +227,9 @@ def _open_site(page: Address, camera: str, options: LiveOptions) -> FrameSource:
         kind="site recording",
         written_at=answer.modified_at,
         most_pixels=options.most_pixels,
+        web=None
+        if found.is_playlist
+        else WebFile(find=find, where=where, timeout_s=options.open_timeout_s),
     )
 
 

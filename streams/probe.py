@@ -43,6 +43,8 @@ class Probe:
     is_site: bool
     frames: int | None = None
     """How many frames a night will be given, if that is known."""
+    to_fetch: int | None = None
+    """About how many bytes it will fetch from a server."""
 
 
 def probe(
@@ -68,9 +70,11 @@ def probe(
             if isinstance(source, LiveSource)
             else _look_at_start(source, where)
         )
-        frames = source.expected(interval_s)
+        frames, to_fetch = source.expected(interval_s), source.to_fetch(interval_s)
     is_site = is_youtube(url) or info.kind.startswith("site")
-    return Probe(info=info, image=image, is_live=is_live, is_site=is_site, frames=frames)
+    return Probe(
+        info=info, image=image, is_live=is_live, is_site=is_site, frames=frames, to_fetch=to_fetch
+    )
 
 
 def _look_at_start(source: FrameSource, where: str) -> Look:

@@ -75,6 +75,7 @@ def found_to_dict(found: Probe) -> dict[str, object]:
         "keyframe_interval_s": _rounded(info.keyframe_interval_s),
         "duration_s": _rounded(info.duration_s),
         "frames": found.frames,
+        "to_fetch": found.to_fetch,
         "said": list(info.said),
     }
 
@@ -96,6 +97,7 @@ def figures(found: Probe) -> dict[str, str]:
         "keyframes": f"a keyframe every {interval_s:g} s" if interval_s else "",
         "length": f"{info.duration_s:,.0f} s long" if info.duration_s else "",
         "said": ", ".join(info.said),
+        "fetch": "" if found.to_fetch is None else f"a night fetches about {_size(found.to_fetch)}",
     }
     return {name: words for name, words in said.items() if words}
 
@@ -130,6 +132,10 @@ def _rare_keyframes(camera: CameraConfig, interval_s: float | None) -> str | Non
         "picture has to be decoded: set the keyframe (I-frame, GOP) interval in the camera's own "
         f"settings to {wanted_s:g} s, and reading it costs about a tenth"
     )
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.2g} GB" if count >= 1e9 else f"{max(1, round(count / 1e6))} MB"
 
 
 def _rounded(value: float | None) -> float | None:

@@ -91,7 +91,7 @@ class VideoFile(Recording):
                 metadata_errors="replace",
                 options={
                     "protocol_whitelist": PROTOCOLS,
-                    "format_whitelist": _formats(is_playlist),
+                    "format_whitelist": plain_formats(is_playlist),
                     "max_pixels": str(self._most_pixels),
                 },
                 timeout=LONGEST_STEP_S,
@@ -142,7 +142,7 @@ class VideoFile(Recording):
 
 
 @cache
-def _formats(is_playlist: bool) -> str:
+def plain_formats(is_playlist: bool = False) -> str:
     """Every format there is, without those that lead elsewhere."""
     left_out = REFERRING if is_playlist else REFERRING | {"hls"}
     return ",".join(sorted(av.formats_available - left_out))

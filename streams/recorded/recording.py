@@ -120,7 +120,7 @@ class Recording(FrameSource):
 
     def _read(self, sampler: Sampler | None) -> Iterator[Frame]:
         tally = self._pass = Pass(LeftOut(self._where))
-        for shown in self._decode_all(tally):
+        for shown in self._decode_all(tally, sampler):
             tally.reached_s = shown.time_s
             if sampler is None or sampler.wants(shown.time_s):
                 try:
@@ -139,8 +139,8 @@ class Recording(FrameSource):
         tally.left_out.say(tally.decoded)
         report_length(tally, self._header, where=self._where)
 
-    def _decode_all(self, tally: Pass) -> Iterator[Shown]:
-        """The whole recording's frames."""
+    def _decode_all(self, tally: Pass, sampler: Sampler | None) -> Iterator[Shown]:
+        """The recording's frames; those that the sampler does not want may be missing."""
         with closing(self._open()) as container:
             yield from self._timed(container, tally, self._header)
 

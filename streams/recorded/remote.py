@@ -7,14 +7,24 @@ import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
+import av
+
 from streams.base import ConnectionFailedError
+from streams.decoding import Aspect, main_video_stream
+from streams.failures import guarded
 from streams.pictures import MOST_PIXELS
+from streams.recorded.file import plain_formats
+from streams.recorded.jumping import INDEXED, WORTH, Jumps
 from streams.recorded.length import is_short
+from streams.recorded.ranges import FIRST_BYTES, Parts, WebFile
 from streams.recorded.recording import Recording, Shown
 from streams.recorded.sound import Pass
+from streams.sampler import Sampler
 
 logger = logging.getLogger(__name__)
 
@@ -32,8 +42,10 @@ wrong, and FFmpeg then drops the first seconds without an error."""
 class RemoteVideo(Recording):
     """Frames of a recording on the web, read as it is downloaded.
 
-    `open_media` opens it from its start (and finds its address anew, where that expires). A
-    download that breaks off is taken up again: from the start, giving only frames not given yet.
+    Where the server gives out parts of it (`web`), only those are fetched that frames are in: if
+    wanted frames are far apart, it is read in jumps; a part that breaks off is fetched again.
+    Elsewhere `open_media` opens it from its start (and finds its address anew, where that expires),
+    and a download that breaks off is taken up again from there, giving only frames not given yet.
     Where neither the container nor the server (`written_at`) dates it, it ends now.
     """
 
@@ -51,9 +63,13 @@ class RemoteVideo(Recording):
         kind: str,
         written_at: datetime | None = None,
         most_pixels: int = MOST_PIXELS,
+        web: WebFile | None = None,
     ) -> None:
         self._open_media = open_media
         self._closing = threading.Event()
+        self._can_jump = True
+        self._web = None if web is None else replace(web, pause=self._closing.wait)
+        self._size = None if self._web is None else _size_in_parts(self._web)
         super().__init__(
             camera=camera,
             location=location,
@@ -67,10 +83,37 @@ class RemoteVideo(Recording):
         super().close()
         self._closing.set()
 
-    def _open(self) -> Any:
-        return self._open_media()
+    def to_fetch(self, interval_s: float) -> int | None:
+        """About how many bytes of it a pass with a sampler of this interval fetches; None where the
+        server does not tell."""
+        duration_s = self.info.duration_s
+        if self._size is None or not duration_s:
+            return None
+        key_gap_s = self.find_keyframe_interval()
+        if key_gap_s is None or interval_s <= WORTH * key_gap_s:
+            return self._size
+        a_jump = FIRST_BYTES + self._size * key_gap_s / duration_s
+        return min(self._size, round(a_jump * duration_s / interval_s))
 
-    def _decode_all(self, tally: Pass) -> Iterator[Shown]:
+    def _open(self) -> Any:
+        if self._size is None or self._web is None:
+            return self._open_media()
+        return open_parts(self._web, most_pixels=self._most_pixels)
+
+    def _shown(self, container: Any, tally: Pass, sampler: Sampler | None) -> Iterator[Shown]:
+        """In jumps where that is possible."""
+        is_indexed = self._size is not None and container.format.name in INDEXED
+        if sampler is None or not (is_indexed and self._can_jump):
+            yield from self._timed(container, tally, self._header)
+            return
+        aspect = Aspect(main_video_stream(container))
+        decode = partial(self._decode, container, tally)
+        jumps = Jumps(container, self._header.start_s, sampler, decode)
+        for frame, time_s in jumps:
+            yield Shown(frame, time_s, aspect.of(frame))
+        self._can_jump = not jumps.missed
+
+    def _decode_all(self, tally: Pass, sampler: Sampler | None) -> Iterator[Shown]:
         given_s = -math.inf
         for number in range(TRIES):
             if number and self._closing.wait(FIRST_PAUSE_S * 2 ** (number - 1)):
@@ -80,7 +123,7 @@ class RemoteVideo(Recording):
                 continue
             tally.left_out.counts.clear()  # what was met is met again
             with closing(container):
-                for shown in self._timed(container, tally, self._header):
+                for shown in self._shown(container, tally, sampler):
                     if shown.time_s <= given_s:
                         tally.decoded -= 1
                         continue
@@ -108,3 +151,25 @@ class RemoteVideo(Recording):
                 self._where,
                 late_s,
             )
+
+
+def open_parts(web: WebFile, *, most_pixels: int) -> Any:
+    """PyAV's container of a file that is fetched in parts; it may refer to no other."""
+    options = {
+        "protocol_whitelist": "data",
+        "format_whitelist": plain_formats(),
+        "max_pixels": str(most_pixels),
+    }
+
+    def opened() -> Any:
+        return av.open(Parts(web), metadata_errors="replace", options=options)
+
+    return guarded(web.where, opened)
+
+
+def _size_in_parts(web: WebFile) -> int | None:
+    """How long the file is; None where its server gives out no parts."""
+    try:
+        return Parts(web).size
+    except (ConnectionFailedError, ValueError):
+        return None

@@ -1,0 +1,220 @@
+"""Recordings on the web that are fetched in parts: how many bytes are served for which frames."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.testbed.servers.web import Handler, WebServer
+from streams.address import Address
+from streams.base import Frame, FrameSource
+from streams.open import open_source
+from streams.probe import probe
+from streams.recorded.ranges import FIRST_BYTES, BrokenOffError, Parts, Place, WebFile
+from streams.recorded.remote import RemoteVideo
+from streams.sampler import Sampler
+from tests.unit.clips import constant_rate, read_number, write_clip
+from tests.unit.plans import live_options
+
+
+class Counting:
+    """Serves a file in the parts asked for, counts what it sends, and can break off."""
+
+    def __init__(self, data: bytes, *, ranges: bool = True) -> None:
+        self.data, self.ranges = data, ranges
+        self.served = self.requests = 0
+        self.break_at: set[int] = set()
+        self.refuse: set[int] = set()
+
+    def __call__(self, handler: Handler) -> None:
+        self.requests += 1
+        if self.requests in self.refuse:
+            return handler.send_error(403)
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", handler.headers.get("Range", ""))
+        first, last = 0, len(self.data) - 1
+        if asked and self.ranges:
+            first, last = int(asked[1]), min(int(asked[2] or last), last)
+            handler.send_response(206)
+            handler.send_header("Content-Range", f"bytes {first}-{last}/{len(self.data)}")
+        else:
+            handler.send_response(200)
+        handler.send_header("Content-Type", "video/mp4")
+        handler.send_header("Content-Length", str(last - first + 1))
+        handler.end_headers()
+        length = last - first + 1
+        if self.requests in self.break_at:
+            length //= 2
+        for at in range(first, first + length, 4096):
+            piece = self.data[at : min(at + 4096, first + length)]
+            handler.wfile.write(piece)
+            if asked:
+                self.served += len(piece)
+        return None
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Two hours of a frame every two seconds, a keyframe every 50 s; padded to 6 MB."""
+    path = tmp_path_factory.mktemp("clip") / "long.mp4"
+    options = {"movflags": "+faststart"}
+    write_clip(path, constant_rate(3600, step_ms=2000), options=options)
+    return path.read_bytes()
+
+
+@pytest.fixture
+def server() -> Iterator[WebServer]:
+    server = WebServer()
+    yield server
+    server.kill()
+
+
+def opened(server: WebServer, serve: Counting) -> FrameSource:
+    server.paths["/long.mp4"] = serve
+    options = live_options(open_timeout_s=5, read_timeout_s=5)
+    source = open_source(server.url("/long.mp4"), camera="gate", recorded=options)
+    assert isinstance(source, RemoteVideo)
+    return source
+
+
+def same(one: Frame, other: Frame) -> bool:
+    return one.time_s == other.time_s and np.array_equal(one.image, other.image)
+
+
+def test_frames_far_apart_are_fetched_in_jumps_and_are_the_same(
+    server: WebServer, clip: bytes
+) -> None:
+    serve = Counting(clip)
+    source = opened(server, serve)
+    oracle = Sampler(600.0)
+    expected = [frame for frame in source.frames() if oracle.wants(frame.time_s)]
+    whole, serve.served = serve.served, 0
+    got = list(source.frames(Sampler(600.0)))
+    assert [read_number(f.image) for f in got] == [read_number(f.image) for f in expected]
+    assert len(got) == 12
+    assert all(map(same, got, expected))
+    assert whole >= len(clip)
+    assert source.left_out == {}
+
+
+def test_a_pass_in_jumps_costs_what_was_said(server: WebServer, tmp_path: Path) -> None:
+    """Noise, so that a frame has bytes enough for a jump to be worth something."""
+    data = noisy(tmp_path / "noise.mp4")
+    serve = Counting(data)
+    source = opened(server, serve)
+    assert isinstance(source, RemoteVideo)
+    assert source.to_fetch(1.0) == len(data)
+    said = source.to_fetch(300.0)
+    assert said is not None
+    assert said < len(data) / 3
+    serve.served = 0
+    assert len(list(source.frames(Sampler(300.0)))) == 12
+    assert serve.served < len(data) / 3
+    assert serve.served == pytest.approx(said, rel=0.7)
+
+
+def noisy(path: Path) -> bytes:
+    """An hour, a frame a second, a keyframe every 5 s, some 30 MB."""
+    import av
+
+    rng = np.random.default_rng(0)
+    with av.open(str(path), "w", options={"movflags": "+faststart"}) as container:
+        stream = container.add_stream("libx264", rate=1)
+        stream.width, stream.height, stream.pix_fmt = 160, 96, "yuv420p"
+        stream.options = {"preset": "ultrafast", "g": "5", "crf": "20"}
+        for _ in range(3600):
+            image = rng.integers(0, 255, (96, 160, 3)).astype(np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode(None))
+    return path.read_bytes()
+
+
+def test_a_part_that_breaks_off_is_fetched_again_and_nothing_else(
+    server: WebServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.recorded.ranges.FIRST_PAUSE_S", 0.01)
+    data = noisy(tmp_path / "noise.mp4")
+    serve = Counting(data)
+    source = opened(server, serve)
+    before = serve.requests
+    serve.break_at = {before + 4, before + 6}
+    serve.refuse = {before + 8}
+    serve.served = 0
+    times_s = [frame.time_s for frame in source]
+    assert len(times_s) == 3600
+    assert all(a < b for a, b in pairwise(times_s))
+    assert serve.served < 1.1 * len(data)
+
+
+def test_without_parts_it_is_read_as_it_comes(server: WebServer, clip: bytes) -> None:
+    serve = Counting(clip, ranges=False)
+    source = opened(server, serve)
+    assert isinstance(source, RemoteVideo)
+    assert source.to_fetch(600.0) is None
+    assert len(list(source.frames(Sampler(600.0)))) == 12
+
+
+def test_check_is_told_what_a_night_fetches(server: WebServer, clip: bytes) -> None:
+    server.paths["/long.mp4"] = Counting(clip)
+    options = live_options(open_timeout_s=5, read_timeout_s=5)
+    found = probe(server.url("/long.mp4"), camera="gate", options=options, interval_s=1.0)
+    assert found.to_fetch == len(clip)
+    assert found.frames == 3600
+
+
+# -- the file itself -------------------------------------------------------------------------------
+
+
+def web_file(server: WebServer, serve: Counting) -> WebFile:
+    server.paths["/data"] = serve
+    place = Place(Address(server.url("/data")), {})
+    return WebFile(find=lambda anew: place, where="x", timeout_s=5.0, pause=lambda seconds: False)
+
+
+def test_any_way_to_read_gives_the_files_bytes(server: WebServer) -> None:
+    data = np.random.default_rng(0).bytes(700_000)
+    serve = Counting(data)
+    parts = Parts(web_file(server, serve))
+    assert parts.size == len(data)
+    rng = np.random.default_rng(1)
+    for _ in range(60):
+        at, most = int(rng.integers(len(data))), int(rng.integers(1, 200_000))
+        assert parts.seek(at) == parts.tell() == at
+        piece = parts.read(most)
+        assert piece
+        assert data[at : at + len(piece)] == piece
+    parts.seek(-10, 2)
+    assert parts.read() == data[-10:]
+    assert parts.read(5) == b""
+    parts.seek(0)
+    assert b"".join(iter(lambda: parts.read(100_000), b"")) == data
+
+
+def test_reading_on_asks_seldom_and_a_jump_asks_for_little(server: WebServer) -> None:
+    serve = Counting(bytes(20_000_000))
+    parts = Parts(web_file(server, serve))
+    while parts.read(32768):
+        pass
+    assert serve.requests < 15
+    assert parts.fetched == 20_000_000
+    parts.seek(1_000_000)
+    parts.read(100)
+    assert parts.fetched == 20_000_000 + FIRST_BYTES
+
+
+def test_a_server_that_answers_with_another_part_is_not_believed(server: WebServer) -> None:
+    with pytest.raises(ValueError, match="not the part"):
+        Parts(web_file(server, Counting(bytes(100_000), ranges=False)))
+
+
+def test_a_file_that_has_changed_is_not_read_on(server: WebServer) -> None:
+    serve = Counting(bytes(1_000_000))
+    parts = Parts(web_file(server, serve))
+    serve.data = bytes(900_000)
+    parts.seek(500_000)
+    with pytest.raises(BrokenOffError):
+        parts.read(10)
