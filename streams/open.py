@@ -171,9 +171,7 @@ def _open_web(address: Address, camera: str, options: LiveOptions) -> FrameSourc
     if not recorded:
         return _live(address, camera, options, partial(connect_web, progress=Progress()))
     kind = "hls recording" if answer.kind == "hls" else "web video"
-    web = WebFile(
-        find=lambda anew: Place(address, {}), where=where, timeout_s=options.open_timeout_s
-    )
+    web = _web_file(lambda anew: Place(address, {}), where, options)
     open_media = partial(_open_media, address, where, options, is_playlist=answer.kind == "hls")
     return RemoteVideo(
         open_media,
@@ -227,9 +225,16 @@ def _open_site(page: Address, camera: str, options: LiveOptions) -> FrameSource:
         kind="site recording",
         written_at=answer.modified_at,
         most_pixels=options.most_pixels,
-        web=None
-        if found.is_playlist
-        else WebFile(find=find, where=where, timeout_s=options.open_timeout_s),
+        web=None if found.is_playlist else _web_file(find, where, options),
+    )
+
+
+def _web_file(find: Callable[[bool], Place], where: str, options: LiveOptions) -> WebFile:
+    return WebFile(
+        find=find,
+        where=where,
+        timeout_s=options.open_timeout_s,
+        read_timeout_s=options.read_timeout_s,
     )
 
 

@@ -9,6 +9,7 @@ import logging
 import os
 import re
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,12 +17,19 @@ from dataclasses import dataclass
 from streams.address import Address
 from streams.base import ConnectionFailedError
 from streams.failures import BROKEN, FORBIDDEN, LASTING, failure
-from streams.web import ask, read_whole
+from streams.requests import Answered
+from streams.web import ask, read_some
 
 logger = logging.getLogger(__name__)
 
 FIRST_BYTES, MOST_BYTES = 64 * 1024, 4 * 1024 * 1024
 """Of one part: the first after a jump, and, each twice as long as the one before, the longest."""
+
+LEAST_BYTES = 16 * 1024
+"""Of a part, on a line that is very slow."""
+
+PATIENCE = 3
+"""A part that takes longer than so many time-outs is ended, and what has come of it is used."""
 
 KEPT = 4
 """So many parts are kept: containers jump between their index and their pictures."""
@@ -53,6 +61,7 @@ class WebFile:
     find: Callable[[bool], Place]
     where: str
     timeout_s: float
+    read_timeout_s: float
     pause: Callable[[float], bool] = threading.Event().wait
 
 
@@ -147,9 +156,28 @@ class Parts:
                 message = "another length than before"
                 raise ValueError(message)
             wanted = int(said[2]) - start + 1
-            data = read_whole(response, wanted, where=file.where, timeout_s=file.timeout_s)
+            data = self._body(response, wanted)
         self.fetched += len(data)
         if not data:
             raise failure(file.where, BROKEN)
+        if len(data) < wanted:  # a slow line, or a broken one: ask for less
+            self._length = max(LEAST_BYTES, len(data) // 2)
         self.size = int(said[3])
         return data
+
+    def _body(self, response: Answered, wanted: int) -> bytes:
+        """What comes of it in time, which may be less."""
+        file, data = self._file, bytearray()
+        until_s = time.monotonic() + PATIENCE * file.read_timeout_s
+        while len(data) < wanted and time.monotonic() < until_s:
+            limit_s, left = file.read_timeout_s, wanted - len(data)
+            try:
+                piece = read_some(response, left, where=file.where, timeout_s=limit_s)
+            except ConnectionFailedError:
+                if not data:
+                    raise
+                break
+            if not piece:
+                break
+            data += piece
+        return bytes(data)

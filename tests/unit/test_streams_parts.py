@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.testbed.servers.web import Handler, WebServer
+from benchmarks.testbed.servers.web import Handler, Serve, WebServer
 from streams.address import Address
 from streams.base import Frame, FrameSource
 from streams.open import open_source
@@ -169,10 +170,16 @@ def test_check_is_told_what_a_night_fetches(server: WebServer, clip: bytes) -> N
 # -- the file itself -------------------------------------------------------------------------------
 
 
-def web_file(server: WebServer, serve: Counting) -> WebFile:
+def web_file(server: WebServer, serve: Serve, patience_s: float = 5.0) -> WebFile:
     server.paths["/data"] = serve
     place = Place(Address(server.url("/data")), {})
-    return WebFile(find=lambda anew: place, where="x", timeout_s=5.0, pause=lambda seconds: False)
+    return WebFile(
+        find=lambda anew: place,
+        where="x",
+        timeout_s=5.0,
+        read_timeout_s=patience_s,
+        pause=lambda seconds: False,
+    )
 
 
 def test_any_way_to_read_gives_the_files_bytes(server: WebServer) -> None:
@@ -218,3 +225,25 @@ def test_a_file_that_has_changed_is_not_read_on(server: WebServer) -> None:
     parts.seek(500_000)
     with pytest.raises(BrokenOffError):
         parts.read(10)
+
+
+def test_a_slow_line_gets_smaller_parts_and_loses_nothing(server: WebServer) -> None:
+    """A part that would take longer than its time is used as far as it came."""
+    data = np.random.default_rng(0).bytes(300_000)
+    serve = Counting(data)
+    pieces: list[int] = []
+
+    def slowly(handler: Handler) -> None:
+        whole = handler.wfile.write
+
+        def write(piece: bytes) -> int:
+            pieces.append(len(piece))
+            time.sleep(0.02)
+            return whole(piece)
+
+        handler.wfile.write = write  # type: ignore[method-assign, assignment]
+        serve(handler)
+
+    parts = Parts(web_file(server, slowly, patience_s=0.05))
+    assert b"".join(iter(lambda: parts.read(100_000), b"")) == data
+    assert serve.requests > 300_000 / FIRST_BYTES
