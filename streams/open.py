@@ -161,7 +161,7 @@ def _open_web(address: Address, camera: str, options: LiveOptions) -> FrameSourc
     where = _where(address, camera)
     try:
         answer = sniff(address, where=where, timeout_s=options.open_timeout_s)
-        recorded = _is_recorded(address, answer, where, options)
+        recorded, segment_s = _is_recorded(address, answer, where, options)
     except ConnectionFailedError:
         if options.must_answer:
             raise
@@ -181,13 +181,18 @@ def _open_web(address: Address, camera: str, options: LiveOptions) -> FrameSourc
         written_at=answer.modified_at,
         most_pixels=options.most_pixels,
         web=None if answer.kind == "hls" else web,
+        segment_s=segment_s,
     )
 
 
-def _is_recorded(address: Address, answer: Answer, where: str, options: LiveOptions) -> bool:
+def _is_recorded(
+    address: Address, answer: Answer, where: str, options: LiveOptions
+) -> tuple[bool, float]:
+    """Whether it is, and how long the longest segment of a playlist is."""
     if answer.kind == "hls":
-        return not find_playlist(address, where=where, options=options).segments.is_live
-    return answer.kind == "video" and answer.recorded
+        segments = find_playlist(address, where=where, options=options).segments
+        return not segments.is_live, segments.target_s
+    return answer.kind == "video" and answer.recorded, 0.0
 
 
 def _open_site(page: Address, camera: str, options: LiveOptions) -> FrameSource:
@@ -198,7 +203,7 @@ def _open_site(page: Address, camera: str, options: LiveOptions) -> FrameSource:
         answer = sniff(
             found.address, where=where, timeout_s=options.open_timeout_s, headers=found.headers
         )
-        recorded = _is_recorded(found.address, answer, where, options)
+        recorded, segment_s = _is_recorded(found.address, answer, where, options)
     except ConnectionFailedError:
         if options.must_answer:
             raise
@@ -225,6 +230,7 @@ def _open_site(page: Address, camera: str, options: LiveOptions) -> FrameSource:
         kind="site recording",
         written_at=answer.modified_at,
         most_pixels=options.most_pixels,
+        segment_s=segment_s,
         web=None if found.is_playlist else _web_file(find, where, options),
     )
 

@@ -6,16 +6,22 @@ only containers with an index find a moment, and only jumps over several keyfram
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import av
 
-from streams.decoding import main_video_stream
+from streams.decoding import main_video_stream, packet_time_s
+from streams.keyframes import KeyframeGate
+from streams.recorded.header import LOOKED_AT_PACKETS
 from streams.sampler import Sampler
 
-INDEXED = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"})
-"""Containers that know where in the file a moment is."""
+INDEXED = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "hls"})
+"""Containers that know where a moment is: in the file, or in which of the segments."""
 
 WORTH = 3.0
 """A jump over fewer gaps between keyframes than this saves too little."""
@@ -23,59 +29,88 @@ WORTH = 3.0
 Frames = Callable[[], Iterator[Any]]
 
 
-class Jumps:
-    """One pass over `container`: decoded frames with their times from its start (`start_s`)."""
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What the beginning of a recording tells: whether it has an index, the longest gap between
+    keyframes (None: there is but one), and how many bytes its pictures take a second."""
 
-    def __init__(self, container: Any, start_s: float, sampler: Sampler, frames: Frames) -> None:
-        self._container, self._start_s = container, start_s
-        self._sampler, self._frames = sampler, frames
-        self._last_key_s: float | None = None
-        self._key_gap_s = 0.0
-        self._given_s = -1.0
+    is_indexed: bool
+    key_gap_s: float | None
+    bytes_a_second: float
+
+
+def pace_of(container: Any) -> Pace:
+    """By the first few packets; nothing is decoded."""
+    gate, count, reached_s = KeyframeGate("keyframes"), 0, 0.0
+    with suppress(av.error.FFmpegError, OSError):
+        for packet in islice(container.demux(main_video_stream(container)), LOOKED_AT_PACKETS):
+            time_s = packet_time_s(packet)
+            if time_s is None:
+                continue
+            count, reached_s = count + packet.size, max(reached_s, time_s)
+            if packet.is_keyframe:
+                gate.admits(is_key=True, time_s=time_s, interval_s=None)
+    rate = count / reached_s if reached_s else 0.0
+    return Pace(container.format.name in INDEXED, gate.keyframe_interval_s, rate)
+
+
+class Jumps:
+    """One pass over `container`: decoded frames with their times from its start (`start_s`).
+
+    `gap_s` is the longest gap between keyframes, or the length of a segment: what a jump costs.
+    With `from_s` it begins after that moment; it ends where the next wanted frame would come at
+    `end_s` or later. Without a sampler all frames come.
+    """
+
+    def __init__(
+        self,
+        container: Any,
+        start_s: float,
+        frames: Frames,
+        *,
+        sampler: Sampler | None,
+        gap_s: float,
+        end_s: float = math.inf,
+        from_s: float | None = None,
+    ) -> None:
+        self._container, self._start_s, self._frames = container, start_s, frames
+        self._sampler, self._gap_s, self._from_s, self._end_s = sampler, gap_s, from_s, end_s
         self.missed = False
 
     def __iter__(self) -> Iterator[tuple[Any, float]]:
-        """Until the end; or until a jump does not land before its frame (`missed`)."""
-        due_s: float | None = None
-        while True:
-            has_landed = due_s is None
+        """Until the end; or until a jump does not land before its frame, or times are not what they
+        should be (`missed`)."""
+        due_s = self._from_s
+        given_s = -1.0 if due_s is None else due_s
+        while due_s is None or self._jump(due_s):
+            before_s, jump_to_s = -math.inf, None
             for frame in self._frames():
-                time_s = frame.time - self._start_s if frame.time is not None else None
-                if time_s is None or (due_s is not None and time_s > due_s and not has_landed):
+                time_s = math.nan if frame.time is None else frame.time - self._start_s
+                late = due_s is not None and math.isinf(before_s) and time_s > due_s
+                if late or not time_s > before_s:
                     self.missed = True
                     return
-                has_landed = True
-                self._note(frame, time_s)
-                if time_s > self._given_s:
-                    self._given_s = time_s
+                before_s = time_s
+                if time_s > given_s:
+                    given_s = time_s
                     yield frame, time_s
-                if (due_s := self._next_jump(time_s)) is not None:
+                if (jump_to_s := self._far(time_s)) is not None:
                     break
-            else:
+            if jump_to_s is None or jump_to_s >= self._end_s:
                 return
-            if not self._jump(due_s):
-                return
+            due_s = jump_to_s
 
-    def _note(self, frame: Any, time_s: float) -> None:
-        if not frame.key_frame:
-            return
-        if self._last_key_s is not None and time_s > self._last_key_s:
-            self._key_gap_s = max(self._key_gap_s, time_s - self._last_key_s)
-        self._last_key_s = time_s
-
-    def _next_jump(self, time_s: float) -> float | None:
+    def _far(self, time_s: float) -> float | None:
         """The next wanted moment, if it is far enough for a jump."""
-        due_s = self._sampler.next_due_s
-        if due_s is None or not self._key_gap_s:
-            return None
-        return due_s if due_s - time_s > WORTH * self._key_gap_s else None
+        due_s = None if self._sampler is None else self._sampler.next_due_s
+        return due_s if due_s is not None and due_s - time_s > WORTH * self._gap_s else None
 
-    def _jump(self, due_s: float) -> bool:
-        self._last_key_s = None  # the gap across a jump is none
+    def _jump(self, to_s: float) -> bool:
         stream = main_video_stream(self._container)
-        at = int((due_s + self._start_s) / stream.time_base)
+        at = int((to_s + self._start_s) / stream.time_base)
         try:
             self._container.seek(at, stream=stream, backward=True)
         except (av.error.FFmpegError, OSError):
+            self.missed = True
             return False
         return True

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.testbed.servers.web import Handler, Serve, WebServer
+from benchmarks.testbed.servers.clips import write_hls
+from benchmarks.testbed.servers.web import Handler, Serve, WebServer, fixed
 from streams.address import Address
 from streams.base import Frame, FrameSource
 from streams.open import open_source
@@ -155,7 +156,7 @@ def test_without_parts_it_is_read_as_it_comes(server: WebServer, clip: bytes) ->
     serve = Counting(clip, ranges=False)
     source = opened(server, serve)
     assert isinstance(source, RemoteVideo)
-    assert source.to_fetch(600.0) is None
+    assert source.to_fetch(600.0) == pytest.approx(len(clip), rel=0.5)  # by its packets
     assert len(list(source.frames(Sampler(600.0)))) == 12
 
 
@@ -247,3 +248,40 @@ def test_a_slow_line_gets_smaller_parts_and_loses_nothing(server: WebServer) -> 
     parts = Parts(web_file(server, slowly, patience_s=0.05))
     assert b"".join(iter(lambda: parts.read(100_000), b"")) == data
     assert serve.requests > 300_000 / FIRST_BYTES
+
+
+# -- finished playlists ----------------------------------------------------------------------------
+
+
+def test_of_a_finished_playlist_only_the_segments_of_wanted_frames_are_fetched(
+    server: WebServer, tmp_path: Path
+) -> None:
+    names, hits = write_hls(tmp_path / "hls", seconds=60), list[str]()
+
+    def segment(name: str) -> Serve:
+        data = (tmp_path / "hls" / name).read_bytes()
+
+        def serve(handler: Handler) -> None:
+            hits.append(name)
+            handler.answer("video/mp2t", data)
+
+        return serve
+
+    for name in names:
+        server.paths[f"/{name}"] = segment(name)
+    text = (tmp_path / "hls" / "recorded.m3u8").read_bytes()
+    server.paths["/r.m3u8"] = fixed("application/vnd.apple.mpegurl", text)
+    options = live_options(open_timeout_s=5, read_timeout_s=5)
+    source = open_source(server.url("/r.m3u8"), camera="gate", recorded=options)
+    oracle = Sampler(15.3)
+    expected = [frame for frame in source.frames() if oracle.wants(frame.time_s)]
+    all_segments = source.to_fetch(1.0)
+    some = source.to_fetch(15.3)
+    assert all_segments is not None
+    assert some is not None
+    assert some < all_segments / 5
+    hits.clear()
+    got = list(source.frames(Sampler(15.3)))
+    assert all(map(same, got, expected))
+    assert len(got) == len(expected) == 4
+    assert len(set(hits)) < 15
