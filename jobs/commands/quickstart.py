@@ -22,11 +22,10 @@ from jobs.commands.common import (
     print_json,
     print_table,
 )
-from jobs.errors import EXIT_DONE, NightError
+from jobs.errors import EXIT_DONE
 
 if TYPE_CHECKING:
     from jobs.config.settings import Config
-    from jobs.database.store import Store
     from jobs.setup.check import Finding
 
 app = typer.Typer()
@@ -65,33 +64,18 @@ def quickstart(
     The same command goes on where it was stopped.
     """
     from culling_pipeline.report import words
-    from jobs.database.store import open_store
-    from jobs.setup.check import check_config, worst_exit_code
-    from jobs.setup.first_settings import how_it_goes_on
 
     began = time.monotonic()
     wish = _Wish(source, name, names_in(classes), budget, timeout_s)
     camera = _camera(wish, config)
     loaded = load(config, [])
-    only = loaded.changed(cameras={camera: loaded.cameras[camera]}, groups={})
-    typer.echo("looking at the camera and trying both models …", err=True)
-    findings = check_config(only, timeout_s=timeout_s)
-    _say_findings(findings, as_json=as_json)
-    code = worst_exit_code(findings)
-    if code != EXIT_DONE:
-        typer.echo("culling: mend this, then run the same command again", err=True)
-        raise typer.Exit(code)
+    findings = _look(loaded, camera, timeout_s, as_json=as_json)
     if not yes and not as_json and sys.stdin.isatty():
         typer.confirm("Run the first night now?", default=True, abort=True, err=True)
-    if _is_live(findings):
-        _watch(only, camera, watch_for)
-    with open_store(loaded) as store:
-        _night(loaded, camera, store)
-        goes_on = how_it_goes_on(loaded.cameras[camera], config, live=_is_live(findings))
-        _say_result(loaded, camera, store, goes_on, as_json=as_json)
+    _run(loaded, camera, watch_for if _is_live(findings) else None)
+    _say_result(loaded, camera, config, live=_is_live(findings), as_json=as_json)
     if not as_json:
-        took = words.duration(time.monotonic() - began)
-        typer.echo(f"From the address to the report in {took}. {goes_on}")
+        typer.echo(f"From the address to the report: {words.duration(time.monotonic() - began)}.")
 
 
 class _Wish(NamedTuple):
@@ -144,46 +128,60 @@ def _has_cameras(config: Path) -> bool:
     return read_text(config) != template_text()
 
 
-def _say_findings(findings: list[Finding], *, as_json: bool) -> None:
+def _look(config: Config, camera: str, timeout_s: float, *, as_json: bool) -> list[Finding]:
+    """What `culling check` finds of this camera; ends the command where something is wrong."""
     from jobs.commands.summary import findings_table
+    from jobs.setup.check import check_config, worst_exit_code
 
-    if not as_json:
+    typer.echo("looking at the camera and trying both models …", err=True)
+    only = config.changed(cameras={camera: config.cameras[camera]}, groups={})
+    findings = check_config(only, timeout_s=timeout_s)
+    code = worst_exit_code(findings)
+    if as_json and code != EXIT_DONE:
+        print_json({"findings": [found.to_dict() for found in findings], "exit_code": code})
+    elif not as_json:
         print_table(findings_table(findings))
+    if code != EXIT_DONE:
+        typer.echo("culling: mend this, then run the same command again", err=True)
+        raise typer.Exit(code)
+    return findings
 
 
 def _is_live(findings: list[Finding]) -> bool:
     return any(found.found is not None and bool(found.found["live"]) for found in findings)
 
 
-def _watch(config: Config, camera: str, watch_for: str) -> None:
+def _run(config: Config, camera: str, watch_for: str | None) -> None:
+    """Watch the camera for this time, if it is live, and run its night."""
+    from jobs.commands.progress import open_progress
     from jobs.commands.watch import seconds_of
     from jobs.database.store import open_store
+    from jobs.nights.night_of import night_of
     from jobs.watch.watch import CameraWatch
 
-    typer.echo(f"watching {camera} for {watch_for}; Ctrl-C ends it, and nothing is lost", err=True)
     with open_store(config) as store:
-        cameras = [config.cameras[camera]]
-        CameraWatch(config, cameras, store, for_s=seconds_of(watch_for)).run()
+        if watch_for is not None:
+            said = f"watching {camera} for {watch_for}; Ctrl-C ends it, and nothing is lost"
+            typer.echo(said, err=True)
+            cameras = [config.cameras[camera]]
+            CameraWatch(config, cameras, store, for_s=seconds_of(watch_for)).run()
+        night_of(config, camera).run(store=store, progress=open_progress())
 
 
-def _night(config: Config, camera: str, store: Store) -> None:
-    from jobs.commands.progress import open_progress
-    from jobs.nights.night_of import night_of
-
-    night_of(config, camera).run(store=store, progress=open_progress())
-
-
-def _say_result(config: Config, camera: str, store: Store, goes_on: str, *, as_json: bool) -> None:
-    """The night's figures, and where its report lies."""
+def _say_result(config: Config, camera: str, path: Path, *, live: bool, as_json: bool) -> None:
+    """The night's figures, where its report lies, and how it goes on."""
     from jobs.commands.summary import night_table, night_to_dict
+    from jobs.database.store import open_store
+    from jobs.setup.first_settings import how_it_goes_on
 
-    night = store.latest_night(camera)
-    if night is None:
-        message = f"camera {camera!r}: the night left no trace; run `culling retrain {camera}`"
-        raise NightError(message)
-    record = store.record(night.id)
+    goes_on = how_it_goes_on(config.cameras[camera], path, live=live)
+    with open_store(config) as store:
+        night = store.latest_night(camera)
+        assert night is not None  # it was run above
+        record = store.record(night.id)
     if as_json:
         shown = night_to_dict(config, night, record)
         print_json({"camera": camera, **shown, "goes_on": goes_on, "exit_code": EXIT_DONE})
     else:
         print_table(night_table(config, night, record))
+        typer.echo(goes_on)
