@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
@@ -120,6 +120,16 @@ class FrameSource(ABC):
         A source asks the sampler before it converts a frame (or, where it can, before it makes
         one), so that frames nobody wants cost as little as possible.
         """
+
+    def moments(self, interval_s: float) -> Sequence[float] | None:
+        """When there are frames, every `interval_s` (seconds since the start), for a source that
+        gives out single ones (`frames_at`); None for one that can only be played."""
+        return None
+
+    def frames_at(self, times_s: Sequence[float]) -> Iterator[Frame]:
+        """For each of these moments the keyframe at or shortly before it, in order and each but
+        once; what cannot be read is left out. Each costs a seek and one picture, wherever it is."""
+        raise NotImplementedError
 
     @abstractmethod
     def close(self) -> None:

@@ -1,4 +1,5 @@
-"""What every source promises, checked on each of them: file, folder and synthetic worlds."""
+"""What every source promises, checked on each of them: file, folder, a recorder's folder and
+synthetic worlds."""
 
 from __future__ import annotations
 
@@ -15,9 +16,11 @@ from streams.base import Frame, FrameSource
 from streams.open import open_source
 from streams.recorded.file import VideoFile
 from streams.recorded.folder import ImageFolder
+from streams.recorded.recordings.source import Recordings
 from streams.sampler import Sampler
 from streams.synthetic.source import SyntheticCamera
 from tests.unit.clips import constant_rate, numbered_image, write_clip
+from tests.unit.recorder import frigate_tree, segment_file
 
 OpenSource = Callable[[], FrameSource]
 
@@ -25,6 +28,7 @@ KINDS: dict[str, type[FrameSource]] = {
     "mp4": VideoFile,
     "mpegts": VideoFile,
     "folder": ImageFolder,
+    "recordings": Recordings,
     "street": SyntheticCamera,
     "court": SyntheticCamera,
 }
@@ -37,6 +41,11 @@ def address_of(kind: str, folder: Path) -> str:
         for number in range(6):
             cv2.imwrite(str(folder / f"img{number}.png"), numbered_image(number))
         return str(folder)
+    if kind == "recordings":
+        clip = segment_file(folder / "clip")
+        began = datetime.now(UTC) - timedelta(minutes=5)
+        frigate_tree(folder / "rec", clip, camera="gate", first=began, count=2)
+        return f"recordings:{folder / 'rec'}"
     suffix = {"mp4": "mp4", "mpegts": "ts"}[kind]
     return str(write_clip(folder / f"clip.{suffix}", constant_rate(80)))
 
@@ -120,7 +129,7 @@ def test_a_frame_is_not_overwritten_by_the_next(opened: OpenSource) -> None:
 def test_info_tells_what_will_be_seen(opened: OpenSource) -> None:
     source = opened()
     info = source.info
-    assert info.kind.split()[0] in {"file", "folder", "synthetic", "web", "hls"}
+    assert info.kind.split()[0] in {"file", "folder", "synthetic", "web", "hls", "recordings"}
     assert info.location
     assert info.started_at.utcoffset() == timedelta(0)
     assert info.started_at <= datetime.now(UTC)
