@@ -17,6 +17,7 @@ from streams.live.options import LiveOptions
 from streams.live.source import LiveSource
 from streams.open import is_youtube, open_source
 from streams.recorded.recording import Recording
+from streams.recorded.recordings.source import Recordings
 
 WATCHED_S = 8.0
 """How long a live camera is watched at most; most send a keyframe every one to four seconds."""
@@ -40,6 +41,8 @@ class Probe:
     image: NDArray[np.uint8]
     is_live: bool
     is_site: bool
+    more: str = ""
+    """What else there is to say of a source of this kind, in words."""
 
 
 def probe(url: str, *, camera: str, options: LiveOptions, watched_s: float = WATCHED_S) -> Probe:
@@ -49,15 +52,22 @@ def probe(url: str, *, camera: str, options: LiveOptions, watched_s: float = WAT
     """
     options = replace(options, must_answer=True, sampling="exact")
     with open_source(url, camera=camera, live=options) as source:
-        is_live = isinstance(source, LiveSource)
-        where = f"camera {camera!r}: {source.info.location}"
-        info, image = (
-            _watch(source, where, watched_s)
-            if isinstance(source, LiveSource)
-            else _look_at_start(source, where)
-        )
-    is_site = is_youtube(url) or info.kind.startswith("site")
-    return Probe(info=info, image=image, is_live=is_live, is_site=is_site)
+        found = look_at(source, camera=camera, watched_s=watched_s)
+    return replace(found, is_site=found.is_site or is_youtube(url))
+
+
+def look_at(source: FrameSource, *, camera: str, watched_s: float = WATCHED_S) -> Probe:
+    """The same, of a source that is open."""
+    where = f"camera {camera!r}: {source.info.location}"
+    is_live = isinstance(source, LiveSource)
+    info, image = (
+        _watch(source, where, watched_s)
+        if isinstance(source, LiveSource)
+        else _look_at_start(source, where)
+    )
+    more = source.facts.in_words() if isinstance(source, Recordings) else ""
+    is_site = info.kind.startswith("site")
+    return Probe(info=info, image=image, is_live=is_live, is_site=is_site, more=more)
 
 
 def _look_at_start(source: FrameSource, where: str) -> Look:

@@ -21,7 +21,7 @@ from culling_pipeline.training.loop import TrainingError
 from jobs.bucket.bucket import NIGHT_PATIENCE_S
 from jobs.bucket.sharing import open_sharing
 from jobs.cameras.detectors import bring_weights, configured_detector, ensure_incumbent, full_size
-from jobs.cameras.sources import open_camera
+from jobs.cameras.sources import Span, open_camera, span_of
 from jobs.cameras.watched_days import date_of_night, watched_day
 from jobs.config.settings import CameraConfig, Config
 from jobs.database.nights import Night
@@ -93,7 +93,8 @@ def night_inputs(
     """A night's plan and its working parts; weights that are not here are downloaded."""
     camera = config.cameras[night.camera]
     day = watched_day(config, camera.name, night.night_date)
-    seen = _look_at(camera, day)
+    span = span_of(night, list(known.nights))
+    seen = _look_at(camera, day, span)
     height_px, width_px = seen.height_px, seen.width_px
     _make_ready(camera, registry, progress)
     budget = tonights_budget(config, camera, seen, journal=journal, known=known, progress=progress)
@@ -106,7 +107,7 @@ def night_inputs(
         budget=budget,
     )
     parts = NightParts(
-        open_source=lambda: open_camera(camera),
+        open_source=lambda: open_camera(camera, span=span),
         watched_day=day,
         start=lambda: (
             ensure_incumbent(
@@ -140,12 +141,15 @@ def _make_ready(camera: CameraConfig, registry: ModelRegistry, progress: Progres
     bring_weights(camera.teacher, progress)
 
 
-def _look_at(camera: CameraConfig, day: WatchedDay | None) -> SeenDay:
+def _look_at(camera: CameraConfig, day: WatchedDay | None, span: Span) -> SeenDay:
     """The source as it may be shown, and what is known of the day's pictures."""
     if day is None:
-        with open_camera(camera) as source:
-            info = source.info
-        return SeenDay(info.location, info.height_px, info.width_px, info.duration_s, watched=False)
+        with open_camera(camera, span=span) as source:
+            info, duration_s = source.info, source.info.duration_s
+            moments = source.moments(camera.sample_interval_s)
+        if moments is not None:  # gaps hold no frames
+            duration_s = len(moments) * camera.sample_interval_s
+        return SeenDay(info.location, info.height_px, info.width_px, duration_s, watched=False)
     shape = day.shape
     if shape is None:
         message = f"camera {camera.name!r}: {day.folder} holds no frame yet"

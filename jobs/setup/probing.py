@@ -6,6 +6,7 @@ import queue
 import threading
 from typing import TYPE_CHECKING
 
+from jobs.config.load import RECORDINGS
 from jobs.config.settings import CameraConfig
 from jobs.errors import redact
 from streams.base import SourceUnreadableError
@@ -21,8 +22,12 @@ it."""
 
 def probe_camera(camera: CameraConfig, *, watched_s: float | None = None) -> Probe:
     """Open the camera's source and look; a live one is watched for at most `watched_s`."""
-    from streams.probe import WATCHED_S, probe
+    from jobs.cameras.sources import open_unmasked
+    from streams.probe import WATCHED_S, look_at, probe
 
+    if camera.source.startswith(RECORDINGS):
+        with open_unmasked(camera) as source:
+            return look_at(source, camera=camera.name)
     return probe(
         camera.source,
         camera=camera.name,
@@ -71,6 +76,7 @@ def found_to_dict(found: Probe) -> dict[str, object]:
         "codec": info.codec,
         "keyframe_interval_s": _rounded(info.keyframe_interval_s),
         "duration_s": _rounded(info.duration_s),
+        **({"recordings": found.more} if found.more else {}),
     }
 
 
@@ -90,6 +96,7 @@ def figures(found: Probe) -> dict[str, str]:
         "codec": info.codec or "",
         "keyframes": f"a keyframe every {interval_s:g} s" if interval_s else "",
         "length": f"{info.duration_s:,.0f} s long" if info.duration_s else "",
+        "recordings": found.more,
     }
     return {name: words for name, words in said.items() if words}
 
@@ -100,7 +107,7 @@ def advice(camera: CameraConfig, found: Probe | None) -> list[str]:
 
     is_site = is_youtube(camera.source) if found is None else found.is_site
     said = [_missing_runtime()] if is_site else []
-    if found is not None and found.is_live:
+    if found is not None and (found.is_live or (found.more and camera.recordings.read == "all")):
         said.append(_rare_keyframes(camera, found.info.keyframe_interval_s))
     return [redact(text) for text in said if text]
 

@@ -86,8 +86,9 @@ def test_keyframes_are_enough_where_they_come_often_enough(tmp_path: Path, clip:
     frigate_tree(tmp_path, clip, camera="yard", first=FIRST, count=3)
     source = opened(tmp_path)
     assert source.info.keyframe_interval_s == pytest.approx(2.0)
-    got = [(f.time_s, read_number(f.image)) for f in source.frames(Sampler(2.0))]
-    assert got == [(pytest.approx(2.0 * n), n % 5 * 10) for n in range(15)]
+    frames = list(source.frames(Sampler(2.0)))
+    assert [f.time_s for f in frames] == pytest.approx([2.0 * n for n in range(15)])
+    assert [read_number(f.image) for f in frames] == [n % 5 * 10 for n in range(15)]
 
 
 def test_local_names_through_the_change_of_the_clock(tmp_path: Path, clip: Path) -> None:
@@ -295,11 +296,11 @@ def test_each_layout_is_known_by_its_names(tmp_path: Path, clip: Path, layout: s
 
 
 def test_several_cameras_want_a_name_and_a_wrong_one_is_told(tmp_path: Path, clip: Path) -> None:
-    for camera in ("north", "yard"):
+    for camera in ("north", "south"):
         frigate_tree(tmp_path, clip, camera=camera, first=FIRST, count=3)
-    with pytest.raises(SourceUrlError, match=r"several cameras \(north, yard\): name one"):
+    with pytest.raises(SourceUrlError, match=r"several cameras \(north, south\): name one"):
         opened(tmp_path)
-    with pytest.raises(SourceUrlError, match=r"no recordings of a camera 'gate'.*north, yard"):
+    with pytest.raises(SourceUrlError, match=r"no recordings of a camera 'gate'.*north, south"):
         opened(tmp_path, recorder_camera="gate")
     assert opened(tmp_path, recorder_camera="north").facts.segments == 3
 

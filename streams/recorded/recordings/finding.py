@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, date, datetime, tzinfo
 from typing import NamedTuple
 
 from streams.base import SourceNotFoundError, SourceUnreadableError, SourceUrlError, printable
 from streams.recorded.path_times import PathTimes, PatternError
 from streams.recorded.recordings.layouts import AUTO, LAYOUTS, NAMES, Layout, layout_named
-from streams.recorded.recordings.listing import Lister, Listing, Period, some_files
+from streams.recorded.recordings.listing import Lister, Listing, Period, days_of, some_files
 from streams.recorded.recordings.options import RecordingsOptions
 
 LEAST_SHARE = 0.5
@@ -20,22 +20,28 @@ SHOWN = 12
 
 
 class Found(NamedTuple):
-    """A layout's name, its pattern compiled, and the segments."""
+    """A layout's name, its pattern compiled, the segments of the period, and all days of which
+    there is something."""
 
     layout: str
     times: PathTimes
     listing: Listing
+    days: tuple[date, ...]
 
 
-def find_segments(root: str, options: RecordingsOptions, *, where: str) -> Found:
-    """This camera's segments of the period. Raises a `StreamError` that says what is wrong, which
-    cameras there are, or when there are recordings."""
+def find_segments(root: str, options: RecordingsOptions, *, own_name: str, where: str) -> Found:
+    """This camera's segments of the period: of the camera that the options name, else of the only
+    one there is, else of the one that is called as here (`own_name`). Raises a `StreamError` that
+    says what is wrong, which cameras there are, or when there are recordings."""
     _require_folder(root, where)
     layout, times = find_layout(root, options, where=where)
     period, camera = options.period(), options.recorder_camera
     lister = Lister(root, times, camera=camera)
     listing = _listed(lister, period, where)
-    if camera is None and len(listing.cameras) > 1:
+    if camera is None and len(listing.cameras) > 1 and own_name in listing.cameras:
+        lister = Lister(root, times, camera=own_name)
+        listing = _listed(lister, period, where)
+    elif camera is None and len(listing.cameras) > 1:
         message = (
             f"{where}: recordings of several cameras ({_few(listing.cameras)}): name one under "
             "`recordings:`, such as camera: " + min(listing.cameras)
@@ -43,7 +49,7 @@ def find_segments(root: str, options: RecordingsOptions, *, where: str) -> Found
         raise SourceUrlError(message)
     if not listing.segments:
         raise _nothing(root, times, options, period, where=where)
-    return Found(layout, times, listing)
+    return Found(layout, times, listing, lister.days() or days_of(listing.segments, times))
 
 
 def find_layout(root: str, options: RecordingsOptions, *, where: str) -> tuple[str, PathTimes]:

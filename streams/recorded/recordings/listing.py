@@ -78,6 +78,28 @@ class Lister:
             found.segments.sort()
         return found
 
+    def days(self) -> tuple[date, ...]:
+        """The recorder's days that have a folder, in order; none where no folder names a day."""
+        found: set[date] = set()
+        self._note_days("", found)
+        return tuple(sorted(found))
+
+    def _note_days(self, prefix: str, to: set[date]) -> None:
+        """Only as deep as the folders that name a day."""
+        try:
+            with os.scandir(os.path.join(self._root, prefix)) as entries:
+                names = [e.name for e in entries if e.name[0] != "." and e.is_dir()]
+        except OSError:
+            return
+        for folder in (prefix + name for name in names):
+            if not self._belongs(folder, None):
+                continue
+            days = self._times.folder_days(folder)
+            if days is not None and days[0] == days[1]:
+                to.add(days[0])
+            else:
+                self._note_days(f"{folder}/", to)
+
     def _walk(self, prefix: str, depth: int, days: tuple[date, date] | None, to: Listing) -> None:
         at_files = depth == self._times.depth
         folder = os.path.join(self._root, prefix)
@@ -134,6 +156,12 @@ def within(segments: list[Segment], period: Period) -> list[Segment]:
 
 def _suffix(path: str) -> str:
     return path[path.rfind(".") :].lower()
+
+
+def days_of(segments: list[Segment], times: PathTimes) -> tuple[date, ...]:
+    """The recorder's days of these segments, in order."""
+    zone = times.zone
+    return tuple(sorted({datetime.fromtimestamp(s.start_s, zone).date() for s in segments}))
 
 
 def _written_s(entry: os.DirEntry[str]) -> float | None:

@@ -20,14 +20,19 @@ from streams.decoding import (
     decoder_options,
     finished,
     main_video_stream,
-    packet_time_s,
 )
-from streams.keyframes import TOLERANCE
 from streams.left_out import LeftOut
 from streams.pictures import PictureError
 from streams.recorded.file import open_video
 from streams.recorded.header import keyframe_interval_s, read_header
 from streams.recorded.length import frame_s, is_short
+from streams.recorded.recordings.keyframe_index import (
+    Keyframes,
+    keyframe_packet,
+    keyframes_suffice,
+    length_of,
+    start_of,
+)
 from streams.recorded.sound import DAMAGED, Pass, sound_frames
 from streams.sampler import TOLERANCE_S, TimeRepair
 
@@ -36,9 +41,6 @@ EMPTY = "of an empty segment"
 BROKEN = "of a segment that cannot be opened"
 NO_FRAME = "of a segment without one whole frame"
 CUT_OFF = "of the end of a segment that is cut off"
-USUAL_KEYFRAME_S = 4.0
-"""How far apart keyframes are taken to be where nothing tells."""
-
 GROWING = "of a segment that is still being written"
 """Why a segment, or its end, is left out; each counts once."""
 
@@ -125,7 +127,7 @@ class SegmentReader:
         """How long a segment is, by its header; None if it cannot be read or does not say."""
         try:
             with closing(self._open(path)) as container:
-                length_s = _length_s(main_video_stream(container))
+                length_s = length_of(main_video_stream(container))
                 if length_s is None and container.duration is not None:
                     length_s = container.duration / 1e6
                 return length_s
@@ -137,7 +139,7 @@ class SegmentReader:
         suffice."""
         with closing(self._open(path)) as container:
             stream = main_video_stream(container)
-            if self._keyframes_suffice(stream, grid):
+            if keyframes_suffice(stream, grid.interval_s, usual_s=self.keyframe_interval_s):
                 # Not `discard`: the times of packets that follow discarded ones are wrong in MP4.
                 stream.codec_context.skip_frame = "NONKEY"
             stream.codec_context.thread_count = 1  # segments are read side by side
@@ -156,7 +158,7 @@ class SegmentReader:
                 frame = self._keyframe(container, stream, offset_s)
                 if frame is None:
                     continue
-                at_s = max(0.0, float(frame.pts * stream.time_base) - _start_s(stream))
+                at_s = max(0.0, float(frame.pts * stream.time_base) - start_of(stream))
                 if at_s <= last_s:
                     continue
                 last_s = at_s
@@ -170,9 +172,7 @@ class SegmentReader:
         """The last keyframe at or before this moment, decoded alone; None if that fails."""
         context = stream.codec_context
         try:
-            packet = keyframe_packet(
-                container, stream, offset_s, usual_s=self.keyframe_interval_s or USUAL_KEYFRAME_S
-            )
+            packet = keyframe_packet(container, stream, offset_s, usual_s=self.keyframe_interval_s)
             context.flush_buffers()
             decoded = [] if packet is None else [*context.decode(packet), *context.decode(None)]
             context.flush_buffers()
@@ -206,16 +206,6 @@ class SegmentReader:
         if stream.codec_context.skip_frame != "NONKEY" and is_short(tally, header):
             self.left_out.note(CUT_OFF)
 
-    def _keyframes_suffice(self, stream: Any, grid: Grid) -> bool:
-        if grid.interval_s is None:
-            return False
-        index = Keyframes.of(stream)
-        if index is None:
-            gap_s = self.keyframe_interval_s
-        else:
-            gap_s = index.longest_gap_s(_length_s(stream))
-        return gap_s is not None and gap_s <= grid.interval_s * (1 + TOLERANCE)
-
     def _open(self, path: str) -> Any:
         whole = self.root / path
         try:
@@ -240,66 +230,6 @@ class SegmentReader:
     def _rgb(self, frame: Any, aspect: Aspect) -> NDArray[np.uint8]:
         image: NDArray[np.uint8] = frame.to_ndarray(format="rgb24")
         return finished(image, frame, aspect.of(frame), most_pixels=self.most_pixels)
-
-
-class Keyframes(NamedTuple):
-    """When the keyframes of a file are, by its index, in seconds since its first."""
-
-    times_s: tuple[float, ...]
-
-    @classmethod
-    def of(cls, stream: Any) -> Keyframes | None:
-        """None for a file without an index, or with one that has no keyframe."""
-        base = float(stream.time_base)
-        times = [e.timestamp * base for e in stream.index_entries if e.is_keyframe]
-        if not times or len(stream.index_entries) < 2:
-            return None
-        return cls(tuple(time_s - times[0] for time_s in times))
-
-    def longest_gap_s(self, length_s: float | None) -> float | None:
-        """The longest time without a keyframe, up to the end of the file; None if nothing tells."""
-        ends = list(self.times_s[1:])
-        if length_s is not None and length_s > self.times_s[-1]:
-            ends.append(length_s)
-        gaps = [end - begin for begin, end in zip(self.times_s, ends, strict=False)]
-        return max(gaps, default=None)
-
-
-def keyframe_packet(container: Any, stream: Any, offset_s: float, *, usual_s: float) -> Any:
-    """The last keyframe at or before this moment, not decoded; None if there is none.
-
-    With an index a seek ends at it. Without one (MPEG-TS) it ends at the moment, and the keyframe
-    lies before: then the way back is made longer until there is one.
-    """
-    start_s = _start_s(stream)
-    for back_s in (0.0, 1.1 * usual_s, 3 * usual_s, offset_s + usual_s):
-        to_s = start_s + offset_s - back_s
-        container.seek(math.floor(to_s / float(stream.time_base)), stream=stream)
-        found = None
-        for packet in container.demux(stream):
-            at_s = packet_time_s(packet)
-            if at_s is None or not packet.size:
-                continue
-            if at_s - start_s > offset_s + TOLERANCE_S:
-                if packet.is_keyframe or found is not None:
-                    break
-            elif packet.is_keyframe:
-                found = packet
-                if stream.index_entries:
-                    break
-        if found is not None:
-            return found
-    return None
-
-
-def _start_s(stream: Any) -> float:
-    if stream.start_time is None:
-        return 0.0
-    return float(stream.start_time * stream.time_base)
-
-
-def _length_s(stream: Any) -> float | None:
-    return None if stream.duration is None else float(stream.duration * stream.time_base)
 
 
 def _why(path: Path) -> str:

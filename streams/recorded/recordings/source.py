@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from streams.base import (
@@ -38,7 +38,19 @@ class RecordingsFacts:
     layout: str
     pattern: str
     segments: int
+    days: tuple[date, ...]
+    hours: float
     coverage: Coverage
+
+    def in_words(self) -> str:
+        """For a person."""
+        days = len(self.days)
+        which = f"{self.days[0]} to {self.days[-1]}" if days > 1 else str(self.days[0])
+        return (
+            f"layout {self.layout}, {days:,} day{'s' if days > 1 else ''} there ({which}), "
+            f"{self.segments:,} files in the last {self.hours:.3g} h, "
+            f"{self.coverage.in_words()}"
+        )
 
 
 class Recordings(FrameSource):
@@ -61,7 +73,7 @@ class Recordings(FrameSource):
         self._options = options or RecordingsOptions()
         self._closed = False
         self._period = self._options.period()
-        found = find_segments(self._root, self._options, where=self._where)
+        found = find_segments(self._root, self._options, own_name=camera, where=self._where)
         segments = found.listing.segments
         self._at_start: Counter[str] = Counter()
         if is_growing(self._root, segments):
@@ -87,6 +99,8 @@ class Recordings(FrameSource):
             layout=found.layout,
             pattern=found.times.pattern,
             segments=len(self._segments),
+            days=found.days,
+            hours=(self._period.until_s - self._period.since_s) / 3600,
             coverage=coverage(self._spans, self._period),
         )
 
