@@ -34,6 +34,8 @@ BATCH = 8
 """Frames the student scores at a time …"""
 GROUP = 16
 """… and the most frames read for them: so few wait in memory even when most are skipped."""
+SPARE = 1.1
+"""So many times the frames that are kept are read, where single ones are: some cannot be read."""
 LAG = 16
 """Groups until the gate learns what the student found: at least as many as can be in progress, so
 that its decisions do not depend on the number of processes."""
@@ -126,9 +128,10 @@ def _begin(source: FrameSource, day: Day) -> tuple[Looker, _Reading]:
 def _planned(
     source: FrameSource, day: Day, there: Sequence[float], looks: int, rng: np.random.Generator
 ) -> tuple[Looker, _Reading]:
-    """As many moments as the student looks at, or as are held to be drawn from, whichever is
+    """As many moments as the student looks at, or somewhat more than are kept, whichever is
     more."""
-    slice_, reads = day.control_slice, max(1, looks, day.plan.held)
+    slice_, plan = day.control_slice, day.plan
+    reads = max(1, looks, math.ceil(SPARE * max(plan.survivors, plan.random)))
     control = ControlMoments(slice_.holds, slice_.group_of, slice_.frames_per_group)
     chosen = draw_moments(there, reads, control, rng)
     reads = sum(not slice_.holds(at_s) for at_s in chosen)

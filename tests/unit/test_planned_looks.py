@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from culling_pipeline.culling.strategies import STRATEGIES
 from culling_pipeline.day.control_slice import ControlPlan, ControlSlice
+from culling_pipeline.day.day import IngestPlan
+from culling_pipeline.day.recording import watch_recording
 from culling_pipeline.gate.moments import ControlMoments, PlannedLooks, draw_moments
+from culling_pipeline.judging.cost_ratio import price
+from culling_pipeline.records import Activity, Cost
+from culling_pipeline.run.progress import NoProgress
+from culling_pipeline.run.workers import Workers
+from streams.recorded.recordings import reading
+from streams.recorded.recordings.options import RecordingsOptions
+from streams.recorded.recordings.source import Recordings
 from tests.unit.brightness import Brightness
+from tests.unit.plans import control_plan, gate_plan
+from tests.unit.recorder import frigate_tree, segment_file
 
 EMPTY = np.zeros((8, 8, 3), np.uint8)
 DAY = [float(s) for s in range(86_400)]
@@ -65,3 +82,71 @@ def test_looks_are_spread_evenly_and_never_too_many(reads: int, looks: int) -> N
     assert gate.record.scored == sum(scored)
     assert gate.record.passed_over == 1000 - sum(scored)
     assert gate.record.blind == sum(scored)
+
+
+class Lamps:
+    """A student that counts the pictures it is shown."""
+
+    class_names = ("brightness",)
+    shown = 0
+
+    def predict(self, images: Sequence[NDArray[np.uint8]]) -> list[float]:
+        Lamps.shown += len(images)
+        return [float(image.mean()) / 255 for image in images]
+
+
+def test_a_day_of_a_recorder_is_read_at_its_looks_and_no_further(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = datetime(2026, 3, 1, tzinfo=UTC)
+    clip = segment_file(tmp_path / "clip")
+    frigate_tree(tmp_path / "rec", clip, camera="yard", first=first, count=720)  # two hours
+    options = RecordingsOptions(until=first + timedelta(hours=2), hours=2)
+    source = Recordings(tmp_path / "rec", camera="yard", options=options)
+    files: list[str] = []
+    really = reading.open_video
+
+    def noting(path: Path, **named: Any) -> Any:
+        files.append(path.name)
+        return really(path, **named)
+
+    monkeypatch.setattr(reading, "open_video", noting)
+    Lamps.shown = 0
+    plan = IngestPlan(
+        interval_s=1.0, survivors=30, random=20, held=1800, looks=60, parts=4, seed=3,
+        control=control_plan(frames=20, share=0.2, block_s=60.0),
+        task=Brightness(), gate=gate_plan(),
+    )  # fmt: skip
+    record, _ = watch_recording(
+        source, Workers().model(Lamps), STRATEGIES["strata"], plan=plan,
+        folder=tmp_path / "frames", progress=NoProgress(),
+    )  # fmt: skip
+    gate = record.gate
+    assert gate is not None
+    assert gate.scored == 60
+    assert record.frames_seen == 7200
+    assert gate.scored + gate.passed_over == 7200
+    (read,) = [c for c in record.costs if c.activity == "read"]
+    assert read.stage == "reading and decoding"
+    assert read.images <= 60 + 2 * 20 + 10
+    assert read.seconds > 0
+    assert len(files) <= read.images
+    (looked,) = [c for c in record.costs if (c.activity, c.stage) == ("look", "scoring")]
+    assert looked.images == 60
+    assert len(record.survivors) == 30
+    assert len(record.random) == 20
+    assert len(record.control) == 20
+    assert {f.part for f in record.frames} == {0, 1, 2, 3}
+
+
+def test_reading_is_in_the_ledger_and_not_in_what_detectors_cost() -> None:
+    def line(activity: Activity, seconds: float) -> Cost:
+        return Cost(
+            stage=activity, activity=activity, purpose="own", images=10, seconds=seconds,
+            device="cpu", backend="",
+        )  # fmt: skip
+
+    work = [line("look", 1.0), line("label", 2.0), line("train", 4.0)]
+    with_reading = price([*work, line("read", 100.0)], frames_seen=100, shown=3.0)
+    assert with_reading == price(work, frames_seen=100, shown=3.0)
+    assert with_reading.night_s == 7.0
