@@ -413,3 +413,55 @@ def test_work_ahead_ends_with_its_reader() -> None:
     while threading.active_count() > before and time.monotonic() < deadline:
         time.sleep(0.02)
     assert threading.active_count() == before
+
+
+@pytest.mark.slow  # 18,000 files
+def test_twenty_six_hours_of_two_cameras_through_the_change_of_the_clock(
+    tmp_path: Path, clip: Path
+) -> None:
+    # Given a recorder's tree with two gaps, an empty, a cut-off and a growing segment
+    first, count = datetime(2026, 3, 28, 2, tzinfo=UTC), 26 * 360
+    root = tmp_path / "rec"
+    paths = frigate_tree(root, clip, camera="yard", first=first, count=count)
+    frigate_tree(root, clip, camera="gate", first=first, count=count)
+    gone = {*range(2000, 2030), *range(7000, 7360)}
+    for number in gone:
+        paths[number].unlink()
+    for number, content in ((100, b""), (200, clip.read_bytes()[:1500])):
+        paths[number].unlink()
+        paths[number].write_bytes(content)
+    put(clip, paths[-1], written_s=time.time())
+    others = {p: p.stat().st_mtime_ns for p in root.rglob("gate/*.mp4")}
+    until = first + timedelta(seconds=10 * count)
+    source = opened(root, until=until, hours=26.0)
+
+    # Then the coverage and the gaps are right
+    found = source.facts.coverage
+    assert found.share == pytest.approx((count - len(gone) - 1) / count, abs=1e-4)
+    assert [round(gap) for gap in found.gaps_s] == [300, 3600, 10]
+    assert [str(day) for day in source.facts.days] == ["2026-03-28", "2026-03-29"]
+
+    # And a look a minute has its time to a tenth of a second, also when files vanish meanwhile
+    moments = [10.0 * number + 2.0 for number in range(0, count, 6)]
+    frames = source.frames_at(moments)
+    got = [next(frames)]
+    vanished = set(range(count - 1200, count - 1100))
+    for number in vanished - gone:
+        paths[number].unlink()
+    got += frames
+    bad = gone | vanished | {100, 200, count - 1}
+    assert [f.time_s for f in got] == pytest.approx(
+        [10.0 * n + 2.0 for n in range(0, count, 6) if n not in bad], abs=0.1
+    )
+    assert all(f.wall_time == first + timedelta(seconds=f.time_s) for f in got)
+    assert {read_number(f.image) for f in got} == {10}
+    asked = len([n for n in vanished if n % 6 == 0])
+    assert source.left_out == {GONE: asked, GROWING: 1}
+
+    # And the hour of the change is whole, on a clock that shows it
+    before = datetime(2026, 3, 29, 0, 30, tzinfo=UTC)
+    hour = opened(root, since=before, until=before + timedelta(hours=1), hours=26.0)
+    walls = [f.wall_time for f in hour.frames(Sampler(10.0))]
+    assert walls == [before + timedelta(seconds=10 * n) for n in range(360) if 8100 + n not in bad]
+    assert {f"{w.astimezone(BERLIN):%H}" for w in walls} == {"01", "03"}
+    assert {p: p.stat().st_mtime_ns for p in root.rglob("gate/*.mp4")} == others
