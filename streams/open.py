@@ -106,7 +106,7 @@ def _open_remote(url: str, camera: str, options: LiveOptions) -> FrameSource:
 
 def path_of_recordings(url: str, *, camera: str) -> Path | None:
     """The recorder's folder that an address names; None for addresses of other kinds."""
-    if not url.lower().startswith(RECORDINGS):
+    if not url.startswith(RECORDINGS):
         return None
     text = url[len(RECORDINGS) :]
     if not text.strip():

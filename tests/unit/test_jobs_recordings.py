@@ -13,6 +13,7 @@ from jobs.config.load import load_config
 from jobs.config.settings import CameraConfig
 from jobs.database.nights import Night
 from jobs.errors import ConfigError
+from jobs.exports.detect import _open
 from jobs.service.service import is_watched
 from jobs.setup.add import Request, add_camera
 from jobs.setup.probing import found_in_words, probe_camera
@@ -150,3 +151,15 @@ def test_add_takes_a_recorders_folder_for_several_cameras(
     assert set(load_config(config).cameras) == {"yard", "gate"}
     assert not [p for p in (tmp_path / "rec").rglob("*") if p.is_file() and p.suffix != ".mp4"]
     assert os.listdir(tmp_path / "culling-data" / "snapshots")
+
+
+def test_a_students_boxes_are_drawn_on_a_recorders_frames_by_its_settings(
+    tmp_path: Path, clip: Path
+) -> None:
+    for name in ("north", "south"):
+        first = datetime.now(UTC) - timedelta(minutes=2)
+        frigate_tree(tmp_path, clip, camera=name, first=first, count=3)
+    own = camera("yard.mp4", recordings={"camera": "south"}, mask=[[[0, 0], [1, 0], [0, 1]]])
+    with _open(own, f"recordings:{tmp_path}") as source:
+        frame = next(source.frames())
+    assert frame.image[0, 0].tolist() == [0, 0, 0]

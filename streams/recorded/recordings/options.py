@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 
@@ -12,12 +13,16 @@ HOURS = 25.0
 """A day, also the one that is an hour longer when clocks are set back."""
 
 
+THREADS = min(4, os.cpu_count() or 1)
+"""Segments read at once."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingsOptions:
     """`layout` is a name of `layouts.NAMES`, `auto` or a pattern; `zone` is what the recorder's
     clock shows (`in_utc` layouts are in UTC whatever it is); `recorder_camera` the camera's name
     there, None where there is but one. Read is from `since` to `until` (by default now), never more
-    than the last `hours` of it. `threads` segments are read at once."""
+    than the last `hours` of it."""
 
     layout: str = AUTO
     zone: tzinfo = UTC
@@ -25,7 +30,7 @@ class RecordingsOptions:
     since: datetime | None = None
     until: datetime | None = None
     hours: float = HOURS
-    threads: int = 2
+    threads: int = THREADS
     by_moments: bool = True
     """Whether single frames may be asked for (`FrameSource.frames_at`)."""
 
