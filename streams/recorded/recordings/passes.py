@@ -19,7 +19,7 @@ from streams.sampler import Sampler
 
 logger = logging.getLogger(__name__)
 
-HELD = 8
+HELD = 4
 """So many frames of a segment wait in memory while the segments before it are given out."""
 
 OVERLAPPING = "of a segment that the one before it overlaps"
