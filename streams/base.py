@@ -113,6 +113,12 @@ class FrameSource(ABC):
         """Pictures of the latest pass so far that are not given out, by the reason in words."""
         return {}
 
+    @property
+    def coverage(self) -> str:
+        """How much of the time asked for is there, in a sentence; empty where there are no gaps to
+        speak of, as in one file."""
+        return ""
+
     @abstractmethod
     def frames(self, sampler: Sampler | None = None) -> Iterator[Frame]:
         """Frames from the beginning: those the sampler wants, or all of them.

@@ -41,6 +41,10 @@ class MaskedSource(FrameSource):
     def left_out(self) -> Mapping[str, int]:
         return self.source.left_out
 
+    @property
+    def coverage(self) -> str:
+        return self.source.coverage
+
     def frames(self, sampler: Sampler | None = None) -> Iterator[Frame]:
         return map(self._masked, self.source.frames(sampler))
 

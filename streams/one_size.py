@@ -41,6 +41,10 @@ class OneSize(FrameSource):
     def left_out(self) -> Mapping[str, int]:
         return Counter(self.source.left_out) + self._own.counts
 
+    @property
+    def coverage(self) -> str:
+        return self.source.coverage
+
     def frames(self, sampler: Sampler | None = None) -> Iterator[Frame]:
         return self._fitted(self.source.frames(sampler))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -106,6 +107,8 @@ def night_inputs(
         size=full_size(height_px, width_px, max_side_px=camera.student.max_side_px),
         budget=budget,
     )
+    if seen.coverage:
+        plan = replace(plan, notes=(*plan.notes, seen.coverage))
     parts = NightParts(
         open_source=lambda: open_camera(camera, span=span),
         watched_day=day,
@@ -145,11 +148,18 @@ def _look_at(camera: CameraConfig, day: WatchedDay | None, span: Span) -> SeenDa
     """The source as it may be shown, and what is known of the day's pictures."""
     if day is None:
         with open_camera(camera, span=span) as source:
-            info, duration_s = source.info, source.info.duration_s
+            info, duration_s, coverage = source.info, source.info.duration_s, source.coverage
             moments = source.moments(camera.sample_interval_s)
         if moments is not None:  # gaps hold no frames
             duration_s = len(moments) * camera.sample_interval_s
-        return SeenDay(info.location, info.height_px, info.width_px, duration_s, watched=False)
+        return SeenDay(
+            info.location,
+            info.height_px,
+            info.width_px,
+            duration_s,
+            watched=False,
+            coverage=coverage,
+        )
     shape = day.shape
     if shape is None:
         message = f"camera {camera.name!r}: {day.folder} holds no frame yet"

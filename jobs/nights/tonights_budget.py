@@ -24,13 +24,15 @@ from jobs.nights.experience import why_drawn
 
 class SeenDay(NamedTuple):
     """What is known of a day before a night begins: its source as it may be shown, the size of its
-    pictures, its length (None: unknown), and whether it was watched as it went by."""
+    pictures, its length (None: unknown), whether it was watched as it went by, and in words how
+    much of it was recorded."""
 
     source: str
     height_px: int
     width_px: int
     duration_s: float | None
     watched: bool
+    coverage: str = ""
 
 
 class Known(NamedTuple):

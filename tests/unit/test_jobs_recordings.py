@@ -67,6 +67,7 @@ def test_the_settings_reach_the_source(tmp_path: Path, clip: Path) -> None:
     )
     with open_camera(own, span=Span(None, NOW)) as source:
         assert isinstance(source, MaskedSource)
+        assert source.coverage == "Of the last 0.1 h: 100.0 % of the time recorded, no gaps."
         assert isinstance(source.source, Recordings)
         assert source.info.started_at == NOW - timedelta(minutes=6)
         (frame,) = OneSize(source).frames_at([60.0])

@@ -112,6 +112,10 @@ class Recordings(FrameSource):
     def left_out(self) -> Mapping[str, int]:
         return self._left_out.counts + self._at_start
 
+    @property
+    def coverage(self) -> str:
+        return f"Of the last {self.facts.hours:.3g} h: {self.facts.coverage.in_words()}."
+
     def frames(self, sampler: Sampler | None = None) -> Iterator[Frame]:
         self._require_open()
         return self._played(sampler)
