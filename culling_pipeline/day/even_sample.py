@@ -84,10 +84,12 @@ def draw_recording(
     interval_s = plan.interval_s
     if info.duration_s is not None:
         interval_s = max(interval_s, info.duration_s / wanted)
+    moments = source.moments(interval_s)
+    frames = source.frames(Sampler(interval_s)) if moments is None else source.frames_at(moments)
     held: list[StoredFrame] = []
     stride, shape = 1, (info.height_px, info.width_px)
     with progress.stage("drawing frames", wanted if info.duration_s else None) as advance:
-        for number, frame in enumerate(source.frames(Sampler(interval_s))):
+        for number, frame in enumerate(frames):
             if number % stride:
                 continue
             write_image(folder, frame_name(number), frame.image)

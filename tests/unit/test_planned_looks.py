@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from culling_pipeline.culling.strategies import STRATEGIES
 from culling_pipeline.day.control_slice import ControlPlan, ControlSlice
 from culling_pipeline.day.day import IngestPlan
+from culling_pipeline.day.even_sample import draw_recording
 from culling_pipeline.day.recording import watch_recording
 from culling_pipeline.gate.moments import ControlMoments, PlannedLooks, draw_moments
 from culling_pipeline.judging.cost_ratio import price
@@ -95,14 +96,16 @@ class Lamps:
         return [float(image.mean()) / 255 for image in images]
 
 
-def test_a_day_of_a_recorder_is_read_at_its_looks_and_no_further(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def recorder(tmp_path: Path, hours: int) -> Recordings:
     first = datetime(2026, 3, 1, tzinfo=UTC)
     clip = segment_file(tmp_path / "clip")
-    frigate_tree(tmp_path / "rec", clip, camera="yard", first=first, count=720)  # two hours
-    options = RecordingsOptions(until=first + timedelta(hours=2), hours=2)
-    source = Recordings(tmp_path / "rec", camera="yard", options=options)
+    frigate_tree(tmp_path / "rec", clip, camera="yard", first=first, count=360 * hours)
+    options = RecordingsOptions(until=first + timedelta(hours=hours), hours=hours)
+    return Recordings(tmp_path / "rec", camera="yard", options=options)
+
+
+def opened_from_now(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the segments that are opened from now on."""
     files: list[str] = []
     really = reading.open_video
 
@@ -111,6 +114,29 @@ def test_a_day_of_a_recorder_is_read_at_its_looks_and_no_further(
         return really(path, **named)
 
     monkeypatch.setattr(reading, "open_video", noting)
+    return files
+
+
+def test_a_first_students_frames_are_read_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = recorder(tmp_path, hours=2)
+    files = opened_from_now(monkeypatch)
+    plan = IngestPlan(
+        interval_s=1.0, survivors=30, random=20, held=1800, looks=60, parts=4, seed=3,
+        control=control_plan(frames=10, share=0.2, block_s=60.0),
+        task=Brightness(), gate=gate_plan(),
+    )  # fmt: skip
+    drawn = draw_recording(source, plan, 40, tmp_path / "frames", NoProgress())
+    assert len(drawn.train) >= 30
+    assert len(files) <= 50
+
+
+def test_a_day_of_a_recorder_is_read_at_its_looks_and_no_further(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = recorder(tmp_path, hours=2)
+    files = opened_from_now(monkeypatch)
     Lamps.shown = 0
     plan = IngestPlan(
         interval_s=1.0, survivors=30, random=20, held=1800, looks=60, parts=4, seed=3,
