@@ -11,7 +11,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from jobs.config.edit import insert_camera, read_text, template_text, update_file
-from jobs.config.load import ADDRESS, LACKS_SCHEME, SITE, parse_config, parse_raw
+from jobs.config.load import (
+    ADDRESS,
+    LACKS_SCHEME,
+    RECORDINGS,
+    SITE,
+    parse_config,
+    parse_raw,
+)
 from jobs.config.new_file import write_schema
 from jobs.config.secrets import Taken, fill_in, take_out, with_reference, without_secrets
 from jobs.config.settings import CAMERA_NAME, CameraConfig, Config
@@ -223,10 +230,12 @@ def _refuse_duplicate(cameras: object, request: Request, source: str) -> None:
             "or change its source there"
         )
         raise UsageError(message)
+    if request.force or source.startswith(RECORDINGS):  # a recorder's folder may hold several
+        return
     folder = request.config.absolute().parent
     for name, camera in known.items():
         other = camera.get("source") if isinstance(camera, Mapping) else None
-        if not request.force and isinstance(other, str) and _same(other, source, folder):
+        if isinstance(other, str) and _same(other, source, folder):
             message = (
                 f"camera {name!r} in {request.config} has this source already "
                 f"({redact_url(source)}): --force adds it all the same"
@@ -259,6 +268,8 @@ def _as_in_config(url: str, folder: Path) -> str:
     its scheme."""
     if SITE.match(url):  # with its scheme, secrets in it are looked for
         return f"https://{url}"
+    if url.startswith(RECORDINGS) and len(url) > len(RECORDINGS):
+        return RECORDINGS + _path_in_config(Path(url.removeprefix(RECORDINGS)), folder)
     return _path_in_config(Path(url), folder) if _is_path(url) else url
 
 
