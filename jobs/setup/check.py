@@ -44,6 +44,7 @@ from jobs.setup.probing import (
 )
 from models.base import backend_of
 from models.boxes.classes import ClassMap
+from models.boxes.foreign import ForeignDetector
 from models.registry import ModelRegistry
 
 if TYPE_CHECKING:
@@ -229,4 +230,5 @@ def _opened(settings: StudentSettings | TeacherSettings) -> tuple[Sequence[str],
     if entry is not None and not opener.path.is_file():
         return entry.class_names, ""
     detector = opener()
-    return detector.class_names, f", run by {backend_of(detector)} on a CPU"
+    recognised = f", {detector.described}" if isinstance(detector, ForeignDetector) else ""
+    return detector.class_names, f"{recognised}, run by {backend_of(detector)} on a CPU"

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from models.boxes.detections import Detections, Detector, match
 from models.boxes.export import SUFFIXES, ExportError, quietly, read_about
-from models.boxes.foreign import ForeignDetector, ForeignOptions
+from models.boxes.families.base import ForeignOptions
+from models.boxes.foreign import ForeignDetector
 from models.images import resize
 
 CLOSE_PX, CLOSE_SCORE = 0.5, 0.01
