@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-
 from models.boxes.families.base import (
     Arrays,
     Family,
@@ -17,6 +14,7 @@ from models.boxes.families.base import (
     read_columns,
     same_count,
 )
+from models.boxes.families.own import own_settings
 
 ROLES = {
     "boxes": Wanted((None, 4)),
@@ -36,7 +34,7 @@ TORCHVISION: Settings = {
 def _recognise(look: Look) -> Settings | None:
     if not has_three(look) or any("size" in name for name in look.inputs):
         return None
-    return _ours(look.about) or TORCHVISION
+    return own_settings(look.about) or TORCHVISION
 
 
 def has_three(look: Look) -> bool:
@@ -44,13 +42,6 @@ def has_three(look: Look) -> bool:
     whole = [name for name, array in look.outputs.items() if array.dtype.kind in "iu"]
     labels = look.of_shape(None, kinds="iu")
     return bool(look.of_shape(None, 4) and look.of_shape(None) and labels and len(whole) == 1)
-
-
-def _ours(about: Mapping[str, str]) -> Settings | None:
-    """A file of `culling export` says what it is."""
-    if about.get("channel_order") != '"rgb"' or "class_names" not in about:
-        return None
-    return {"channel_order": "rgb", "class_names": tuple(json.loads(about["class_names"]))}
 
 
 def columns(found: Arrays, options: ForeignOptions) -> Found:

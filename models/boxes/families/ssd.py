@@ -3,8 +3,6 @@ ends the list."""
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 
 from models.boxes.families.base import (
@@ -20,6 +18,7 @@ from models.boxes.families.base import (
     units_of,
     whole_numbers,
 )
+from models.boxes.families.own import own_settings
 from models.boxes.foreign_layouts import SHARE_LIMIT
 from models.errors import ModelError
 
@@ -33,10 +32,7 @@ def _recognise(look: Look) -> Settings | None:
             "boxes_output": name,
             "box_units": units_of(_there(rows)[:, 3:], SHARE_LIMIT),
         }
-        if "class_names" in look.about:  # a file of `culling export`
-            names = tuple(json.loads(look.about["class_names"]))
-            return found | {"class_names": names, "channel_order": "rgb", "label_offset": 0}
-        return found
+        return found | (own_settings(look.about) or {})
     return None
 
 

@@ -20,6 +20,7 @@ from models.boxes.families.base import (
     same_count,
     whole_numbers,
 )
+from models.boxes.families.own import own_settings
 from models.boxes.families.ultralytics import LETTERBOX, names_for
 from models.boxes.foreign_layouts import shown
 from models.errors import ModelError
@@ -28,7 +29,8 @@ from models.errors import ModelError
 def _flat(look: Look) -> Settings | None:
     for name, array in look.outputs.items():
         if array.dtype.kind == "f" and _are_rows(array):
-            return Settings(boxes_output=name) | names_for(look, 0)
+            told = own_settings(look.about) or names_for(look, 0)
+            return Settings(boxes_output=name) | told
     return None
 
 
