@@ -256,11 +256,15 @@ def rf_detr(path: Path) -> Path:
     return net.save(path)
 
 
-def detr_rows(path: Path) -> Path:
+def detr_rows(path: Path, *, with_class: bool = False) -> Path:
+    """Ultralytics', of before 2026 or since."""
     net = Net(STRETCHED)
-    boxes = net.constant(_queries())
-    rows = net.add("Concat", boxes, _spread(net, net.score(), 5, 2), axis=2)
-    net.output("output0", rows, (1, 5, 6))
+    boxes, scores = net.constant(_queries()), _spread(net, net.score(), 5, 2)
+    if with_class:
+        ends = net.constant([0], np.int64), net.constant([1], np.int64)
+        best = net.add("Slice", scores, *ends, net.constant([2], np.int64))
+        scores = net.add("Concat", best, net.constant(np.zeros((1, 5, 1))), axis=2)
+    net.output("output0", net.add("Concat", boxes, scores, axis=2), (1, 5, 6))
     return net.save(path, ultralytics())
 
 

@@ -120,6 +120,19 @@ def test_one_family_in_many_kinds_of_file(
     assert is_right(found), found
 
 
+def test_rt_detr_of_ultralytics_with_its_class(tmp_path: Path, runtime: str) -> None:
+    """Rows that look like a YOLO's, end to end, but are centre and sides."""
+    path = layouts.detr_rows(tmp_path / "net.onnx", with_class=True)
+    detector = ForeignDetector(path, GivenOptions())
+    assert detector.options.outputs == "detr-rows"
+    (found,) = detector.predict([layouts.picture()])
+    assert is_right(found), found
+    with pytest.raises(
+        ModelError, match="no corners or the sixth of them no class: not x1 y1 x2 y2"
+    ):
+        ForeignDetector(path, GivenOptions((("outputs", "yolo-end2end"),)))
+
+
 def test_ssd_in_pixels(tmp_path: Path, runtime: str) -> None:
     path = layouts.ssd(tmp_path / "net.onnx", in_pixels=True)
     (found,) = ForeignDetector(path, NAMED).predict([layouts.picture()])

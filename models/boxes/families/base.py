@@ -88,6 +88,10 @@ def with_usual(**options: Any) -> ForeignOptions:
     return ForeignOptions(**{**USUAL, **options})
 
 
+WRONG_SHARE = 0.1
+"""A net may predict so many boxes that end before they begin."""
+
+
 class Found(NamedTuple):
     """Boxes N×4 (x1 y1 x2 y2), scores N, labels N: not yet clipped, sorted or checked."""
 
@@ -215,6 +219,11 @@ def same_count(boxes: int, labels: int) -> None:
         message = f"the detector returns {boxes} boxes, but {labels} labels"
         message += ": name its outputs (teacher.io.boxes_output, labels_output)"
         raise ModelError(message)
+
+
+def are_corners(boxes: NDArray[Any]) -> bool:
+    """Whether nearly all (N×4) end behind where they begin. Centre and sides rarely do."""
+    return bool((boxes[:, 2:] < boxes[:, :2]).any(axis=1).mean() <= WRONG_SHARE)
 
 
 def whole_numbers(values: NDArray[Any]) -> bool:

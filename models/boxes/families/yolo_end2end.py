@@ -13,6 +13,7 @@ from models.boxes.families.base import (
     Look,
     Settings,
     Wanted,
+    are_corners,
     as_found,
     read_columns,
     units_of,
@@ -32,7 +33,7 @@ def _recognise(look: Look) -> Settings | None:
         rows = look.outputs[name][0]
         if not 1 <= len(rows) <= MOST_ROWS or rows.shape[1] < 6 or not whole_numbers(rows[:, 5]):
             continue
-        if rows[:, 4].min() < 0 or rows[:, 4].max() > 1 or (rows[:, 2:4] < rows[:, :2]).any():
+        if rows[:, 4].min() < 0 or rows[:, 4].max() > 1 or not are_corners(rows[:, :4]):
             continue
         if rows.shape[1] == 6 or "names" in look.about:
             found: Settings = {"boxes_output": name, "box_units": _units(rows)}
@@ -47,9 +48,9 @@ def _units(rows: np.ndarray) -> str:
 
 def _columns(found: Arrays, options: ForeignOptions) -> Found:
     rows = found["boxes"][0]
-    if rows.shape[1] < 6 or not whole_numbers(rows[:, 5]):
+    if rows.shape[1] < 6 or not whole_numbers(rows[:, 5]) or not are_corners(rows[:, :4]):
         message = (
-            f"rows of {rows.shape[1]} numbers, the sixth of them no class: this is not "
+            f"rows of {rows.shape[1]} numbers, no corners or the sixth of them no class: not "
             "x1 y1 x2 y2 score class; set teacher.io.outputs to what the model returns"
         )
         raise ModelError(message)
