@@ -157,12 +157,23 @@ def _replace_example(text: str, name: str, settings: Mapping[str, Any]) -> str:
     ((key, example),) = found[1].value
     values = {setting.value: value for setting, value in example.value}
     edits = [(key.start_mark.index, key.end_mark.index, _dump(name))]
-    for setting, value in settings.items():
+    shown = {setting: value for setting, value in settings.items() if setting in values}
+    for setting, value in shown.items():
         node = values[setting]
         edits.append((node.start_mark.index, node.end_mark.index, _dump(value)))
     for start, end, new in sorted(edits, reverse=True):
         text = text[:start] + new + _aligned(text[end:], len(new) - (end - start))
+    for setting in settings.keys() - shown.keys():
+        text = _uncommented(text, setting, settings[setting])
     return text
+
+
+def _uncommented(text: str, setting: str, value: Any) -> str:
+    """The example shows this setting as a comment: it is put in the comment's place."""
+    line = f"{setting}: {_dump(value)}"
+    return re.sub(
+        rf"^( +)# {setting}: .*$", lambda found: found[1] + line, text, count=1, flags=re.M
+    )
 
 
 def _aligned(rest: str, longer: int) -> str:

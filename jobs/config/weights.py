@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from models.pretrained.catalogue import PublishedWeights
     from models.trial import Limits
 
+SYNTHETIC_TEACHER, SYNTHETIC_WORLD = "builtin:street-teacher", "synthetic://"
+"""A teacher that has seen drawn streets only, and the sources that show them."""
+REAL_TEACHER = "pretrained:r101-mmdet-3x"
+"""What `culling add` writes for a real camera: a ResNet-101 trained on COCO, as in the paper."""
 UNTRAINED = "none"
 """The student's `weights` to start from random weights."""
 FOREIGN_SUFFIXES = (".xml", ".onnx")
@@ -306,9 +310,11 @@ class TeacherSettings(WeightsSettings):
     """The large detector that labels."""
 
     weights: Text = setting(
-        "builtin:street-teacher",
+        SYNTHETIC_TEACHER,
         "builtin:…, pretrained:…, or a path to .safetensors, .pth, .xml or .onnx",
-        more=f"{_WEIGHTS} Also a path to an OpenVINO IR (`.xml` with its `.bin`) or to an `.onnx`.",
+        more=f"{_WEIGHTS} The default knows drawn streets only; for a real camera `culling add` "
+        f"writes `{REAL_TEACHER}`. Also a path to an OpenVINO IR (`.xml` with its `.bin`) or to an "
+        "`.onnx`.",
     )
     architecture: Text = _architecture("resnet101")
     max_side_px: Side = _max_side_px(1280)
