@@ -441,9 +441,14 @@ def main() -> None:
                     row = compare(case)
                     print(row, flush=True)
                     known[f"{row.family} {row.exporter}"] = asdict(row)
+                    write(list(known.values()))
             except ImportError as error:
                 print(f"{family.__name__}: left out ({error})")
-    text = json.dumps({"rows": list(known.values())}, indent=1, ensure_ascii=False)
+
+
+def write(rows: list[dict[str, Any]]) -> None:
+    """All rows so far: an exporter may take minutes, and a run may be stopped."""
+    text = json.dumps({"rows": rows}, indent=1, ensure_ascii=False)
     RESULT.write_text(f"{text}\n", encoding="utf-8")
 
 
