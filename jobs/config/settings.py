@@ -230,8 +230,10 @@ class CameraConfig(CameraDefaults):
         left_out: dict[str, Any] = dict.fromkeys(("schedule", "time_zone", "models"), True)
         for detector in ("student", "teacher"):
             left_out[detector] = dict.fromkeys(("load_limit_s", "load_limit_gb"), True)
-        io = self.teacher.io
-        if io is not None and io.box_units == "pixels":  # as all were in 0.1: its nights go on
+        if (io := self.teacher.io) is not None:  # as 0.1 and 0.2 wrote it: its nights go on
+            shown = shown.changed(teacher=self.teacher.changed(io=io.changed(**io.as_before)))
+            io = shown.teacher.io
+        if io is not None and io.box_units == "pixels":
             left_out["teacher"]["io"] = {"box_units"}
         if not self.recordings.model_fields_set:  # as of nights begun before there was any
             left_out["recordings"] = True
