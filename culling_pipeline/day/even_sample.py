@@ -117,8 +117,8 @@ def _interval_s(source: FrameSource, least_s: float, wanted: int) -> float:
     if duration_s is None:
         return least_s
     interval_s = max(least_s, duration_s / wanted)
-    while interval_s > least_s and (source.expected(interval_s) or wanted) < wanted:
-        interval_s = max(least_s, interval_s / 2)
+    while interval_s > least_s and (there := source.expected(interval_s) or wanted) < wanted:
+        interval_s = max(least_s, 0.98 * interval_s * there / wanted)
     return interval_s
 
 

@@ -130,11 +130,13 @@ def _has_cameras(config: Path) -> bool:
 
 def _look(config: Config, camera: str, timeout_s: float, *, as_json: bool) -> list[Finding]:
     """What `culling check` finds of this camera; ends the command where something is wrong."""
+    from jobs.commands.progress import open_progress
     from jobs.commands.summary import findings_table
-    from jobs.setup.check import check_config, worst_exit_code
+    from jobs.setup.check import check_config, download_weights, worst_exit_code
 
-    typer.echo("looking at the camera and trying both models …", err=True)
     only = config.changed(cameras={camera: config.cameras[camera]}, groups={})
+    download_weights(only, open_progress())
+    typer.echo("looking at the camera and trying both models …", err=True)
     findings = check_config(only, timeout_s=timeout_s)
     code = worst_exit_code(findings)
     if as_json and code != EXIT_DONE:
