@@ -57,7 +57,8 @@ from jobs.config.night import (
 from models.boxes.backend import at_work
 from models.boxes.detections import Detections, match
 from models.boxes.detector import TorchDetector, build_model
-from models.boxes.foreign import PRESETS, ForeignDetector
+from models.boxes.foreign import ForeignDetector
+from models.boxes.recognition import PRESETS
 from models.boxes.student import load_detector
 from models.images import scaled
 from streams.open import open_source

@@ -19,7 +19,8 @@ from culling_pipeline.tasks.boxes.answer_files import load_detections, save_dete
 from models.boxes.classes import ClassMap
 from models.boxes.detections import Detections
 from models.boxes.detector import TorchDetector
-from models.boxes.foreign import PRESETS, ForeignDetector
+from models.boxes.foreign import ForeignDetector
+from models.boxes.recognition import PRESETS
 from models.boxes.student import fit_to_camera, load_detector
 from models.images import resize
 from streams.open import open_source

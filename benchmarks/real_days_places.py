@@ -26,7 +26,8 @@ from jobs.cameras.task import task_of
 from jobs.config.settings import CameraDefaults
 from models.boxes.classes import COCO_80, ClassMap
 from models.boxes.detections import Detections, iou_matrix
-from models.boxes.foreign import PRESETS, ForeignDetector
+from models.boxes.foreign import ForeignDetector
+from models.boxes.recognition import PRESETS
 from models.images import resize
 from streams.base import FrameSource, StreamError
 from streams.open import open_source

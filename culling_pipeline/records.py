@@ -15,9 +15,9 @@ from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator, mod
 
 SlotState = Literal["same", "moved", "covered", "unknown"]
 ViewState = Literal["learning", "same", "moved", "covered", "settled", "unsure"]
-Activity = Literal["look", "label", "train", "measure"]
-"""What costs: a student looks at images, the teacher labels, a student is trained, or candidates
-are measured."""
+Activity = Literal["look", "label", "train", "measure", "read"]
+"""What costs: a student looks at images, the teacher labels, a student is trained, candidates are
+measured, or frames are read from the source and decoded."""
 Purpose = Literal["own", "comparison", "control", "watching"]
 """What it costs for: the night's own student, the comparison with random frames, the control slice,
 which training on everything would need as well, or watching a live camera, which goes on whether
@@ -313,7 +313,8 @@ class StartRecord(Record):
 
 
 class IngestRecord(Record):
-    """What went by, and which frames were kept on disk.
+    """What went by, and which frames were kept on disk. `frames_seen` counts those passed over too,
+    read or not.
 
     `survivors` (by confidence loss, hardest first), `control` and `random` hold frame ids; a
     frame may be survivor and random at once, never control and anything else. `control_is` says in

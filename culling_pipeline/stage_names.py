@@ -36,4 +36,5 @@ STAGES = (BUDGET, START, INGEST, VIEW, LABEL, CULL, RESOLUTION, TRAIN, JUDGE, PR
 
 SURVIVORS, CONTROL_SLICE, RANDOM_FRAMES = "survivors", "control slice", "random frames"
 FIRST_STUDENT, STORED_FRAMES, INCUMBENT = "first student", "stored frames", "incumbent"
+READING = "reading and decoding"
 """The parts of stages that have a line of their own in the ledger."""

@@ -153,6 +153,11 @@ class _Unpickler(pickle._Unpickler):
                 f"it asks for {full!r}, which weights do not need; save the state dict alone, "
                 "with torch.save(model.state_dict(), …)"
             )
+            if root in ("ultralytics", "models"):  # YOLOv5 and v7 pickle their own `models`
+                message = (
+                    "it is a YOLO's program, not its weights alone: export it where it was "
+                    "trained (`yolo export model=… format=onnx`) and use the .onnx"
+                )
             raise _RefusedError(message)
         if full not in self._names:
             base: type = _Mapping if full == "collections.OrderedDict" else _Inert

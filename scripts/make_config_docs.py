@@ -46,6 +46,8 @@ cameras:
     source: synthetic://street?seed=7&hours=1
     # What to find: a list of the detector's names, or name: [the detector's names for it].
     classes: [person, car, bicycle]
+    # For a real camera: a teacher that knows the world (243 MB, downloaded at its first use).
+    # teacher: {weights: pretrained:r101-mmdet-3x}
 """
 NEEDED = ("cameras", "source", "classes")
 """Keys without a default."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
@@ -120,6 +120,12 @@ class FrameSource(ABC):
         """Pictures of the latest pass so far that are not given out, by the reason in words."""
         return {}
 
+    @property
+    def coverage(self) -> str:
+        """How much of the time asked for is there, in a sentence; empty where there are no gaps to
+        speak of, as in one file."""
+        return ""
+
     @abstractmethod
     def frames(self, sampler: Sampler | None = None) -> Iterator[Frame]:
         """Frames from the beginning: those the sampler wants, or all of them.
@@ -138,6 +144,16 @@ class FrameSource(ABC):
         """About how many bytes such a sampler's frames take from a server; None where there is
         none, or it does not tell."""
         return None
+
+    def moments(self, interval_s: float) -> Sequence[float] | None:
+        """When there are frames, every `interval_s` (seconds since the start), for a source that
+        gives out single ones (`frames_at`); None for one that can only be played."""
+        return None
+
+    def frames_at(self, times_s: Sequence[float]) -> Iterator[Frame]:
+        """For each of these moments the keyframe at or shortly before it, in order and each but
+        once; what cannot be read is left out. Each costs a seek and one picture, wherever it is."""
+        raise NotImplementedError
 
     @abstractmethod
     def close(self) -> None:

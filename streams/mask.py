@@ -44,14 +44,26 @@ class MaskedSource(FrameSource):
     def expected(self, interval_s: float) -> int | None:
         return self.source.expected(interval_s)
 
+    @property
+    def coverage(self) -> str:
+        return self.source.coverage
+
     def frames(self, sampler: Sampler | None = None) -> Iterator[Frame]:
-        for frame in self.source.frames(sampler):
-            height_px, width_px = frame.image.shape[:2]
-            if self._mask.shape != (height_px, width_px):
-                self._mask = covered(self._polygons, height_px, width_px)
-            image = frame.image.copy()
-            image[self._mask] = 0
-            yield replace(frame, image=image)
+        return map(self._masked, self.source.frames(sampler))
+
+    def moments(self, interval_s: float) -> Sequence[float] | None:
+        return self.source.moments(interval_s)
+
+    def frames_at(self, times_s: Sequence[float]) -> Iterator[Frame]:
+        return map(self._masked, self.source.frames_at(times_s))
+
+    def _masked(self, frame: Frame) -> Frame:
+        height_px, width_px = frame.image.shape[:2]
+        if self._mask.shape != (height_px, width_px):
+            self._mask = covered(self._polygons, height_px, width_px)
+        image = frame.image.copy()
+        image[self._mask] = 0
+        return replace(frame, image=image)
 
     def close(self) -> None:
         self.source.close()

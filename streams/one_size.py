@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import cv2
@@ -44,11 +44,24 @@ class OneSize(FrameSource):
     def expected(self, interval_s: float) -> int | None:
         return self.source.expected(interval_s)
 
+    @property
+    def coverage(self) -> str:
+        return self.source.coverage
+
     def frames(self, sampler: Sampler | None = None) -> Iterator[Frame]:
+        return self._fitted(self.source.frames(sampler))
+
+    def moments(self, interval_s: float) -> Sequence[float] | None:
+        return self.source.moments(interval_s)
+
+    def frames_at(self, times_s: Sequence[float]) -> Iterator[Frame]:
+        return self._fitted(self.source.frames_at(times_s))
+
+    def _fitted(self, frames: Iterator[Frame]) -> Iterator[Frame]:
         self._own = LeftOut(self.info.location)
         scaled: Counter[str] = Counter()
         where, given = self.info.location, 0
-        for frame in self.source.frames(sampler):
+        for frame in frames:
             if not given:
                 where = self._own.where = f"camera {frame.camera!r}: {self.info.location}"
             fitting = self._fit(frame, scaled)

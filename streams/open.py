@@ -34,13 +34,16 @@ from streams.recorded.file import VideoFile
 from streams.recorded.folder import last_day, open_folder
 from streams.recorded.picture_times import PictureOptions
 from streams.recorded.ranges import Place, WebFile
+from streams.recorded.recordings.source import SCHEME as RECORDINGS
+from streams.recorded.recordings.source import Recordings
 from streams.recorded.remote import RemoteVideo
 from streams.synthetic.source import SyntheticCamera
 from streams.web import Answer, is_web, sniff
 
 ALLOWED = (
     "rtsp://…, http(s)://… (video, HLS, MJPEG, a snapshot or a page such as YouTube's), device:0, "
-    "a video file, a folder of images, file:///path or synthetic://street?seed=7"
+    "a video file, a folder of images, file:///path, recordings:/path for a recorder's folder or "
+    "synthetic://street?seed=7"
 )
 
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://")
@@ -120,7 +123,21 @@ def _open_remote(url: str, camera: str, options: LiveOptions) -> FrameSource:
     return _open_device(url, camera, options)
 
 
+def path_of_recordings(url: str, *, camera: str) -> Path | None:
+    """The recorder's folder that an address names; None for addresses of other kinds."""
+    if not url.startswith(RECORDINGS):
+        return None
+    text = url[len(RECORDINGS) :]
+    if not text.strip():
+        message = f"camera {camera!r}: {url}: give the recorder's folder, as in recordings:/path"
+        raise SourceUrlError(message)
+    return _path_of(text, camera)
+
+
 def _open_local(url: str, camera: str, most_pixels: int, pictures: PictureOptions) -> FrameSource:
+    recorder = path_of_recordings(url, camera=camera)
+    if recorder is not None:
+        return Recordings(recorder, camera=camera, most_pixels=most_pixels)
     found = _SCHEME.match(url)
     scheme = found.group(1).lower() if found else ""
     if scheme == "synthetic":

@@ -63,17 +63,28 @@ def probe(
     """
     options = replace(options, must_answer=True, sampling="exact")
     with open_source(url, camera=camera, live=options, pictures=pictures) as source:
-        is_live = isinstance(source, LiveSource)
-        where = f"camera {camera!r}: {source.info.location}"
-        info, image = (
-            _watch(source, where, watched_s)
-            if isinstance(source, LiveSource)
-            else _look_at_start(source, where)
-        )
-        frames, to_fetch = source.expected(interval_s), source.to_fetch(interval_s)
-    is_site = is_youtube(url) or info.kind.startswith("site")
+        found = look_at(source, camera=camera, watched_s=watched_s, interval_s=interval_s)
+    return replace(found, is_site=found.is_site or is_youtube(url))
+
+
+def look_at(
+    source: FrameSource, *, camera: str, watched_s: float = WATCHED_S, interval_s: float = 1.0
+) -> Probe:
+    """The same, of a source that is open."""
+    where = f"camera {camera!r}: {source.info.location}"
+    is_live = isinstance(source, LiveSource)
+    info, image = (
+        _watch(source, where, watched_s)
+        if isinstance(source, LiveSource)
+        else _look_at_start(source, where)
+    )
     return Probe(
-        info=info, image=image, is_live=is_live, is_site=is_site, frames=frames, to_fetch=to_fetch
+        info=info,
+        image=image,
+        is_live=is_live,
+        is_site=info.kind.startswith("site"),
+        frames=source.expected(interval_s),
+        to_fetch=source.to_fetch(interval_s),
     )
 
 

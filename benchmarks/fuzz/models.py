@@ -22,7 +22,8 @@ import torch
 from benchmarks.fuzz.case import Case
 from benchmarks.fuzz.mutate import spoilt, spoilt_json
 from jobs.cameras.detectors import BUILTIN_FOLDER
-from models.boxes.foreign import PRESETS, ForeignDetector, open_foreign
+from models.boxes.foreign import ForeignDetector, open_foreign
+from models.boxes.recognition import PRESETS
 from models.boxes.student import load_detector
 from models.checkpoint import load_pth
 from models.errors import ModelError

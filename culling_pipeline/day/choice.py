@@ -38,7 +38,7 @@ def close_day(
     _keep_only(day, {*survivors, *random, *control})
     counts, edges = np.histogram(losses, bins=HISTOGRAM_BINS)
     return IngestRecord(
-        frames_seen=day.count,
+        frames_seen=day.count + day.unread,
         left_out=dict(day.left_out),
         width_px=width_px,
         height_px=height_px,

@@ -75,7 +75,8 @@ class Admitted(NamedTuple):
 class Day:
     """The frames of a day as they come. `folder` holds the stored frames, `where` names in messages
     what was watched, `duration_s` is the day's length, None if it is not known. `left_out` counts
-    unusable frames by reason. `count` frames were seen; `frames` holds the stored ones by number.
+    unusable frames by reason. `count` frames were seen, `unread` more passed over unread; `frames`
+    holds the stored ones by number.
     """
 
     plan: IngestPlan
@@ -83,6 +84,7 @@ class Day:
     duration_s: float | None
     where: str
     count: int = 0
+    unread: int = 0
     frames: dict[int, Seen] = field(default_factory=dict)
     shape: tuple[int, int] | None = None
     left_out: Counter[str] = field(default_factory=Counter)

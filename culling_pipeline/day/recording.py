@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import shutil
+import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,11 +19,12 @@ from culling_pipeline.day.day import Day, IngestPlan
 from culling_pipeline.day.frame_files import load_images
 from culling_pipeline.day.loss_series import LossSeries
 from culling_pipeline.gate.gate import Decision, Gate
+from culling_pipeline.gate.moments import ControlMoments, PlannedLooks, draw_moments
 from culling_pipeline.gate.sparse import SparseLooks, SparsePlan
 from culling_pipeline.records import Cost, IngestRecord, Purpose
 from culling_pipeline.run.progress import Progress
 from culling_pipeline.run.workers import PooledModel, batched_images
-from culling_pipeline.stage_names import CONTROL_SLICE, INGEST, STORED_FRAMES
+from culling_pipeline.stage_names import CONTROL_SLICE, INGEST, READING, STORED_FRAMES
 from culling_pipeline.tasks.base import Answer
 from streams.base import DAY_S, Frame, FrameSource
 from streams.one_size import OneSize
@@ -32,6 +34,8 @@ BATCH = 8
 """Frames the student scores at a time …"""
 GROUP = 16
 """… and the most frames read for them: so few wait in memory even when most are skipped."""
+SPARE = 1.1
+"""So many times the frames that are kept are read, where single ones are: some cannot be read."""
 LAG = 16
 """Groups until the gate learns what the student found: at least as many as can be in progress, so
 that its decisions do not depend on the number of processes."""
@@ -57,12 +61,13 @@ def watch_recording(
     info, plan = source.info, plan.for_source(source)
     day = Day(plan, folder, info.duration_s, info.location)
     course = LossSeries(plan.task)
-    gate = _looker(day, source.expected(plan.interval_s))
+    gate, reading = _begin(source, day)
     try:
-        found = _watch(source, pool, gate, progress, day=day, course=course)
-        cost = _look(pool, INGEST.words, "own")
+        found = _watch(reading, pool, gate, progress, day=day, course=course)
+        costs = (_look(pool, INGEST.words, "own"), reading.cost)
         day.left_out.update(source.left_out)
-        record = close_day(day, course, strategy, (cost,), gate=gate.record)
+        day.unread = max(0, reading.there - day.count)
+        record = close_day(day, course, strategy, costs, gate=gate.record)
         own = {i: found[i] for i, seen in day.frames.items() if seen.scored}
         return with_own_answers(record, own, pool, strategy, folder=folder)
     except BaseException:
@@ -70,13 +75,74 @@ def watch_recording(
         raise
 
 
-Looker = Gate | SparseLooks
+Looker = Gate | SparseLooks | PlannedLooks
 """What decides at which frames the student looks."""
 
 
-def _looker(day: Day, expected: int | None) -> Looker:
+class _Reading:
+    """The frames as they come from the source, and how long they took. `expected` is how many come
+    (None: not known), `there` how many the recording has (0: as many as come)."""
+
+    def __init__(self, frames: Iterator[Frame], *, expected: int | None, there: int = 0) -> None:
+        self._frames, self.expected, self.there = frames, expected, there
+        self._read, self._seconds = 0, 0.0
+
+    def __iter__(self) -> Iterator[Frame]:
+        while True:
+            began_s = time.perf_counter()
+            frame = next(self._frames, None)
+            self._seconds += time.perf_counter() - began_s
+            if frame is None:
+                return
+            self._read += 1
+            yield frame
+
+    @property
+    def cost(self) -> Cost:
+        """The line of the ledger: what the night waited for."""
+        return Cost(
+            stage=READING,
+            activity="read",
+            purpose="own",
+            images=self._read,
+            seconds=self._seconds,
+            device="",
+            backend="",
+        )
+
+
+def _begin(source: FrameSource, day: Day) -> tuple[Looker, _Reading]:
+    """What decides on the frames, and the frames: all of them, or those of chosen moments where the
+    source gives out single ones and the student does not look at all."""
     plan, rng = day.plan, np.random.default_rng([day.plan.seed, 22])
-    frames = expected or math.ceil(DAY_S / plan.interval_s)
+    there = source.moments(plan.interval_s)
+    bounded = plan.looks is not None and not (plan.gate.enabled or plan.gate.every > 1)
+    if there is not None and bounded and plan.looks is not None and plan.looks < len(there):
+        return _planned(source, day, there, plan.looks, rng)
+    expected = source.expected(plan.interval_s)
+    reading = _Reading(source.frames(Sampler(plan.interval_s)), expected=expected)
+    return _looker(day, expected or math.ceil(DAY_S / plan.interval_s), rng), reading
+
+
+def _planned(
+    source: FrameSource, day: Day, there: Sequence[float], looks: int, rng: np.random.Generator
+) -> tuple[Looker, _Reading]:
+    """As many moments as the student looks at, or somewhat more than are kept, whichever is
+    more."""
+    slice_, plan = day.control_slice, day.plan
+    reads = max(1, looks, math.ceil(SPARE * max(plan.survivors, plan.random)))
+    control = ControlMoments(slice_.holds, slice_.group_of, slice_.frames_per_group)
+    chosen = draw_moments(there, reads, control, rng)
+    reads = sum(not slice_.holds(at_s) for at_s in chosen)
+    looker = PlannedLooks(
+        day.plan.task, frames=len(there), reads=reads, looks=looks, spared=slice_.holds
+    )
+    frames = source.frames_at(chosen)
+    return looker, _Reading(frames, expected=len(chosen), there=len(there))
+
+
+def _looker(day: Day, frames: int, rng: np.random.Generator) -> Looker:
+    plan = day.plan
     if plan.looks is None or plan.looks >= frames or plan.gate.enabled or plan.gate.every > 1:
         return Gate(plan.gate, plan.task, rng)
     to_choose_from = max(1, round(frames * (1 - plan.control.share)))
@@ -86,13 +152,13 @@ def _looker(day: Day, expected: int | None) -> Looker:
 
 def _decide(gate: Looker, frame: Frame) -> Decision:
     """A recording is one day to the change gate, so it is not told the time."""
-    if isinstance(gate, SparseLooks):
+    if isinstance(gate, SparseLooks | PlannedLooks):
         return gate.decide(frame.image, frame.time_s)
     return gate.decide(frame.image)
 
 
 def _watch(
-    source: FrameSource,
+    reading: _Reading,
     pool: PooledModel,
     gate: Looker,
     progress: Progress,
@@ -101,10 +167,9 @@ def _watch(
     course: LossSeries,
 ) -> dict[int, Answer]:
     """The answers to the stored frames, by frame id."""
-    interval_s = day.plan.interval_s
     found: dict[int, Answer] = {}
-    with progress.stage(INGEST.words, source.expected(interval_s)) as advance:
-        for group in _seen(source.frames(Sampler(interval_s)), pool, gate):
+    with progress.stage(INGEST.words, reading.expected) as advance:
+        for group in _seen(reading, pool, gate):
             for frame, answer, scored in group:
                 seen = day.look(frame, answer, scored=scored)
                 course.note(seen, answer)

@@ -10,7 +10,8 @@ from culling_pipeline.records import Cost, mean_seconds
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """Seconds of detector work: of the night, and of full training on the same day."""
+    """Seconds of detector work: of the night, and of full training on the same day. Reading and
+    decoding is in neither."""
 
     night_s: float
     full_s: float
@@ -28,7 +29,9 @@ def price(costs: Sequence[Cost], *, frames_seen: int, shown: float) -> Price:
     per image measured this night; control slice and judging it needs as well. What the comparison
     with random frames costs is in neither, nor what watching a live camera costs.
     """
-    paid = [c for c in costs if c.purpose not in ("comparison", "watching")]
+    paid = [
+        c for c in costs if c.purpose not in ("comparison", "watching") and c.activity != "read"
+    ]
     night = sum(c.seconds for c in paid)
     teacher = mean_seconds(paid, "label")
     training = mean_seconds(paid, "train")

@@ -52,6 +52,8 @@ def gate_words(gate: GateRecord | None) -> str:
     if gate.passed_over:
         total = seen + gate.passed_over
         between = f"The student was to score {words.count(seen)} of {words.count(total, 'frame')}."
+    if gate.blind == gate.scored:
+        return f"{between} All of these were drawn at random over the day."
     if gate.blind is not None:
         return (
             f"{between} {words.count(gate.blind)} of these were drawn at random over the day, the "

@@ -20,7 +20,9 @@ from models.boxes.backend import at_work
 from models.boxes.classes import ClassMap
 from models.boxes.detections import Detector
 from models.boxes.detector import DetectorSpec, TorchDetector, build_model, with_weights
-from models.boxes.foreign import ForeignOptions, open_foreign
+from models.boxes.families.base import ForeignOptions
+from models.boxes.foreign import open_foreign
+from models.boxes.recognition import GivenOptions
 from models.boxes.student import fit_to_camera, fresh_spec, load_detector, meta_of, spec_from_meta
 from models.checkpoint import load_pth
 from models.errors import WeightsError
@@ -67,7 +69,7 @@ class OpenDetector:
     """Height and width to work at, in pixels; None: as the weights were saved for."""
     spec: DetectorSpec | None = None
     """For a `.pth`, which does not describe its net."""
-    options: ForeignOptions | None = None
+    options: ForeignOptions | GivenOptions | None = None
     """For an OpenVINO IR or an ONNX file."""
     published: PublishedWeights | None = None
     """For published weights, which are downloaded if missing."""
@@ -138,9 +140,9 @@ def configured_detector(
             published=settings.published,
             backend=settings.backend,
         )
-    options = None
-    if isinstance(settings, TeacherSettings) and settings.is_foreign and settings.io is not None:
-        options = settings.io.to_options()
+    options: ForeignOptions | GivenOptions | None = None
+    if isinstance(settings, TeacherSettings) and settings.is_foreign:
+        options = GivenOptions() if settings.io is None else settings.io.to_options()
     spec = None
     if settings.suffix in PTH_SUFFIXES:
         spec = DetectorSpec(

@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
 from jobs.config.settings import CameraConfig
+from jobs.database.nights import Night
 from streams.base import FrameSource
 from streams.live.options import LiveOptions
 from streams.mask import MaskedSource
-from streams.open import open_source
+from streams.open import open_source, path_of_recordings
 from streams.recorded.picture_times import PictureOptions
+from streams.recorded.recordings.source import Recordings
+
+SAME_DAY = timedelta(hours=6)
+"""A night that begins this soon after another is about the same day, and reads it again."""
+
+
+class Span(NamedTuple):
+    """What a night reads of a recorder's folder; None: as far back as the camera's settings say,
+    and up to now."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+WHOLE = Span()
+
+
+def span_of(night: Night, done: list[Night]) -> Span:
+    """From where the last night ended (when it began, for it read up to then) to where this one
+    began; the same when it is taken up again."""
+    before = (n.started_at for n in done if n.started_at <= night.started_at - SAME_DAY)
+    return Span(max(before, default=None), night.started_at)
 
 
 def picture_options(camera: CameraConfig) -> PictureOptions:
@@ -15,14 +41,40 @@ def picture_options(camera: CameraConfig) -> PictureOptions:
     return camera.pictures.to_options(camera.time_zone)
 
 
-def open_camera(camera: CameraConfig, *, live: LiveOptions | None = None) -> FrameSource:
-    """The camera's source; `live` says how to read a live one, which is refused without it."""
+def open_camera(
+    camera: CameraConfig,
+    *,
+    live: LiveOptions | None = None,
+    span: Span = WHOLE,
+    pictures: PictureOptions | None = None,
+) -> FrameSource:
+    """The camera's source; `live` says how to read a live one, which is refused without it, `span`
+    how much of a recorder's folder, `pictures` which of a folder's in place of the camera's."""
+    source = open_unmasked(camera, live=live, span=span, pictures=pictures)
+    return MaskedSource(source, camera.mask) if camera.mask else source
+
+
+def open_unmasked(
+    camera: CameraConfig,
+    *,
+    live: LiveOptions | None = None,
+    span: Span = WHOLE,
+    pictures: PictureOptions | None = None,
+) -> FrameSource:
+    """The same, as the camera sees it."""
     recorded = camera.live.to_options(must_answer=True)
-    source = open_source(
+    recorder = path_of_recordings(camera.source, camera=camera.name)
+    if recorder is not None:
+        return Recordings(
+            recorder,
+            camera=camera.name,
+            options=camera.recordings.to_options(since=span.since, until=span.until),
+            most_pixels=recorded.most_pixels,
+        )
+    return open_source(
         camera.source,
         camera=camera.name,
         live=live,
         recorded=recorded,
-        pictures=picture_options(camera),
+        pictures=pictures or picture_options(camera),
     )
-    return MaskedSource(source, camera.mask) if camera.mask else source

@@ -11,10 +11,8 @@ from datetime import UTC, date, datetime
 
 from culling_pipeline.day.daybook import DAYBOOK, DayClock
 from culling_pipeline.day.watched_day import WatchedDay
-from jobs.cameras.sources import picture_options
 from jobs.config.settings import Config
 from jobs.database.store import Store
-from streams.open import last_day_of
 
 
 def watched_days(config: Config, camera: str) -> list[date]:
@@ -46,6 +44,12 @@ def _day_of_pictures(config: Config, camera: str) -> date | None:
     settings = config.cameras.get(camera)
     if settings is None:
         return None
+    scheme, colon, _ = settings.source.partition("://")
+    if colon and scheme.lower() != "file":
+        return None
+    from jobs.cameras.sources import picture_options  # decoders, of no use to other cameras
+    from streams.open import last_day_of
+
     return last_day_of(settings.source, camera=camera, pictures=picture_options(settings))
 
 

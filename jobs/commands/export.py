@@ -27,6 +27,10 @@ def export(
     format_: Annotated[
         Literal["onnx", "torchscript", "openvino"], typer.Option("--format", help="File format.")
     ],
+    layout: Annotated[
+        Literal["ours", "yolo-nas-flat", "ssd"],
+        typer.Option(help="What goes in and comes out: ours, or what recorders read."),
+    ] = "ours",
     output: Annotated[
         Path | None,
         typer.Option(help="File to write; default: CAMERA-VERSION here.", show_default=False),
@@ -57,6 +61,7 @@ def export(
             store=store,
             progress=open_progress(),
             format_=format_,
+            layout=layout,
             output=output,
             version=version,
             force=force,

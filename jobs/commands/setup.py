@@ -93,13 +93,20 @@ def check(
     overrides: Overrides = [],  # noqa: B006
     as_json: AsJson = False,
     timeout_s: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for a stream.")] = 30.0,
+    download: Annotated[
+        bool, typer.Option("--download", help="Fetch published weights first.")
+    ] = False,
 ) -> None:
     """Check the configuration, every stream and every model, and estimate what nights cost."""
+    from jobs.commands.progress import open_progress
     from jobs.commands.summary import findings_table
-    from jobs.setup.check import check_config, worst_exit_code
+    from jobs.setup.check import check_config, download_weights, worst_exit_code
 
     _leave_health_to_the_answer()
-    findings = check_config(load(config, overrides), timeout_s=timeout_s)
+    loaded = load(config, overrides)
+    if download:
+        download_weights(loaded, open_progress())
+    findings = check_config(loaded, timeout_s=timeout_s)
     code = worst_exit_code(findings)
     if as_json:
         print_json({"findings": [found.to_dict() for found in findings], "exit_code": code})

@@ -157,16 +157,30 @@ def _replace_example(text: str, name: str, settings: Mapping[str, Any]) -> str:
     ((key, example),) = found[1].value
     values = {setting.value: value for setting, value in example.value}
     edits = [(key.start_mark.index, key.end_mark.index, _dump(name))]
-    for setting, node in values.items():
-        edits.append((node.start_mark.index, node.end_mark.index, _dump(settings[setting])))
-    further = {setting: value for setting, value in settings.items() if setting not in values}
-    below = max(node.end_mark.line for node in values.values()) + 1
+    shown = {setting: value for setting, value in settings.items() if setting in values}
+    for setting, value in shown.items():
+        node = values[setting]
+        edits.append((node.start_mark.index, node.end_mark.index, _dump(value)))
+    commented = [s for s in settings if s not in shown and _comment(s).search(text)]
     own = " " * example.value[0][0].start_mark.column
-    lines = [f"{own}{setting}: {_dump(value)}" for setting, value in further.items()]
-    text = _put_lines(text, below, lines, "\n")  # below all the edits, so their places stay
+    further = [
+        f"{own}{s}: {_dump(v)}" for s, v in settings.items() if s not in {*shown, *commented}
+    ]
+    below = max(node.end_mark.line for node in values.values()) + 1
+    text = _put_lines(text, below, further, "\n")  # below all the edits, so their places stay
     for start, end, new in sorted(edits, reverse=True):
         text = text[:start] + new + _aligned(text[end:], len(new) - (end - start))
+    for setting in commented:
+        place = _comment(setting).search(text)
+        assert place is not None
+        line = f"{place[1]}{setting}: {_dump(settings[setting])}"
+        text = text[: place.start()] + line + text[place.end() :]
     return text
+
+
+def _comment(setting: str) -> re.Pattern[str]:
+    """The line that shows this setting as a comment; the setting takes its place."""
+    return re.compile(rf"^( +)# {setting}: .*$", flags=re.MULTILINE)
 
 
 def _aligned(rest: str, longer: int) -> str:

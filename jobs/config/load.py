@@ -35,6 +35,8 @@ REPLACED_WHOLE = ("classes",)
 SITE = re.compile(r"((www|m)\.)?(youtube\.com|youtu\.be)/", re.IGNORECASE)
 ADDRESS = re.compile(rf"[a-z][a-z0-9+.-]+:|{SITE.pattern}", re.IGNORECASE)
 """Addresses that are no paths: those with a scheme, and YouTube's pages without one."""
+RECORDINGS = "recordings:"
+"""What a recorder's folder begins with; a path follows."""
 LACKS_SCHEME = (
     "an address must begin with its scheme, such as rtsp:// or https://, with nothing before it "
     "(a path that looks like one is written file:///PATH)"
@@ -255,6 +257,8 @@ class _Reader:
 
     def _resolve(self, address: str, place: str) -> str:
         """A relative path starts at the config file's folder; anything with a scheme stays."""
+        if address.startswith(RECORDINGS):
+            return RECORDINGS + self._resolve(address.removeprefix(RECORDINGS) or ".", place)
         if ADDRESS.match(address) or address.startswith("${"):  # the latter only `as_written`
             return address
         return os.path.normpath(self._folder / self._at_home(address, place))

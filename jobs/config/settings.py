@@ -26,6 +26,7 @@ from jobs.config.night import (
     TrainingSettings,
 )
 from jobs.config.pictures import PicturesSettings
+from jobs.config.recordings import RecordingsSettings
 from jobs.config.secrets import fill_in
 from jobs.config.service import ServiceSettings
 from jobs.config.storage import StorageSettings
@@ -140,6 +141,9 @@ class CameraDefaults(Section):
     pictures: PicturesSettings = setting(
         PicturesSettings(), "when the pictures of a folder were taken, and which days are used"
     )
+    recordings: RecordingsSettings = setting(
+        RecordingsSettings(), "how a recorder's folder (source: recordings:/PATH) is read"
+    )
 
     @field_validator("schedule")
     @classmethod
@@ -167,10 +171,12 @@ class CameraConfig(CameraDefaults):
     source: str = Field(
         min_length=1,
         repr=False,
-        description="a video file, a folder of pictures, an address or synthetic://street",
+        description="a video file, a folder of pictures, a recorder's folder (recordings:/PATH), "
+        "an address or synthetic://street",
         json_schema_extra={
             "more": "Addresses: `rtsp://…`, `http(s)://…` (video, HLS, MJPEG, a snapshot, a page "
-            "such as YouTube's) and `device:0`. Made up: "
+            "such as YouTube's) and `device:0`. A recorder's folder: `recordings:/PATH` "
+            "(`recordings`). Made up: "
             "`synthetic://street?seed=7&hours=24` is a street, "
             "`synthetic://court?seed=3&hours=1` a sports court."
         },
@@ -224,9 +230,13 @@ class CameraConfig(CameraDefaults):
         left_out: dict[str, Any] = dict.fromkeys(("schedule", "time_zone", "models"), True)
         for detector in ("student", "teacher"):
             left_out[detector] = dict.fromkeys(("load_limit_s", "load_limit_gb"), True)
-        io = self.teacher.io
-        if io is not None and io.box_units == "pixels":  # as all were in 0.1: its nights go on
+        if (io := self.teacher.io) is not None:  # as 0.1 and 0.2 wrote it: its nights go on
+            shown = shown.changed(teacher=self.teacher.changed(io=io.changed(**io.as_before)))
+            io = shown.teacher.io
+        if io is not None and io.box_units == "pixels":
             left_out["teacher"]["io"] = {"box_units"}
+        if not self.recordings.model_fields_set:  # as of nights begun before there was any
+            left_out["recordings"] = True
         # These came with 0.3: nights begun before go on.
         new = {"budget", "looks", "seconds", "trusted_from"}
         left_out["culling"] = new - culling.model_fields_set

@@ -10,13 +10,19 @@ from pydantic import Field, model_validator
 
 from culling_pipeline.ranges import Count, Flag, Positive, Real, Share, Whole
 from jobs.config.fields import NO_UNIT, Section, Text, setting
+from models.boxes.families.names import FamilyName
 from models.errors import WeightsError
 
 if TYPE_CHECKING:
-    from models.boxes.foreign import ForeignOptions
+    from models.boxes.families.base import ForeignOptions
+    from models.boxes.recognition import GivenOptions
     from models.pretrained.catalogue import PublishedWeights
     from models.trial import Limits
 
+SYNTHETIC_TEACHER, SYNTHETIC_WORLD = "builtin:street-teacher", "synthetic://"
+"""A teacher that has seen drawn streets only, and the sources that show them."""
+REAL_TEACHER = "pretrained:r101-mmdet-3x"
+"""What `culling add` writes for a real camera: a ResNet-101 trained on COCO, as in the paper."""
 UNTRAINED = "none"
 """The student's `weights` to start from random weights."""
 FOREIGN_SUFFIXES = (".xml", ".onnx")
@@ -26,6 +32,15 @@ OWN_SUFFIXES = (".safetensors", "")
 
 def _or(suffixes: tuple[str, ...]) -> str:
     return ", ".join(suffix or "a folder" for suffix in suffixes)
+
+
+def how_to_export(weights: str) -> str:
+    """What to do with a `.pt` of Ultralytics, which is a pickled program."""
+    name = Path(weights).stem
+    return (
+        f"export it where it was trained (`yolo export model={name}.pt format=onnx`) and set "
+        f"weights: {name}.onnx"
+    )
 
 
 Side = Annotated[Whole, Field(ge=64)]
@@ -136,6 +151,8 @@ class WeightsSettings(Section):
             raise ValueError(message)
         if self.suffix in PTH_SUFFIXES and not self.class_names:
             message = f"class_names: missing, a {self.suffix} does not say what its labels mean"
+            if self.suffix == ".pt":
+                message += f"; if it is a YOLO of Ultralytics, {how_to_export(self.weights)}"
             raise ValueError(message)
 
     def _check_published(self, entry: PublishedWeights) -> None:
@@ -180,32 +197,44 @@ class StudentSettings(WeightsSettings):
 Triple = tuple[Real, Real, Real]
 
 
-class DetectorIo(Section):
-    """How a teacher from elsewhere (.xml, .onnx) wants its image and what its outputs mean: a
-    preset, and what differs from it. Mirrors `models.boxes.foreign.ForeignOptions`."""
+_BEFORE_FAMILIES = ("boxes-labels", "boxes-scores-labels", "yolox", "yolox-decoded")
+"""Kinds of `outputs` whose defaults have always been those of `ForeignOptions`."""
 
-    preset: Literal["person-vehicle-bike", "yolox-coco"] | None = setting(
+
+class DetectorIo(Section):
+    """How a teacher from elsewhere (.xml, .onnx) wants its image and what its outputs mean, where
+    its file is not recognised, or wrongly. Mirrors `models.boxes.families.base.ForeignOptions`."""
+
+    preset: Literal["person-vehicle-bike", "yolox-coco", "torchvision-coco"] | None = setting(
         None,
-        "null: no preset, then class_names and outputs are needed",
+        "options of a known detector",
         more="`person-vehicle-bike` is Open Model Zoo's 2003 and 2004, `yolox-coco` Megvii's "
-        "YOLOX. Other keys override those of the preset.",
+        "YOLOX, `torchvision-coco` torchvision's exports with its own weights. Other keys "
+        "override those of the preset.",
         example="person-vehicle-bike",
     )
     class_names: tuple[Text, ...] = setting(
-        (), "the detector's classes, in its order", example=["vehicle", "person", "bike"]
+        (),
+        "the detector's classes, in its order; empty: as the file says",
+        more="Not every file says it. 80 classes without names are taken for those of COCO.",
+        example=["vehicle", "person", "bike"],
     )
-    outputs: Literal["boxes-labels", "boxes-scores-labels", "yolox", "yolox-decoded"] | None = (
-        setting(
-            None,
-            "what the net returns",
-            more="`boxes-labels`: boxes N×5 (x1 y1 x2 y2 score) and labels N; "
-            "`boxes-scores-labels`: three outputs, as torchvision exports; `yolox`: not decoded; "
-            "`yolox-decoded`: exported with `--decode_in_inference`.",
-            example="boxes-labels",
-        )
+    outputs: FamilyName | None = setting(
+        None,
+        "the family of detectors, which says what the net returns; null: recognised",
+        more="`yolo`: Ultralytics v8 and later; `yolo-v5`: v5, v6, v7; `yolo-end2end`: 1×N×6; "
+        "`yolo-nas-flat`, `yolo-nas-batch`: SuperGradients; `yolox`: not decoded; "
+        "`yolox-decoded`: exported with `--decode_in_inference`; `detr`: RT-DETR and D-FINE, "
+        "logits and boxes; `detr-decoded`: the same with the picture's size as an input; "
+        "`detr-rows`: RT-DETR of Ultralytics; `rf-detr`; `ssd`: 1×1×N×7, also OpenVINO's "
+        "DetectionOutput; `tf-ssd`: TensorFlow's; `boxes-labels`: boxes N×5 (x1 y1 x2 y2 score) "
+        "and labels N; `boxes-scores-labels`: three outputs, as torchvision exports.",
+        example="boxes-labels",
     )
-    box_units: Literal["pixels", "shares"] = setting(
-        "pixels", "what the net's boxes are in: pixels of its input, or shares (0…1) of it"
+    box_units: Literal["pixels", "shares"] | None = setting(
+        None,
+        "what the net's boxes are in: pixels of its input, or shares (0…1) of it; null: as usual "
+        "in its family",
     )
     height_px: Count | None = setting(
         None, "height of the input; null: the model says", unit="pixels"
@@ -213,61 +242,79 @@ class DetectorIo(Section):
     width_px: Count | None = setting(
         None, "width of the input; null: the model says", unit="pixels"
     )
-    channel_order: Literal["bgr", "rgb"] = setting("bgr", "order of the input's colours")
-    mean: Triple = setting(
-        (0.0, 0.0, 0.0),
-        "the net sees (pixel - mean) / scale, in the channel order",
+    channel_order: Literal["bgr", "rgb"] | None = setting(
+        None, "order of the input's colours; null: as usual in its family"
+    )
+    mean: Triple | None = setting(
+        None,
+        "the net sees (pixel - mean) / scale, in the channel order; null: as usual",
         unit="grey levels",
     )
-    scale: tuple[Positive, Positive, Positive] = setting(
-        (1.0, 1.0, 1.0), "the same, for the division", unit="grey levels"
+    scale: tuple[Positive, Positive, Positive] | None = setting(
+        None, "the same, for the division", unit="grey levels"
     )
-    keep_aspect: Flag = setting(False, "true: pad to the input size; false: stretch")
-    pad_value: Annotated[Whole, Field(ge=0, le=255)] = setting(
-        114, "grey of the padding", unit="grey levels"
+    keep_aspect: Flag | None = setting(
+        None, "true: pad to the input size; false: stretch; null: as usual"
     )
-    pad_position: Literal["top-left", "centre"] = setting(
-        "top-left", "where the image lies in the padding"
+    pad_value: Annotated[Whole, Field(ge=0, le=255)] | None = setting(
+        None, "grey of the padding; null: as usual", unit="grey levels"
+    )
+    pad_position: Literal["top-left", "centre"] | None = setting(
+        None, "where the image lies in the padding; null: as usual"
     )
     boxes_output: str | None = setting(
         None, "name of the output, where shape and type do not tell outputs apart"
     )
     scores_output: str | None = setting(None, "the same for scores")
     labels_output: str | None = setting(None, "the same for labels")
-    label_offset: Whole = setting(
-        0, "added to the net's labels; -1 if it counts from 1", unit=NO_UNIT
+    label_offset: Whole | None = setting(
+        None, "added to the net's labels; -1 if it counts from 1; null: as usual", unit=NO_UNIT
     )
     min_score: Share = setting(0.05, "the net returns nothing below this score", unit=NO_UNIT)
-    nms_iou: Share = setting(
-        0.45,
-        "yolox: of two boxes of one class that overlap more, the better stays",
+    nms_iou: Share | None = setting(
+        None,
+        "grids: of two boxes of one class that overlap more, the better stays; null: as usual",
+        more="0.45, for Ultralytics YOLO from v8 on 0.7.",
         unit=NO_UNIT,
     )
 
-    @model_validator(mode="after")
-    def _complete(self) -> Self:
-        if self.preset is None and not (self.class_names and self.outputs):
-            message = "give a preset, or class_names and outputs"
-            raise ValueError(message)
-        return self
+    @property
+    def given(self) -> dict[str, Any]:
+        """What the configuration says, by the names of `ForeignOptions`."""
+        said = {key: getattr(self, key) for key in self.model_fields_set - {"preset"}}
+        return {key: value for key, value in said.items() if value not in (None, ())}
 
-    def to_options(self) -> ForeignOptions:
-        """The options as `models.boxes.foreign` takes them."""
-        from models.boxes.foreign import PRESETS, ForeignOptions
+    def to_options(self) -> ForeignOptions | GivenOptions:
+        """The options as `models.boxes.foreign` takes them: all of them, or what the file is to
+        complete."""
+        from models.boxes.recognition import PRESETS, GivenOptions
 
-        if self.preset is None:
-            return ForeignOptions(**self.model_dump(exclude={"preset"}))
-        given = {k: getattr(self, k) for k in self.model_fields_set if k != "preset"}
-        return replace(PRESETS[self.preset], **given)
+        if self.preset is not None:
+            return replace(PRESETS[self.preset], **self.given)
+        if self.outputs in _BEFORE_FAMILIES and self.class_names:
+            return replace(PRESETS["person-vehicle-bike"], **self.given)
+        return GivenOptions(tuple(sorted(self.given.items())))
+
+    @property
+    def as_before(self) -> dict[str, object]:
+        """What configurations of 0.1 and 0.2 said where they said nothing."""
+        if self.preset is None and self.outputs not in _BEFORE_FAMILIES:
+            return {}
+        said: dict[str, object] = {"channel_order": "bgr", "mean": (0.0,) * 3, "scale": (1.0,) * 3}
+        said |= {"keep_aspect": False, "pad_value": 114, "pad_position": "top-left"}
+        said |= {"label_offset": 0, "nms_iou": 0.45, "box_units": "pixels"}
+        return {key: value for key, value in said.items() if getattr(self, key) is None}
 
 
 class TeacherSettings(WeightsSettings):
     """The large detector that labels."""
 
     weights: Text = setting(
-        "builtin:street-teacher",
+        SYNTHETIC_TEACHER,
         "builtin:…, pretrained:…, or a path to .safetensors, .pth, .xml or .onnx",
-        more=f"{_WEIGHTS} Also a path to an OpenVINO IR (`.xml` with its `.bin`) or to an `.onnx`.",
+        more=f"{_WEIGHTS} The default knows drawn streets only; for a real camera `culling add` "
+        f"writes `{REAL_TEACHER}`. Also a path to an OpenVINO IR (`.xml` with its `.bin`) or to an "
+        "`.onnx`.",
     )
     architecture: Text = _architecture("resnet101")
     max_side_px: Side = _max_side_px(1280)
@@ -276,7 +323,11 @@ class TeacherSettings(WeightsSettings):
         "labels with a smaller side are dropped; a share of the frame's shorter side",
         unit=NO_UNIT,
     )
-    io: DetectorIo | None = setting(None, "only for .xml and .onnx, which need it")
+    io: DetectorIo | None = setting(
+        None,
+        "only for .xml and .onnx; null: its family is recognised",
+        more="`culling check` shows what was recognised.",
+    )
 
     @property
     def is_foreign(self) -> bool:
@@ -291,7 +342,4 @@ class TeacherSettings(WeightsSettings):
             )
             raise ValueError(message)
         self._check_weights((*FOREIGN_SUFFIXES, *PTH_SUFFIXES, *OWN_SUFFIXES))
-        if self.is_foreign and self.io is None:
-            message = f"io: missing, {Path(self.weights).name} needs it to be read"
-            raise ValueError(message)
         return self

@@ -13,7 +13,7 @@ from culling_pipeline.run.progress import Progress
 from culling_pipeline.tasks.boxes.drawing import painted
 from jobs.bucket.sharing import open_registry
 from jobs.cameras.detectors import pick_device
-from jobs.cameras.sources import picture_options
+from jobs.cameras.sources import open_camera, picture_options
 from jobs.config.settings import CameraConfig, Config
 from jobs.errors import UsageError
 from jobs.exports.export import version_to_use
@@ -24,8 +24,6 @@ from models.boxes.student import load_detector
 from models.boxes.zones import IgnoringDetector
 from models.zones import Zones
 from streams.base import Frame, FrameSource, SourceUnreadableError
-from streams.mask import MaskedSource
-from streams.open import open_source
 from streams.recorded.days import Days
 from streams.sampler import Sampler
 
@@ -113,8 +111,7 @@ def _open(camera: CameraConfig, source: str) -> FrameSource:
     """The source with the camera's mask blackened."""
     live = camera.live.to_options(must_answer=True)
     pictures = replace(picture_options(camera), days=Days())  # it may be another folder
-    opened = open_source(source, camera=camera.name, live=live, pictures=pictures)
-    return MaskedSource(opened, camera.mask) if camera.mask else opened
+    return open_camera(camera.changed(source=source), live=live, pictures=pictures)
 
 
 def _is_slow(source: FrameSource) -> bool:

@@ -3,6 +3,7 @@ slice."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +28,7 @@ from models.boxes.export import (
     export_files,
     require_packages,
 )
+from models.boxes.export_layouts import Layout
 from models.boxes.exported import CLOSE_PX, CLOSE_SCORE, Agreement, ExportedDetector, agreement
 from models.boxes.student import load_detector
 from models.boxes.zones import IgnoringDetector
@@ -102,6 +104,7 @@ def export_camera(
     store: Store,
     progress: Progress,
     format_: str,
+    layout: Layout = "ours",
     output: Path | None = None,
     version: str | None = None,
     force: bool = False,
@@ -111,18 +114,20 @@ def export_camera(
     If the file's answers differ from the student's, it is removed and `ExportError` is raised.
     """
     camera = config.cameras[name]
+    _check_layout(format_, layout)
     require_packages(format_)
     registry = open_registry(config, [name])
     version = version_to_use(registry, name, version)
     output = output or Path(f"{name}-{version}{SUFFIXES[format_]}")
-    _check_output(output, format_, force=force)
+    files = export_files(output, format_, layout)
+    _check_output(files, format_, force=force)
     night = last_night(config, name, store)
     require_frames(night, night.control, "to check the file with")
     student = load_detector(registry.path(name, version))
     about = _about(camera, student, version, registry.meta(name, version))
     with TemporaryDirectory(dir=output.parent, prefix=".export-", suffix=".tmp") as folder:
         aside = Path(folder) / output.name
-        export_detector(student, aside, format_, about)
+        export_detector(student, aside, format_, about, layout=layout)
         check = _checked(camera, student, ExportedDetector(aside), night, progress)
         if check.trouble:
             message = (
@@ -130,7 +135,6 @@ def export_camera(
                 "nothing was written"
             )
             raise ExportError(message)
-        files = export_files(output, format_)
         for file in reversed(files):  # the .xml, which is opened, comes after its .bin
             (Path(folder) / file.name).replace(file)
     return Exported(
@@ -154,14 +158,21 @@ def version_to_use(registry: ModelRegistry, camera: str, version: str | None) ->
     return version
 
 
-def _check_output(output: Path, format_: str, *, force: bool) -> None:
+def _check_layout(format_: str, layout: Layout) -> None:
+    if layout != "ours" and format_ == "torchscript":
+        message = f"--layout {layout}: is for --format onnx or openvino, not for torchscript"
+        raise UsageError(message)
+
+
+def _check_output(files: Sequence[Path], format_: str, *, force: bool) -> None:
+    output = files[0]
     if output.suffix != SUFFIXES[format_]:
         message = f"--output {output}: a file of format {format_} must end in {SUFFIXES[format_]}"
         raise UsageError(message)
     if not output.parent.is_dir():
         message = f"--output {output}: there is no folder {output.parent}: make it first"
         raise UsageError(message)
-    for file in export_files(output, format_):
+    for file in files:
         if file.exists() and not force:
             message = f"{file}: exists already: --force replaces it, --output names another"
             raise UsageError(message)

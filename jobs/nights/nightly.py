@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from culling_pipeline.training.loop import TrainingError
 from jobs.bucket.bucket import NIGHT_PATIENCE_S
 from jobs.bucket.sharing import open_sharing
 from jobs.cameras.detectors import bring_weights, configured_detector, ensure_incumbent, full_size
-from jobs.cameras.sources import open_camera
+from jobs.cameras.sources import Span, open_camera, span_of
 from jobs.cameras.watched_days import date_of_night, watched_day
 from jobs.config.settings import CameraConfig, Config
 from jobs.database.nights import Night
@@ -94,7 +95,8 @@ def night_inputs(
     """A night's plan and its working parts; weights that are not here are downloaded."""
     camera = config.cameras[night.camera]
     day = watched_day(config, camera.name, night.night_date)
-    seen = _look_at(camera, day)
+    span = span_of(night, list(known.nights))
+    seen = _look_at(camera, day, span)
     height_px, width_px = seen.height_px, seen.width_px
     _make_ready(camera, registry, progress)
     budget = tonights_budget(config, camera, seen, journal=journal, known=known, progress=progress)
@@ -106,8 +108,10 @@ def night_inputs(
         size=full_size(height_px, width_px, max_side_px=camera.student.max_side_px),
         budget=budget,
     )
+    if seen.coverage:
+        plan = replace(plan, notes=(*plan.notes, seen.coverage))
     parts = NightParts(
-        open_source=lambda: open_camera(camera),
+        open_source=lambda: open_camera(camera, span=span),
         watched_day=day,
         start=lambda: (
             ensure_incumbent(
@@ -141,12 +145,20 @@ def _make_ready(camera: CameraConfig, registry: ModelRegistry, progress: Progres
     bring_weights(camera.teacher, progress)
 
 
-def _look_at(camera: CameraConfig, day: WatchedDay | None) -> SeenDay:
+def _look_at(camera: CameraConfig, day: WatchedDay | None, span: Span) -> SeenDay:
     """The source as it may be shown, and what is known of the day's pictures."""
     if day is None:
-        with open_camera(camera) as source:
-            info, frames = source.info, source.expected(camera.sample_interval_s)
-        return SeenDay(info.location, info.height_px, info.width_px, frames, watched=False)
+        with open_camera(camera, span=span) as source:
+            info, coverage = source.info, source.coverage
+            frames = source.expected(camera.sample_interval_s)
+        return SeenDay(
+            info.location,
+            info.height_px,
+            info.width_px,
+            frames,
+            watched=False,
+            coverage=coverage,
+        )
     shape = day.shape
     if shape is None:
         message = f"camera {camera.name!r}: {day.folder} holds no frame yet"

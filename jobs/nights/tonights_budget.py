@@ -24,14 +24,15 @@ from jobs.nights.experience import why_drawn
 
 class SeenDay(NamedTuple):
     """What is known of a day before a night begins: its source as it may be shown, the size of its
-    pictures, how many frames it has (None: a whole day's), and whether it was watched as it went
-    by."""
+    pictures, how many frames it has (None: a whole day's), whether it was watched as it went by,
+    and in words how much of it was recorded."""
 
     source: str
     height_px: int
     width_px: int
     frames: int | None
     watched: bool
+    coverage: str = ""
 
 
 class Known(NamedTuple):

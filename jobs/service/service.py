@@ -146,7 +146,7 @@ class Service:
 
 
 def is_watched(camera: CameraConfig) -> bool:
-    """Whether the service watches it all day; files, folders and the synthetic street are read by
-    their night."""
+    """Whether the service watches it all day; files, folders, a recorder's too, and the synthetic
+    street are read by their night."""
     scheme = camera.source.partition(":")[0] if ":" in camera.source else ""
-    return len(scheme) > 1 and scheme not in ("synthetic", "file")
+    return len(scheme) > 1 and scheme not in ("synthetic", "file", "recordings")

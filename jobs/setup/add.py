@@ -11,12 +11,21 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from jobs.config.edit import insert_camera, read_text, template_text, update_file
-from jobs.config.load import ADDRESS, LACKS_SCHEME, SITE, parse_config, parse_raw
+from jobs.config.load import (
+    ADDRESS,
+    LACKS_SCHEME,
+    RECORDINGS,
+    SITE,
+    parse_config,
+    parse_raw,
+)
 from jobs.config.new_file import write_schema
 from jobs.config.secrets import Taken, fill_in, take_out, with_reference, without_secrets
 from jobs.config.settings import CAMERA_NAME, CameraConfig, Config
-from jobs.errors import ConfigError, UsageError
+from jobs.config.weights import REAL_TEACHER, SYNTHETIC_TEACHER, SYNTHETIC_WORLD
+from jobs.errors import UsageError
 from jobs.setup.probing import advice, figures, found_to_dict, probe_within
+from jobs.setup.snapshots import write_snapshot
 from streams.base import redact_url
 from streams.secret_places import lacks_scheme
 from streams.secret_words import mask
@@ -63,6 +72,7 @@ class Added:
             "camera": self.camera.name,
             "source": mask(self.source),
             "classes": list(self.camera.class_names),
+            "teacher": self.camera.teacher.weights,
             "config": str(self.config),
             "found": None if self.found is None else found_to_dict(self.found),
             "snapshot": None if self.snapshot is None else str(self.snapshot),
@@ -76,6 +86,7 @@ class Added:
         if self.snapshot is not None:
             shown["snapshot"] = str(self.snapshot)
         shown |= {"source": mask(self.source), "classes": ", ".join(self.camera.class_names)}
+        shown["teacher"] = self.camera.teacher.weights
         width = max(map(len, shown)) + 2
         lines = [f"{self.camera.name}: added to {self.config}"]
         lines += [f"  {name:{width}}{value}" for name, value in shown.items()]
@@ -88,6 +99,12 @@ class Added:
             said.append(
                 "the snapshot shows what the camera sees; only you can read it: delete it once "
                 "you have looked"
+            )
+        entry = self.camera.teacher.published
+        if entry is not None:
+            said.append(
+                f"the teacher, {entry.described()}, is downloaded at its first use: by "
+                "`culling check --download` now, or by the first night"
             )
         if self.variables:
             said.append(
@@ -211,8 +228,18 @@ def _planned(
     inherited = isinstance(defaults, Mapping) and defaults.get("classes")
     if request.classes or not inherited:
         settings["classes"] = list(request.classes or CLASSES)
+    if not source.startswith(SYNTHETIC_WORLD) and not _has_teacher(defaults):
+        settings["teacher"] = {"weights": REAL_TEACHER}
     text = insert_camera(text, request.name, settings | dict(more))
     return text, parse_config(text, request.config, as_written=True)
+
+
+def _has_teacher(defaults: object) -> bool:
+    """Whether the file names a teacher for all cameras. The one of drawn streets, which the file of
+    `culling init` names, is none for a real camera."""
+    teacher = defaults.get("teacher") if isinstance(defaults, Mapping) else None
+    weights = teacher.get("weights") if isinstance(teacher, Mapping) else None
+    return weights not in (None, SYNTHETIC_TEACHER)
 
 
 def _refuse_duplicate(cameras: object, request: Request, source: str) -> None:
@@ -223,10 +250,12 @@ def _refuse_duplicate(cameras: object, request: Request, source: str) -> None:
             "or change its source there"
         )
         raise UsageError(message)
+    if request.force or source.startswith(RECORDINGS):  # a recorder's folder may hold several
+        return
     folder = request.config.absolute().parent
     for name, camera in known.items():
         other = camera.get("source") if isinstance(camera, Mapping) else None
-        if not request.force and isinstance(other, str) and _same(other, source, folder):
+        if isinstance(other, str) and _same(other, source, folder):
             message = (
                 f"camera {name!r} in {request.config} has this source already "
                 f"({redact_url(source)}): --force adds it all the same"
@@ -259,6 +288,8 @@ def _as_in_config(url: str, folder: Path) -> str:
     its scheme."""
     if SITE.match(url):  # with its scheme, secrets in it are looked for
         return f"https://{url}"
+    if url.startswith(RECORDINGS) and len(url) > len(RECORDINGS):
+        return RECORDINGS + _path_in_config(Path(url.removeprefix(RECORDINGS)), folder)
     return _path_in_config(Path(url), folder) if _is_path(url) else url
 
 
@@ -290,22 +321,9 @@ def _look(camera: CameraConfig, taken: Taken, request: Request) -> Probe:
 
 
 def _write_snapshot(data_dir: Path, camera: CameraConfig, found: Probe) -> Path:
-    """Write the picture as `data_dir/snapshots/NAME.jpg`, readable only by its owner, with masks
-    (those of the file's `defaults:`) blackened."""
-    from culling_pipeline.day.frame_files import as_jpeg
+    """The picture, with masks (those of the file's `defaults:`) blackened."""
     from streams.mask import covered
 
-    path = data_dir / "snapshots" / f"{camera.name}.jpg"
     image = found.image.copy()
     image[covered(camera.mask, *image.shape[:2])] = 0
-    data = as_jpeg(image)
-    try:
-        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.parent.mkdir(exist_ok=True, mode=0o700)
-        path.unlink(missing_ok=True)
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(data)
-    except OSError as error:
-        message = f"{path}: the snapshot cannot be written ({error.strerror}): see data_dir"
-        raise ConfigError(message) from error
-    return path
+    return write_snapshot(data_dir, camera.name, image)

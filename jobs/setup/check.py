@@ -11,9 +11,11 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from culling_pipeline.run.progress import Progress
 from jobs.bucket.bucket import StorageError
 from jobs.bucket.sharing import open_registry, try_storage
 from jobs.cameras.detectors import (
+    bring_weights,
     configured_detector,
     pick_device,
     weights_in_words,
@@ -42,8 +44,10 @@ from jobs.setup.probing import (
     probe_camera,
     too_late,
 )
+from jobs.setup.teacher_look import teachers_look, unfit_for
 from models.base import backend_of
 from models.boxes.classes import ClassMap
+from models.boxes.foreign import ForeignDetector
 from models.registry import ModelRegistry
 from streams.base import DAY_S
 
@@ -72,6 +76,13 @@ class Finding:
         return asdict(self)
 
 
+def download_weights(config: Config, progress: Progress) -> None:
+    """Fetch the published weights that cameras name and that are not here yet."""
+    for camera in config.cameras.values():
+        for settings in (camera.student, camera.teacher):
+            bring_weights(settings, progress)
+
+
 def check_config(config: Config, *, timeout_s: float = STREAM_TIMEOUT_S) -> list[Finding]:
     """Check every camera's stream (all at once) and then its models, one by one."""
     streams = check_streams(list(config.cameras.values()), timeout_s=timeout_s)
@@ -87,6 +98,9 @@ def check_config(config: Config, *, timeout_s: float = STREAM_TIMEOUT_S) -> list
         teacher = _look(camera, "teacher", _check_teacher)
         findings += [stream, student, teacher]
         if worst_exit_code([stream, student, teacher]) == EXIT_DONE and stream.found is not None:
+            if _is_here(camera.teacher):
+                look = partial(teachers_look, config.data_dir, device=pick_device(config.device))
+                findings.append(_look(camera, "teacher's look", look))
             cost = partial(_first_night, config, registry, speeds, stream.found)
             findings.append(_look(camera, "first night", cost))
     return [found for found in findings if found.detail]
@@ -222,7 +236,10 @@ def _is_here(settings: StudentSettings | TeacherSettings) -> bool:
 def _check_teacher(camera: CameraConfig) -> str:
     names, backend = _opened(camera.teacher)
     ClassMap.from_config(camera.classes).check(names)
-    return f"{weights_in_words(camera.teacher)} ({len(names)} classes{backend})"
+    words = f"{weights_in_words(camera.teacher)} ({len(names)} classes{backend})"
+    if not _is_here(camera.teacher):
+        words += "; `culling check --download` fetches it now and shows what it finds"
+    return "; ".join(filter(None, [words, unfit_for(camera)]))
 
 
 def _opened(settings: StudentSettings | TeacherSettings) -> tuple[Sequence[str], str]:
@@ -233,4 +250,5 @@ def _opened(settings: StudentSettings | TeacherSettings) -> tuple[Sequence[str],
     if entry is not None and not opener.path.is_file():
         return entry.class_names, ""
     detector = opener()
-    return detector.class_names, f", run by {backend_of(detector)} on a CPU"
+    recognised = f", {detector.described}" if isinstance(detector, ForeignDetector) else ""
+    return detector.class_names, f"{recognised}, run by {backend_of(detector)} on a CPU"

@@ -6,6 +6,7 @@ import queue
 import threading
 from typing import TYPE_CHECKING
 
+from jobs.config.load import RECORDINGS
 from jobs.config.settings import CameraConfig
 from jobs.errors import redact
 from streams.base import SourceUnreadableError
@@ -21,9 +22,12 @@ it."""
 
 def probe_camera(camera: CameraConfig, *, watched_s: float | None = None) -> Probe:
     """Open the camera's source and look; a live one is watched for at most `watched_s`."""
-    from jobs.cameras.sources import picture_options
-    from streams.probe import WATCHED_S, probe
+    from jobs.cameras.sources import open_unmasked, picture_options
+    from streams.probe import WATCHED_S, look_at, probe
 
+    if camera.source.startswith(RECORDINGS):
+        with open_unmasked(camera) as source:
+            return look_at(source, camera=camera.name, interval_s=camera.sample_interval_s)
     return probe(
         camera.source,
         camera=camera.name,
@@ -108,7 +112,8 @@ def advice(camera: CameraConfig, found: Probe | None) -> list[str]:
 
     is_site = is_youtube(camera.source) if found is None else found.is_site
     said = [_missing_runtime()] if is_site else []
-    if found is not None and found.is_live:
+    plays = camera.source.startswith(RECORDINGS) and camera.recordings.read == "all"
+    if found is not None and (found.is_live or plays):
         said.append(_rare_keyframes(camera, found.info.keyframe_interval_s))
     return [redact(text) for text in said if text]
 

@@ -30,6 +30,21 @@ _COCO_80 = (
 COCO_80 = tuple(_COCO_80.split(","))
 """The 80 classes of detectors trained on COCO (YOLOX and its kin), in their order."""
 
+_LEFT_OUT = {
+    **{0: "background", 12: "street sign", 26: "hat", 29: "shoe", 30: "eye glasses", 45: "plate"},
+    **{66: "mirror", 68: "window", 69: "desk", 71: "door", 83: "blender"},
+}
+
+
+def _coco_ids() -> tuple[str, ...]:
+    names = iter(COCO_80)
+    return tuple(_LEFT_OUT.get(number) or next(names) for number in range(91))
+
+
+COCO_IDS = _coco_ids()
+"""COCO's classes by their own numbers (torchvision, RF-DETR, TensorFlow): 0 is the background, ten
+numbers stand for classes that no picture has."""
+
 
 @dataclass(frozen=True, slots=True)
 class ClassMap:

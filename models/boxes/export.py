@@ -3,7 +3,8 @@
 Whatever the format, one image goes in, 3×height×width float32 RGB of 0…255 at the student's size,
 and N rows come out, best first: boxes N×4 float32 (x1 y1 x2 y2 in input pixels), scores N float32,
 labels N int64, an index into `class_names`. Rows without an object have score 0 and label −1: N is
-fixed (100, for SSD 300) because OpenVINO makes one row of leftovers out of none.
+fixed (100, for SSD 300) because OpenVINO makes one row of leftovers out of none. Layouts for other
+programs are in `models.boxes.export_layouts`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,14 @@ import torch
 from torch import Tensor, nn
 
 from models.boxes.detector import TorchDetector, set_image_size
+from models.boxes.export_layouts import (
+    TABLE,
+    ForOthers,
+    Layout,
+    example_of,
+    label_map,
+    write_label_map,
+)
 from models.errors import ModelError
 
 Format = Literal["onnx", "torchscript", "openvino"]
@@ -58,13 +67,20 @@ def require_packages(format_: str) -> None:
             raise ExportError(message)
 
 
-def export_files(path: Path, format_: str) -> tuple[Path, ...]:
-    """What an export to `path` consists of; an OpenVINO IR has its weights beside it."""
-    return (path, path.with_suffix(".bin")) if format_ == "openvino" else (path,)
+def export_files(path: Path, format_: str, layout: Layout = "ours") -> tuple[Path, ...]:
+    """What an export to `path` consists of; an OpenVINO IR has its weights beside it, a layout for
+    others the names of its classes."""
+    weights = (path.with_suffix(".bin"),) if format_ == "openvino" else ()
+    return (path, *weights, *(() if layout == "ours" else (label_map(path),)))
 
 
 def export_detector(
-    detector: TorchDetector, path: Path, format_: str, about: Mapping[str, Any]
+    detector: TorchDetector,
+    path: Path,
+    format_: str,
+    about: Mapping[str, Any],
+    *,
+    layout: Layout = "ours",
 ) -> None:
     """Write the detector at its size to `path`; `about` goes inside, each value as JSON. Its model
     is on the CPU afterwards.
@@ -72,10 +88,15 @@ def export_detector(
     A net that cannot be traced raises `ExportError`, and so does a missing package.
     """
     require_packages(format_)
-    net = _Exportable(detector.model.cpu().eval())
     spec = detector.spec
-    set_image_size(net.model, spec.height_px, spec.width_px)
-    image = torch.rand(3, spec.height_px, spec.width_px) * 255
+    size = (spec.height_px, spec.width_px)
+    net: nn.Module = _Exportable(detector.model.cpu().eval())
+    set_image_size(detector.model, *size)
+    image = torch.rand(3, *size) * 255
+    if layout != "ours":
+        net, image = ForOthers(net, layout, size), example_of(size)
+        write_label_map(path, spec.class_names)
+        about = {**about, "layout": layout}
     words = {name: json.dumps(value, ensure_ascii=False) for name, value in about.items()}
     try:
         with quietly(), torch.no_grad():
@@ -123,16 +144,17 @@ class _Exportable(nn.Module):
         found = self.model([image / 255.0])
         found = found[1][0] if isinstance(found, tuple) else found[0]  # a scripted one gives both
         boxes, scores, labels = found["boxes"], found["scores"], found["labels"] - 1
+        # Where nothing is found, OpenVINO has a row of leftovers, which may be NaN: it is no box,
+        # and rows are picked, since NaN times 0 is NaN.
+        is_box = (labels >= 0) & (scores > 0) & (scores <= 1) & (boxes[:, 2:] > boxes[:, :2]).all(1)
         rows = self.rows
-        here = torch.arange(rows, device=image.device) < torch.ones_like(scores).sum()
-        boxes = torch.cat([boxes, boxes.new_zeros(rows, 4)])[:rows]
-        scores = torch.cat([scores, scores.new_zeros(rows)])[:rows]
-        labels = torch.cat([labels, labels.new_full((rows,), -1)])[:rows]
-        return (
-            torch.where(here[:, None], boxes, torch.zeros_like(boxes)),
-            torch.where(here, scores, torch.zeros_like(scores)),
-            torch.where(here, labels, torch.full_like(labels, -1)),
-        )
+        place = torch.arange(rows, device=image.device)
+        here = place < is_box.to(labels.dtype).sum()
+        picked = torch.where(here, place, torch.full_like(place, rows))
+        boxes = torch.cat([boxes, boxes.new_zeros(rows + 1, 4)])
+        scores = torch.cat([scores, scores.new_zeros(rows + 1)])
+        labels = torch.cat([labels, labels.new_full((rows + 1,), -1)])
+        return boxes[picked], scores[picked], labels[picked]
 
 
 # --- the three formats ---------------------------------------------------------------------------
@@ -161,7 +183,7 @@ def _write_onnx(net: nn.Module, image: Tensor, path: Path, words: dict[str, str]
         dynamo=False,
         opset_version=OPSET,
         input_names=[INPUT],
-        output_names=list(OUTPUTS),
+        output_names=[TABLE] if isinstance(net, ForOthers) else list(OUTPUTS),
     )
     model = onnx.load(path)
     onnx.helper.set_model_props(model, words)

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from models.boxes.detections import Detections, Detector, match
 from models.boxes.export import SUFFIXES, ExportError, quietly, read_about
-from models.boxes.foreign import ForeignDetector, ForeignOptions
+from models.boxes.families.base import ForeignOptions, with_usual
+from models.boxes.foreign import ForeignDetector
 from models.images import resize
 
 CLOSE_PX, CLOSE_SCORE = 0.5, 0.01
@@ -53,24 +54,13 @@ class ExportedDetector:
 
 def foreign_options(about: dict[str, Any]) -> ForeignOptions:
     """How `models.boxes.foreign` reads an exported ONNX or OpenVINO file."""
-    return ForeignOptions(
+    layout = about.get("layout", "ours")
+    return with_usual(
         class_names=tuple(about["class_names"]),
-        outputs="boxes-scores-labels",
-        box_units="pixels",
-        height_px=None,
-        width_px=None,
+        outputs="boxes-scores-labels" if layout == "ours" else layout,
+        box_units="shares" if layout == "ssd" else "pixels",
         channel_order="rgb",
-        mean=(0.0, 0.0, 0.0),
-        scale=(1.0, 1.0, 1.0),
-        keep_aspect=False,
-        pad_value=114,
-        pad_position="top-left",
-        boxes_output=None,
-        scores_output=None,
-        labels_output=None,
-        label_offset=0,
         min_score=SMALLEST_SCORE,
-        nms_iou=0.45,
     )
 
 

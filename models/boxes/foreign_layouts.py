@@ -70,7 +70,7 @@ def check_boxes(
         return False
     if (boxes[:, 2:] < boxes[:, :2]).any(axis=1).mean() > 0.5:
         message = (
-            f"{path}: most boxes end before they begin (such as {_in_words(boxes[0])}): these are "
+            f"{path}: most boxes end before they begin (such as {in_words(boxes[0])}): these are "
             "no corners x1 y1 x2 y2, perhaps x y width height: export the model with corners"
         )
         raise ModelError(message)
@@ -92,14 +92,14 @@ def _check_units(
     shares = bool(np.abs(boxes).max() <= SHARE_LIMIT)
     if shares != in_shares:
         here, wanted = ("within 0…1", "shares") if shares else ("far beyond 1", "pixels")
-        message = f"{path}: boxes lie {here} (such as {_in_words(boxes[0])}): set "
+        message = f"{path}: boxes lie {here} (such as {in_words(boxes[0])}): set "
         message += f"teacher.io.box_units: {wanted}"
         raise ModelError(message)
     limits = np.array([1, 1, 1, 1] if shares else [size[1], size[0]] * 2)
     if ((boxes > 2 * limits) | (boxes < -limits)).any(axis=1).mean() > 0.5:
         message = (
             f"{path}: most boxes lie far outside the input of {size[1]}×{size[0]} (such as "
-            f"{_in_words(boxes[0])}): set teacher.io.outputs to what the model returns"
+            f"{in_words(boxes[0])}): set teacher.io.outputs to what the model returns"
         )
         raise ModelError(message)
 
@@ -114,7 +114,7 @@ def check_cells(
     beyond = (sides > 2 * limits) | (centre > 2 * limits) | (centre < -limits)
     if beyond.any(axis=1).mean() > 0.5:
         message = (
-            f"{path}: the boxes are decoded already (such as {_in_words(boxes[0])}): set "
+            f"{path}: the boxes are decoded already (such as {in_words(boxes[0])}): set "
             "teacher.io.outputs: yolox-decoded"
         )
         raise ModelError(message)
@@ -125,13 +125,14 @@ def check_decoded(boxes: NDArray[np.float32], path: Path, *, in_shares: bool) ->
     near = np.abs(boxes).max() <= SHARE_LIMIT if in_shares else boxes[:, :2].max() >= NEAR_PX
     if (boxes[:, 2:] < 0).any() or not near:
         message = (
-            f"{path}: the boxes are not decoded pixels (such as {_in_words(boxes[0])}): set "
+            f"{path}: the boxes are not decoded pixels (such as {in_words(boxes[0])}): set "
             "teacher.io.outputs: yolox, or teacher.io.box_units to what they are in"
         )
         raise ModelError(message)
 
 
-def _in_words(box: NDArray[Any]) -> str:
+def in_words(box: NDArray[Any]) -> str:
+    """A box in words."""
     return " ".join(f"{value:.4g}" for value in box)
 
 

@@ -83,31 +83,7 @@ class VideoFile(Recording):
         return datetime.fromtimestamp(status.st_mtime, UTC)
 
     def _open(self) -> Any:
-        # Absolute, so that no file name is taken for a protocol.
-        try:
-            is_playlist = refuse_endless(self._path, where=self._where)
-            return av.open(
-                str(self._path.absolute()),
-                metadata_errors="replace",
-                options={
-                    "protocol_whitelist": PROTOCOLS,
-                    "format_whitelist": plain_formats(is_playlist),
-                    "max_pixels": str(self._most_pixels),
-                },
-                timeout=LONGEST_STEP_S,
-            )
-        except PermissionError as exc:
-            message = f"{self._where}: permission denied; make the file readable"
-            raise SourceUnreadableError(message) from exc
-        except TimeoutError as exc:  # FFmpeg's own, too
-            message = f"{self._where}: does not open within {LONGEST_STEP_S:g} s; copy it elsewhere"
-            raise SourceUnreadableError(message) from exc
-        except (av.error.FFmpegError, OSError, ValueError) as exc:
-            message = (
-                f"{self._where}: not a video that can be opened (damaged, cut off before its "
-                "index, or another kind of file); play it elsewhere or copy it again"
-            )
-            raise SourceUnreadableError(message) from exc
+        return open_video(self._path, where=self._where, most_pixels=self._most_pixels)
 
     def _probe(self) -> tuple[Header, tuple[int, ...]]:
         """The shape is the commonest at a few places: a camera may change its size in mid-day. The
@@ -139,6 +115,36 @@ class VideoFile(Recording):
             return [self._shape(Shown(frame, 0.0, aspect.of(frame)))]
         except SourceUnreadableError:
             return []
+
+
+def open_video(path: Path, *, where: str, most_pixels: int) -> Any:
+    """PyAV's container of a video file, or of a playlist of files. Raises `SourceUnreadableError`
+    if it is none."""
+    # Absolute, so that no file name is taken for a protocol.
+    try:
+        is_playlist = refuse_endless(path, where=where)
+        return av.open(
+            str(path.absolute()),
+            metadata_errors="replace",
+            options={
+                "protocol_whitelist": PROTOCOLS,
+                "format_whitelist": plain_formats(is_playlist),
+                "max_pixels": str(most_pixels),
+            },
+            timeout=LONGEST_STEP_S,
+        )
+    except PermissionError as exc:
+        message = f"{where}: permission denied; make the file readable"
+        raise SourceUnreadableError(message) from exc
+    except TimeoutError as exc:  # FFmpeg's own, too
+        message = f"{where}: does not open within {LONGEST_STEP_S:g} s; copy it elsewhere"
+        raise SourceUnreadableError(message) from exc
+    except (av.error.FFmpegError, OSError, ValueError) as exc:
+        message = (
+            f"{where}: not a video that can be opened (damaged, cut off before its "
+            "index, or another kind of file); play it elsewhere or copy it again"
+        )
+        raise SourceUnreadableError(message) from exc
 
 
 @cache

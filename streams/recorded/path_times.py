@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from functools import lru_cache
+from typing import NamedTuple
 
 _TWO = r"\d\d"
 _LETTERS = {
@@ -47,20 +47,21 @@ _MONTHS = {name: number for number, name in enumerate(_LETTERS["b"].split("|"), 
 _TOKEN = re.compile(r"%(-?.?)|(\*)|\{([^{}]*)\}|([^%*{]+|.)", re.DOTALL)
 _NAME = re.compile(r"[a-z][a-z_]{0,30}")
 _HOUR_S = 3600.0
+_NAMED = "name_"
+_MINUTE = "YymbdjHIpM"
 
 
 class PatternError(ValueError):
     """This is no pattern, or it names no whole time; the text says what to write."""
 
 
-@dataclass(frozen=True, slots=True)
-class PathTime:
+class PathTime(NamedTuple):
     """A time from a path, in seconds since 1970. `again_s` is the other moment of a time that the
     clock showed twice. `names` has what stood for the pattern's `{names}`."""
 
     at_s: float
-    again_s: float | None = None
-    names: Mapping[str, str] = field(default_factory=dict)
+    again_s: float | None
+    names: Mapping[str, str]
 
     def settled_s(self, written_s: float | None) -> float:
         """The one moment; `written_s` is when the file was last written, if that is known. It is
@@ -84,8 +85,8 @@ class PathTimes:
             raise PatternError(message)
         seen: set[str] = set()
         levels = [_expression(part, seen, pattern) for part in parts]
-        self.names = frozenset(s[1:] for s in seen if s[0] == "{")
-        _require_whole({s.removeprefix("-") for s in seen if s[0] != "{"}, pattern)
+        self.names = tuple(sorted(s[len(_NAMED) :] for s in seen if s.startswith(_NAMED)))
+        _require_whole({s for s in seen if not s.startswith(_NAMED)}, pattern)
         self._levels = [
             re.compile("/".join(levels[: depth + 1]), re.IGNORECASE) for depth in range(len(levels))
         ]
@@ -102,13 +103,12 @@ class PathTimes:
         found = self._whole.fullmatch(path)
         if found is None:
             return None
-        parts = _parts(found)
-        names = {n: parts["{" + n] for n in self.names}
+        parts = found.groupdict()
         try:
             at_s, again_s = _moment(parts, self.zone)
         except (ValueError, OverflowError):
             return None
-        return PathTime(at_s, again_s, names)
+        return PathTime(at_s, again_s, {name: parts[_NAMED + name] for name in self.names})
 
     def moment(self, path: str, *, written_s: float | None = None) -> datetime | None:
         """The time in a path, in UTC."""
@@ -125,14 +125,14 @@ class PathTimes:
     def folder_names(self, path: str) -> Mapping[str, str]:
         """What stands in a folder's path for the pattern's `{names}`, as far as it goes."""
         found = self._levels[path.count("/")].fullmatch(path)
-        parts = {} if found is None else _parts(found)
-        return {key[1:]: text for key, text in parts.items() if key[0] == "{"}
+        parts = {} if found is None else found.groupdict()
+        return {n: parts[_NAMED + n] for n in self.names if _NAMED + n in parts}
 
     def folder_days(self, path: str) -> tuple[date, date] | None:
         """The first and the last day, on the recorder's clock, of which this folder's name lets it
         hold files; None if the name says nothing of that."""
         found = self._levels[path.count("/")].fullmatch(path)
-        parts = {} if found is None else _parts(found)
+        parts = {} if found is None else found.groupdict()
         try:
             return _days(parts)
         except (ValueError, OverflowError):
@@ -142,9 +142,10 @@ class PathTimes:
 def time_of(parts: Mapping[str, str], zone: tzinfo) -> PathTime | None:
     """The time that these letters of strftime say; None if there is no such time."""
     try:
-        return PathTime(*_moment(parts, zone))
+        at_s, again_s = _moment(parts, zone)
     except (ValueError, OverflowError):
         return None
+    return PathTime(at_s, again_s, {})
 
 
 def _expression(text: str, seen: set[str], pattern: str) -> str:
@@ -166,11 +167,10 @@ def _expression(text: str, seen: set[str], pattern: str) -> str:
 
 def _group(letter: str, name: str, seen: set[str], pattern: str) -> str:
     if letter:
-        known = _LETTERS.get(letter)
-        key, group = letter, "t" + letter.replace("-", "_")
+        known, group = _LETTERS.get(letter), letter.removeprefix("-")
     else:
         known = "[^/]+?" if _NAME.fullmatch(name) else None
-        key, group = "{" + name, "n" + name
+        group = _NAMED + name
     if known is None:
         wrong = f"%{letter}" if letter else f"{{{name}"
         allowed = ", ".join(f"%{x}" for x in [*_LETTERS, *_SHORT, "%"])
@@ -179,9 +179,9 @@ def _group(letter: str, name: str, seen: set[str], pattern: str) -> str:
             "text and {camera} for a name in small letters"
         )
         raise PatternError(message)
-    if key in seen:
+    if group in seen:
         return f"(?P={group})"
-    seen.add(key)
+    seen.add(group)
     return f"(?P<{group}>{known})"
 
 
@@ -207,28 +207,21 @@ def _require_whole(letters: set[str], pattern: str) -> None:
         raise PatternError(message)
 
 
-def _parts(found: re.Match[str]) -> dict[str, str]:
-    """By letter or `{name`; letters without their `-`."""
-    return {
-        ("{" + key[1:]) if key[0] == "n" else key[1:].removeprefix("_"): text
-        for key, text in found.groupdict().items()
-    }
-
-
 def _moment(parts: Mapping[str, str], zone: tzinfo) -> tuple[float, float | None]:
     if "s" in parts:
         digits = parts["s"]
         whole_s = float(digits) / (1000 if len(digits) == 13 and "." not in digits else 1)
         return whole_s + _fraction_s(parts), None
-    day = _date(parts)
+    get = parts.get
     if "z" in parts:
         zone = _offset(parts["z"])
-    second = int(parts.get("S", 0))
-    if second > 60:
-        message = f"no such second: {second}"
+    at_s, again_s = _minute_s(*map(get, _MINUTE), zone=zone)
+    after_s = float(get("S", 0))
+    if "f" in parts:
+        after_s += _fraction_s(parts)
+    if after_s >= 61:
+        message = f"no such second: {after_s}"
         raise ValueError(message)
-    after_s = second + _fraction_s(parts)
-    at_s, again_s = _minute_s(day, _hour(parts), int(parts.get("M", 0)), zone)
     return at_s + after_s, None if again_s is None else again_s + after_s
 
 
@@ -289,9 +282,12 @@ def _offset(text: str) -> tzinfo:
 
 
 @lru_cache(maxsize=4096)
-def _minute_s(day: date, hour: int, minute: int, zone: tzinfo) -> tuple[float, float | None]:
+def _minute_s(*texts: str | None, zone: tzinfo) -> tuple[float, float | None]:
     """When this minute of the clock began, and when it did so again; most segments of a day share
-    their minute with others."""
-    shown = datetime(day.year, day.month, day.day, hour, minute, tzinfo=zone)
+    their minute with others. `texts` are what stands for each letter of `_MINUTE`."""
+    letters = zip(_MINUTE, texts, strict=True)
+    parts = {letter: text for letter, text in letters if text is not None}
+    date_shown, minute = _date(parts), int(parts.get("M", 0))
+    shown = datetime.combine(date_shown, time(_hour(parts), minute), zone)
     at_s, again_s = shown.timestamp(), shown.replace(fold=1).timestamp()
     return at_s, again_s if again_s > at_s else None

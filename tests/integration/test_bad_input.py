@@ -50,6 +50,12 @@ TROUBLES = {
     "text": Trouble({"source": "notes.mp4"}, 3, ("notes.mp4", "not a video")),
     "noframes": Trouble({"source": "empty.mp4"}, 3, ("empty.mp4",)),
     "cutoff": Trouble({"source": "cut.mp4"}, 3, ("cut.mp4", "cut off", "copy it again")),
+    "norecorder": Trouble(
+        {"source": "recordings:gone"}, 3, ("gone: no such folder", "disk is mounted")
+    ),
+    "strangenames": Trouble(
+        {"source": "recordings:."}, 3, ("are not as any of frigate", "layout:")
+    ),
     "noclass": Trouble(
         {"classes": ["person", "bycicle"]}, 4,
         ("builtin:street-teacher", "class 'bycicle' is unknown", "Did you mean 'bicycle'?"),

@@ -40,18 +40,23 @@ def write_clip(
     codec: str = "libx264",
     options: dict[str, str] | None = None,
     creation_time: str | None = None,
+    keyframes: int = 25,
+    scale: int = 1,
 ) -> Path:
-    """One numbered frame at each of the times; with B-frames where the codec has them."""
+    """One numbered frame at each of the times; with B-frames where the codec has them, and every
+    `keyframes` frames one that can be decoded alone; `scale` times as wide and high."""
     with av.open(str(path), "w", options=options or {}) as container:
         if creation_time is not None:
             container.metadata["creation_time"] = creation_time
         stream = container.add_stream(codec, rate=25)
-        stream.width, stream.height, stream.pix_fmt = WIDTH_PX, HEIGHT_PX, "yuv420p"
+        stream.width, stream.height = scale * WIDTH_PX, scale * HEIGHT_PX
+        stream.pix_fmt = "yuv420p"
         if codec == "libx264":
-            stream.options = {"preset": "ultrafast", "bf": "2", "g": "25", "crf": "18"}
+            stream.options = {"preset": "ultrafast", "bf": "2", "g": str(keyframes), "crf": "18"}
         stream.codec_context.time_base = MILLISECOND
         for number, time_ms in enumerate(times_ms):
-            frame = av.VideoFrame.from_ndarray(numbered_image(number), format="rgb24")
+            image = numbered_image(number).repeat(scale, axis=0).repeat(scale, axis=1)
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             frame.pts, frame.time_base = time_ms, MILLISECOND
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))

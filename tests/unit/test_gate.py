@@ -354,7 +354,9 @@ def test_a_gated_day_skips_frames_and_loses_nothing(
     assert gate.audited > 3
     assert (gate.misses, gate.recall) == (0, 1.0)
     assert sum(record.histogram_counts) == sum(p.frames for p in record.course) == COUNT
-    stages = ["scoring", "scoring: control slice", "scoring: stored frames"]
+    stages = [
+        "scoring", "reading and decoding", "scoring: control slice", "scoring: stored frames",
+    ]  # fmt: skip
     assert [c.stage for c in record.costs] == stages[: len(record.costs)]
     assert record.costs[0].images == gate.scored
 
@@ -367,7 +369,7 @@ def test_a_day_scored_on_a_gpu_says_so_in_every_line(tmp_path: Path) -> None:
     opener = OpenIgnoring(OnGpu, Zones((((0, 0), (0.01, 0), (0.01, 0.01)),)))
     with Workers(1) as workers:
         record, _ = watch(tmp_path / "frames", workers.model(opener), enabled=True)
-    by = [(cost.device, cost.backend) for cost in record.costs]
+    by = [(cost.device, cost.backend) for cost in record.costs if cost.activity == "look"]
     assert by == [("cuda", "torch"), ("cuda", "torch")]
 
 
@@ -376,7 +378,10 @@ def test_a_gated_day_has_the_losses_of_a_day_without_a_gate(
 ) -> None:
     plain, _ = watch(tmp_path / "frames", Workers().model(BrightBoxes), enabled=False)
     assert plain.gate is None
-    assert [(c.stage, c.images) for c in plain.costs] == [("scoring", COUNT)]
+    assert [(c.stage, c.images) for c in plain.costs] == [
+        ("scoring", COUNT),
+        ("reading and decoding", COUNT),
+    ]
     assert gated[0].histogram_counts == plain.histogram_counts
     assert gated[0].control == plain.control  # the draws do not depend on the gate
     assert gated[0].random == plain.random

@@ -71,6 +71,24 @@ def test_after_init_the_example_does_not_stay_behind(folder: Path) -> None:
     }
 
 
+def test_a_real_camera_gets_a_teacher_that_knows_the_world(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = "pretrained:r101-mmdet-3x"
+    for name, url in (("yard", "a.mp4"), ("gate", "rtsp://cam/1"), ("toy", "synthetic://street")):
+        assert cli.run(["add", name, url, "--no-probe"]) == 0
+    assert "243 MB, Apache-2.0, is downloaded at its first use" in capsys.readouterr().err
+    cameras = load_config(folder / "config.yaml").cameras
+    teachers = {name: camera.teacher.weights for name, camera in cameras.items()}
+    assert teachers == {"yard": real, "gate": real, "toy": "builtin:street-teacher"}
+    # One that the file names for all stays.
+    text = "defaults: {teacher: {weights: mine.onnx}}\ncameras: {}\n"
+    (folder / "own.yaml").write_text(text)
+    assert cli.run(["add", "yard", "a.mp4", "--no-probe", "--config", "own.yaml"]) == 0
+    camera = load_config(folder / "own.yaml").cameras["yard"]
+    assert camera.teacher.weights == str(folder / "mine.onnx")
+
+
 def test_the_snapshot_is_a_picture_only_its_owner_can_read(
     folder: Path, clip: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -106,6 +124,7 @@ def test_json_is_one_object_that_says_it_all(
         "camera": "yard",
         "source": "clips/yard.mp4",
         "classes": ["person", "cat"],
+        "teacher": "pretrained:r101-mmdet-3x",
         "config": "config.yaml",
         "found": {
             "kind": "file",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -26,6 +27,7 @@ from jobs.errors import NightError
 from jobs.setup.check import check_streams
 from models.errors import WeightsError
 from streams.base import StreamError
+from tests.unit.clips import constant_rate, write_clip
 
 Retrain = Callable[..., Any]
 
@@ -358,6 +360,28 @@ def test_check_looks_into_weights(folder: Path, capsys: pytest.CaptureFixture[st
     assert words.startswith(f"{folder}/s.pth (1 classes, run by ")
     assert " on a CPU); of your own making" in words
     assert "'person' is unknown to the detector" in by["yard", "teacher"]
+
+
+@pytest.mark.slow
+def test_check_shows_what_the_teacher_finds(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On the camera's own frames; and warns where a teacher of drawn streets meets real footage."""
+    write_clip(folder / "real.mp4", constant_rate(100))
+    (folder / "check.yaml").write_text(
+        "cameras:\n  toy: {source: 'synthetic://street?seed=7&hours=1', classes: [person, car]}\n"
+        "  real: {source: real.mp4, classes: [person]}\n"
+    )
+    assert cli.run(["check", "--json", "--config", "check.yaml"]) == 0
+    found = json.loads(capsys.readouterr().out)["findings"]
+    by = {(f["camera"], f["part"]): f["detail"] for f in found}
+    assert re.match(r"in 3 frames it finds \S+ person, \S+ car; its", by["toy", "teacher's look"])
+    picture = folder / "culling-data" / "snapshots" / "toy-teacher.jpg"
+    assert by["toy", "teacher's look"].endswith(f"its boxes are in {picture}")
+    assert picture.stat().st_mode & 0o777 == 0o600
+    assert "WARNING" not in by["toy", "teacher"]
+    assert "WARNING: builtin:street-teacher has only ever seen drawn" in by["real", "teacher"]
+    assert "it finds nothing in 1 frame" in by["real", "teacher's look"]
 
 
 def test_a_stream_that_hangs_is_left_behind() -> None:

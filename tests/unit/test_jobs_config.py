@@ -17,6 +17,7 @@ from jobs.config.night import CullingSettings, TrainingSettings
 from jobs.config.settings import CameraConfig, CameraDefaults, Config
 from jobs.config.weights import DetectorIo
 from jobs.errors import ConfigError
+from models.boxes.families.base import ForeignOptions
 
 ROOT = Path(__file__).resolve().parents[2]
 YARD = "cameras: {yard: {source: yard.mp4, classes: [person]}}\n"
@@ -76,7 +77,8 @@ def test_shipped_file_names_every_key() -> None:
 def test_literals_and_defaults_match_the_code_they_configure() -> None:
     from culling_pipeline.culling.strategies import STRATEGIES
     from culling_pipeline.training.options import SCHEDULES
-    from models.boxes.foreign import PRESETS
+    from models.boxes.families.registry import FAMILIES
+    from models.boxes.recognition import PRESETS
     from streams.keyframes import Sampling
     from streams.live.options import Transport
 
@@ -88,14 +90,21 @@ def test_literals_and_defaults_match_the_code_they_configure() -> None:
     assert get_args(choices(DetectorIo, "preset")[0]) == tuple(PRESETS)
     for key, plan in (("sampling", Sampling), ("transport", Transport)):
         assert choices(LiveSettings, key) == get_args(plan)
-    for preset in PRESETS:  # what is not given is the preset's, and the presets go by the defaults
-        theirs = DetectorIo(preset=preset).to_options()
+    assert get_args(get_args(DetectorIo.model_fields["outputs"].annotation)[0]) == tuple(FAMILIES)
+    for preset in ("person-vehicle-bike", "yolox-coco"):  # written out, as before there were more
+        theirs = options_of(DetectorIo(preset=preset))
         ours = DetectorIo(
             class_names=theirs.class_names,
             outputs=theirs.outputs,
             keep_aspect=theirs.keep_aspect,
         )
         assert ours.to_options() == theirs
+
+
+def options_of(io: DetectorIo) -> ForeignOptions:
+    options = io.to_options()
+    assert isinstance(options, ForeignOptions)
+    return options
 
 
 # -- what a good file gives ------------------------------------------------------------------------
@@ -324,13 +333,13 @@ def test_given_epochs_and_intervals_stand() -> None:
 
 
 def test_preset_gives_options_and_keys_beside_it_beat_it() -> None:
-    from models.boxes.foreign import PRESETS
+    from models.boxes.recognition import PRESETS
 
-    options = DetectorIo(preset="yolox-coco", nms_iou=0.6, height_px=416).to_options()
+    options = options_of(DetectorIo(preset="yolox-coco", nms_iou=0.6, height_px=416))
     assert options.class_names == PRESETS["yolox-coco"].class_names
     assert options.keep_aspect
     assert (options.nms_iou, options.height_px) == (0.6, 416)
-    whole = DetectorIo(class_names=("person",), outputs="boxes-labels").to_options()
+    whole = options_of(DetectorIo(class_names=("person",), outputs="boxes-labels"))
     assert (whole.class_names, whole.outputs) == (("person",), "boxes-labels")
 
 
@@ -372,10 +381,11 @@ def test_preset_gives_options_and_keys_beside_it_beat_it() -> None:
         ("student: {weights: s.onnx}", "yard.student: weights: got 's.onnx', must be builtin:"),
         ("student: {weights: s.pth}", "yard.student: class_names: missing, a .pth does not say"),
         ("student: {weights: ''}", "yard.student.weights: got '', must not be empty"),
-        ("teacher: {weights: t.xml}", "yard.teacher: io: missing, t.xml needs it"),
+        ("teacher: {weights: b/yolo11n.pt}", "if it is a YOLO of Ultralytics, export it where it"),
+        ("teacher: {weights: b/yolo11n.pt}", "yolo11n.pt format=onnx`) and set weights: yolo11n."),
         ("teacher: {io: {mean: 3}}", "yard.teacher.io.mean: got 3, must be a list"),
         ("teacher: {io: {scale: [1, 1, 0]}}", "teacher.io.scale[2]: got 0, must be > 0"),
-        ("teacher: {io: {channel_order: bgr}}", "io: give a preset, or class_names and outputs"),
+        ("teacher: {io: {outputs: yolo9}}", "yard.teacher.io.outputs: got 'yolo9', must be "),
         ("classes: [a, a]", "yard.classes: got ['a', 'a'], must not hold a name twice"),
         ("classes: [no]", "yard.classes: got [false], must hold names only: put false in quotes"),
         ("classes: person", "yard.classes: got 'person', must be a list of names, or a mapping"),

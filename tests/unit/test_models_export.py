@@ -26,9 +26,12 @@ from models.boxes.export import (
     read_about,
     require_packages,
 )
+from models.boxes.export_layouts import Layout, label_map
 from models.boxes.exported import Agreement, ExportedDetector, agreement, foreign_options
 from models.boxes.foreign import ForeignDetector
+from models.boxes.recognition import GivenOptions
 from models.boxes.student import load_detector
+from models.images import resize
 from streams.sampler import Sampler
 from streams.synthetic.source import SyntheticCamera
 
@@ -91,6 +94,11 @@ class Stubborn(torch.nn.Module):
         raise RuntimeError(message)
 
 
+def exported_about(student: TorchDetector) -> dict[str, Any]:
+    """With what tells a file of ours."""
+    return about(student) | {"code_version": "0", "pixel_range": [0, 255]}
+
+
 def about(student: TorchDetector) -> dict[str, Any]:
     spec = student.spec
     return {
@@ -122,6 +130,34 @@ def test_each_format_finds_what_the_student_finds(
     assert agreed.max_box_px < 0.01
     assert agreed.max_score < 1e-4
     assert there.class_names == student.class_names
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format_", ["onnx", "openvino"])
+@pytest.mark.parametrize("layout", ["yolo-nas-flat", "ssd"])
+def test_a_layout_for_others_is_recognised_and_finds_the_same(
+    student: TorchDetector,
+    frames: list[NDArray[np.uint8]],
+    tmp_path: Path,
+    format_: Format,
+    layout: Layout,
+) -> None:
+    pytest.importorskip(PACKAGES[format_])
+    path = tmp_path / f"yard{SUFFIXES[format_]}"
+    export_detector(student, path, format_, exported_about(student), layout=layout)
+    assert set(tmp_path.iterdir()) == set(export_files(path, format_, layout))
+    assert label_map(path).read_text().splitlines() == ["0 person", "1 car", "2 bicycle"]
+    # As our own check reads it, and as a teacher whose file nobody describes.
+    asked = ForeignDetector(path, GivenOptions((("min_score", 0.05),)))
+    assert (asked.options.outputs, asked.class_names) == (layout, student.class_names)
+    images = [resize(frame, HEIGHT, WIDTH) for frame in frames]
+    ours = student.predict(images)
+    for there in (ExportedDetector(path), asked):
+        agreed = agreement(ours, there.predict(images), min_score=0.1)
+        assert agreed.boxes > 20
+        assert agreed.unmatched == 0
+        assert agreed.max_box_px < 0.01
+        assert agreed.max_score < 1e-4
 
 
 @pytest.mark.slow
@@ -198,11 +234,16 @@ def test_the_rows_are_fixed_and_the_rest_is_empty(
     runtime = pytest.importorskip("onnxruntime")
     session = runtime.InferenceSession(exported("onnx"), providers=["CPUExecutionProvider"])
     image = np.full((3, HEIGHT, WIDTH), 50, np.float32)
-    boxes, scores, labels = session.run(["boxes", "scores", "labels"], {"image": image})
-    assert boxes.shape == (100, 4)
-    assert not boxes.any()
-    assert not scores.any()
-    assert (labels == -1).all()
+    of_onnx = session.run(["boxes", "scores", "labels"], {"image": image})
+    net = pytest.importorskip("openvino").Core().compile_model(exported("openvino"), "CPU")
+    busy = frames[1][::2, ::2].transpose(2, 0, 1).astype(np.float32)
+    assert np.array(net([busy])[1]).any(), "leftovers are what was there before"
+    of_openvino = [np.array(part) for part in net([image]).values()]
+    for boxes, scores, labels in (of_onnx, of_openvino):
+        assert boxes.shape == (100, 4)
+        assert not boxes.any()
+        assert not scores.any()
+        assert (labels == -1).all()
 
 
 def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

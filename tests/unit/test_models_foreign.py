@@ -19,16 +19,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from jobs.config.weights import DetectorIo
 from models.boxes import foreign
 from models.boxes.detections import Detections, Detector, match
-from models.boxes.foreign import PRESETS, ForeignDetector, ForeignOptions, open_foreign
+from models.boxes.families.base import ForeignOptions, with_usual
+from models.boxes.foreign import ForeignDetector, open_foreign
+from models.boxes.recognition import PRESETS
 from models.errors import ModelError, WeightsError
 
 onnx = pytest.importorskip("onnx", reason="the dev extra makes the tiny nets")
 
 HEIGHT, WIDTH = 32, 64
-PLAIN = DetectorIo(class_names=("vehicle", "person"), outputs="boxes-labels").to_options()
+PLAIN = with_usual(class_names=("vehicle", "person"), outputs="boxes-labels")
 TORCHVISION = replace(PLAIN, outputs="boxes-scores-labels", label_offset=-1)
 YOLOX = replace(PLAIN, outputs="yolox")
 
@@ -448,7 +449,7 @@ def test_input_size_must_agree_with_the_models(tmp_path: Path, net: Path, runtim
     assert detector.input_size == (16, 8)
     assert detector.predict([image(32, 16)])[0].boxes_xyxy.tolist() == [[0, 0, 16, 16]]
     flat = write_net(tmp_path / "flat.onnx", found, shape=(1, 10))
-    with pytest.raises(ModelError, match="input must be 1×3×height×width, found 1×10"):
+    with pytest.raises(ModelError, match="input must be 1×3×height×width, found image 1×10"):
         ForeignDetector(flat, PLAIN)
 
 
@@ -536,7 +537,7 @@ def test_a_missing_package_is_named(
     ("wrong", "message"),
     [
         ({"class_names": ()}, "class_names is empty"),
-        ({"outputs": "yolo"}, "outputs: got 'yolo', must be one of boxes-labels, "),
+        ({"outputs": "rcnn"}, "outputs: got 'rcnn', must be one of boxes-labels, "),
         ({"scale": (1.0, 0.0, 1.0)}, "no channel may be 0"),
     ],
 )

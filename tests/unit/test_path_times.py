@@ -68,7 +68,7 @@ def test_names_come_back() -> None:
     found = times.find("north gate/2026-01-02/030405.mp4")
     assert found is not None
     assert found.names == {"camera": "north gate"}
-    assert times.names == {"camera"}
+    assert times.names == ("camera",)
     assert times.folder_names("north gate") == {"camera": "north gate"}
 
 

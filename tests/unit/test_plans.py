@@ -28,7 +28,7 @@ from jobs.config.night import (
     ResolutionSettings,
     TrainingSettings,
 )
-from models.boxes.foreign import ForeignOptions
+from models.boxes.families.base import ForeignOptions
 from streams.live.health import HealthLimits
 from streams.live.options import LiveOptions
 from tests.unit.plans import (

@@ -31,7 +31,7 @@ def test_a_changed_record_is_a_copy() -> None:
     [
         ({"images": "many"}, "images"),
         ({"seconds": None}, "seconds"),
-        ({"activity": "sleep"}, "'look', 'label', 'train' or 'measure'"),
+        ({"activity": "sleep"}, "'look', 'label', 'train', 'measure' or 'read'"),
         ({"minutes": 3}, "Extra inputs are not permitted"),
     ],
 )

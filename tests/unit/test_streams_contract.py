@@ -1,4 +1,5 @@
-"""What every source promises, checked on each of them: file, folders and synthetic worlds."""
+"""What every source promises, checked on each of them: file, folders, a recorder's folder and
+synthetic worlds."""
 
 from __future__ import annotations
 
@@ -15,9 +16,11 @@ from streams.base import Frame, FrameSource
 from streams.open import open_source
 from streams.recorded.file import VideoFile
 from streams.recorded.folder import DatedFolder, ImageFolder
+from streams.recorded.recordings.source import Recordings
 from streams.sampler import Sampler
 from streams.synthetic.source import SyntheticCamera
 from tests.unit.clips import constant_rate, numbered_image, write_clip
+from tests.unit.recorder import frigate_tree, segment_file
 
 BEGAN = datetime(2026, 1, 5, 20, tzinfo=UTC)
 OpenSource = Callable[[], FrameSource]
@@ -28,6 +31,7 @@ KINDS: dict[str, type[FrameSource]] = {
     "folder": ImageFolder,
     "dated": DatedFolder,
     "days": DatedFolder,
+    "recordings": Recordings,
     "street": SyntheticCamera,
     "court": SyntheticCamera,
 }
@@ -43,6 +47,11 @@ def address_of(kind: str, folder: Path) -> str:
     if kind in ("dated", "days"):
         write_dated(folder, apart_s=0.5 if kind == "dated" else 5000.0)
         return str(folder)
+    if kind == "recordings":
+        clip = segment_file(folder / "clip")
+        began = datetime.now(UTC) - timedelta(minutes=5)
+        frigate_tree(folder / "rec", clip, camera="gate", first=began, count=2)
+        return f"recordings:{folder / 'rec'}"
     suffix = {"mp4": "mp4", "mpegts": "ts"}[kind]
     return str(write_clip(folder / f"clip.{suffix}", constant_rate(80)))
 
@@ -137,7 +146,7 @@ def test_a_frame_is_not_overwritten_by_the_next(opened: OpenSource) -> None:
 def test_info_tells_what_will_be_seen(opened: OpenSource) -> None:
     source = opened()
     info = source.info
-    assert info.kind.split()[0] in {"file", "folder", "synthetic", "web", "hls"}
+    assert info.kind.split()[0] in {"file", "folder", "synthetic", "web", "hls", "recordings"}
     assert info.location
     assert info.started_at.utcoffset() == timedelta(0)
     assert info.started_at <= datetime.now(UTC)

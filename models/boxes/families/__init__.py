@@ -1,0 +1,1 @@
+"""The layouts of other people's detectors: one family, one file, one line in `registry`."""

@@ -1,0 +1,1 @@
+"""What a recorder has written: short video files in dated folders, read as one long recording."""

@@ -1,0 +1,85 @@
+"""Where a file's keyframes are: by its index, or found on the way back from a moment."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+from streams.decoding import packet_time_s
+from streams.keyframes import TOLERANCE
+from streams.sampler import TOLERANCE_S
+
+USUAL_S = 4.0
+"""How far apart keyframes are taken to be where nothing tells."""
+
+
+class Keyframes(NamedTuple):
+    """When the keyframes of a file are, by its index, in seconds since its first."""
+
+    times_s: tuple[float, ...]
+
+    @classmethod
+    def of(cls, stream: Any) -> Keyframes | None:
+        """None for a file without an index, or with one that has no keyframe."""
+        base = float(stream.time_base)
+        times = [e.timestamp * base for e in stream.index_entries if e.is_keyframe]
+        if not times or len(stream.index_entries) < 2:
+            return None
+        return cls(tuple(time_s - times[0] for time_s in times))
+
+    def longest_gap_s(self, length_s: float | None) -> float | None:
+        """The longest time without a keyframe, up to the end of the file; None if nothing tells."""
+        ends = list(self.times_s[1:])
+        if length_s is not None and length_s > self.times_s[-1]:
+            ends.append(length_s)
+        gaps = [end - begin for begin, end in zip(self.times_s, ends, strict=False)]
+        return max(gaps, default=None)
+
+
+def keyframe_packet(container: Any, stream: Any, offset_s: float, *, usual_s: float | None) -> Any:
+    """The last keyframe at or before this moment, not decoded; None if there is none.
+
+    With an index a seek ends at it. Without one (MPEG-TS) it ends at the moment, and the keyframe
+    lies before: then the way back is made longer until there is one.
+    """
+    start_s, usual_s = start_of(stream), usual_s or USUAL_S
+    for back_s in (0.0, 1.1 * usual_s, 3 * usual_s, offset_s + usual_s):
+        to_s = start_s + offset_s - back_s
+        container.seek(math.floor(to_s / float(stream.time_base)), stream=stream)
+        found = None
+        for packet in container.demux(stream):
+            at_s = packet_time_s(packet)
+            if at_s is None or not packet.size:
+                continue
+            if at_s - start_s > offset_s + TOLERANCE_S:
+                if packet.is_keyframe or found is not None:
+                    break
+            elif packet.is_keyframe:
+                found = packet
+                if stream.index_entries:
+                    break
+        if found is not None:
+            return found
+    return None
+
+
+def keyframes_suffice(stream: Any, interval_s: float | None, *, usual_s: float | None) -> bool:
+    """Whether keyframes come as often as frames are wanted (None: all are); `usual_s` is how often
+    they come where the file has no index."""
+    if interval_s is None:
+        return False
+    index = Keyframes.of(stream)
+    gap_s = usual_s if index is None else index.longest_gap_s(length_of(stream))
+    return gap_s is not None and gap_s <= interval_s * (1 + TOLERANCE)
+
+
+def start_of(stream: Any) -> float:
+    """When the stream's first frame is shown, in its own seconds."""
+    if stream.start_time is None:
+        return 0.0
+    return float(stream.start_time * stream.time_base)
+
+
+def length_of(stream: Any) -> float | None:
+    """How long the stream is, as it says itself."""
+    return None if stream.duration is None else float(stream.duration * stream.time_base)

@@ -1,0 +1,179 @@
+"""Every family of foreign detectors: recognised, fed and read as it is meant to be."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.boxes.detections import Detections
+from models.boxes.families.registry import FAMILIES
+from models.boxes.foreign import ForeignDetector, open_foreign
+from models.boxes.recognition import GivenOptions
+from models.errors import ModelError
+from tests.unit import layouts
+from tests.unit.layouts import BUILDERS, NAMES, SCORE, THING, onnx
+
+pytest.importorskip("onnxruntime", reason="pip install culling-pipeline[onnx]")
+
+NAMED = GivenOptions((("class_names", NAMES),))
+SAY_NAMES = {"yolo", "yolo-v5", "yolo-end2end", "detr-rows"}
+"""Families whose files say what their classes are."""
+
+
+def given(family: str, **more: Any) -> GivenOptions:
+    names = {} if family in SAY_NAMES else {"class_names": NAMES}
+    return GivenOptions(tuple((names | more).items()))
+
+
+def is_right(found: Detections) -> bool:
+    """Whether it is the thing, of the right class, score and place."""
+    return bool(
+        len(found) == 1
+        and found.labels[0] == 0
+        and np.allclose(found.boxes_xyxy, [THING], atol=0.02)
+        and np.allclose(found.scores, SCORE, atol=0.005)
+    )
+
+
+@pytest.fixture(params=["onnxruntime", "openvino"])
+def runtime(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    name: str = request.param
+    pytest.importorskip(name)
+    if name == "openvino":
+        monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    return name
+
+
+def test_every_family_has_its_tiny_net() -> None:
+    assert tuple(BUILDERS) == tuple(FAMILIES)
+
+
+@pytest.mark.parametrize("family", BUILDERS)
+def test_a_file_is_recognised_and_finds_the_thing(
+    tmp_path: Path, runtime: str, family: str
+) -> None:
+    path = BUILDERS[family](tmp_path / "net.onnx")
+    detector = ForeignDetector(path, given(family))
+    assert (detector.options.outputs, detector.class_names) == (family, NAMES)
+    (found,) = detector.predict([layouts.picture()])
+    assert is_right(found), (found, detector.described)
+    assert FAMILIES[detector.options.outputs].title in detector.described
+
+
+@pytest.mark.parametrize("family", BUILDERS)
+def test_fed_in_another_way_it_is_not_found(tmp_path: Path, family: str) -> None:
+    """The tiny nets can tell: colours the other way round, and the other way to fit."""
+    path = BUILDERS[family](tmp_path / "net.onnx")
+    usual = ForeignDetector(path, given(family)).options
+    other = "bgr" if usual.channel_order == "rgb" else "rgb"
+    for change in ({"channel_order": other}, {"keep_aspect": not usual.keep_aspect}):
+        detector = ForeignDetector(path, given(family, **change))
+        assert not is_right(detector.predict([layouts.picture()])[0]), change
+
+
+SAME = (
+    {"boxes-scores-labels", "detr-decoded", "yolo-nas-batch"},
+    {"detr", "rf-detr"},
+    {"yolox-decoded", "yolo-v5"},
+)
+"""Families whose outputs are of one layout, and which differ in how they are fed."""
+
+
+@pytest.mark.parametrize("family", BUILDERS)
+@pytest.mark.parametrize("wrong", BUILDERS)
+def test_a_file_of_another_family_is_refused(tmp_path: Path, family: str, wrong: str) -> None:
+    if wrong == family or any({family, wrong} <= kin for kin in SAME):
+        return
+    path = BUILDERS[family](tmp_path / "net.onnx")
+    with pytest.raises(ModelError) as caught:
+        ForeignDetector(path, GivenOptions((("class_names", NAMES), ("outputs", wrong))))
+    assert "\n" not in str(caught.value)
+
+
+def test_the_trial_in_another_process_recognises_too(tmp_path: Path) -> None:
+    (found,) = open_foreign(layouts.yolo(tmp_path / "n.onnx"), GivenOptions()).predict(
+        [layouts.picture()]
+    )
+    assert is_right(found)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"dtype": np.float16},
+        {"shape": ("batch", 3, "height", "width")},
+        {"shape": (1, layouts.SIDE, layouts.SIDE, 3), "nhwc": True},
+        {"dtype": np.uint8, "scale": (1, 1, 1)},
+        {"extra": 32},
+    ],
+    ids=["float16", "any size", "NHWC", "uint8", "masks"],
+)
+def test_one_family_in_many_kinds_of_file(
+    tmp_path: Path, runtime: str, how: dict[str, Any]
+) -> None:
+    path = layouts.yolo(tmp_path / "net.onnx", **how)
+    (found,) = ForeignDetector(path, GivenOptions()).predict([layouts.picture()])
+    assert is_right(found), found
+
+
+def test_rt_detr_of_ultralytics_with_its_class(tmp_path: Path, runtime: str) -> None:
+    """Rows that look like a YOLO's, end to end, but are centre and sides."""
+    path = layouts.detr_rows(tmp_path / "net.onnx", with_class=True)
+    detector = ForeignDetector(path, GivenOptions())
+    assert detector.options.outputs == "detr-rows"
+    (found,) = detector.predict([layouts.picture()])
+    assert is_right(found), found
+    with pytest.raises(
+        ModelError, match="no corners or the sixth of them no class: not x1 y1 x2 y2"
+    ):
+        ForeignDetector(path, GivenOptions((("outputs", "yolo-end2end"),)))
+
+
+def test_ssd_in_pixels(tmp_path: Path, runtime: str) -> None:
+    path = layouts.ssd(tmp_path / "net.onnx", in_pixels=True)
+    (found,) = ForeignDetector(path, NAMED).predict([layouts.picture()])
+    assert is_right(found), found
+
+
+def test_an_ir_says_what_it_is_in_itself_and_beside(tmp_path: Path) -> None:
+    """As Ultralytics write it: `metadata.yaml` beside; and as ONNX becomes an IR, without it."""
+    openvino = pytest.importorskip("openvino")
+    onnx_path = layouts.yolo(tmp_path / "net.onnx")
+    openvino.save_model(openvino.Core().read_model(onnx_path), tmp_path / "net.xml")
+    model = openvino.Core().read_model(tmp_path / "net.xml")
+    bare = onnx.load(onnx_path)
+    del bare.metadata_props[:]
+    onnx.save(bare, onnx_path)
+    openvino.save_model(openvino.Core().read_model(onnx_path), tmp_path / "bare.xml")
+    del model
+    with pytest.raises(ModelError, match=r"recognised as Ultralytics YOLO .* does not say what"):
+        ForeignDetector(tmp_path / "bare.xml", GivenOptions())
+    words = "task: detect\nimgsz: [64, 64]\nnames: {0: car, 1: person}\nstride: 32\n"
+    (tmp_path / "metadata.yaml").write_text(words)
+    (found,) = ForeignDetector(tmp_path / "bare.xml", GivenOptions()).predict([layouts.picture()])
+    assert is_right(found)
+
+
+def test_what_is_not_known_is_said_in_one_line(tmp_path: Path) -> None:
+    net = layouts.Net(layouts.STRETCHED)
+    net.output("odd", net.shaped(net.score(), 1, 1, 1, 1, 2), (1, 1, 1, 1, 2))
+    with pytest.raises(ModelError, match=r"outputs \(odd 1×1×1×1×2 float32\) are of no known fam"):
+        ForeignDetector(net.save(tmp_path / "odd.onnx"), NAMED)
+    path = layouts.yolo(tmp_path / "net.onnx")
+    model = onnx.load(path)
+    onnx.helper.set_model_props(model, layouts.ultralytics(task="obb"))
+    onnx.save(model, path)
+    with pytest.raises(ModelError, match="made for the task 'obb', which gives no upright boxes"):
+        ForeignDetector(path, GivenOptions())
+
+
+def test_what_the_configuration_says_beats_what_the_file_says(tmp_path: Path) -> None:
+    path = layouts.yolo(tmp_path / "net.onnx")
+    options = (("class_names", ("lorry", "walker")), ("min_score", 0.9))
+    detector = ForeignDetector(path, GivenOptions(options))
+    assert detector.class_names == ("lorry", "walker")
+    assert len(detector.predict([layouts.picture()])[0]) == 0
