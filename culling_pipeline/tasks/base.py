@@ -112,21 +112,23 @@ class Variation:
 
     `flip`: mirror every other picture. `paste`: the chance that an object of a like frame is
     pasted. `shift`: every other picture is scaled by up to this share, and moved by up to half of
-    it. `light`: brightness and contrast change by up to this share. A task may ignore what makes no
-    sense for its answers.
+    it. `light`: brightness and contrast change by up to this share. `crops`: this share of the
+    pictures are square parts of the frame around objects. A task may ignore what makes no sense for
+    its answers.
     """
 
     flip: Flag
     paste: Share
     shift: HalfShare
     light: HalfShare
+    crops: Share
 
     def __post_init__(self) -> None:
         check(self)
 
 
-AS_IT_IS = Variation(flip=False, paste=0.0, shift=0.0, light=0.0)
-FLIPPED = Variation(flip=True, paste=0.0, shift=0.0, light=0.0)
+AS_IT_IS = Variation(flip=False, paste=0.0, shift=0.0, light=0.0, crops=0.0)
+FLIPPED = Variation(flip=True, paste=0.0, shift=0.0, light=0.0, crops=0.0)
 
 
 class Pictures(Protocol):

@@ -336,6 +336,13 @@ class TrainingSettings(Section):
     light: HalfShare = setting(
         0.2, "brightness and contrast change by up to this share", unit=NO_UNIT
     )
+    crops: Share = setting(
+        0.0,
+        "share of the training pictures that are square crops of the frame around objects",
+        unit=NO_UNIT,
+        more="For recorders that show the student such crops; see [Models in other "
+        "programs](../guide/export.md#square-crops).",
+    )
     seed: WholeFromZero = setting(0, "seed of all random choices in the night", unit=NO_UNIT)
     warm_up: WholeFromZero = setting(
         2, "DaP: epochs on all images at the start", unit="epochs", more="W in the paper."
@@ -437,7 +444,7 @@ class TrainingSettings(Section):
         """How far frames are varied, as `culling_pipeline.tasks.boxes.augment` takes it."""
         from culling_pipeline.tasks.base import Variation
 
-        return Variation(flip=self.flip, paste=self.paste, shift=self.shift, light=self.light)
+        return Variation(**{name: getattr(self, name) for name in Variation.__slots__})
 
     def to_plan(self) -> TrainPlan:
         """The plan as `culling_pipeline.training.loop` takes it."""

@@ -240,6 +240,8 @@ class CameraConfig(CameraDefaults):
         # These came with 0.3: nights begun before go on.
         new = {"budget", "looks", "seconds", "trusted_from"}
         left_out["culling"] = new - culling.model_fields_set
+        if "crops" not in self.training.model_fields_set:
+            left_out["training"] = {"crops"}
         if "pictures" not in self.model_fields_set:
             left_out["pictures"] = True
         settings = shown.model_dump_json(exclude=left_out)

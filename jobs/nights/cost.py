@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice, pairwise
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -24,8 +24,10 @@ from jobs.cameras.detectors import configured_detector, full_size, pick_device
 from jobs.cameras.sources import open_camera
 from jobs.cameras.task import task_of
 from jobs.config.settings import CameraConfig, Config
+from jobs.nights.beside import NOTHING_BESIDE, Beside
 from jobs.nights.bootstrap_inputs import BootstrapInputs
 from jobs.nights.budget import TRIAL, budget_of
+from jobs.nights.span import Span
 from models.base import Model, Trainable
 from models.boxes.backend import at_work
 from models.boxes.classes import ClassMap
@@ -38,29 +40,12 @@ LOOKED_AT = 3
 TIMED_EPOCHS = 2
 """How many epochs a measurement trains, after a first one that only warms up: a process's first
 training loads torch's compiler, which takes ten times as long as the training."""
+BEFORE_TRAINING = 1 / 3
+"""What each frame costs before the first epoch, when its loss is computed without a gradient, as a
+share of a training step."""
 
 Images = Sequence[NDArray[np.uint8]]
 Clock = Callable[[], float]
-
-
-class Span(NamedTuple):
-    """Seconds, from the fastest to the slowest measured."""
-
-    fastest: float
-    slowest: float
-
-    def times(self, factor: float) -> Span:
-        """This many times as long."""
-        return Span(self.fastest * factor, self.slowest * factor)
-
-    def plus(self, other: Span) -> Span:
-        """Both, one after the other."""
-        return Span(self.fastest + other.fastest, self.slowest + other.slowest)
-
-    def said(self, as_words: Callable[[float], str]) -> str:
-        """In words; a single figure if both ends read the same."""
-        least, most = as_words(self.fastest), as_words(self.slowest)
-        return least if least == most else f"{least} to {most}"
 
 
 def seconds_per_image(model: Model, images: Images, clock: Clock = time.perf_counter) -> Span:
@@ -164,6 +149,8 @@ class Speed:
     student_s: Span
     teacher_s: Span
     training_s: Span
+    trial_s: float = 0.0
+    """What measuring these took; a first night measures anew."""
 
     @property
     def per_image(self) -> SecondsPerImage:
@@ -179,7 +166,8 @@ class Speed:
 class NightCost:
     """The cost of a camera's first night at measured seconds per picture: its budget, and `control`
     frames to measure with. The camera gives `a_day` frames a day. With a lottery two students are
-    trained, at the same time if there are `processes` for it."""
+    trained, at the same time if there are `processes` for it. `beside` is what a night does besides
+    the detectors' work."""
 
     budget: BudgetRecord
     control: int
@@ -187,20 +175,27 @@ class NightCost:
     speed: Speed
     device: str
     processes: int
+    beside: Beside = NOTHING_BESIDE
 
     @property
     def total_s(self) -> Span:
-        """Estimated seconds."""
+        """Estimated seconds on the clock."""
         speed, own, lottery = self.speed, self.budget.own, self.budget.lottery
-        at_once = min(self.processes, 2)
-        images = own.images
+        shown = own.images + own.keep * BEFORE_TRAINING
         labels = own.labels + self.control
         if lottery is not None:
             labels += lottery.labels
-            images = max(images, lottery.images) if at_once > 1 else images + lottery.images
-        measured = self.control * (3 if lottery else 2)
-        looking_s = speed.student_s.times(own.looks + measured).plus(speed.teacher_s.times(labels))
-        return looking_s.times(1 / self.processes).plus(speed.training_s.times(images))
+            others = lottery.images + lottery.keep * BEFORE_TRAINING
+            shown = max(shown, others) if self.processes > 1 else shown + others
+        measuring = self.control * (3 if lottery else 2)
+        looking = speed.student_s.times(own.looks).times(1 / self.processes)
+        detecting = speed.student_s.times(measuring).plus(speed.teacher_s.times(labels))
+        return (
+            self.beside.reading(looking, processes=self.processes)
+            .plus(detecting.times(1 / self.processes))
+            .plus(speed.training_s.times(shown))
+            .plus(Span(*[speed.trial_s + self.beside.starting_s] * 2))
+        )
 
     def in_words(self) -> str:
         """The estimate in words, for the operator."""
@@ -224,7 +219,7 @@ class NightCost:
             f"{words.duration(self.budget.total_s)}{share} {looks}, the "
             f"teacher labels {own.labels:,} at {teacher}, training goes through {own.images:,} "
             f"images at {training}. {self.control:,} more are labelled to measure with{beside}. "
-            f"{self.in_place_words()}"
+            f"{self.beside.in_words()}{self.in_place_words()}"
         )
 
     def in_place_words(self) -> str:
@@ -239,9 +234,32 @@ class NightCost:
         )
 
 
-def speed_of(camera: CameraConfig, shape: tuple[int, int], device: str) -> Speed:
-    """Measure on noise of this height and width. Raises what opening the detectors raises."""
+def speed_of(camera: CameraConfig, shape: tuple[int, int], device: str, processes: int) -> Speed:
+    """Measure on noise of this height and width, as often at the same time as a night has
+    processes: where these share cores, each is slower. Raises what opening the detectors raises."""
     torch.set_num_threads(1)  # as in a night
+    began = time.perf_counter()
+    if device == "cuda" or processes == 1:
+        found = [_speed_of(camera, shape, device)]
+    else:
+        with ThreadPoolExecutor(processes) as pool:
+            trials = [pool.submit(_speed_of, camera, shape, device) for _ in range(processes)]
+            found = [trial.result() for trial in trials]
+    return Speed(
+        student_s=joined(speed.student_s for speed in found),
+        teacher_s=joined(speed.teacher_s for speed in found),
+        training_s=joined(speed.training_s for speed in found),
+        trial_s=time.perf_counter() - began,
+    )
+
+
+def joined(spans: Iterable[Span]) -> Span:
+    """From the fastest of all to the slowest."""
+    fastest, slowest = zip(*spans, strict=True)
+    return Span(min(fastest), max(slowest))
+
+
+def _speed_of(camera: CameraConfig, shape: tuple[int, int], device: str) -> Speed:
     rng = np.random.default_rng(0)
     images = [rng.integers(256, size=(*shape, 3), dtype=np.uint8) for _ in range(LOOKED_AT)]
     size = full_size(*shape, max_side_px=camera.student.max_side_px)

@@ -86,7 +86,8 @@ def _seconds(
         if known is not None:
             return known, LAST_NIGHT
     with progress.stage(BUDGET.words, None):
-        speed = speed_of(camera, (day.height_px, day.width_px), pick_device(config.device))
+        size, device = (day.height_px, day.width_px), pick_device(config.device)
+        speed = speed_of(camera, size, device, config.workers)
     return speed.per_image, TRIAL
 
 

@@ -34,7 +34,8 @@ from jobs.errors import (
     exit_code,
     redact,
 )
-from jobs.nights.cost import Speed, night_cost, speed_of
+from jobs.nights.beside import beside
+from jobs.nights.cost import NightCost, Speed, night_cost, speed_of
 from jobs.setup.places import try_data_dir, try_database
 from jobs.setup.probing import (
     WATCHED_SHARE,
@@ -186,7 +187,7 @@ class Speeds:
     """Seconds that detectors take on this machine, measured once for cameras that are alike."""
 
     def __init__(self, config: Config) -> None:
-        self._device = pick_device(config.device)
+        self._device, self._processes = pick_device(config.device), config.workers
         self._known: dict[str, Speed] = {}
 
     def of(self, camera: CameraConfig, shape: tuple[int, int]) -> Speed:
@@ -194,7 +195,7 @@ class Speeds:
         student, teacher = camera.student.model_dump_json(), camera.teacher.model_dump_json()
         key = f"{student} {teacher} {shape} {camera.classes}"
         if key not in self._known:
-            self._known[key] = speed_of(camera, shape, self._device)
+            self._known[key] = speed_of(camera, shape, self._device, self._processes)
         return self._known[key]
 
 
@@ -215,7 +216,17 @@ def _first_night(
     height_px, width_px = stream["height_px"], stream["width_px"]
     if not (isinstance(height_px, int) and isinstance(width_px, int) and height_px and width_px):
         return "its cost is not known: the stream does not tell its size"
-    frames = stream["frames"]
+    return cost_of_first_night(config, camera, speeds, stream).in_words()
+
+
+def cost_of_first_night(
+    config: Config, camera: CameraConfig, speeds: Speeds, stream: Mapping[str, object]
+) -> NightCost:
+    """What a first night costs on a stream of known size (`found_to_dict`). Raises what opening
+    the detectors raises."""
+    height_px, width_px, frames = stream["height_px"], stream["width_px"], stream["frames"]
+    assert isinstance(height_px, int)
+    assert isinstance(width_px, int)
     cost = night_cost(
         config,
         camera,
@@ -223,10 +234,11 @@ def _first_night(
         frames=frames if isinstance(frames, int) else None,
         watched=frames is None,
     )
+    cost = replace(cost, beside=beside(camera, frames if isinstance(frames, int) else None))
     duration_s = stream["duration_s"]
     if isinstance(frames, int) and isinstance(duration_s, float) and duration_s:
         cost = replace(cost, a_day=max(1, round(frames * DAY_S / duration_s)))
-    return cost.in_words()
+    return cost
 
 
 def _is_here(settings: StudentSettings | TeacherSettings) -> bool:

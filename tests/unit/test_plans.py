@@ -115,6 +115,7 @@ def without_none(hint: Any) -> Any:
         (train_plan, {"learning_rate": "fast"}, "learning_rate: got 'fast', must be a number"),
         (train_plan, {"learning_rate_steps": (3, 0)}, r"learning_rate_steps\[1\]: got 0, must be"),
         (variation, {"paste": 1.1}, "paste: got 1.1, must be 1 or less"),
+        (variation, {"crops": -0.1}, "crops: got -0.1, must be 0 or more"),
         (variation, {"shift": 0.6}, "shift: got 0.6, must be 0.5 or less"),
     ],
 )

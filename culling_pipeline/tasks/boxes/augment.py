@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from culling_pipeline.tasks.base import Prepared, Sample, Variation
+from culling_pipeline.tasks.boxes.crops import LEAST_SHARE, cropped, cut, square_of
 from models.boxes.detections import Detections
 from models.images import resize
 
@@ -32,8 +33,6 @@ MARGIN = 0.08
 """The pasted region is the box with a margin of this share of its longer side, at least a pixel."""
 GLANCE_PX = (20, 12)
 """Width and height at which frames are compared."""
-REST = 0.4
-"""A box is dropped if less than this share of it remains in a shifted picture."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,6 +91,15 @@ def _groups(
     return merged, groups
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Sharp:
+    """The samples and the donors at the size of the camera's frames, to cut squares from: what was
+    scaled down to the student's size would be blurred there."""
+
+    plain: Sequence[Prepared]
+    donors: Sequence[Donor]
+
+
 class BoxPictures:
     """Varied pictures of a training set, by number (`Pictures`). What it draws comes from the
     generator that it is given, so a seed gives the same pictures. Objects come from the set itself
@@ -104,10 +112,12 @@ class BoxPictures:
         variation: Variation,
         others: Sequence[Donor] = (),
         scenes: Sequence[str] = (),
+        sharp: Sharp | None = None,
     ) -> None:
         self.plain = plain
         self.givers = len(others)
         self._variation = variation
+        self._sharp = sharp
         self._donors: list[Donor] = []
         if variation.paste:
             self._donors = [*(donor_of(sample) for sample in plain), *others]
@@ -117,18 +127,34 @@ class BoxPictures:
 
     def __call__(self, number: int, rng: np.random.Generator) -> Prepared:
         """The picture with this number, varied at random at each call."""
-        sample, variation = self.plain[number], self._variation
-        if len(self._donors) > 1:
-            alike = self._alike[number]
-            for donor in rng.permutation(alike)[:DONORS]:
-                sample = pasted(sample, self._donors[donor], rng, chance=variation.paste)
-        if variation.shift and rng.random() < 0.5:
-            sample = shifted(sample, rng, most=variation.shift)
+        variation = self._variation
+        if self._sharp is not None and rng.random() < variation.crops:
+            sample = self._cropped(number, self._sharp, rng)
+        else:
+            sample = self._with_objects(self.plain[number], number, self._donors, rng)
+            if variation.shift and rng.random() < 0.5:
+                sample = shifted(sample, rng, most=variation.shift)
         if variation.flip and rng.random() >= 0.5:
             sample = mirrored(sample)
         if variation.light:
             sample = (relit(sample[0], rng, most=variation.light), sample[1])
         return sample
+
+    def _with_objects(
+        self, sample: Prepared, number: int, donors: Sequence[Donor], rng: np.random.Generator
+    ) -> Prepared:
+        """The sample with objects of frames that look like the one with this number."""
+        if len(donors) > 1:
+            for donor in rng.permutation(self._alike[number])[:DONORS]:
+                sample = pasted(sample, donors[donor], rng, chance=self._variation.paste)
+        return sample
+
+    def _cropped(self, number: int, sharp: Sharp, rng: np.random.Generator) -> Prepared:
+        """A square of the frame as the camera took it, at the student's size."""
+        _, height, width = self.plain[number][0].shape
+        whole = self._with_objects(sharp.plain[number], number, sharp.donors, rng)
+        square = square_of(whole, rng, least_px=LEAST_SHARE * max(height, width))
+        return cropped(whole, square, size=(height, width))
 
 
 def box_pictures(
@@ -141,11 +167,21 @@ def box_pictures(
     """The samples at this height and width. `others` give their objects where some are pasted;
     where none are, they are not even read."""
     plain = [prepared(sample, *size) for sample in samples]
+    whole = [_whole(sample) for sample in samples] if variation.crops else []
     donors, scenes = list[Donor](), [sample.scene for sample in samples]
+    sharp = [donor_of(sample) for sample in whole] if variation.paste else []
     for sample in others if variation.paste else ():
         donors.append(donor_of(prepared(sample, *size)))
         scenes.append(sample.scene)
-    return BoxPictures(plain, variation, donors, scenes)
+        if variation.crops:
+            sharp.append(donor_of(_whole(sample)))
+    at_full_size = Sharp(whole, sharp) if variation.crops else None
+    return BoxPictures(plain, variation, donors, scenes, at_full_size)
+
+
+def _whole(sample: Sample) -> Prepared:
+    """The sample at its own size; its pixels are not copied."""
+    return prepared(sample, *sample.image.shape[:2])
 
 
 def prepared(sample: Sample, height_px: int, width_px: int) -> Prepared:
@@ -253,8 +289,7 @@ def shifted(sample: Prepared, rng: np.random.Generator, *, most: float) -> Prepa
         image.permute(1, 2, 0).numpy(), move, (width, height), borderMode=cv2.BORDER_REFLECT_101
     )
     boxes = target["boxes"].numpy() * scale + np.array([right, down] * 2)
-    inside = boxes.clip(0, [width, height] * 2)
-    rest = _areas(inside) > REST * _areas(boxes)
+    inside, rest = cut(boxes, width, height)
     kept = {
         "boxes": torch.from_numpy(inside[rest].astype(np.float32)),
         "labels": target["labels"][torch.from_numpy(rest)],
@@ -262,11 +297,6 @@ def shifted(sample: Prepared, rng: np.random.Generator, *, most: float) -> Prepa
     if "ignored" in target:
         kept["ignored"] = _shifted_map(target["ignored"], scale, right / width, down / height)
     return torch.from_numpy(np.asarray(warped, np.uint8)).permute(2, 0, 1), {**target, **kept}
-
-
-def _areas(boxes: NDArray[np.floating]) -> NDArray[np.floating]:
-    areas: NDArray[np.floating] = (boxes[:, 2:] - boxes[:, :2]).clip(min=0).prod(axis=1)
-    return areas
 
 
 def _shifted_map(ignored: Tensor, scale: float, right: float, down: float) -> Tensor:

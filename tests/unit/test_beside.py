@@ -1,0 +1,89 @@
+"""What a night takes beside the detectors' work, and that an estimate has it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from jobs.config.settings import CameraConfig, Config
+from jobs.nights.beside import NOTHING_BESIDE, READ, Beside, beside, seconds_per_frame
+from jobs.nights.cost import NightCost, Speed, joined, night_cost
+from jobs.nights.span import Span
+
+SPEED = Speed(student_s=Span(0.1, 0.2), teacher_s=Span(1.0, 1.0), training_s=Span(0.5, 0.5))
+
+
+def camera(**settings: Any) -> CameraConfig:
+    source = {"source": "synthetic://street?seed=7&hours=0.1", "classes": ["person"]}
+    return CameraConfig.model_validate({"name": "yard", **source, **settings})
+
+
+def cost_of(speed: Speed = SPEED, workers: int = 2) -> NightCost:
+    config = Config(device="cpu", workers=workers)
+    return night_cost(config, camera(), speed, frames=500, watched=False)
+
+
+def test_reading_hides_behind_looking_as_far_as_there_are_cores() -> None:
+    found = Beside(reading_s=30.0, starting_s=1.0)
+    assert found.reading(Span(1.0, 5.0), processes=2) == (30.0, 30.0), "reading is the longest"
+    assert found.reading(Span(20.0, 40.0), processes=2) == (35.0, 55.0)
+    assert found.reading(Span(20.0, 40.0), processes=1) == (50.0, 70.0), "one after the other"
+    assert NOTHING_BESIDE.reading(Span(1.0, 2.0), processes=2) == (1.0, 2.0)
+
+
+def test_the_estimate_has_the_trial_the_start_and_the_reading() -> None:
+    plain = cost_of()
+    slower = replace(plain, beside=Beside(reading_s=1000.0, starting_s=7.0))
+    looks_s = SPEED.student_s.times(plain.budget.own.looks / 2)
+    for end in (0, 1):
+        expected = plain.total_s[end] - looks_s[end] + 1000.0 + 7.0
+        if looks_s[end] < 500.0:
+            assert slower.total_s[end] == pytest.approx(expected)
+    tried = cost_of(replace(SPEED, trial_s=11.0))
+    assert tried.total_s.fastest == pytest.approx(plain.total_s.fastest + 11.0)
+
+
+def test_the_estimate_says_what_it_has_beside_the_budget() -> None:
+    said = replace(cost_of(), beside=Beside(reading_s=90.0, starting_s=6.0)).in_words()
+    assert "Reading the recording takes about 1 min 30 s, starting takes about 6 s. On all" in said
+    watched = replace(cost_of(), beside=Beside(reading_s=0.0, starting_s=6.0)).in_words()
+    assert ". Starting takes about 6 s. On all" in watched
+    assert "tarting" not in cost_of().in_words()
+
+
+def test_reading_is_measured_on_the_first_frames() -> None:
+    now_s = [0.0]
+
+    def clock() -> float:
+        now_s[0] += 0.01
+        return now_s[0]
+
+    per_frame = seconds_per_frame(camera(), clock)
+    assert per_frame == pytest.approx(0.01 * (READ + 1) / READ), "a look at the clock a frame"
+
+
+def test_a_slow_source_s_trial_ends_soon() -> None:
+    now_s = [0.0]
+
+    def clock() -> float:
+        now_s[0] += 2.0
+        return now_s[0]
+
+    assert seconds_per_frame(camera(), clock) == pytest.approx(3.0), "two frames in six seconds"
+
+
+def test_a_source_of_one_frame_says_nothing_of_reading() -> None:
+    one = camera(source="synthetic://street?seed=7&hours=0.0003")
+    assert seconds_per_frame(one) == 0.0
+
+
+def test_a_watched_day_is_not_read_but_processes_start() -> None:
+    found = beside(camera(), None)
+    assert found.reading_s == 0.0
+    assert found.starting_s > 0.0
+
+
+def test_trials_at_the_same_time_are_one_span() -> None:
+    assert joined([Span(2.0, 3.0), Span(1.0, 2.5)]) == (1.0, 3.0)
