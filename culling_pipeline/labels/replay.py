@@ -23,7 +23,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
-from culling_pipeline.monitoring.daily_figures import slot_of
 from culling_pipeline.records import Record
 from culling_pipeline.tasks.base import Sample, Task
 from models.files import replace_file
@@ -34,6 +33,8 @@ logger = logging.getLogger(__name__)
 FRAMES_FILE = "frames.json"
 LIGHT = (25.0, 60.0, 110.0)
 """Mean brightness (0…255) between darkness, dusk, a dull and a bright picture."""
+HOURS = 2
+"""Hours of the clock that share a number of frames, in each light."""
 
 
 class EarlierFrame(Record):
@@ -148,11 +149,16 @@ def spread(
     taken: Counter[tuple[int, int]] = Counter()
     ranked = []
     for frame in sorted(drawn, key=lambda frame: frame.wall_time not in corrected):
-        cell = (slot_of(frame.wall_time), frame.light)
+        cell = cell_of(frame)
         ranked.append((frame.wall_time not in corrected, taken[cell], frame))
         taken[cell] += 1
     ranked.sort(key=lambda row: row[:2])
     return [frame for _, _, frame in ranked[:most]]
+
+
+def cell_of(frame: EarlierFrame) -> tuple[int, int]:
+    """The frame's hours, by the local clock, and its light: each such cell has the same share."""
+    return frame.wall_time.astimezone().hour // HOURS, frame.light
 
 
 def _lot(frame: EarlierFrame, salt: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -18,11 +19,15 @@ from culling_pipeline.labels.replay import (
     FRAMES_FILE,
     EarlierFrame,
     ReplayStore,
+    cell_of,
     light_of,
     samples_again,
     spread,
 )
-from culling_pipeline.monitoring.daily_figures import slot_of
+from culling_pipeline.night.at_work import Night
+from culling_pipeline.night.stages.replay import mind_the_view
+from culling_pipeline.records import ViewRecord, ViewState
+from culling_pipeline.run.workers import Workers
 from jobs.bucket.bucket import open_bucket
 from jobs.bucket.night import bring_replay
 from jobs.bucket.shelf import Shelf, files_below
@@ -32,6 +37,7 @@ from jobs.nights.budget import BY_HAND, budget_of
 from models.boxes.detections import Detections
 from tests.unit.plans import box_task
 from tests.unit.test_budget import SECONDS, camera, portions
+from tests.unit.test_tasks import DAY, Journal, parts, plan
 
 FIRST = date(2026, 11, 20)
 TASK = box_task("person")
@@ -97,8 +103,8 @@ def test_no_cell_has_a_frame_too_many(cells: list[tuple[int, int]], most: int) -
     frames = [frame(n, hour=hour, light=light) for n, (hour, light) in enumerate(cells)]
     chosen = spread(frames, most)
     assert len(chosen) == min(most, len(frames))
-    whole = Counter((slot_of(f.wall_time), f.light) for f in frames)
-    taken = Counter((slot_of(f.wall_time), f.light) for f in chosen)
+    whole = Counter(cell_of(f) for f in frames)
+    taken = Counter(cell_of(f) for f in chosen)
     most_taken = max(taken.values(), default=0)
     for cell, there in whole.items():
         assert taken[cell] >= min(there, most_taken - 1)
@@ -149,6 +155,19 @@ def test_frames_from_before_a_moved_lens_are_forgotten(tmp_path: Path) -> None:
     assert store.usable(today()) == (new,), "a day of before whose night comes late"
     store.begin_anew(today(5))
     assert store.usable(today()) == (new,), "the night that was cut off goes on"
+
+
+@pytest.mark.parametrize(("state", "left"), [("same", 1), ("learning", 1), ("settled", 0)])
+def test_a_night_whose_new_view_has_settled_begins_anew(
+    tmp_path: Path, state: ViewState, left: int
+) -> None:
+    store = filled(tmp_path, [frame(1)])
+    with Workers(1) as workers:
+        inputs = replace(parts(tmp_path, Journal()), replay=store)
+        night = Night(plan(), inputs, tmp_path, workers, datetime.now().astimezone())
+        mind_the_view(night, ViewRecord(date=DAY, state=state, reason="a test"))
+        mind_the_view(night, ViewRecord(date=DAY, state=state, reason="a test"))
+    assert len(store.usable(DAY)) == left
 
 
 def test_labels_that_would_be_others_today_are_not_used(tmp_path: Path) -> None:
