@@ -274,13 +274,15 @@ class SecondsPerImage(Record):
 
 class Portions(Record):
     """What a budget is divided into: frames the student looks at, frames the teacher labels, frames
-    kept to train on, epochs, and images that training goes through."""
+    kept to train on, epochs, images that training goes through, and frames of earlier nights that
+    are trained on again."""
 
     looks: int
     labels: int
     keep: int
     epochs: int
     images: int
+    replayed: int = 0
 
 
 class BudgetRecord(Record):
@@ -423,13 +425,15 @@ class EpochPoint(Record):
 
 class TrainRecord(Record):
     """One training run. `computation` is images trained on, as a share of standard training's; of
-    the `images`, `corrected` are earlier frames whose labels people have corrected. `givers` are
-    further labelled frames, not trained on, whose objects were pasted into those."""
+    the `images`, `corrected` are earlier frames whose labels people have corrected and `replayed`
+    others of earlier nights' kept sets. `givers` are further labelled frames, not trained on, whose
+    objects were pasted into those."""
 
     arm: Literal["culled", "random", "first"]
     schedule: str
     images: int
     corrected: int = 0
+    replayed: int = 0
     givers: int = 0
     epochs: tuple[EpochPoint, ...]
     computation: float

@@ -10,7 +10,8 @@ from pathlib import Path
 PRIVATE = 0o077
 """Rights of others: none."""
 OURS = (
-    "days", "frames", "work", "models", "bootstrap", "reports", "corrections", "views", "snapshots",
+    "days", "frames", "work", "models", "bootstrap", "reports", "corrections", "replay", "views",
+    "snapshots",
 )  # fmt: skip
 """Folders in `data_dir`; its own rights are the user's business, as it may be a mount point."""
 DATABASE = "culling.db*"

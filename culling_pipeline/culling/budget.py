@@ -10,7 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from culling_pipeline.ranges import Count, NotNegative, OneOrMore, WholeFromZero, check
+from culling_pipeline.ranges import (
+    Count,
+    NotNegative,
+    OneOrMore,
+    ShareBelowOne,
+    WholeFromZero,
+    check,
+)
 from culling_pipeline.records import Portions, SecondsPerImage
 
 DAY_FRAMES = 86_400
@@ -37,7 +44,8 @@ Images = Callable[[int, int], int]
 class Wishes:
     """What of a night is fixed by hand; None: the budget decides. `frames` is how many there are
     to look at, `labels_per_kept` how many frames the teacher labels for one that is trained on,
-    `most` the most frames to train on."""
+    `most` the most frames to train on. `replay` is the share of frames of earlier nights in the
+    training, of which there are `earlier`."""
 
     frames: Count
     most: Count
@@ -47,9 +55,15 @@ class Wishes:
     looks: WholeFromZero | None = None
     looks_per_label: NotNegative = LOOKS_PER_LABEL
     most_looks: WholeFromZero = DAY_FRAMES
+    replay: ShareBelowOne = 0.0
+    earlier: WholeFromZero = 0
 
     def __post_init__(self) -> None:
         check(self)
+
+    def replayed(self, keep: int) -> int:
+        """How many frames of earlier nights are trained on beside `keep` new ones."""
+        return min(self.earlier, round(keep * self.replay / (1 - self.replay)))
 
 
 def full_training_s(seconds: SecondsPerImage, *, frames: int, images: int) -> float:
@@ -72,10 +86,9 @@ def divide(
     """The largest portions that `budget_s` pays for, with what is fixed by hand.
 
     Frames come first, each shown `EPOCHS` times; when there are no more frames (or `keep` is
-    fixed), the rest goes into epochs. Portions fixed by hand may cost more than the budget.
+    fixed), the rest goes into epochs. Frames of earlier nights take their share of what is shown,
+    so that as many new ones are labelled. Portions fixed by hand may cost more than the budget.
     """
-    epochs = wishes.epochs or EPOCHS
-
     if seconds.look:
         most_looks = int(LOOKS_SHARE * budget_s / seconds.look)
         wishes = replace(wishes, most_looks=min(wishes.most_looks, most_looks))
@@ -83,15 +96,22 @@ def divide(
     def affordable(keep: int, epochs: int) -> bool:
         return cost_s(_portions(keep, epochs, wishes, images_of), seconds) <= budget_s
 
+    def epochs_of(keep: int) -> int:
+        new = keep / (keep + wishes.replayed(keep))
+        return wishes.epochs or max(LEAST_EPOCHS, round(EPOCHS * new))
+
     most = min(wishes.most, max(1, int(wishes.frames / wishes.labels_per_kept)))
     keep = wishes.keep
     if keep is None:
         least = min(LEAST_KEPT, most)
-        keep = _largest(least, most, lambda n: affordable(n, epochs))
-    keep = min(keep, wishes.frames)
-    if wishes.epochs is None:
-        epochs = _largest(LEAST_EPOCHS, MOST_EPOCHS, lambda n: affordable(keep, n))
-    return _portions(keep, epochs, wishes, images_of)
+        keep = _largest(least, most, lambda n: affordable(n, epochs_of(n)))
+    new = min(keep, wishes.frames)
+    epochs = wishes.epochs or _largest(LEAST_EPOCHS, MOST_EPOCHS, lambda n: affordable(new, n))
+    if wishes.keep is None and wishes.replayed(new):  # the rest is too little for another epoch
+        return _portions(
+            _largest(new, most, lambda n: affordable(n, epochs)), epochs, wishes, images_of
+        )
+    return _portions(new, epochs, wishes, images_of)
 
 
 def _portions(keep: int, epochs: int, wishes: Wishes, images_of: Images) -> Portions:
@@ -99,12 +119,14 @@ def _portions(keep: int, epochs: int, wishes: Wishes, images_of: Images) -> Port
     looks = wishes.looks
     if looks is None:
         looks = min(round(labels * wishes.looks_per_label), wishes.most_looks)
+    replayed = wishes.replayed(keep)
     return Portions(
         looks=min(looks, wishes.frames),
         labels=labels,
         keep=keep,
         epochs=epochs,
-        images=images_of(keep, epochs),
+        images=images_of(keep + replayed, epochs),
+        replayed=replayed,
     )
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +29,37 @@ LABELS_FILE = "labels.json"
 _FILE = TypeAdapter(tuple[CorrectedFrame, ...])
 
 
+class Moment(Protocol):
+    """A frame of a camera, of which only counts when it was taken."""
+
+    @property
+    def wall_time(self) -> datetime:
+        """When it was taken."""
+
+
+_Frame = TypeVar("_Frame", bound=Moment)
+
+
+def unseen(
+    frames: Iterable[_Frame],
+    *,
+    beside: Collection[Moment],
+    control: Collection[Moment],
+    gap_s: float,
+) -> list[_Frame]:
+    """Those of the frames that may be trained on in addition: without those in `beside`, which are
+    trained on anyway, and without those within `gap_s` of a control frame, which would then not be
+    unseen."""
+    there = {frame.wall_time for frame in beside}
+    measuring = np.array([frame.wall_time.timestamp() for frame in control])
+    return [
+        frame
+        for frame in frames
+        if frame.wall_time not in there
+        and (np.abs(measuring - frame.wall_time.timestamp()) >= gap_s).all()
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class Corrections:
     """A camera's corrected frames; none if there is no folder."""
@@ -37,7 +70,7 @@ class Corrections:
     def truths_of(self, frames: Iterable[StoredFrame], task: Task) -> dict[int, Truth]:
         """Corrected truths by frame id, for those frames that have a correction: the same moment of
         the same camera."""
-        known = {f.wall_time: f for f in self._of(task.class_names)}
+        known = self.by_time(task.class_names)
         return {
             frame.id: task.corrected(known[frame.wall_time])
             for frame in frames
@@ -53,17 +86,13 @@ class Corrections:
         gap_s: float,
         most: int,
     ) -> tuple[CorrectedFrame, ...]:
-        """The newest, `most` of them at most: without those in `beside`, and without those within
-        `gap_s` of a control frame, which would then not be unseen."""
-        there = {frame.wall_time for frame in beside}
-        measuring = np.array([frame.wall_time.timestamp() for frame in control])
-        free = [
-            frame
-            for frame in self._of(class_names)
-            if frame.wall_time not in there
-            and (np.abs(measuring - frame.wall_time.timestamp()) >= gap_s).all()
-        ]
+        """The newest, `most` of them at most, as far as they are `unseen`."""
+        free = unseen(self._of(class_names), beside=beside, control=control, gap_s=gap_s)
         return tuple(sorted(free, key=lambda frame: frame.wall_time, reverse=True)[:most])
+
+    def by_time(self, class_names: Sequence[str]) -> dict[datetime, CorrectedFrame]:
+        """Those in which all these classes were looked for, by when they were taken."""
+        return {frame.wall_time: frame for frame in self._of(class_names)}
 
     def _of(self, class_names: Sequence[str]) -> list[CorrectedFrame]:
         """Those in which all these classes were looked for."""

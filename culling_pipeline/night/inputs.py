@@ -13,6 +13,7 @@ from culling_pipeline.day.day import IngestPlan
 from culling_pipeline.day.watched_day import WatchedDay
 from culling_pipeline.judging.verdict import JudgePlan
 from culling_pipeline.labels.corrections import Corrections
+from culling_pipeline.labels.replay import ReplayStore
 from culling_pipeline.monitoring.reference_views import ReferenceViews
 from culling_pipeline.ranges import Count, Flag, Positive, PositiveShare, WholeFromZero, check
 from culling_pipeline.records import (
@@ -96,7 +97,8 @@ class NightParts:
 
     `open_source` opens a recording; with `watched_day` the frames come from a live camera's
     stored day, and it is not called. `history` has the figures of the camera's earlier days, oldest
-    first; drift is judged by them. `report` is the folder of the night's page.
+    first; drift is judged by them. `replay` has frames of earlier nights. `report` is the folder
+    of the night's page.
     """
 
     open_source: Callable[[], FrameSource]
@@ -111,6 +113,7 @@ class NightParts:
     journal: Journal
     progress: Progress
     views: ReferenceViews
+    replay: ReplayStore
     history: tuple[DayFigures, ...] = ()
     corrections: Corrections = field(default_factory=Corrections)
 

@@ -28,6 +28,7 @@ def lineage(plan: NightPlan, parent: str, results: Results) -> dict[str, Any]:
             "ids": list(cull.kept),
             "sha256": _fingerprint(day, cull),
             "corrected": arms.culled.corrected,
+            "replayed": arms.culled.replayed,
         },
         "settings": plan.settings,
         "student": plan.student_name,

@@ -28,6 +28,7 @@ from culling_pipeline.night.stages.cull import cull
 from culling_pipeline.night.stages.judge import judge_students
 from culling_pipeline.night.stages.label import ask_the_teacher, keep_labels
 from culling_pipeline.night.stages.promote import overruled, promote
+from culling_pipeline.night.stages.replay import keep_for_later, mind_the_view
 from culling_pipeline.night.stages.resolution import find_resolution
 from culling_pipeline.night.stages.start import check_teacher, for_untrained, start
 from culling_pipeline.night.stages.train import retrain
@@ -88,6 +89,7 @@ def prepare(night: Night) -> Prepared | UnusableNight:
     once = Once(night.parts.journal)
     day = once(stage_names.INGEST, IngestRecord, lambda: watch_the_day(night))
     view = once(stage_names.VIEW, ViewRecord, lambda: compare_the_view(night, day))
+    mind_the_view(night, view)
     if not view.fit_to_train:
         unusable = UnusableNight(**night.head(), ingest=day, view=view)
         report_unusable(night, unusable)
@@ -113,6 +115,7 @@ def conclude(night: Night, ready: Prepared, arms: ArmsRecord, verdict: JudgeReco
     promotion = once(stage_names.PROMOTE, PromotionRecord, lambda: promote(night, results))
     record = _record(night, ready.view, results, promotion)
     keep_labels(night)
+    keep_for_later(night, ready.day, ready.kept)
     report_night(night, record)
     return record
 

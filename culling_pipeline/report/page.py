@@ -262,13 +262,18 @@ def _cost_words(night: NightRecord) -> str:
 
 
 def beside_words(night: NightRecord) -> str:
-    """What else the training made use of, in one line: labels corrected by hand, objects of frames
-    that were not kept. Empty where there was nothing."""
+    """What else the training made use of, in one line: labels corrected by hand, frames of
+    earlier nights, objects of frames that were not kept. Empty where there was nothing."""
     said = []
     if night.train.corrected:
         said.append(
             f"{words.count(night.train.corrected)} of these images come from earlier nights, "
             "with labels corrected by hand"
+        )
+    if night.train.replayed:
+        said.append(
+            f"{words.count(night.train.replayed, 'frame')} of earlier nights are among these "
+            "images, with the labels of then, so that the student does not forget them"
         )
     if night.label.corrected:
         said.append(

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from culling_pipeline.day.frame_files import load_image
 from culling_pipeline.labels.corrections import samples_of
+from culling_pipeline.labels.replay import EarlierFrame, samples_again
 from culling_pipeline.records import CorrectedFrame, Cost, EpochPoint, StoredFrame, TrainRecord
 from culling_pipeline.stage_names import FIRST_STUDENT, RANDOM_FRAMES, TRAIN
 from culling_pipeline.tasks.base import Sample, Task
@@ -49,12 +50,23 @@ class TrainJob:
     others: tuple[StoredFrame, ...] = ()
     corrected: tuple[CorrectedFrame, ...] = ()
     corrections: Path = Path()
+    replayed: tuple[EarlierFrame, ...] = ()
+    replay: Path = Path()
+
+
+class JobSamples(NamedTuple):
+    """What a job trains on, the last `replayed` of them frames of earlier nights, and the labelled
+    frames that only provide objects."""
+
+    own: list[Sample]
+    others: Iterator[Sample]
+    replayed: int
 
 
 def run_training(job: TrainJob, on_epoch: OnEpoch | None = None) -> TrainRecord:
-    """Train a copy of the incumbent on the job's frames, those corrected by hand among them, and
-    write it to `job.out`."""
-    samples, others = samples_of_job(job)
+    """Train a copy of the incumbent on the job's frames, those corrected by hand and those of
+    earlier nights among them, and write it to `job.out`."""
+    samples, others, replayed = samples_of_job(job)
     return train_to(
         job.out,
         job.task.open_student(job.start, device=job.device).at_size(*job.size),
@@ -63,13 +75,14 @@ def run_training(job: TrainJob, on_epoch: OnEpoch | None = None) -> TrainRecord:
         job.plan,
         arm=job.arm,
         corrected=len(job.corrected),
+        replayed=replayed,
         others=others,
         on_epoch=on_epoch,
     )
 
 
-def samples_of_job(job: TrainJob) -> tuple[list[Sample], Iterator[Sample]]:
-    """What a job trains on, and the labelled frames that only provide objects."""
+def samples_of_job(job: TrainJob) -> JobSamples:
+    """The job's frames with their labels."""
     truths = job.task.load(job.labels)
     ignored = job.task.zones.map() if job.task.zones else None
 
@@ -78,7 +91,9 @@ def samples_of_job(job: TrainJob) -> tuple[list[Sample], Iterator[Sample]]:
 
     samples = [sample_of(frame) for frame in job.frames]
     samples += samples_of(job.corrections, job.corrected, job.task, ignored)
-    return samples, (sample_of(frame) for frame in job.others)
+    again = samples_again(job.replay, job.replayed, job.task, ignored)
+    others = (sample_of(frame) for frame in job.others)
+    return JobSamples(samples + again, others, len(again))
 
 
 def train_to(
@@ -90,11 +105,12 @@ def train_to(
     *,
     arm: Arm,
     corrected: int = 0,
+    replayed: int = 0,
     others: Iterable[Sample] = (),
     on_epoch: OnEpoch | None = None,
 ) -> TrainRecord:
     """Train `student` in place and write it to `out`; `others` as in `fine_tune`. `corrected` of
-    the samples have labels that people have corrected."""
+    the samples have labels that people have corrected, `replayed` are of earlier nights."""
     course = fine_tune(student, task, samples, plan, others=others, on_epoch=on_epoch)
     save_candidate(out, student)
     cost = Cost(
@@ -111,6 +127,7 @@ def train_to(
         schedule=plan.schedule,
         images=len(samples),
         corrected=corrected,
+        replayed=replayed,
         givers=course.givers,
         epochs=course.epochs,
         computation=course.computation,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -11,6 +11,7 @@ from culling_pipeline.records import Cost, TrainRecord
 from culling_pipeline.tasks.base import Sample
 from culling_pipeline.training.first_student import canvas_of, on_canvas, zones_on_canvas
 from culling_pipeline.training.job import (
+    JobSamples,
     OnEpoch,
     TrainJob,
     samples_of_job,
@@ -37,11 +38,12 @@ def train_together(
         first.out,
         student,
         first.task,
-        [sample for own, _ in placed for sample in own],
+        [sample for one in placed for sample in one.own],
         plan,
         arm="culled",
         corrected=sum(len(job.corrected) for job in jobs.values()),
-        others=chain.from_iterable(others for _, others in placed),
+        replayed=sum(one.replayed for one in placed),
+        others=chain.from_iterable(one.others for one in placed),
         on_epoch=on_epoch,
     )
     for job in jobs.values():
@@ -49,17 +51,15 @@ def train_together(
     return record.changed(costs=tuple(_share(cost, len(jobs)) for cost in record.costs))
 
 
-def _placed(
-    camera: str, job: TrainJob, canvas: tuple[int, int]
-) -> tuple[list[Sample], Iterator[Sample]]:
+def _placed(camera: str, job: TrainJob, canvas: tuple[int, int]) -> JobSamples:
     """A camera's samples on the canvas, and those that only give objects."""
     zones = zones_on_canvas(job.task.zones, job.size, canvas)
-    own, others = samples_of_job(job)
+    own, others, replayed = samples_of_job(job)
 
     def place(sample: Sample) -> Sample:
         return replace(on_canvas(sample, job.task, job.size, canvas, zones), scene=camera)
 
-    return [place(sample) for sample in own], (place(sample) for sample in others)
+    return JobSamples([place(s) for s in own], (place(s) for s in others), replayed)
 
 
 def _share(cost: Cost, cameras: int) -> Cost:

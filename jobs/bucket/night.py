@@ -66,13 +66,15 @@ class SharedNight(NightSharing):
         self._days = StoredDays(config, bucket)
         self._shelf = Shelf(bucket, f"{self._place}/{self._run}")
         self._views = Shelf(bucket, f"views/{self._camera}")
+        self._replay = Shelf(bucket, f"replay/{self._camera}")
 
     def begin(self) -> None:
-        """Bring the day, how the camera looked before, corrected labels and, of a night that was
-        cut off, what its stages have left."""
+        """Bring the day, how the camera looked before, corrected labels, frames of earlier nights
+        and, of a night that was cut off, what its stages have left."""
         self._days.bring(self._camera, self._night.night_date)
         bring_views(self._config, self._views, self._camera)
         agree_on_corrections(self._config, self._bucket, self._camera)
+        bring_replay(self._config, self._replay, self._camera)
         if self._night.attempt > 1:
             self._take_up()
 
@@ -89,13 +91,16 @@ class SharedNight(NightSharing):
             self._views.tidy(self._views.send(files_below(folder)))
 
     def publish(self, record: AnyNight) -> None:
-        """The night is about to be done: its report and its frames stay."""
+        """The night is about to be done: its report and its frames stay, and those for later."""
         report = report_path(self._config, self._camera, self._run)
         key = report_key(self._camera, self._run)
         self._bucket.write({key: report.read_bytes()})
         frames = self._config.frames_dir(self._camera, self._run)
         about = {"trained": not isinstance(record, UnusableNight)}
         self._shelf.send(files_below(frames), name=DONE, about=about)
+        again = files_below(self._config.replay_dir(self._camera))
+        if again:
+            self._replay.tidy(self._replay.send(again))
 
     def over(self, record: AnyNight) -> None:
         """The night is done, whatever comes of it: its work goes, and earlier nights' frames; but
@@ -159,6 +164,13 @@ def bring_views(config: Config, shelf: Shelf, camera: str) -> None:
     manifest = shelf.manifest()
     if manifest is not None:
         shelf.bring(manifest, {"": config.views_dir(camera)}, exactly=True)
+
+
+def bring_replay(config: Config, shelf: Shelf, camera: str) -> None:
+    """The earlier nights' frames to train on again, as the last night anywhere has left them."""
+    manifest = shelf.manifest()
+    if manifest is not None:
+        shelf.bring(manifest, {"": config.replay_dir(camera)}, exactly=True)
 
 
 def agree_on_corrections(config: Config, bucket: Bucket, camera: str) -> None:

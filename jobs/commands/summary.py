@@ -131,6 +131,7 @@ def _figures(record: NightRecord) -> dict[str, str]:
         "survivors": f"{len(record.asked):,}",
         "kept": f"{len(record.cull.kept):,}",
         **({"corrected by hand": f"{corrected:,}"} if corrected else {}),
+        **({"of earlier nights": f"{record.train.replayed:,}"} if record.train.replayed else {}),
         "scale": f"{record.resolution.scale:.2f}",
         "computation": f"{record.train.computation:.0%} of standard training",
         f"{judge.after.score.metric} before → after": (

@@ -310,6 +310,20 @@ class TrainingSettings(Section):
         unit="frames",
         more="Labels are corrected with `culling dataset import`.",
     )
+    replay: ShareBelowOne = setting(
+        0.0,
+        "share of the images that are frames of earlier nights, so that the student does not "
+        "forget; 0: none",
+        unit=NO_UNIT,
+        more="0.5 is what was tried on real days. Where there are fewer of them, the share is "
+        "smaller. They cost training, no label.",
+    )
+    replay_frames: Count = setting(
+        512,
+        "largest number of frames that stay on disk for this, in every hour and light as many",
+        unit="frames",
+        more="They do not count in the disk budgets.",
+    )
     batch_size: Count = setting(8, "images in a training step", unit="images")
     learning_rate: Positive = setting(0.0005, "the highest learning rate", unit=NO_UNIT)
     learning_rate_steps: tuple[Count, ...] | None = setting(

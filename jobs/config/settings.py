@@ -240,12 +240,19 @@ class CameraConfig(CameraDefaults):
         # These came with 0.3: nights begun before go on.
         new = {"budget", "looks", "seconds", "trusted_from"}
         left_out["culling"] = new - culling.model_fields_set
-        if "crops" not in self.training.model_fields_set:
-            left_out["training"] = {"crops"}
+        left_out["training"] = {"crops", "replay", "replay_frames"} - self.training.model_fields_set
         if "pictures" not in self.model_fields_set:
             left_out["pictures"] = True
         settings = shown.model_dump_json(exclude=left_out)
         return hashlib.sha256(settings.encode()).hexdigest()[:16]
+
+    def kind_of_labels(self, height_px: int, width_px: int) -> str:
+        """Changes with whatever the labels of a picture of this size depend on: classes, teacher,
+        and what of the picture is hidden."""
+        teacher = self.teacher.model_dump_json(exclude={"load_limit_s", "load_limit_gb"})
+        seen = self.model_dump_json(include={"classes", "mask", "ignore_zones"})
+        said = f"{height_px}x{width_px} {seen} {teacher}"
+        return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
 class Config(Section):
@@ -319,6 +326,10 @@ class Config(Section):
     def corrections_dir(self, camera: str) -> Path:
         """The folder of the frames with corrected labels."""
         return self.data_dir / "corrections" / camera
+
+    def replay_dir(self, camera: str) -> Path:
+        """The folder of the earlier nights' frames that are trained on again."""
+        return self.data_dir / "replay" / camera
 
     def views_dir(self, camera: str) -> Path:
         """The folder of a camera's earlier views."""

@@ -41,16 +41,18 @@ def budget_of(
     frames: int | None,
     looks_free: bool,
     drawn: str = "",
+    earlier: int = 0,
 ) -> BudgetRecord:
     """The budget of a night on so many frames (None: a whole day's) at these seconds an image.
 
     `looks_free`: the day was watched as it went by, so that the looks are paid for already.
     `drawn`: why frames will be drawn at random, so that looks serve the day's course only.
+    `earlier`: how many frames of earlier nights can be trained on again.
     """
     culling = camera.culling
     full_s = full_seconds(camera.training, seconds)
     total_s = culling.budget_s or float(culling.budget) * full_s
-    wishes = _wishes(camera, frames=frames, watched=looks_free)
+    wishes = replace(_wishes(camera, frames=frames, watched=looks_free), earlier=earlier)
     if looks_free:
         wishes, seconds = replace(wishes, looks=None), seconds.changed(look=0.0)
     if drawn:
@@ -105,6 +107,7 @@ def _wishes(camera: CameraConfig, *, frames: int | None, watched: bool) -> Wishe
         keep=culling.keep,
         epochs=training.epochs,
         looks=0 if culling.strategy in ("random", "uniform") else looks,
+        replay=training.replay,
     )
 
 

@@ -14,6 +14,7 @@ import torch
 from culling_pipeline.day.day import EmptyDayError
 from culling_pipeline.day.watched_day import WatchedDay
 from culling_pipeline.labels.corrections import load_corrections
+from culling_pipeline.labels.replay import ReplayStore
 from culling_pipeline.monitoring.reference_views import ReferenceViews
 from culling_pipeline.night.inputs import Journal, NightParts, NightPlan
 from culling_pipeline.night.night import run_night
@@ -99,6 +100,8 @@ def night_inputs(
     seen = _look_at(camera, day, span)
     height_px, width_px = seen.height_px, seen.width_px
     _make_ready(camera, registry, progress)
+    replay = replay_store(config, camera, seen)
+    known = known._replace(earlier=len(replay.usable(night.night_date)))
     budget = tonights_budget(config, camera, seen, journal=journal, known=known, progress=progress)
     plan = night_plan(
         config,
@@ -130,10 +133,21 @@ def night_inputs(
         journal=journal,
         progress=progress,
         views=ReferenceViews(config.views_dir(camera.name)),
+        replay=replay,
         history=known.history,
         corrections=load_corrections(config.corrections_dir(camera.name)),
     )
     return plan, parts
+
+
+def replay_store(config: Config, camera: CameraConfig, seen: SeenDay) -> ReplayStore:
+    """The camera's frames of earlier nights, if it trains on any again."""
+    training = camera.training
+    return ReplayStore(
+        config.replay_dir(camera.name),
+        most=training.replay_frames if training.replay else 0,
+        kind=camera.kind_of_labels(seen.height_px, seen.width_px),
+    )
 
 
 def _make_ready(camera: CameraConfig, registry: ModelRegistry, progress: Progress) -> None:

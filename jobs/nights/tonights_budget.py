@@ -37,11 +37,13 @@ class SeenDay(NamedTuple):
 
 class Known(NamedTuple):
     """What earlier nights of a camera tell: the figures of its days, its latest done nights, the
-    newest first, and the latest record."""
+    newest first, the latest record, and how many
+    earlier frames can be trained on again."""
 
     history: tuple[DayFigures, ...]
     nights: tuple[Night, ...]
     last: NightRecord | None
+    earlier: int = 0
 
 
 def tonights_budget(
@@ -65,6 +67,7 @@ def tonights_budget(
         frames=day.frames,
         looks_free=day.watched,
         drawn=why_drawn(camera, known.last, known.nights),
+        earlier=known.earlier,
     )
     journal.save(BUDGET.key, budget.model_dump(mode="json"))
     return budget

@@ -47,9 +47,9 @@ def test_the_estimate_has_the_trial_the_start_and_the_reading() -> None:
 
 def test_the_estimate_says_what_it_has_beside_the_budget() -> None:
     said = replace(cost_of(), beside=Beside(reading_s=90.0, starting_s=6.0)).in_words()
-    assert "Reading the recording takes about 1 min 30 s, starting takes about 6 s. On all" in said
+    assert "takes about 1 min 30 s, starting takes about 6.0 s. On all" in said
     watched = replace(cost_of(), beside=Beside(reading_s=0.0, starting_s=6.0)).in_words()
-    assert ". Starting takes about 6 s. On all" in watched
+    assert ". Starting takes about 6.0 s. On all" in watched
     assert "tarting" not in cost_of().in_words()
 
 

@@ -15,6 +15,7 @@ from torch import nn
 from benchmarks.testbed.tiny import DAY
 from culling_pipeline.culling.strategies import STRATEGIES
 from culling_pipeline.day.day import IngestPlan
+from culling_pipeline.labels.replay import ReplayStore
 from culling_pipeline.monitoring.reference_views import ReferenceViews
 from culling_pipeline.night.inputs import NightParts, NightPlan
 from culling_pipeline.night.night import run_night
@@ -100,6 +101,7 @@ def parts(folder: Path, journal: Journal) -> NightParts:
         open_teacher=Teacher(), registry=registry, frames=folder / "frames",
         work=folder / "work", report=folder / "report", journal=journal,
         progress=NoProgress(), views=ReferenceViews(folder / "views"),
+        replay=ReplayStore(folder / "replay", most=100, kind="lamp"),
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from typing import Literal
 
 from culling_pipeline.night.at_work import Night, frames_of
+from culling_pipeline.night.stages.replay import frames_again
 from culling_pipeline.records import (
     ArmsRecord,
     CullRecord,
@@ -75,6 +76,8 @@ def _job(
         gap_s=plan.ingest.control.block_s,
         most=plan.corrected_frames,
     )
+    portions = plan.budget.own if arm == "culled" else plan.budget.lottery
+    again = 0 if portions is None else portions.replayed
     return TrainJob(
         arm=arm,
         task=night.task,
@@ -89,4 +92,6 @@ def _job(
         device=plan.device,
         corrected=corrected,
         corrections=corrections.folder,
+        replayed=frames_again(night, day, again, beside=[*frames, *corrected]),
+        replay=night.parts.replay.folder,
     )
