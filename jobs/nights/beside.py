@@ -51,25 +51,35 @@ class Beside:
 NOTHING_BESIDE = Beside(reading_s=0.0, starting_s=0.0)
 
 
-def beside(camera: CameraConfig, frames: int | None) -> Beside:
-    """Measured on the first frames of a recording of so many (None: there is none to read). Raises
-    what opening its source raises."""
-    reading_s = 0.0 if frames is None else frames * seconds_per_frame(camera)
-    return Beside(reading_s=reading_s, starting_s=STARTS * seconds_to_start())
+def beside(camera: CameraConfig, frames: int | None, *, looks: int) -> Beside:
+    """Measured on the first frames of a recording of so many (None: there is none to read), of
+    which a night looks at so many. Raises what opening its source raises."""
+    starting_s = STARTS * seconds_to_start()
+    if frames is None:
+        return Beside(reading_s=0.0, starting_s=starting_s)
+    each_s, singly = seconds_per_frame(camera)
+    read = min(frames, looks) if singly else frames
+    return Beside(reading_s=read * each_s, starting_s=starting_s)
 
 
-def seconds_per_frame(camera: CameraConfig, clock: Clock = time.perf_counter) -> float:
-    """Seconds that reading a sampled frame takes, after the first, which opens the source; 0 if
-    there is only one."""
+def seconds_per_frame(camera: CameraConfig, clock: Clock = time.perf_counter) -> tuple[float, bool]:
+    """Seconds that reading a sampled frame takes, after the first, which opens the source (0 if
+    there is only one); and whether the source gives out single ones, so that the others are not
+    read."""
+    interval_s = camera.sample_interval_s
     with open_camera(camera) as source:
-        frames = source.frames(Sampler(camera.sample_interval_s))
+        there = source.moments(interval_s)
+        if there is None:
+            frames = source.frames(Sampler(interval_s))
+        else:
+            frames = source.frames_at(there[:: max(1, len(there) // READ)])
         next(frames, None)
         began, read = clock(), 0
         for _ in islice(frames, READ):
             read += 1
             if clock() - began > READ_FOR_S:
                 break
-        return (clock() - began) / read if read else 0.0
+        return (clock() - began) / read if read else 0.0, there is not None
 
 
 def seconds_to_start() -> float:

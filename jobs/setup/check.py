@@ -234,7 +234,10 @@ def cost_of_first_night(
         frames=frames if isinstance(frames, int) else None,
         watched=frames is None,
     )
-    cost = replace(cost, beside=beside(camera, frames if isinstance(frames, int) else None))
+    own = cost.budget.own
+    looks = max(own.looks, own.labels) + cost.control
+    there = frames if isinstance(frames, int) else None
+    cost = replace(cost, beside=beside(camera, there, looks=looks))
     duration_s = stream["duration_s"]
     if isinstance(frames, int) and isinstance(duration_s, float) and duration_s:
         cost = replace(cost, a_day=max(1, round(frames * DAY_S / duration_s)))

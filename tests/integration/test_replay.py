@@ -28,7 +28,7 @@ SETTINGS = {**SMALL, "judging": {**SMALL["judging"], "compare_random": True}}
 
 def config_of(data: Path, day: int, **training: object) -> Config:
     """The camera as it is on day 0 or 1 of the synthetic street."""
-    changes = {**SETTINGS, "training": {**SMALL["training"], **training}}
+    changes = {**SETTINGS, "training": {**SMALL["training"], "replay": 0.5, **training}}
     return tiny_config(data, **{**changes, "source": f"{SOURCE}&day={day}"})
 
 

@@ -260,12 +260,12 @@ def test_replay_is_paid_from_the_budget(budget_s: float, share: float, earlier: 
 
 
 def test_the_lottery_has_replay_as_well() -> None:
-    found = budget_of(camera(), SECONDS, BY_HAND, frames=None, looks_free=False, earlier=512)
+    on = camera(training={"replay": 0.5})
+    found = budget_of(on, SECONDS, BY_HAND, frames=None, looks_free=False, earlier=512)
     assert found.lottery is not None
     assert found.own.replayed == found.lottery.replayed == 512
     assert cost_s(found.lottery, SECONDS) == pytest.approx(cost_s(found.own, SECONDS), rel=0.02)
-    off = camera(training={"replay": 0})
-    none = budget_of(off, SECONDS, BY_HAND, frames=None, looks_free=False, earlier=512)
+    none = budget_of(camera(), SECONDS, BY_HAND, frames=None, looks_free=False, earlier=512)
     assert none.own.replayed == 0
 
 
