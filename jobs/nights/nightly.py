@@ -23,7 +23,13 @@ from culling_pipeline.run.progress import Progress
 from culling_pipeline.training.loop import TrainingError
 from jobs.bucket.bucket import NIGHT_PATIENCE_S
 from jobs.bucket.sharing import open_sharing
-from jobs.cameras.detectors import bring_weights, configured_detector, ensure_incumbent, full_size
+from jobs.cameras.detectors import (
+    OpenDetector,
+    bring_weights,
+    configured_detector,
+    ensure_incumbent,
+    full_size,
+)
 from jobs.cameras.sources import Span, open_camera, span_of
 from jobs.cameras.watched_days import date_of_night, watched_day
 from jobs.config.settings import CameraConfig, Config
@@ -98,7 +104,6 @@ def night_inputs(
     day = watched_day(config, camera.name, night.night_date)
     span = span_of(night, list(known.nights))
     seen = _look_at(camera, day, span)
-    height_px, width_px = seen.height_px, seen.width_px
     _make_ready(camera, registry, progress)
     replay = replay_store(config, camera, seen)
     known = known._replace(earlier=len(replay.usable(night.night_date)))
@@ -108,7 +113,7 @@ def night_inputs(
         camera,
         night,
         source=seen.source,
-        size=full_size(height_px, width_px, max_side_px=camera.student.max_side_px),
+        size=full_size(*seen.shape, max_side_px=camera.student.max_side_px),
         budget=budget,
     )
     if seen.coverage:
@@ -121,11 +126,7 @@ def night_inputs(
                 registry, camera, size=plan.full_size, device=plan.device, on_start=progress.note
             ).name
         ),
-        open_teacher=configured_detector(
-            camera.teacher,
-            device=plan.device,
-            size=full_size(height_px, width_px, max_side_px=camera.teacher.max_side_px),
-        ),
+        open_teacher=_teacher_of(camera, seen, plan.device),
         registry=registry,
         frames=config.frames_dir(camera.name, night.run_id),
         work=config.work_dir(camera.name, night.run_id),
@@ -138,6 +139,12 @@ def night_inputs(
         corrections=load_corrections(config.corrections_dir(camera.name)),
     )
     return plan, parts
+
+
+def _teacher_of(camera: CameraConfig, seen: SeenDay, device: str) -> OpenDetector:
+    """What opens the camera's teacher at the size it works at."""
+    size = full_size(*seen.shape, max_side_px=camera.teacher.max_side_px)
+    return configured_detector(camera.teacher, device=device, size=size)
 
 
 def replay_store(config: Config, camera: CameraConfig, seen: SeenDay) -> ReplayStore:

@@ -34,6 +34,11 @@ class SeenDay(NamedTuple):
     watched: bool
     coverage: str = ""
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.height_px, self.width_px
+
 
 class Known(NamedTuple):
     """What earlier nights of a camera tell: the figures of its days, its latest done nights, the
