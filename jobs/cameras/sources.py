@@ -18,7 +18,7 @@ SAME_DAY = timedelta(hours=6)
 """A night that begins this soon after another is about the same day, and reads it again."""
 
 
-class Span(NamedTuple):
+class Period(NamedTuple):
     """What a night reads of a recorder's folder; None: as far back as the camera's settings say,
     and up to now."""
 
@@ -26,14 +26,14 @@ class Span(NamedTuple):
     until: datetime | None = None
 
 
-WHOLE = Span()
+AS_SET = Period()
 
 
-def span_of(night: Night, done: list[Night]) -> Span:
+def period_of(night: Night, done: list[Night]) -> Period:
     """From where the last night ended (when it began, for it read up to then) to where this one
     began; the same when it is taken up again."""
     before = (n.started_at for n in done if n.started_at <= night.started_at - SAME_DAY)
-    return Span(max(before, default=None), night.started_at)
+    return Period(max(before, default=None), night.started_at)
 
 
 def picture_options(camera: CameraConfig) -> PictureOptions:
@@ -45,12 +45,13 @@ def open_camera(
     camera: CameraConfig,
     *,
     live: LiveOptions | None = None,
-    span: Span = WHOLE,
+    period: Period = AS_SET,
     pictures: PictureOptions | None = None,
 ) -> FrameSource:
-    """The camera's source; `live` says how to read a live one, which is refused without it, `span`
-    how much of a recorder's folder, `pictures` which of a folder's in place of the camera's."""
-    source = open_unmasked(camera, live=live, span=span, pictures=pictures)
+    """The camera's source; `live` says how to read a live one, which is refused without it,
+    `period` how much of a recorder's folder, `pictures` which of a folder's pictures in place of
+    what the camera says."""
+    source = open_unmasked(camera, live=live, period=period, pictures=pictures)
     return MaskedSource(source, camera.mask) if camera.mask else source
 
 
@@ -58,7 +59,7 @@ def open_unmasked(
     camera: CameraConfig,
     *,
     live: LiveOptions | None = None,
-    span: Span = WHOLE,
+    period: Period = AS_SET,
     pictures: PictureOptions | None = None,
 ) -> FrameSource:
     """The same, as the camera sees it."""
@@ -68,7 +69,7 @@ def open_unmasked(
         return Recordings(
             recorder,
             camera=camera.name,
-            options=camera.recordings.to_options(since=span.since, until=span.until),
+            options=camera.recordings.to_options(since=period.since, until=period.until),
             most_pixels=recorded.most_pixels,
         )
     return open_source(

@@ -30,7 +30,7 @@ from jobs.cameras.detectors import (
     ensure_incumbent,
     full_size,
 )
-from jobs.cameras.sources import Span, open_camera, span_of
+from jobs.cameras.sources import Period, open_camera, period_of
 from jobs.cameras.watched_days import date_of_night, watched_day
 from jobs.config.settings import CameraConfig, Config
 from jobs.database.nights import Night
@@ -102,8 +102,8 @@ def night_inputs(
     """A night's plan and its working parts; weights that are not here are downloaded."""
     camera = config.cameras[night.camera]
     day = watched_day(config, camera.name, night.night_date)
-    span = span_of(night, list(known.nights))
-    seen = _look_at(camera, day, span)
+    period = period_of(night, list(known.nights))
+    seen = _look_at(camera, day, period)
     _make_ready(camera, registry, progress)
     replay = replay_store(config, camera, seen)
     known = known._replace(earlier=len(replay.usable(night.night_date)))
@@ -119,7 +119,7 @@ def night_inputs(
     if seen.coverage:
         plan = replace(plan, notes=(*plan.notes, seen.coverage))
     parts = NightParts(
-        open_source=lambda: open_camera(camera, span=span),
+        open_source=lambda: open_camera(camera, period=period),
         watched_day=day,
         start=lambda: (
             ensure_incumbent(
@@ -166,10 +166,10 @@ def _make_ready(camera: CameraConfig, registry: ModelRegistry, progress: Progres
     bring_weights(camera.teacher, progress)
 
 
-def _look_at(camera: CameraConfig, day: WatchedDay | None, span: Span) -> SeenDay:
+def _look_at(camera: CameraConfig, day: WatchedDay | None, period: Period) -> SeenDay:
     """The source as it may be shown, and what is known of the day's pictures."""
     if day is None:
-        with open_camera(camera, span=span) as source:
+        with open_camera(camera, period=period) as source:
             info, coverage = source.info, source.coverage
             frames = source.expected(camera.sample_interval_s)
         return SeenDay(

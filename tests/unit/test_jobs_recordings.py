@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.cameras.sources import Span, open_camera, span_of
+from jobs.cameras.sources import Period, open_camera, period_of
 from jobs.config.load import load_config
 from jobs.config.settings import CameraConfig
 from jobs.database.nights import Night
@@ -48,13 +48,13 @@ def night(number: int, began: datetime) -> Night:
 def test_a_night_reads_from_where_the_last_one_began() -> None:
     tonight = night(9, NOW)
     earlier = [night(n, NOW - timedelta(days=n)) for n in (1, 2, 3)]
-    assert span_of(tonight, earlier) == Span(NOW - timedelta(days=1), NOW)
-    assert span_of(tonight, []) == Span(None, NOW)
+    assert period_of(tonight, earlier) == Period(NOW - timedelta(days=1), NOW)
+    assert period_of(tonight, []) == Period(None, NOW)
 
 
 def test_a_night_an_hour_after_another_reads_the_same_day_again() -> None:
     done = [night(1, NOW - timedelta(hours=1)), night(2, NOW - timedelta(hours=25))]
-    assert span_of(night(9, NOW), done) == Span(NOW - timedelta(hours=25), NOW)
+    assert period_of(night(9, NOW), done) == Period(NOW - timedelta(hours=25), NOW)
 
 
 def test_the_settings_reach_the_source(tmp_path: Path, clip: Path) -> None:
@@ -65,7 +65,7 @@ def test_the_settings_reach_the_source(tmp_path: Path, clip: Path) -> None:
         recordings={"camera": "south", "hours": 0.1, "time_zone": "Europe/Berlin"},
         mask=[[[0, 0], [1, 0], [0, 1]]],
     )
-    with open_camera(own, span=Span(None, NOW)) as source:
+    with open_camera(own, period=Period(None, NOW)) as source:
         assert isinstance(source, MaskedSource)
         assert source.coverage == "Of the last 0.1 h: 100.0 % of the time recorded, no gaps."
         assert isinstance(source.source, Recordings)
@@ -74,13 +74,13 @@ def test_the_settings_reach_the_source(tmp_path: Path, clip: Path) -> None:
         assert frame.image[0, 0].tolist() == [0, 0, 0]
         assert frame.wall_time == NOW - timedelta(minutes=5)
     whole = camera(f"recordings:{tmp_path}", recordings={"camera": "south", "read": "all"})
-    assert open_camera(whole, span=Span(None, NOW)).moments(1.0) is None
+    assert open_camera(whole, period=Period(None, NOW)).moments(1.0) is None
 
 
 def test_a_camera_called_as_in_the_recorder_needs_no_setting(tmp_path: Path, clip: Path) -> None:
     for name in ("yard", "gate"):
         frigate_tree(tmp_path, clip, camera=name, first=NOW - timedelta(minutes=1), count=3)
-    source = open_camera(camera(f"recordings:{tmp_path}"), span=Span(None, NOW))
+    source = open_camera(camera(f"recordings:{tmp_path}"), period=Period(None, NOW))
     assert len(list(source.frames(Sampler(10.0)))) == 3
 
 
