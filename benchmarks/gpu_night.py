@@ -80,7 +80,7 @@ def demo_night(device: str, *, tiny: bool) -> Row:
         "night_s": seconds,
         "frames": record.ingest.frames_seen,
         "work_s": seconds_by_stage(record.ledger),
-        "on": sorted({cost.device for cost in record.ledger}),
+        "on": sorted({cost.device for cost in record.ledger if cost.device}),
         "cost_ratio": record.cost_ratio,
         "promoted": record.judge.promoted,
         "reason": record.judge.reason,

@@ -93,7 +93,7 @@ def _camera(wish: _Wish, config: Path) -> str:
     from jobs.setup.add import Request, add_camera, camera_with_source
     from jobs.setup.first_settings import clip_settings, clip_words, name_for
 
-    known = load(config, []).cameras if config.exists() and _has_cameras(config) else {}
+    known = load(config, []).cameras if _has_cameras(config) else {}
     there = camera_with_source(known, wish.source, config.absolute().parent)
     if there is not None and wish.name in (None, there):
         typer.echo(f"{there}: is in {config} already; going on with it", err=True)
@@ -122,10 +122,14 @@ def _camera(wish: _Wish, config: Path) -> str:
 
 
 def _has_cameras(config: Path) -> bool:
-    """Whether it is more than the untouched file of `culling init`."""
+    """Whether it has cameras of its own: the untouched file of `culling init` has none."""
     from jobs.config.edit import read_text, template_text
+    from jobs.config.load import parse_raw
 
-    return read_text(config) != template_text()
+    text = read_text(config)
+    if text is None or text == template_text():
+        return False
+    return bool(parse_raw(text, config).get("cameras"))
 
 
 def _look(config: Config, camera: str, timeout_s: float, *, as_json: bool) -> list[Finding]:

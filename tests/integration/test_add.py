@@ -120,6 +120,9 @@ def test_add_then_check_then_load(
         "codec": "h264",
         "keyframe_interval_s": 0.5,
         "duration_s": None,
+        "frames": None,
+        "to_fetch": None,
+        "said": [],
     }
     assert shown["variables"] == ["YARD_PASSWORD"]
     assert cv2.imread(shown["snapshot"]).shape == (192, 320, 3)

@@ -9,7 +9,6 @@ import pytest
 
 from jobs import cli
 from jobs.config.load import load_config
-from tests.unit.clips import constant_rate, write_clip
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -44,11 +43,11 @@ def test_one_command_ends_with_a_report_and_the_crontabs_line(
 def test_what_is_wrong_ends_it_before_the_night(
     config: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    clip = write_clip(tmp_path / "yard.mp4", constant_rate(40))
     assert cli.run(["quickstart", str(tmp_path / "no.mp4"), "--yes"]) == 3
     assert not config.exists()
-    assert cli.run(["quickstart", str(clip), "--yes", "--classes", "unicorn"]) == 4
+    config.write_text("data_dir: here\ncameras: {}\n", encoding="utf-8")
+    assert cli.run(["quickstart", SOURCE, "--yes", "--classes", "unicorn"]) == 4
     out, err = capfd.readouterr()
     assert "unicorn" in out
     assert "mend this, then run the same command again" in err
-    assert not (tmp_path / "culling-data" / "reports").exists()
+    assert not (tmp_path / "here" / "reports").exists()
