@@ -20,7 +20,7 @@ from culling_pipeline.ranges import (
 )
 from culling_pipeline.training.course import PapersCourse, sizes
 from culling_pipeline.training.cycles import Cycles, imagenet_setting
-from culling_pipeline.training.pacing import Pacing
+from culling_pipeline.training.pacing import EpsilonMode, Pacing, PruneEnd
 from culling_pipeline.training.schedule import Schedule
 
 ScheduleName = Literal["standard", "curriculum", "clip", "dap", "clip-dap"]
@@ -50,8 +50,8 @@ class ScheduleOptions:
     pace_power: OneOrTwo
     pace_end: PositiveShare
     prune_ratio: ShareBelowOne
-    epsilon_mode: Literal["fixed", "increasing", "decreasing"]
-    prune: Literal["easiest", "hardest"]
+    epsilon_mode: EpsilonMode
+    prune: PruneEnd
 
     def __post_init__(self) -> None:
         check(self)

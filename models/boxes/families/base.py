@@ -133,6 +133,8 @@ class Look:
 
 Settings = dict[str, Any]
 """Some of the fields of `ForeignOptions`."""
+RGB_SHARES: Settings = {"channel_order": "rgb", "scale": (255.0, 255.0, 255.0)}
+"""A net that sees red, green and blue as 0…1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

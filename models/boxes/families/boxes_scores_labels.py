@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from models.boxes.families.base import (
+    RGB_SHARES,
     Arrays,
     Family,
     ForeignOptions,
@@ -22,8 +23,7 @@ ROLES = {
     "labels": Wanted((None,), "iu"),
 }
 TORCHVISION: Settings = {
-    "channel_order": "rgb",
-    "scale": (255.0, 255.0, 255.0),
+    **RGB_SHARES,
     "keep_aspect": True,
     "pad_value": 0,
     "label_offset": -1,

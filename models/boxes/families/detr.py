@@ -10,6 +10,7 @@ import numpy as np
 
 from models.boxes.classes import COCO_80, COCO_IDS
 from models.boxes.families.base import (
+    RGB_SHARES,
     Arrays,
     Family,
     ForeignOptions,
@@ -35,11 +36,7 @@ _IMAGENET: Settings = {
     "scale": (58.395, 57.12, 57.375),
     "box_units": "shares",
 }
-_PLAIN: Settings = {
-    "channel_order": "rgb",
-    "scale": (255.0, 255.0, 255.0),
-    "box_units": "shares",
-}
+_PLAIN: Settings = {**RGB_SHARES, "box_units": "shares"}
 _ROLES = {"boxes": Wanted((1, None, 4)), "scores": Wanted((1, None, None))}
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.boxes.families.base import (
+    RGB_SHARES,
     Arrays,
     Family,
     ForeignOptions,
@@ -81,5 +82,5 @@ FAMILY = Family(
     recognise=_recognise,
     check=_check,
     read=_read,
-    usual={"channel_order": "rgb", "scale": (255.0, 255.0, 255.0), "box_units": "shares"},
+    usual={**RGB_SHARES, "box_units": "shares"},
 )

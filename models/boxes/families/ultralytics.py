@@ -12,13 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.boxes.classes import COCO_80
-from models.boxes.families.base import Look, Settings
+from models.boxes.families.base import RGB_SHARES, Look, Settings
 from models.boxes.foreign_layouts import SCORE_SLACK
 from models.errors import ModelError
 
 LETTERBOX: Settings = {
-    "channel_order": "rgb",
-    "scale": (255.0, 255.0, 255.0),
+    **RGB_SHARES,
     "keep_aspect": True,
     "pad_value": 114,
     "pad_position": "centre",

@@ -17,9 +17,9 @@ from models.boxes.families.base import (
     Wanted,
     as_found,
     read_columns,
-    same_count,
     whole_numbers,
 )
+from models.boxes.families.boxes_scores_labels import ROLES, columns
 from models.boxes.families.own import own_settings
 from models.boxes.families.ultralytics import LETTERBOX, names_for
 from models.boxes.foreign_layouts import shown
@@ -65,13 +65,6 @@ def _batch(look: Look) -> Settings | None:
     return outputs | names_for(look, 0)
 
 
-def _batch_columns(found: Arrays, options: ForeignOptions) -> Found:
-    """Rows behind the count have no class (−1), or no size."""
-    boxes = found["boxes"].reshape(-1, 4)
-    same_count(len(boxes), found["labels"].size)
-    return as_found(boxes, found["scores"], found["labels"])
-
-
 FLAT = Family(
     name="yolo-nas-flat",
     title="YOLO-NAS, flat",
@@ -84,13 +77,9 @@ FLAT = Family(
 BATCH = Family(
     name="yolo-nas-batch",
     title="YOLO-NAS, as a batch",
-    roles={
-        "boxes": Wanted((None, 4)),
-        "scores": Wanted((None,)),
-        "labels": Wanted((None,), "iu"),
-    },
+    roles=ROLES,
     recognise=_batch,
-    columns=_batch_columns,
-    read=read_columns(_batch_columns),
+    columns=columns,  # rows behind the count have no class (−1), or no size
+    read=read_columns(columns),
     usual=LETTERBOX,
 )
