@@ -1,7 +1,9 @@
 """One of several processes that share a store: `python -m tests.integration.shared_nights FOLDER`.
 
 Runs every night that is due and that it can claim, and one of its own of each camera in `OWN`;
-prints what it did as JSON. `WHERE` in the environment is PostgreSQL's address.
+prints what it did as JSON. `WHERE` in the environment is PostgreSQL's address. It waits for the
+others when it has opened the store, and again when it has run its first night: SQLite's writers do
+not queue, and one process alone could run all nights before another gets its turn.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from benchmarks.testbed.small_night import DAY, START, night_record
 from jobs.database.claims import BusyError
 from jobs.database.store import Store
 
+PROCESSES = 4
 DUE = tuple(f"due-{k:02d}" for k in range(80))
 OWN = tuple(f"own-{k}" for k in range(5))
 STAGES = ("ingest", "label", "cull")
@@ -39,13 +42,23 @@ def run_night(store: Store, camera: str) -> int:
     return night.id
 
 
-def run_dues(store: Store) -> dict[str, int]:
-    ran = {}
+def wait_for_others(folder: Path, stage: str) -> None:
+    """Until every process has come as far as this one."""
+    (folder / f"{stage}-{os.getpid()}").touch()
+    while len(list(folder.glob(f"{stage}-*"))) < PROCESSES:
+        time.sleep(0.001)
+
+
+def run_dues(store: Store, folder: Path) -> dict[str, int]:
+    ran: dict[str, int] = {}
     while waiting := store.dues.waiting():
         for due in waiting:
             if store.dues.claim(due.id):
+                first = not ran
                 ran[due.camera] = run_night(store, due.camera)
                 store.dues.finish(due.id, night_id=ran[due.camera])
+                if first:
+                    wait_for_others(folder, "ran")
     return ran
 
 
@@ -61,12 +74,11 @@ def run_own(store: Store) -> list[int]:
 
 def main() -> None:
     folder = Path(sys.argv[1])
-    (folder / f"ready-{os.getpid()}").touch()
-    while not (folder / "go").exists():
-        time.sleep(0.001)
+    wait_for_others(folder, "ready")
     with Store(folder, os.environ.get("WHERE")) as store:
         asked = [camera for camera in DUE if store.dues.ask(camera, START)]
-        ran, own = run_dues(store), run_own(store)
+        wait_for_others(folder, "opened")
+        ran, own = run_dues(store, folder), run_own(store)
     sys.stdout.write(json.dumps({"pid": os.getpid(), "asked": asked, "ran": ran, "own": own}))
 
 
