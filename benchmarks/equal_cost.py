@@ -69,14 +69,14 @@ def tables(rows: Sequence[Row]) -> str:
     on the same kind of machine, with the same rate, as the night's; and with full training."""
     pairing = ("camera", "seed", "device", "average")
     base = {
-        tuple(r[k] for k in (*pairing, "budget")): r["map50"]
+        tuple(r[k] for k in (*pairing, "budget")): r
         for r in rows
         if r["strategy"] == LOTTERY
         and r["epochs"] is None
         and r["rate"] is None
         and r["schedule"] is None
     }
-    full = {tuple(r[k] for k in pairing): r["map50"] for r in rows if r["strategy"] == FULL}
+    full = {tuple(r[k] for k in pairing): r for r in rows if r["strategy"] == FULL}
     cells: dict[tuple[object, ...], list[Row]] = defaultdict(list)
     for row in rows:
         cells[tuple(row[k] for k in (*CELL, "device"))].append(row)
@@ -108,14 +108,14 @@ def tables(rows: Sequence[Row]) -> str:
 
 
 def _apart(
-    rows: Sequence[Row], base: dict[tuple[object, ...], float], keys: Sequence[str]
+    rows: Sequence[Row], base: dict[tuple[object, ...], Row], keys: Sequence[str]
 ) -> dict[str, float]:
     """Points of mAP50 between these rows and those they are compared with, mean by camera."""
     apart: dict[str, list[float]] = defaultdict(list)
     for row in rows:
         known = base.get(tuple(row[key] for key in keys))
-        if known is not None and row["map50"] != known:
-            apart[row["camera"]].append(100 * (row["map50"] - known))
+        if known is not None and known is not row:
+            apart[row["camera"]].append(100 * (row["map50"] - known["map50"]))
     return {camera: float(np.mean(points)) for camera, points in apart.items()}
 
 
