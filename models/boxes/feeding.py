@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.boxes.families.base import ForeignOptions, Size
+from models.boxes.families.base import USUAL_FIT, Fit, ForeignOptions, Size
 from models.boxes.foreign_layouts import shown
 from models.errors import ModelError
 from models.runtimes import Port
@@ -107,21 +107,45 @@ def _agreed(name: str, wanted: int | None, fixed: int | None, path: Path) -> int
 
 
 def place(
-    image: NDArray[np.uint8], size: Size, options: ForeignOptions
+    image: NDArray[np.uint8], size: Size, options: ForeignOptions, *, fit: Fit = USUAL_FIT
 ) -> tuple[NDArray[np.uint8], Placement]:
     """The H×W×3 image resized (and padded) to `size` (height, width), and where it went."""
     (height, width), (high, wide) = image.shape[:2], size
     if not options.keep_aspect:
-        stretched = cv2.resize(image, (wide, high), interpolation=cv2.INTER_LINEAR)
-        return stretched.astype(np.uint8), Placement((wide / width, high / height), (0, 0))
-    ratio = min(high / height, wide / width)
-    new_w, new_h = max(1, round(width * ratio)), max(1, round(height * ratio))
+        scale_xy = (wide / width, high / height)
+        return _resized(image, wide, high, smooth=fit.smooth), Placement(scale_xy, (0, 0))
+    new_w, new_h, scale_xy = _fitted((width, height), (wide, high), fit)
     centred = options.pad_position == "centre"
     left, top = ((wide - new_w) // 2, (high - new_h) // 2) if centred else (0, 0)
     canvas = np.full((high, wide, 3), options.pad_value, np.uint8)
-    resized = cv2.resize(image, (new_w, new_h), interpolation=cv2.INTER_LINEAR)
+    resized = _resized(image, new_w, new_h, smooth=fit.smooth)
     canvas[top : top + new_h, left : left + new_w] = resized
-    return canvas, Placement((new_w / width, new_h / height), (left, top))
+    return canvas, Placement(scale_xy, (left, top))
+
+
+def _fitted(
+    sides: tuple[int, int], whole: tuple[int, int], fit: Fit
+) -> tuple[int, int, tuple[float, float]]:
+    """Width and height of a picture (width, height) within the input, and the scale for x and y."""
+    spare = fit.spare_px if fit.spare_px < min(whole) else 0
+    ratio = min((room - spare) / side for side, room in zip(sides, whole, strict=True))
+    exact = [side * ratio for side in sides]
+    if fit.cuts and min(exact) >= 1:
+        return int(exact[0]), int(exact[1]), (ratio, ratio)
+    new_w, new_h = (max(1, round(side)) for side in exact)
+    return new_w, new_h, (new_w / sides[0], new_h / sides[1])
+
+
+def _resized(image: NDArray[np.uint8], wide: int, high: int, *, smooth: bool) -> NDArray[np.uint8]:
+    if not smooth or (image.shape[0] <= high and image.shape[1] <= wide):
+        return cv2.resize(image, (wide, high), interpolation=cv2.INTER_LINEAR).astype(np.uint8)
+    import torch  # the trial of a file (`models.trial`) starts without it
+
+    pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None]
+    shrunk = torch.nn.functional.interpolate(
+        pixels, (high, wide), mode="bilinear", antialias=True, align_corners=False
+    )
+    return np.ascontiguousarray(shrunk[0].permute(1, 2, 0).numpy())
 
 
 def _f32(values: Sequence[float]) -> NDArray[np.float32]:

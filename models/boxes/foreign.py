@@ -101,7 +101,7 @@ class ForeignDetector:
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
             message = f"an image must be H×W×3 uint8, got {image.shape} {image.dtype}"
             raise ModelError(message)
-        placed, placement = place(image, self._size, self._options)
+        placed, placement = place(image, self._size, self._options, fit=self._family.fit)
         found = self._by_role(self._run(placed))
         if not self._is_judged and self._family.check is None:
             self._judge(found)

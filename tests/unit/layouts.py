@@ -24,7 +24,10 @@ RED, BLUE = 229, 25
 SCORE = (RED - BLUE) / 255
 NAMES = ("car", "person")
 STRETCHED, PADDED, CENTRED = (16, 16, 32, 48), (16, 12, 32, 36), (16, 20, 32, 44)
-"""`THING` in the input, by how the picture is made to fit."""
+WITHIN = (17, 21, 32, 42)
+SPARED = (17, 20.25, 32, 42.75)
+"""`THING` in the input, by how the picture is made to fit; in the last there are 2 px to spare at
+each side (`WITHIN`: its whole pixels)."""
 CELLS = 84
 """Of the grids of 64×64 at strides of 8, 16 and 32."""
 CELL = 27
@@ -191,16 +194,16 @@ def yolo_end2end(path: Path) -> Path:
 
 
 def yolo_nas_flat(path: Path) -> Path:
-    net = Net(CENTRED, dtype=np.uint8, scale=(1, 1, 1))
-    row = [net.constant([[0, *CENTRED]]), net.red(), net.constant([[0]])]
+    net = Net(WITHIN, dtype=np.uint8, scale=(1, 1, 1))
+    row = [net.constant([[0, *SPARED]]), net.red(), net.constant([[0]])]
     net.output("graph2_flat_predictions", net.add("Concat", *row, axis=1), (1, 7))
     return net.save(path)
 
 
 def yolo_nas_batch(path: Path) -> Path:
-    net = Net(CENTRED, dtype=np.uint8, scale=(1, 1, 1))
+    net = Net(WITHIN, dtype=np.uint8, scale=(1, 1, 1))
     scores = net.add("Concat", net.red(), net.constant([[0, 0]]), axis=1)
-    boxes = net.constant([[CENTRED, (0, 0, 0, 0), (0, 0, 0, 0)]])
+    boxes = net.constant([[SPARED, (0, 0, 0, 0), (0, 0, 0, 0)]])
     net.output("num_predictions", net.constant([[1]]), (1, 1), np.int64)
     net.output("pred_classes", net.constant([[0, -1, -1]]), (1, 3), np.int64)
     net.output("pred_boxes", boxes, (1, 3, 4))

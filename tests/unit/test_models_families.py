@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from models.boxes.detections import Detections
+from models.boxes.families.base import with_usual
 from models.boxes.families.registry import FAMILIES
+from models.boxes.feeding import place
 from models.boxes.foreign import ForeignDetector, open_foreign
 from models.boxes.recognition import GivenOptions
 from models.errors import ModelError
@@ -73,6 +75,58 @@ def test_fed_in_another_way_it_is_not_found(tmp_path: Path, family: str) -> None
     for change in ({"channel_order": other}, {"keep_aspect": not usual.keep_aspect}):
         detector = ForeignDetector(path, given(family, **change))
         assert not is_right(detector.predict([layouts.picture()])[0]), change
+
+
+def grey(high: int, wide: int) -> np.ndarray:
+    """Bright enough to be told from padding (114) and from black."""
+    return np.full((high, wide, 3), 200, np.uint8)
+
+
+@pytest.mark.parametrize("family", ["yolox", "yolox-decoded"])
+def test_yolox_cuts_the_sides_and_goes_back_by_the_ratio(family: str) -> None:
+    """854×480 into 416: 233.8 rows, of which their program makes 233."""
+    options = with_usual(class_names=NAMES, outputs=family, keep_aspect=True)
+    placed, placement = place(grey(480, 854), (416, 416), options, fit=FAMILIES[family].fit)
+    rows = np.flatnonzero((placed[:, 0] == 200).all(axis=1))
+    assert (rows[0], rows[-1]) == (0, 232)
+    assert placement.scale_xy == (416 / 854, 416 / 854)
+
+
+def test_a_picture_too_thin_for_the_ratio_keeps_a_pixel() -> None:
+    options = with_usual(class_names=NAMES, outputs="yolox", keep_aspect=True)
+    placed, placement = place(grey(2, 900), (64, 64), options, fit=FAMILIES["yolox"].fit)
+    assert (placed[0] == 200).all()
+    assert (placed[1:] == 114).all()
+    assert placement.scale_xy == (64 / 900, 1 / 2)
+
+
+@pytest.mark.parametrize("family", ["yolo-nas-flat", "yolo-nas-batch"])
+def test_yolo_nas_has_pixels_to_spare(family: str) -> None:
+    options = with_usual(class_names=NAMES, outputs=family, **FAMILIES[family].usual)
+    placed, placement = place(grey(360, 640), (640, 640), options, fit=FAMILIES[family].fit)
+    columns = np.flatnonzero((placed[320] == 200).all(axis=1))
+    assert (columns[0], columns[-1]) == (2, 637)
+    assert placement.offset_xy == (2, (640 - 358) // 2)
+
+
+@pytest.mark.parametrize("family", ["detr", "detr-decoded"])
+def test_detr_shrinks_with_an_average(family: str) -> None:
+    """Stripes of one pixel: an average is grey, single pixels are black and white."""
+    stripes = np.zeros((640, 640, 3), np.uint8)
+    stripes[:, ::4] = 255
+    options = with_usual(class_names=NAMES, outputs=family)
+    placed, _ = place(stripes, (80, 80), options, fit=FAMILIES[family].fit)
+    assert abs(placed.astype(int) - 64).max() < 8
+    single, _ = place(stripes, (80, 80), options, fit=FAMILIES["rf-detr"].fit)
+    assert abs(single.astype(int) - 64).max() > 60
+
+
+def test_enlarging_is_the_same_with_and_without_an_average() -> None:
+    small = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    options = with_usual(class_names=NAMES, outputs="detr")
+    one, _ = place(small, (64, 64), options, fit=FAMILIES["detr"].fit)
+    other, _ = place(small, (64, 64), options)
+    assert (one == other).all()
 
 
 SAME = (

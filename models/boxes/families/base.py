@@ -131,6 +131,20 @@ class Look:
         return [name for name, a in self.outputs.items() if is_wanted(a, wanted, exact=True)]
 
 
+class Fit(NamedTuple):
+    """How a family's own program makes a picture fit the input, beyond what the options say."""
+
+    spare_px: int = 0
+    """A padded picture is so much smaller than the input."""
+    cuts: bool = False
+    """A padded picture's sides are cut to whole pixels in place of rounded, and its boxes go back
+    by the ratio itself."""
+    smooth: bool = False
+    """Shrinking averages what falls into a pixel, as Pillow and torchvision do; OpenCV's takes
+    single pixels."""
+
+
+USUAL_FIT = Fit()
 Settings = dict[str, Any]
 """Some of the fields of `ForeignOptions`."""
 RGB_SHARES: Settings = {"channel_order": "rgb", "scale": (255.0, 255.0, 255.0)}
@@ -154,6 +168,7 @@ class Family:
     """What holds where neither the file nor the configuration says anything."""
     usual_size: Size = (640, 640)
     """For a file that takes any size."""
+    fit: Fit = USUAL_FIT
     check: Callable[[Arrays, Size, ForeignOptions, Path], None] | None = None
     """Refuses a grid of another layout, once at opening. None: the family gives a list of boxes,
     which is judged by the first boxes there are (`columns`)."""

@@ -13,6 +13,7 @@ from models.boxes.families.base import (
     RGB_SHARES,
     Arrays,
     Family,
+    Fit,
     ForeignOptions,
     Found,
     Look,
@@ -95,6 +96,7 @@ FAMILY = Family(
     check=_check,
     read=_read,
     usual=_PLAIN,
+    fit=Fit(smooth=True),
 )
 RF_DETR = Family(
     name="rf-detr",

@@ -4,7 +4,7 @@ picture's size (`orig_target_sizes`) as a second input."""
 from __future__ import annotations
 
 from models.boxes.classes import COCO_80
-from models.boxes.families.base import RGB_SHARES, Family, Look, Settings, read_columns
+from models.boxes.families.base import RGB_SHARES, Family, Fit, Look, Settings, read_columns
 from models.boxes.families.boxes_scores_labels import ROLES, columns, has_three
 
 
@@ -22,4 +22,5 @@ FAMILY = Family(
     columns=columns,
     read=read_columns(columns),
     usual=RGB_SHARES,
+    fit=Fit(smooth=True),
 )

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from models.boxes.families.base import (
     Arrays,
     Family,
+    Fit,
     ForeignOptions,
     Found,
     Look,
@@ -24,6 +25,9 @@ from models.boxes.families.own import own_settings
 from models.boxes.families.ultralytics import LETTERBOX, names_for
 from models.boxes.foreign_layouts import shown
 from models.errors import ModelError
+
+_FIT = Fit(spare_px=4)
+"""Their program shrinks a picture to 636 pixels in an input of 640."""
 
 
 def _flat(look: Look) -> Settings | None:
@@ -73,6 +77,7 @@ FLAT = Family(
     columns=_flat_columns,
     read=read_columns(_flat_columns),
     usual=LETTERBOX,
+    fit=_FIT,
 )
 BATCH = Family(
     name="yolo-nas-batch",
@@ -82,4 +87,5 @@ BATCH = Family(
     columns=columns,  # rows behind the count have no class (−1), or no size
     read=read_columns(columns),
     usual=LETTERBOX,
+    fit=_FIT,
 )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from models.boxes.families.base import (
     Arrays,
     Family,
+    Fit,
     ForeignOptions,
     Found,
     Look,
@@ -30,6 +31,8 @@ from models.errors import ModelError
 YOLOX_STRIDES = (8, 16, 32)
 """Input pixels per cell of YOLOX's three grids, in the order of its output."""
 
+_FIT = Fit(cuts=True)
+"""Their program resizes to whole pixels below, and divides boxes by the ratio all the same."""
 NEAR_CELLS = 1.5
 """Half of all decoded centres lie nearer to their cells than this."""
 
@@ -132,6 +135,7 @@ RAW = Family(
     recognise=_recognise_raw,
     check=_check,
     read=_read,
+    fit=_FIT,
 )
 DECODED = Family(
     name="yolox-decoded",
@@ -140,4 +144,5 @@ DECODED = Family(
     recognise=_recognise_decoded,
     check=_check,
     read=_read,
+    fit=_FIT,
 )
