@@ -530,9 +530,21 @@ class Accuracy(Record):
         return {**rest, "score": score, "further": further}
 
 
+class EarlierDays(Record):
+    """Both students on control frames of earlier `days`, and the 95 % interval of the difference:
+    whether the new one has forgotten something. The verdict does not go by it."""
+
+    days: int
+    before: Accuracy
+    after: Accuracy
+    difference_low: float
+    difference_high: float
+
+
 class JudgeRecord(Record):
     """What the night was worth, measured on the control slice. `figures` are the candidate's, of
-    the same frames as the incumbent's in the `IngestRecord`: they link the two students."""
+    the same frames as the incumbent's in the `IngestRecord`: they link the two students. `earlier`
+    is what both are worth on control frames of earlier days (None where there are none)."""
 
     before: Accuracy
     after: Accuracy
@@ -543,6 +555,7 @@ class JudgeRecord(Record):
     reason: str
     costs: tuple[Cost, ...]
     figures: DayFigures | None = None
+    earlier: EarlierDays | None = None
 
 
 class PromotionRecord(Record):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from culling_pipeline.ranges import Flag, SignedShare, WholeFromZero, check
-from culling_pipeline.records import Accuracy, Cost, DayFigures, JudgeRecord
+from culling_pipeline.records import Accuracy, Cost, DayFigures, EarlierDays, JudgeRecord
 from culling_pipeline.tasks.base import Answer, Comparison, Metric, Task, Truth
 
 
@@ -35,6 +35,7 @@ def judge(
     plan: JudgePlan,
     costs: tuple[Cost, ...],
     figures: DayFigures | None = None,
+    earlier: EarlierDays | None = None,
 ) -> JudgeRecord:
     """Compare old and new on the control slice, frame by frame in the same order; the teacher's
     labels are the truth. `blocks` names the stretch of time each frame comes from."""
@@ -52,6 +53,7 @@ def judge(
         reason=reason,
         costs=costs,
         figures=figures,
+        earlier=earlier,
     )
 
 

@@ -1,8 +1,10 @@
-"""Frames of earlier nights that a training uses again, so that a student does not forget.
+"""Frames of earlier nights that a training uses again, so that a student does not forget, and
+control frames of earlier nights that the judge measures on again, which show whether it has.
 
-Each camera has one folder with the frames as JPEG files and `frames.json`. It holds a bounded
-number of frames, spread evenly over the hours of the day and over light, so that rare light stays.
-Within the same hours and light every frame that was ever kept has the same chance to stay.
+Each camera has one folder for each of the two, with the frames as JPEG files and `frames.json`. It
+holds a bounded number of frames, spread evenly over the hours of the day and over light, so that
+rare light stays. Within the same hours and light every frame that was ever kept has the same chance
+to stay.
 
 Frames whose labels would not be the same today (other classes, zones, mask, teacher or picture
 size) are not used, and neither are those from before the lens was moved.
@@ -82,13 +84,17 @@ class ReplayStore:
         pictures: Mapping[str, Path],
         *,
         corrected: Collection[datetime] = (),
+        still: Collection[str] | None = None,
     ) -> None:
         """Keep these frames and copies of their JPEG files (by `image`), and then no more than
         `most` in all: those with corrected labels (by the time they were taken), then the others
-        evenly. A second call with the same frames changes nothing."""
+        evenly. Of the frames from before only those in `still` are kept, by `image` (None: all). A
+        second call with the same frames changes nothing."""
         stored = self._read()
         new = {frame.image: frame for frame in frames}
-        old = {frame.image: frame for frame in stored.frames}
+        old = {
+            frame.image: frame for frame in stored.frames if still is None or frame.image in still
+        }
         there = stored.changed(frames=tuple((old | new).values()))
         stay = spread(self._fit(there), self.most, corrected=corrected)
         if stay:

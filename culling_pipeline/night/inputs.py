@@ -97,8 +97,9 @@ class NightParts:
 
     `open_source` opens a recording; with `watched_day` the frames come from a live camera's
     stored day, and it is not called. `history` has the figures of the camera's earlier days, oldest
-    first; drift is judged by them. `replay` has frames of earlier nights. `report` is the folder
-    of the night's page.
+    first; drift is judged by them. `replay` has frames of earlier nights to train on again,
+    `earlier_control` their control frames, which nobody has trained on. `report` is the folder of
+    the night's page.
     """
 
     open_source: Callable[[], FrameSource]
@@ -114,6 +115,7 @@ class NightParts:
     progress: Progress
     views: ReferenceViews
     replay: ReplayStore
+    earlier_control: ReplayStore
     history: tuple[DayFigures, ...] = ()
     corrections: Corrections = field(default_factory=Corrections)
 

@@ -22,7 +22,13 @@ from culling_pipeline.records import (
 )
 from culling_pipeline.report import charts, money, words
 from culling_pipeline.report.pictures import Exhibit, draw_pictures
-from culling_pipeline.report.sentences import feed_words, gate_words, headline, is_measured
+from culling_pipeline.report.sentences import (
+    earlier_words,
+    feed_words,
+    gate_words,
+    headline,
+    is_measured,
+)
 from streams.base import redact_url
 from streams.left_out import in_words
 
@@ -104,6 +110,7 @@ def render_report(night: NightRecord, exhibits: Sequence[Exhibit]) -> str:
         blind_rows=money.blind_rows(night),
         teacher_words=money.teacher_words(night),
         beside_words=beside_words(night),
+        earlier_words=earlier_words(judge),
         key_figures=_key_figures(night),
     )
 

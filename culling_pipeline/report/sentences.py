@@ -19,6 +19,24 @@ def headline(judge: JudgeRecord) -> str:
     return f"Kept the old model: it scores {old}, the new one {new} on frames neither trained on"
 
 
+def earlier_words(judge: JudgeRecord) -> str:
+    """What the new model is worth on earlier days, in one line; empty where it is not known."""
+    earlier = judge.earlier
+    if earlier is None or not (is_measured(earlier.before) and is_measured(earlier.after)):
+        return ""
+    old, new = words.pair(earlier.before.score.value, earlier.after.score.value)
+    digits = words.decimals(earlier.before.score.value, earlier.after.score.value)
+    low, high = earlier.difference_low, earlier.difference_high
+    within = (
+        f"; the difference lies between {words.signed(low, digits)} and "
+        f"{words.signed(high, digits)} (95 %)"
+        if math.isfinite(low) and math.isfinite(high)
+        else ""
+    )
+    frames = words.count(earlier.after.frames, "control frame")
+    return f"{old} → {new} on {frames} of {words.count(earlier.days, 'earlier day')}{within}"
+
+
 def feed_words(feed: FeedRecord | None) -> str:
     """Which part of a live camera's day was not seen, in one line; empty for a recording."""
     if feed is None:

@@ -94,7 +94,7 @@ def fine_tune(
     model.to(memory_format=torch.channels_last)  # a tenth faster on a CPU
     pictures = task.pictures(samples, others, size=student.size, variation=plan.variation)
     train_mode(model, measure_norms=lacks_statistics(model))
-    learning = _Learning(student, task, pictures)
+    learning = Learning(student, task, pictures)
     schedule = build_schedule(
         plan.schedule,
         samples=len(samples),
@@ -102,7 +102,7 @@ def fine_tune(
         options=plan.options,
         scores=difficulty(learning),
     )
-    optimizer = _optimizer(model, plan)
+    optimizer = optimizer_for(model, plan)
     points = []
     for epoch in schedule:
         point = _one_epoch(learning, schedule, optimizer, plan, epoch, rng)
@@ -121,7 +121,7 @@ def fine_tune(
 
 
 @dataclass(frozen=True, slots=True)
-class _Learning:
+class Learning:
     """A student and what it is trained on."""
 
     student: Trainable
@@ -139,7 +139,7 @@ class _Learning:
             return self.task.losses(self.student, moved)
 
 
-def _optimizer(model: nn.Module, plan: TrainPlan) -> torch.optim.Optimizer:
+def optimizer_for(model: nn.Module, plan: TrainPlan) -> torch.optim.Optimizer:
     return torch.optim.AdamW(
         [p for p in model.parameters() if p.requires_grad],
         lr=plan.learning_rate,
@@ -148,7 +148,7 @@ def _optimizer(model: nn.Module, plan: TrainPlan) -> torch.optim.Optimizer:
 
 
 def _one_epoch(
-    learning: _Learning,
+    learning: Learning,
     schedule: Schedule,
     optimizer: torch.optim.Optimizer,
     plan: TrainPlan,
@@ -162,7 +162,7 @@ def _one_epoch(
     batches = np.array_split(rng.permutation(len(chosen)), -(-len(chosen) // plan.batch_size))
     for number, rows in enumerate(batches):
         for group in optimizer.param_groups:
-            group["lr"] = rate * _ease_in(epoch, number / len(batches))
+            group["lr"] = rate * ease_in(epoch, number / len(batches))
         each = learning.losses_of([learning.pictures(int(chosen[row]), rng) for row in rows])
         if not bool(torch.isfinite(each).all()):
             message = f"epoch {epoch}: a loss is not finite; the learning rate may be too high"
@@ -184,12 +184,12 @@ def learning_rate(plan: TrainPlan, epoch: int) -> float:
     return float(plan.learning_rate * plan.learning_rate_drop**falls)
 
 
-def _ease_in(epoch: int, done: float) -> float:
+def ease_in(epoch: int, done: float) -> float:
     """The first epoch starts at a tenth of the rate: AdamW knows no gradient sizes yet."""
     return 0.1 + 0.9 * done if epoch == 1 else 1.0
 
 
-def difficulty(learning: _Learning, *, batch: int = 8) -> NDArray[np.float64]:
+def difficulty(learning: Learning, *, batch: int = 8) -> NDArray[np.float64]:
     """Each sample's loss before training, by a model in training mode: CLIP's scoring function f
     (Algorithm 1, line 1)."""
     plain, scores = learning.pictures.plain, []

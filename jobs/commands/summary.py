@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from culling_pipeline.records import AnyNight, NightRecord, UnusableNight
-from culling_pipeline.report.sentences import feed_words, gate_words, headline
+from culling_pipeline.report.sentences import earlier_words, feed_words, gate_words, headline
 from jobs.cameras.reports import report_path
 from jobs.commands.listing import Listing, Name
 from jobs.config.settings import Config
@@ -138,6 +138,8 @@ def _figures(record: NightRecord) -> dict[str, str]:
             f"{judge.before.score.value:.3f} → {judge.after.score.value:.3f}"
         ),
     }
+    if said := earlier_words(judge):
+        cells["on earlier days"] = said
     if random is not None:
         after = judge.after.score.value
         cells["culled vs random"] = (

@@ -493,6 +493,15 @@ class JudgingSettings(Section):
         unit=NO_UNIT,
     )
 
+    earlier_frames: WholeFromZero = setting(
+        64,
+        "how many control frames of earlier days both students are measured on as well; 0: none",
+        unit="frames",
+        more="In every hour and light as many; they stay on disk for this, and do not count in the "
+        "disk budgets. The report says how the new student does on them; the verdict goes by the "
+        "day alone.",
+    )
+
 
 class ModelsSettings(Section):
     """Which of a camera's model versions stay on disk."""

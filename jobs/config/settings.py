@@ -241,6 +241,7 @@ class CameraConfig(CameraDefaults):
         new = {"budget", "looks", "seconds", "trusted_from"}
         left_out["culling"] = new - culling.model_fields_set
         left_out["training"] = {"crops", "replay", "replay_frames"} - self.training.model_fields_set
+        left_out["judging"] = {"earlier_frames"} - self.judging.model_fields_set
         if "pictures" not in self.model_fields_set:
             left_out["pictures"] = True
         settings = shown.model_dump_json(exclude=left_out)
@@ -326,6 +327,10 @@ class Config(Section):
     def corrections_dir(self, camera: str) -> Path:
         """The folder of the frames with corrected labels."""
         return self.data_dir / "corrections" / camera
+
+    def earlier_control_dir(self, camera: str) -> Path:
+        """Control frames of earlier nights: both students are measured on them as well."""
+        return self.replay_dir(camera) / "control"
 
     def replay_dir(self, camera: str) -> Path:
         """The folder of the earlier nights' frames that are trained on again."""

@@ -135,6 +135,7 @@ def night_inputs(
         progress=progress,
         views=ReferenceViews(config.views_dir(camera.name)),
         replay=replay,
+        earlier_control=_control_store(config, camera, replay),
         history=known.history,
         corrections=load_corrections(config.corrections_dir(camera.name)),
     )
@@ -155,6 +156,12 @@ def replay_store(config: Config, camera: CameraConfig, seen: SeenDay) -> ReplayS
         most=training.replay_frames if training.replay else 0,
         kind=camera.kind_of_labels(seen.height_px, seen.width_px),
     )
+
+
+def _control_store(config: Config, camera: CameraConfig, replay: ReplayStore) -> ReplayStore:
+    """The camera's control frames of earlier nights, of the same kind of labels."""
+    folder, most = config.earlier_control_dir(camera.name), camera.judging.earlier_frames
+    return replace(replay, folder=folder, most=most)
 
 
 def _make_ready(camera: CameraConfig, registry: ModelRegistry, progress: Progress) -> None:

@@ -13,6 +13,7 @@ import pytest
 from benchmarks.testbed.tiny import CAMERA, DAY, SMALL, SOURCE, tiny_config
 from culling_pipeline.night.stages import train
 from culling_pipeline.records import NightRecord
+from culling_pipeline.report.sentences import earlier_words
 from culling_pipeline.run.progress import NoProgress
 from culling_pipeline.training.job import TrainJob
 from jobs.config.settings import Config
@@ -53,6 +54,12 @@ def kept_for_later(data: Path) -> list[dict[str, object]]:
     return frames
 
 
+def control_for_later(data: Path) -> list[dict[str, object]]:
+    path = data / "replay" / CAMERA / "control" / "frames.json"
+    frames: list[dict[str, object]] = json.loads(path.read_text(encoding="utf-8"))["frames"]
+    return frames
+
+
 def trained_on(job: TrainJob) -> list[str]:
     return sorted(frame.image for frame in job.replayed)
 
@@ -64,6 +71,11 @@ def test_a_first_night_has_none_and_keeps_its_kept_set(first: tuple[Path, NightR
     frames = {f.id: f for f in record.ingest.frames}
     wanted = {f"{record.run_id}-{frames[i].path}" for i in record.cull.kept}
     assert {f["image"] for f in kept_for_later(data)} == wanted
+    control = {f"{record.run_id}-{frames[i].path}" for i in record.ingest.control}
+    measured = {str(f["image"]) for f in control_for_later(data)}
+    assert measured
+    assert measured <= control, "frames for measuring are of the control slice only"
+    assert record.judge.earlier is None
     for name in wanted:
         there = data / "replay" / CAMERA / name
         own = data / "frames" / CAMERA / record.run_id / name.removeprefix(f"{record.run_id}-")
@@ -116,6 +128,20 @@ def test_the_second_trains_on_frames_of_the_first_also_after_a_kill(
     assert meta["frames"]["replayed"] == 6
     assert {f["date"] for f in kept_for_later(data)} == {DAY.isoformat(), NEXT.isoformat()}
 
+    # And both students were measured on the first night's control frames, which no training had
+    earlier = record.judge.earlier
+    assert earlier is not None
+    before = control_for_later(first[0])
+    assert earlier.days == 1
+    assert earlier.before.frames == earlier.after.frames == len(before)
+    assert not {str(f["image"]) for f in before} & set(trained_on(again[1]))
+    measured = sum(c.images for c in record.judge.costs)
+    assert measured == 3 * len(record.ingest.control) + 2 * len(before), "all of it is paid"
+    assert {f["date"] for f in control_for_later(data)} == {DAY.isoformat(), NEXT.isoformat()}
+    said = earlier_words(record.judge)
+    assert bool(said) == (earlier.after.objects > 0)
+    assert said in page
+
 
 def test_labels_are_those_of_then(first: tuple[Path, NightRecord], tmp_path: Path) -> None:
     from culling_pipeline.night.at_work import TEACHER_FILE
@@ -146,6 +172,7 @@ def test_without_replay_nothing_is_used_or_kept(
     assert record.train.replayed == 0
     assert record.train.images == len(record.cull.kept)
     assert kept_for_later(data) == []
+    assert record.judge.earlier is not None, "measuring does not depend on replay"
     assert "earlier nights" not in (
         data / "reports" / CAMERA / record.run_id / "index.html"
     ).read_text(encoding="utf-8")

@@ -52,7 +52,8 @@ def gate_plan(**changes: Any) -> GatePlan:
 
 
 def judge_plan(**changes: Any) -> JudgePlan:
-    return replace(JudgePlan(**JudgingSettings().model_dump(), seed=0), **changes)
+    settings = JudgingSettings().model_dump(exclude={"earlier_frames"})
+    return replace(JudgePlan(**settings, seed=0), **changes)
 
 
 def live_options(**changes: Any) -> LiveOptions:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from culling_pipeline.culling.budget import EPOCHS, cost_s
 from culling_pipeline.day.frame_files import as_jpeg
+from culling_pipeline.labels.corrections import Corrections
 from culling_pipeline.labels.replay import (
     FRAMES_FILE,
     EarlierFrame,
@@ -25,8 +27,8 @@ from culling_pipeline.labels.replay import (
     spread,
 )
 from culling_pipeline.night.at_work import Night
-from culling_pipeline.night.stages.replay import mind_the_view
-from culling_pipeline.records import ViewRecord, ViewState
+from culling_pipeline.night.stages.replay import control_of_before, mind_the_view
+from culling_pipeline.records import CorrectedFrame, StoredFrame, ViewRecord, ViewState
 from culling_pipeline.run.workers import Workers
 from jobs.bucket.bucket import open_bucket
 from jobs.bucket.night import bring_replay
@@ -157,17 +159,60 @@ def test_frames_from_before_a_moved_lens_are_forgotten(tmp_path: Path) -> None:
     assert store.usable(today()) == (new,), "the night that was cut off goes on"
 
 
+def test_of_frames_from_before_only_those_named_stay(tmp_path: Path) -> None:
+    store = filled(tmp_path, [frame(1), frame(2), frame(3)])
+    new = [frame(9, day=1)]
+    files = pictures(tmp_path / "night", new)
+    for _ in range(2):
+        store.add(new, files, still={frame(2).image})
+        assert [f.image for f in store.usable(today())] == [frame(2).image, new[0].image]
+    assert {p.name for p in store.folder.glob("*.jpg")} == {frame(2).image, new[0].image}
+
+
+def test_what_may_have_been_trained_on_is_not_measured_on(tmp_path: Path) -> None:
+    """A recording that has grown shows the same footage again, and people correct control frames,
+    which are then trained on: what lies within a block of these is out."""
+    store = filled(tmp_path, [frame(0), frame(700), frame(2000), frame(4000)])
+
+    def at(second: int) -> StoredFrame:
+        when = frame(second).wall_time
+        return StoredFrame(
+            id=second, path="x.jpg", time_s=0.0, wall_time=when, part=0, confidence_loss=0.0
+        )
+
+    moment = frame(2100).wall_time
+    corrected = CorrectedFrame(
+        run_id="r", frame_id=1, wall_time=moment, image="c.jpg", height_px=8, width_px=8,
+        class_names=("person",), boxes_xyxy=(), classes=(), corrected_at=moment,
+    )  # fmt: skip
+    with Workers(1) as workers:
+        inputs = replace(
+            parts(tmp_path, Journal()),
+            earlier_control=store,
+            corrections=Corrections(frames=(corrected,)),
+        )
+        night = Night(plan(), inputs, tmp_path, workers, datetime.now().astimezone())
+        block_s = night.plan.ingest.control.block_s
+        assert 100 < block_s < 600, "what the seconds above were chosen for"
+        day = SimpleNamespace(frames=(at(3950),))
+        found = control_of_before(night, day)  # type: ignore[arg-type]
+    assert [f.wall_time for f in found] == [frame(0).wall_time, frame(700).wall_time]
+
+
 @pytest.mark.parametrize(("state", "left"), [("same", 1), ("learning", 1), ("settled", 0)])
 def test_a_night_whose_new_view_has_settled_begins_anew(
     tmp_path: Path, state: ViewState, left: int
 ) -> None:
     store = filled(tmp_path, [frame(1)])
     with Workers(1) as workers:
-        inputs = replace(parts(tmp_path, Journal()), replay=store)
+        control = ReplayStore(tmp_path / "control", 20, "k")
+        control.add([frame(1)], pictures(tmp_path / "night", [frame(1)]))
+        inputs = replace(parts(tmp_path, Journal()), replay=store, earlier_control=control)
         night = Night(plan(), inputs, tmp_path, workers, datetime.now().astimezone())
         mind_the_view(night, ViewRecord(date=DAY, state=state, reason="a test"))
         mind_the_view(night, ViewRecord(date=DAY, state=state, reason="a test"))
     assert len(store.usable(DAY)) == left
+    assert len(control.usable(DAY)) == left
 
 
 def test_labels_that_would_be_others_today_are_not_used(tmp_path: Path) -> None:

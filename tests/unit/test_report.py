@@ -27,12 +27,12 @@ from benchmarks.testbed.example_night import (
 )
 from culling_pipeline import svg
 from culling_pipeline.culling.strategies import STRATEGIES
-from culling_pipeline.records import FeedRecord, GateRecord, NightRecord
+from culling_pipeline.records import EarlierDays, FeedRecord, GateRecord, JudgeRecord, NightRecord
 from culling_pipeline.report import charts, pictures, words
 from culling_pipeline.report import page as page_module
 from culling_pipeline.report.page import beside_words, cautions, render_report, strategy_words
 from culling_pipeline.report.pictures import Exhibit
-from culling_pipeline.report.sentences import feed_words, gate_words, headline
+from culling_pipeline.report.sentences import earlier_words, feed_words, gate_words, headline
 from culling_pipeline.tasks.boxes import drawing
 from models.boxes.detections import Detections
 
@@ -568,3 +568,27 @@ def test_the_ledger_says_by_which_means_each_stage_worked() -> None:
     reader.feed(render_report(example_night(), example_exhibits()))
     assert "cpu, lean" in reader.text
     assert "cpu, <" not in reader.text
+
+
+def test_the_page_says_what_the_new_model_is_worth_on_earlier_days() -> None:
+    few = {"frames": 48, "objects": 90}
+    old, new = (accuracy(value, 0.5).changed(**few) for value in (0.812, 0.779))
+    earlier = EarlierDays(
+        days=3, before=old, after=new, difference_low=-0.061, difference_high=0.019
+    )
+    judge = example_judge(earlier=earlier)
+    said = "0.81 → 0.78 on 48 control frames of 3 earlier days; the difference lies between "
+    assert earlier_words(judge) == f"{said}−0.06 and +0.02 (95 %)"
+    night = example_night().changed(judge=judge)
+    assert f"On earlier days: {said}" in read(render_report(night, [])).text
+    assert '"days": 3' in render_report(night, []).replace("&#34;", '"')
+    assert "On earlier days" not in read(render_report(example_night(), [])).text
+
+    # A record of before has no such figure
+    stored = judge.model_dump(mode="json")
+    del stored["earlier"]
+    assert earlier_words(JudgeRecord.model_validate(stored)) == ""
+
+    # Without an object there is nothing to say
+    nothing = {"before": old.changed(objects=0), "after": new.changed(objects=0)}
+    assert earlier_words(example_judge(earlier=earlier.changed(**nothing))) == ""

@@ -102,6 +102,7 @@ def parts(folder: Path, journal: Journal) -> NightParts:
         work=folder / "work", report=folder / "report", journal=journal,
         progress=NoProgress(), views=ReferenceViews(folder / "views"),
         replay=ReplayStore(folder / "replay", most=100, kind="lamp"),
+        earlier_control=ReplayStore(folder / "replay" / "control", most=100, kind="lamp"),
     )  # fmt: skip
 
 

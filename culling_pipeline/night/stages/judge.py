@@ -7,12 +7,19 @@ off by a point of mAP50 on the demo (docs/log/2026-11.md).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from culling_pipeline.judging.verdict import judge
+from culling_pipeline.labels.replay import EarlierFrame
 from culling_pipeline.labels.teacher_labels import answers_of
 from culling_pipeline.monitoring.daily_figures import day_figures
 from culling_pipeline.night.at_work import Night, Spent, frames_of
+from culling_pipeline.night.stages.earlier_days import (
+    answers_of_before,
+    frames_of_before,
+    on_earlier_days,
+)
 from culling_pipeline.records import ArmsRecord, Cost, IngestRecord, JudgeRecord
 from culling_pipeline.stage_names import INCUMBENT, JUDGE, RANDOM_FRAMES
 from culling_pipeline.tasks.base import Answer
@@ -25,7 +32,8 @@ def judge_students(night: Night, day: IngestRecord, arms: ArmsRecord) -> JudgeRe
     students = {INCUMBENT: night.incumbent, "culled": night.candidate("culled")}
     if arms.random is not None:
         students["random"] = night.candidate("random")
-    found, costs = _measured(night, day, students)
+    earlier = frames_of_before(night, day)
+    found, said, costs = _measured(night, day, students, earlier)
     frames, truths = frames_of(day, day.control), night.task.load(night.truths)
 
     def control(answers: dict[int, Answer]) -> list[Answer]:
@@ -40,6 +48,7 @@ def judge_students(night: Night, day: IngestRecord, arms: ArmsRecord) -> JudgeRe
         blocks=day.control_blocks,
         plan=night.plan.judging,
         costs=costs,
+        earlier=on_earlier_days(night, earlier, said[INCUMBENT], said["culled"]),
         figures=day_figures(
             frames, found["culled"], night.task, day=night.plan.date, student=night.plan.run_id
         ),
@@ -47,18 +56,22 @@ def judge_students(night: Night, day: IngestRecord, arms: ArmsRecord) -> JudgeRe
 
 
 def _measured(
-    night: Night, day: IngestRecord, students: dict[str, Path]
-) -> tuple[Found, tuple[Cost, ...]]:
-    """What these students say of the control slice."""
+    night: Night, day: IngestRecord, students: dict[str, Path], earlier: Sequence[EarlierFrame]
+) -> tuple[Found, dict[str, list[Answer]], tuple[Cost, ...]]:
+    """What these students say of the control slice, and the old and the new one of earlier days'
+    control frames."""
     frames, parts = frames_of(day, day.control), night.parts
     found: Found = {}
+    of_before: dict[str, list[Answer]] = {}
     costs: list[Cost] = []
     with parts.progress.stage(JUDGE.words, len(students) * len(frames)) as advance:
         for name, path in students.items():
             pool = night.student(path)
             found[name] = answers_of(pool, frames, parts.frames, advance)
+            if name != "random":
+                of_before[name] = answers_of_before(night, pool, earlier)
             costs.append(_judging(Spent.by(pool), name))
-    return found, tuple(costs)
+    return found, of_before, tuple(costs)
 
 
 def _judging(spent: Spent, name: str) -> Cost:

@@ -1,19 +1,22 @@
-"""Replay: frames of earlier nights that are trained on again; tonight's kept set for later ones.
+"""Replay: frames of earlier nights that are trained on again, and control frames of earlier nights
+that are measured on again; tonight's for later ones.
 
-Not a stage of its own: training asks for the frames, and the night's end adds to them. What is in
-the store changes only at the end, so a training that was cut off begins again with the same frames.
+Not a stage of its own: training and judging ask for the frames, and the night's end adds to them.
+What is in the stores changes only at the end, so a stage that was cut off begins again with the
+same frames.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from datetime import datetime
 
 from culling_pipeline.day.frame_files import frame_name, load_image
 from culling_pipeline.labels.corrections import Moment, unseen
-from culling_pipeline.labels.replay import EarlierFrame, light_of, spread
+from culling_pipeline.labels.replay import EarlierFrame, ReplayStore, light_of, spread
 from culling_pipeline.night.at_work import Night, frames_of
-from culling_pipeline.records import CullRecord, IngestRecord, ViewRecord
+from culling_pipeline.records import CullRecord, IngestRecord, StoredFrame, ViewRecord
 
 logger = logging.getLogger(__name__)
 
@@ -42,16 +45,47 @@ def frames_again(
     )
 
 
+def control_of_before(night: Night, day: IngestRecord) -> list[EarlierFrame]:
+    """Control frames of earlier nights, which nobody has trained on. What people have corrected
+    may have been; so may tonight's frames of a recording that has grown since. What was taken
+    within a block of these is left out."""
+    return unseen(
+        night.parts.earlier_control.usable(night.plan.date),
+        beside=(),
+        control=[*day.frames, *night.parts.corrections.frames],
+        gap_s=night.plan.ingest.control.block_s,
+    )
+
+
 def mind_the_view(night: Night, view: ViewRecord) -> None:
     """A new place that has become the usual one: frames of before show another view."""
     if view.state == "settled":
         night.parts.replay.begin_anew(night.plan.date)
+        night.parts.earlier_control.begin_anew(night.plan.date)
 
 
 def keep_for_later(night: Night, day: IngestRecord, cull: CullRecord) -> None:
-    """Tonight's kept set with its labels goes to the frames for later nights."""
-    plan, task, store, folder = night.plan, night.task, night.parts.replay, night.parts.frames
-    truths, kept = task.load(night.truths), frames_of(day, cull.kept if store.most else ())
+    """Tonight's kept set and some of the control slice, with their labels, go to the frames for
+    later nights."""
+    parts = night.parts
+    corrected = parts.corrections.by_time(night.task.class_names)
+    _add(night, parts.replay, frames_of(day, cull.kept), corrected=corrected)
+    every = max(1, -(-len(day.control) // max(1, parts.earlier_control.most)))
+    untrained = {frame.image for frame in control_of_before(night, day)}
+    _add(night, parts.earlier_control, frames_of(day, day.control[::every]), still=untrained)
+
+
+def _add(
+    night: Night,
+    store: ReplayStore,
+    of_tonight: Sequence[StoredFrame],
+    *,
+    corrected: Collection[datetime] = (),
+    still: Collection[str] | None = None,
+) -> None:
+    """These frames with their labels go to a store; what it may not hold any more is deleted."""
+    plan, task, folder = night.plan, night.task, night.parts.frames
+    truths, kept = task.load(night.truths), of_tonight if store.most else ()
     try:
         frames = [
             EarlierFrame(
@@ -66,7 +100,6 @@ def keep_for_later(night: Night, day: IngestRecord, cull: CullRecord) -> None:
             for frame in kept
         ]
         pictures = {e.image: folder / f.path for e, f in zip(frames, kept, strict=True)}
-        corrected = night.parts.corrections.by_time(task.class_names)
-        store.add(frames, pictures, corrected=corrected)
+        store.add(frames, pictures, corrected=corrected, still=still)
     except OSError as error:
         logger.warning("camera %s: nothing is kept for later nights: %s", plan.camera, error)
