@@ -80,7 +80,12 @@ def game(said: DensityMap, truth: DensityMap, *, level: int) -> float:
 
 def cells(density: NDArray[np.float32], parts: int) -> NDArray[np.float64]:
     """The counts in a grid of parts × parts over a density map."""
-    return _cut(_cut(density.astype(np.float64), parts).T, parts).T
+    return regrid(density, parts, parts)
+
+
+def regrid(density: NDArray[np.float32], rows: int, columns: int) -> NDArray[np.float64]:
+    """The same map in another number of cells; the count stays."""
+    return _cut(_cut(density.astype(np.float64), rows).T, columns).T
 
 
 def _cut(rows: NDArray[np.float64], parts: int) -> NDArray[np.float64]:
