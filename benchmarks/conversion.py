@@ -33,10 +33,10 @@ from models.boxes.detector import (
     TorchDetector,
     build_model,
     set_image_size,
-    to_tensor,
 )
 from models.boxes.layout import LAYOUTS
 from models.checkpoint import load_into
+from models.images import to_tensor
 from models.pretrained.catalogue import published
 from models.pretrained.convert import COCO_91_GAPS, converted
 from models.pretrained.open import open_published

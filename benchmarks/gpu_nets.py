@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from benchmarks.gpu_parts import BFLOAT16, COMPILED, COMPILED_GRAPH, GRAPH, Cell
-from models.boxes.detector import DetectorSpec, TorchDetector, build_model, to_tensor
+from models.boxes.detector import DetectorSpec, TorchDetector, build_model
 from models.boxes.student import fresh_spec
+from models.images import to_tensor
 from streams.synthetic.street.render import StreetRenderer
 from streams.synthetic.street.scene import make_scene
 from streams.synthetic.truth import CLASS_NAMES, Truth

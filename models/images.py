@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def scaled(height_px: int, width_px: int, scale: float) -> tuple[int, int]:
@@ -19,3 +24,10 @@ def resize(image: NDArray[np.uint8], height_px: int, width_px: int) -> NDArray[n
     shrink = image.shape[0] >= height_px
     how = cv2.INTER_AREA if shrink else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image, (width_px, height_px), interpolation=how), np.uint8)
+
+
+def to_tensor(image: NDArray[np.uint8]) -> Tensor:
+    """H×W×3 uint8 to 3×H×W float32 in 0…1, as torchvision's nets take it."""
+    import torch  # pictures are read and resized without it
+
+    return torch.from_numpy(image).permute(2, 0, 1).to(torch.float32).div_(255.0)

@@ -42,10 +42,10 @@ from models.boxes.detector import (
     DetectorSpec,
     TorchDetector,
     build_model,
-    to_tensor,
 )
 from models.boxes.losses import image_losses
 from models.checkpoint import load_checkpoint, save_checkpoint
+from models.images import to_tensor
 from streams.synthetic.street.light import light_at
 from streams.synthetic.street.render import StreetRenderer
 from streams.synthetic.street.scene import Scene, make_scene

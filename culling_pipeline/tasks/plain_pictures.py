@@ -1,8 +1,8 @@
-"""Samples at the student's size, shown as they are or mirrored."""
+"""Samples at the student's size, shown as they are, mirrored, or in another light."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -15,7 +15,8 @@ Target = dict[str, Tensor]
 
 
 class PlainPictures:
-    """`Pictures` for tasks whose truth does not depend on places: mirroring changes none."""
+    """`Pictures` for tasks that vary light and mirror images only. `mirrored` gives the target of
+    the mirror image; without it the target stays as it is, as one without places does."""
 
     givers = 0
 
@@ -25,8 +26,10 @@ class PlainPictures:
         *,
         size: tuple[int, int],
         flip: bool,
+        light: float = 0.0,
+        mirrored: Callable[[Target], Target] | None = None,
     ) -> None:
-        self._flip = flip
+        self._flip, self._light, self._mirrored = flip, light, mirrored
         self.plain: list[tuple[Tensor, Target]] = [
             (torch.from_numpy(resize(image, *size)).permute(2, 0, 1), dict(target))
             for image, target in samples
@@ -34,5 +37,13 @@ class PlainPictures:
 
     def __call__(self, number: int, rng: np.random.Generator) -> tuple[Tensor, Target]:
         image, target = self.plain[number]
-        mirror = self._flip and rng.random() >= 0.5
-        return (image.flip(2) if mirror else image), target
+        if self._flip and rng.random() >= 0.5:
+            image = image.flip(2)
+            target = target if self._mirrored is None else self._mirrored(target)
+        return (relit(image, rng, most=self._light) if self._light else image), target
+
+
+def relit(image: Tensor, rng: np.random.Generator, *, most: float) -> Tensor:
+    """Contrast times 1 ± `most`, brightness plus up to half of `most` of the whole range."""
+    gain, offset = 1 + most * rng.uniform(-1, 1), 255 * most * rng.uniform(-1, 1) / 2
+    return (image.to(torch.float32) * gain + offset).clamp_(0, 255).to(torch.uint8)

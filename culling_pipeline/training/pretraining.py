@@ -28,8 +28,8 @@ from culling_pipeline.training.checkpoint import Checkpoint
 from culling_pipeline.training.loop import TrainingError, lacks_statistics, train_mode
 from culling_pipeline.training.options import EVERYTHING, build_schedule, imagenet_options
 from culling_pipeline.training.schedule import Schedule
-from models.boxes.detector import to_tensor
 from models.boxes.losses import image_losses
+from models.images import to_tensor
 from models.without_compiler import built
 
 PICTURES_OF_RATE = 16

@@ -178,7 +178,8 @@ class CameraConfig(CameraDefaults):
             "such as YouTube's) and `device:0`. A recorder's folder: `recordings:/PATH` "
             "(`recordings`). Made up: "
             "`synthetic://street?seed=7&hours=24` is a street, "
-            "`synthetic://court?seed=3&hours=1` a sports court."
+            "`synthetic://court?seed=3&hours=1` a sports court, "
+            "`synthetic://plaza?seed=3&hours=24` a square seen from above."
         },
     )
 

@@ -24,9 +24,10 @@ from jobs.config.weights import StudentSettings
 from jobs.errors import NightError, UsageError
 from jobs.nights.plans import code_version
 from models.boxes.detections import Detections
-from models.boxes.detector import DetectorSpec, TorchDetector, build_model, to_tensor
+from models.boxes.detector import DetectorSpec, TorchDetector, build_model
 from models.boxes.student import meta_of
 from models.checkpoint import save_checkpoint
+from models.images import to_tensor
 from models.pretrained.catalogue import published
 from models.pretrained.download import fetch
 from models.pretrained.open import published_state, with_backbone

@@ -20,12 +20,12 @@ from torch import Tensor
 from torchvision.ops import MultiScaleRoIAlign
 
 from models.base import Backend
-from models.boxes.detector import TorchDetector, set_image_size, to_tensor
+from models.boxes.detector import TorchDetector, set_image_size
 from models.boxes.exported import agreement
 from models.boxes.lean.detector import LeanDetector, why_not
 from models.boxes.lean.packed import table
 from models.boxes.lean.regions import SmallTable, apart, margin
-from models.images import scaled
+from models.images import scaled, to_tensor
 
 logger = logging.getLogger(__name__)
 

@@ -27,7 +27,7 @@ from models.boxes.layout import LAYOUTS, lay_out
 from models.boxes.resnet import LAYERS, ResNetTrunk
 from models.checkpoint import check_fits, load_into
 from models.errors import ModelError
-from models.images import resize
+from models.images import resize, to_tensor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,11 +125,6 @@ def set_image_size(model: nn.Module, height_px: int, width_px: int) -> None:
         raise ModelError(message)
     transform.min_size = (min(height_px, width_px),)
     transform.max_size = max(height_px, width_px)
-
-
-def to_tensor(image: NDArray[np.uint8]) -> Tensor:
-    """H×W×3 uint8 to 3×H×W float32 in 0…1, as torchvision's detectors take it."""
-    return torch.from_numpy(image).permute(2, 0, 1).to(torch.float32).div_(255.0)
 
 
 class TorchDetector:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -15,11 +14,12 @@ from models.boxes.classes import ClassMap
 from models.boxes.detector import DetectorSpec, TorchDetector, with_weights
 from models.checkpoint import load_checkpoint
 from models.errors import WeightsError
+from models.specs import check_values, is_whole, is_width, unusable
 
 FRESH_PROPOSALS = 300
 """Regions that the second stage of a net made for one camera looks at."""
-MOST_PX, MOST_AREA_PX, MOST_WIDTH, MOST_PROPOSALS = 16_384, 1 << 26, 16.0, 10_000
-"""No net of ours is larger (a width of 1 is the published one); larger numbers are damage."""
+MOST_PROPOSALS = 10_000
+"""No net of ours has more; larger numbers are damage."""
 _CLASS_ROWS = "roi_heads.box_predictor.cls_score"
 _BOX_ROWS = "roi_heads.box_predictor.bbox_pred"
 
@@ -50,31 +50,9 @@ def spec_from_meta(meta: Mapping[str, Any], *, source: object) -> DetectorSpec:
         stored["anchor_px"] = tuple(stored["anchor_px"])
         spec = DetectorSpec(**stored)
     except (KeyError, TypeError, ValueError) as exc:
-        message = f"{source}: its description holds no usable 'spec' ({exc}); export it again"
-        raise WeightsError(message) from exc
-    for key, is_right in _RIGHT.items():
-        if not is_right(getattr(spec, key)):
-            shown = reprlib.repr(getattr(spec, key))
-            message = f"{source}: its description holds no usable 'spec' ({key}: got {shown}); "
-            message += "export it again"
-            raise WeightsError(message)
-    if spec.height_px * spec.width_px > MOST_AREA_PX:
-        message = (
-            f"{source}: its description holds no usable 'spec' (height_px and width_px: got "
-            f"{spec.height_px} and {spec.width_px}); export it again"
-        )
-        raise WeightsError(message)
+        raise unusable(str(exc), source=source) from exc
+    check_values(spec, _RIGHT, source=source)
     return spec
-
-
-def _is_whole(value: object, most: int = MOST_PX) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= most
-
-
-def _is_width(value: object) -> bool:
-    return (
-        isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= MOST_WIDTH
-    )
 
 
 def _are_names(value: tuple[object, ...]) -> bool:
@@ -84,11 +62,11 @@ def _are_names(value: tuple[object, ...]) -> bool:
 _RIGHT: dict[str, Callable[[Any], bool]] = {
     "architecture": lambda value: isinstance(value, str),
     "class_names": _are_names,
-    "height_px": _is_whole,
-    "width_px": _is_whole,
-    "width": _is_width,
-    "anchor_px": lambda value: len(value) == 5 and all(map(_is_whole, value)),
-    "proposals": lambda value: _is_whole(value, MOST_PROPOSALS),
+    "height_px": is_whole,
+    "width_px": is_whole,
+    "width": is_width,
+    "anchor_px": lambda value: len(value) == 5 and all(map(is_whole, value)),
+    "proposals": lambda value: is_whole(value, MOST_PROPOSALS),
     "layout": lambda value: isinstance(value, str),
 }
 

@@ -1,1 +1,1 @@
-"""Synthetic cameras with known boxes: a street and a sports court."""
+"""Synthetic cameras with known boxes: a street, a sports court, and a square full of people."""

@@ -116,10 +116,10 @@ def texture(rng: np.random.Generator, height: int, width: int) -> NDArray[np.flo
     return np.asarray(1.0 + fine + big, np.float32)
 
 
-def vignette(view: View) -> NDArray[np.float32]:
+def vignette(height_px: int, width_px: int) -> NDArray[np.float32]:
     """What the lens lets through, less towards the corners: H×W×1 float32."""
-    ys = np.linspace(-1, 1, view.height_px, dtype=np.float32)[:, None]
-    xs = np.linspace(-1, 1, view.width_px, dtype=np.float32)[None, :]
+    ys = np.linspace(-1, 1, height_px, dtype=np.float32)[:, None]
+    xs = np.linspace(-1, 1, width_px, dtype=np.float32)[None, :]
     return (1.0 - 0.16 * (xs**2 + ys**2))[..., None]
 
 

@@ -1,4 +1,4 @@
-"""A synthetic camera with known boxes: `synthetic://street?seed=7&hours=24`, or a `court`.
+"""Synthetic cameras with known boxes: `synthetic://street?seed=7&hours=24`, `court` and `plaza`.
 
 For the demo, the tests and the benchmarks: no download, a whole day in minutes, and the truth is
 known. Any second can be rendered without the ones before it.
@@ -20,6 +20,8 @@ from streams.base import Frame, FrameSource, SourceInfo, SourceUrlError
 from streams.sampler import Sampler
 from streams.synthetic.court.render import CourtRenderer
 from streams.synthetic.court.scene import make_court
+from streams.synthetic.plaza.render import PlazaRenderer
+from streams.synthetic.plaza.scene import make_plaza
 from streams.synthetic.street.render import StreetRenderer
 from streams.synthetic.street.scene import make_scene
 from streams.synthetic.truth import Truth
@@ -43,7 +45,15 @@ def _court(seed: int, width_px: int, height_px: int) -> Renderer:
     return CourtRenderer(make_court(seed, width_px=width_px, height_px=height_px))
 
 
-WORLDS: dict[str, Callable[[int, int, int], Renderer]] = {"street": _street, "court": _court}
+def _plaza(seed: int, width_px: int, height_px: int) -> Renderer:
+    return PlazaRenderer(make_plaza(seed, width_px=width_px, height_px=height_px))
+
+
+WORLDS: dict[str, Callable[[int, int, int], Renderer]] = {
+    "street": _street,
+    "court": _court,
+    "plaza": _plaza,
+}
 """The worlds there are: from seed, width and height in pixels to what renders it."""
 
 

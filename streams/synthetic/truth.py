@@ -26,6 +26,11 @@ class Truth:
     boxes_xyxy: NDArray[np.float32]
     labels: NDArray[np.int64]
 
+    @property
+    def points(self) -> NDArray[np.float32]:
+        """The middle of each box: N×2 float32, x and y in pixels."""
+        return np.asarray((self.boxes_xyxy[:, :2] + self.boxes_xyxy[:, 2:]) / 2, np.float32)
+
 
 @dataclass(frozen=True, slots=True)
 class Painted:

@@ -17,9 +17,9 @@ from culling_pipeline.tasks.boxes.augment import (
     neighbours,
     neighbours_in,
     pasted,
-    relit,
     shifted,
 )
+from culling_pipeline.tasks.plain_pictures import relit
 from models.boxes.detections import Detections
 from tests.unit.plans import variation
 

@@ -30,9 +30,9 @@ Floors = Sequence[Sequence[str]]
 FLOORS: dict[str, Floors] = {
     "models": (
         ("base", "errors", "images", "without_compiler", "zones"),
-        ("files", "runtimes", "trial", "unpickling"),
+        ("files", "runtimes", "specs", "trial", "unpickling"),
         ("checkpoint", "versions"),
-        ("boxes", "registry"),
+        ("boxes", "density", "registry"),
         ("pretrained",),
     ),
     "streams": (

@@ -14,12 +14,11 @@ from models.boxes.detector import (
     DetectorSpec,
     TorchDetector,
     build_model,
-    to_tensor,
 )
 from models.boxes.losses import image_losses
 from models.boxes.student import load_detector
 from models.errors import ModelError
-from models.images import scaled
+from models.images import scaled, to_tensor
 from streams.synthetic.street.render import StreetRenderer
 from streams.synthetic.street.scene import make_scene
 

@@ -122,7 +122,7 @@ def test_truth_belongs_to_the_frame() -> None:
 @pytest.mark.parametrize(
     ("url", "what"),
     [
-        ("synthetic://plaza?seed=1", r"no synthetic scene called 'plaza'"),
+        ("synthetic://beach?seed=1", r"no synthetic scene called 'beach'"),
         ("synthetic://street?sead=1", r"unknown option 'sead'.*allowed: seed"),
         ("synthetic://street?hours=0", r"hours=0 .* must be 0.001…"),
         ("synthetic://street?seed=x", r"seed=x .* must be 0…"),

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from culling_pipeline.tasks.base import Prepared, Sample, Variation
 from culling_pipeline.tasks.boxes.crops import LEAST_SHARE, cropped, cut, square_of
+from culling_pipeline.tasks.plain_pictures import relit
 from models.boxes.detections import Detections
 from models.images import resize
 
@@ -322,9 +323,3 @@ def mirrored(sample: Prepared) -> Prepared:
     if "ignored" in target:
         turned["ignored"] = target["ignored"].flip(1)
     return image.flip(2), turned
-
-
-def relit(image: Tensor, rng: np.random.Generator, *, most: float) -> Tensor:
-    """Contrast times 1 ± `most`, brightness plus up to half of `most` of the whole range."""
-    gain, offset = 1 + most * rng.uniform(-1, 1), 255 * most * rng.uniform(-1, 1) / 2
-    return (image.to(torch.float32) * gain + offset).clamp_(0, 255).to(torch.uint8)

@@ -23,7 +23,7 @@ class CourtRenderer:
     def __init__(self, court: Court) -> None:
         self.court = court
         self._owners = np.zeros((court.height_px, court.width_px), np.uint8)
-        self._vignette = vignette(court)
+        self._vignette = vignette(court.height_px, court.width_px)
 
     def render(self, time_s: float) -> tuple[NDArray[np.uint8], Truth]:
         """The picture (H×W×3 uint8 RGB) and the true boxes at `time_s` since midnight of day 0."""

@@ -28,7 +28,7 @@ class StreetRenderer:
         self._noise = [rng.standard_normal((*shape, 3), np.float32) for _ in range(_BANK)]
         self._grain = [rng.standard_normal((*shape, 1), np.float32) for _ in range(_BANK)]
         self._owner = np.zeros(shape, np.uint8)
-        self._vignette = vignette(scene)
+        self._vignette = vignette(scene.height_px, scene.width_px)
 
     def render(self, time_s: float) -> tuple[NDArray[np.uint8], Truth]:
         """The picture (H×W×3 uint8 RGB) and the true boxes at `time_s` since midnight of day 0."""

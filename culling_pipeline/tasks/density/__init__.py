@@ -1,0 +1,1 @@
+"""The task of counting: density maps, how they are compared, and the data sets of known points."""

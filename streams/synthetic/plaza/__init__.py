@@ -1,0 +1,1 @@
+"""A synthetic square seen from above: hundreds of people, each point known."""
