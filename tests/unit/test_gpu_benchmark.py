@@ -29,8 +29,8 @@ def tiny_cells() -> tuple[Cell, ...]:
 def test_the_prepared_script_measures_each_kind_of_work(tmp_path: Path) -> None:
     done = subprocess.run(
         ["sh", "benchmarks/gpu.sh", "--tiny"],
-        cwd=ROOT, env=os.environ | {"OUT": str(tmp_path), "PYTHON": sys.executable, "LIMIT_S": "36000"},
-        capture_output=True, text=True, check=False,
+        cwd=ROOT, capture_output=True, text=True, check=False,
+        env=os.environ | {"OUT": str(tmp_path), "PYTHON": sys.executable, "LIMIT_S": "36000"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     result = json.loads((tmp_path / "gpu.json").read_text())
