@@ -381,12 +381,18 @@ class CorrectedFrame(Record):
 
 
 class CullRecord(Record):
-    """The kept set: frame ids, hardest first, and why each survivor was kept or not."""
+    """The kept set: frame ids, hardest first, and why each survivor was kept or not.
+
+    `shown` are frames of the kept set that the student answered for the report alone, since nobody
+    had looked at them before, and `costs` what that cost (none in older nights).
+    """
 
     strategy: str
     kept: tuple[int, ...]
     survivors: tuple[Disagreement, ...]
     teacher_calls: int
+    shown: tuple[Disagreement, ...] = ()
+    costs: tuple[Cost, ...] = ()
 
 
 class ScalePoint(Record):
@@ -628,7 +634,8 @@ class NightRecord(NightHead):
     @property
     def ledger(self) -> tuple[Cost, ...]:
         """All costs of the night in the order they were paid."""
-        costs = [*self.ingest.costs, *self.label.costs, *self.resolution.costs, *self.train.costs]
+        stages = (self.ingest, self.label, self.cull, self.resolution, self.train)
+        costs = [cost for stage in stages for cost in stage.costs]
         if self.random_train is not None:
             costs += self.random_train.costs
         return (*costs, *self.judge.costs)

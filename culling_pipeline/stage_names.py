@@ -36,5 +36,5 @@ STAGES = (BUDGET, START, INGEST, VIEW, LABEL, CULL, RESOLUTION, TRAIN, JUDGE, PR
 
 SURVIVORS, CONTROL_SLICE, RANDOM_FRAMES = "survivors", "control slice", "random frames"
 FIRST_STUDENT, STORED_FRAMES, INCUMBENT = "first student", "stored frames", "incumbent"
-READING = "reading and decoding"
+READING, PICTURES = "reading and decoding", "pictures of the report"
 """The parts of stages that have a line of their own in the ledger."""

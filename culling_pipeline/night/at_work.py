@@ -15,6 +15,8 @@ from culling_pipeline.tasks.base import Task
 
 STUDENT_FILE = "student.npz"
 """The student's answers to the stored frames, in the night's work folder …"""
+SHOWN_FILE = "shown.npz"
+"""… those that the report alone needs …"""
 TEACHER_FILE = "teacher.npz"
 """… and the teacher's labels."""
 
@@ -38,6 +40,11 @@ class Night:
     def answers(self) -> Path:
         """The file of the incumbent's answers to the stored frames."""
         return self.parts.work / STUDENT_FILE
+
+    @property
+    def shown(self) -> Path:
+        """The file of its answers for the report alone; absent where there are none."""
+        return self.parts.work / SHOWN_FILE
 
     @property
     def truths(self) -> Path:

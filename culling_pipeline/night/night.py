@@ -141,7 +141,7 @@ def _record(
 ) -> NightRecord:
     """All that the report shows, drift included."""
     day, label, kept, size, arms, verdict = results
-    costs = [c for r in (day, label, size, arms.culled, verdict) for c in r.costs]
+    costs = [c for r in (day, label, kept, size, arms.culled, verdict) for c in r.costs]
     cost = price(costs, frames_seen=day.frames_seen, shown=night.plan.full_images)
     record = NightRecord(
         **night.head(),

@@ -26,9 +26,11 @@ def report_unusable(night: Night, record: UnusableNight) -> Path:
 def _exhibits(night: Night, record: NightRecord) -> list[Exhibit]:
     """The first frames of the kept set with the answers of both models."""
     answers, truths = night.task.load(night.answers), night.task.load(night.truths)
-    by_id = {d.frame_id: d for d in record.cull.survivors}
+    if night.shown.is_file():
+        answers |= night.task.load(night.shown)
+    by_id = {d.frame_id: d for d in (*record.cull.survivors, *record.cull.shown)}
     exhibits = []
-    looked_at = [i for i in record.cull.kept if i in by_id]
+    looked_at = [i for i in record.cull.kept if i in by_id]  # older nights: not all
     for frame in frames_of(record.ingest, looked_at[:MAX_PICTURES]):
         image = load_image(night.parts.frames, frame)
         drawing = night.task.drawing(answers[frame.id], truths[frame.id], width_px=image.shape[1])

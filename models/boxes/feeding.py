@@ -137,7 +137,7 @@ def _fitted(
 
 
 def _resized(image: NDArray[np.uint8], wide: int, high: int, *, smooth: bool) -> NDArray[np.uint8]:
-    if not smooth or (image.shape[0] <= high and image.shape[1] <= wide):
+    if not smooth:
         return cv2.resize(image, (wide, high), interpolation=cv2.INTER_LINEAR).astype(np.uint8)
     import torch  # the trial of a file (`models.trial`) starts without it
 

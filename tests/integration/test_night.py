@@ -25,6 +25,7 @@ from culling_pipeline.culling.resolution import relative_mse, scales_down_to
 from culling_pipeline.day.frame_files import load_images
 from culling_pipeline.night.at_work import TEACHER_FILE
 from culling_pipeline.records import NightRecord, Portions
+from culling_pipeline.report import PAGE
 from culling_pipeline.run.progress import Advance, NoProgress
 from culling_pipeline.stage_names import STAGES
 from culling_pipeline.tasks.boxes.answer_files import load_detections
@@ -174,13 +175,15 @@ def test_the_same_seed_gives_the_same_night(
 def test_every_strategy_has_its_night(tmp_path: Path, strategy: str) -> None:
     record = _cheap_night(
         tmp_path,
-        culling={"strategy": strategy},
+        culling={"strategy": strategy, "looks": 12 if strategy == "random" else "all"},
         judging={"compare_random": strategy == "random"},  # compared with itself: nothing to do
         resolution={"threshold": None, "min_scale": 0.8, "min_object_px": 8},
     )
     assert record.cull.strategy == strategy
     assert len(set(record.cull.kept)) == 8
     assert set(record.cull.kept) <= set(record.ingest.survivors)
+    shown = (tmp_path / "reports" / CAMERA / record.run_id / PAGE).read_text(encoding="utf-8")
+    assert shown.count('<label class="shot"') == 8, "of a draw, too, that nobody looked at"
     assert record.random_train is None
     assert record.judge.random is None
     assert not [cost.stage for cost in record.ledger if cost.purpose == "comparison"]

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from models.boxes.detections import Detections
 from models.boxes.families.base import with_usual
@@ -121,12 +122,16 @@ def test_detr_shrinks_with_an_average(family: str) -> None:
     assert abs(single.astype(int) - 64).max() > 60
 
 
-def test_enlarging_is_the_same_with_and_without_an_average() -> None:
-    small = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+def test_detr_s_pixels_are_torchvision_s() -> None:
+    """Also where a side grows: a net chooses its queries by rank, and a single step of one pixel
+    changes which they are."""
+    from torchvision.transforms.v2.functional import resize
+
+    image = np.random.default_rng(0).integers(0, 256, (36, 64, 3), dtype=np.uint8)
     options = with_usual(class_names=NAMES, outputs="detr")
-    one, _ = place(small, (64, 64), options, fit=FAMILIES["detr"].fit)
-    other, _ = place(small, (64, 64), options)
-    assert (one == other).all()
+    placed, _ = place(image, (64, 64), options, fit=FAMILIES["detr"].fit)
+    theirs = resize(torch.from_numpy(image).permute(2, 0, 1), [64, 64], antialias=True)
+    assert (placed == theirs.permute(1, 2, 0).numpy()).all()
 
 
 SAME = (

@@ -2,16 +2,32 @@
 
 Most strategies keep them all. With the paper's second step student and teacher are compared on each
 of them, and those stay on which they differ most (Dataset Culling, sec. 2.1).
+
+Frames that were drawn at random have mostly not been looked at. The student answers those of them
+that the report shows.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from culling_pipeline.culling.candidates import Candidates
 from culling_pipeline.culling.strategies import RANDOM
-from culling_pipeline.night.at_work import Night, frames_of
-from culling_pipeline.records import CullRecord, Disagreement, IngestRecord, LabelRecord
+from culling_pipeline.labels.teacher_labels import answers_of
+from culling_pipeline.night.at_work import Night, Spent, frames_of
+from culling_pipeline.records import (
+    Cost,
+    CullRecord,
+    Disagreement,
+    IngestRecord,
+    LabelRecord,
+    StoredFrame,
+)
+from culling_pipeline.report.pictures import MAX_PICTURES
+from culling_pipeline.stage_names import CULL, PICTURES
+from culling_pipeline.tasks.base import Answer
 
 
 def cull(night: Night, day: IngestRecord, label: LabelRecord) -> CullRecord:
@@ -25,12 +41,30 @@ def cull(night: Night, day: IngestRecord, label: LabelRecord) -> CullRecord:
     kept = asked[: plan.budget.own.keep]
     if plan.strategy.uses_teacher and asked == day.survivors:
         kept = _kept_by_precision(night, day, disagreements)
+    late, costs = _answers_to_show(night, frames_of(day, kept[:MAX_PICTURES]), answers)
     return CullRecord(
         strategy=plan.strategy_name if asked == day.survivors else RANDOM,
         kept=kept,
         survivors=disagreements,
         teacher_calls=len(asked),
+        shown=tuple(task.disagreement(i, late[i], truths[i]) for i in late),
+        costs=costs,
     )
+
+
+def _answers_to_show(
+    night: Night, frames: Sequence[StoredFrame], answers: Mapping[int, Answer]
+) -> tuple[dict[int, Answer], tuple[Cost, ...]]:
+    """The student's answers to the frames that have none yet, in a file of their own, and what they
+    cost."""
+    late = [frame for frame in frames if frame.id not in answers]
+    if not late:
+        return {}, ()
+    pool = night.student(night.incumbent)
+    with night.parts.progress.stage(CULL.of(PICTURES), len(late)) as advance:
+        found = answers_of(pool, late, night.parts.frames, advance)
+    night.task.save(night.shown, found)
+    return found, (Spent.by(pool).cost(CULL.of(PICTURES), "look", "own"),)
 
 
 def _kept_by_precision(

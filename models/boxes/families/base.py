@@ -140,8 +140,8 @@ class Fit(NamedTuple):
     """A padded picture's sides are cut to whole pixels in place of rounded, and its boxes go back
     by the ratio itself."""
     smooth: bool = False
-    """Shrinking averages what falls into a pixel, as Pillow and torchvision do; OpenCV's takes
-    single pixels."""
+    """Resized as by torchvision and Pillow, which average what falls into a pixel when they shrink;
+    OpenCV takes single pixels."""
 
 
 USUAL_FIT = Fit()
