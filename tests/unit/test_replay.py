@@ -327,8 +327,12 @@ def test_another_machine_has_the_same_frames(tmp_path: Path) -> None:
     stray.write_bytes(b"of a night long ago")
     bring_replay(other, shelf, "yard")
     assert stray.exists(), "nobody has sent any yet"
+    control = ReplayStore(store.folder / "control", 20, "k")
+    control.add([frame(3)], pictures(tmp_path / "night", [frame(3)]))
     shelf.send(files_below(store.folder))
     bring_replay(other, shelf, "yard")
     assert not stray.exists()
+    measured = ReplayStore(other.earlier_control_dir("yard"), 20, "k")
+    assert measured.usable(today()) == control.usable(today()) != ()
     there = ReplayStore(other.replay_dir("yard"), 20, "k")
     assert there.usable(today()) == store.usable(today())
