@@ -183,14 +183,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/crowds.json"))
-    parser.add_argument("--epochs", type=int, default=24, help="of standard training")
+    parser.add_argument("--epochs", type=int, default=20, help="of standard training")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--max-side", type=int, default=320)
     parser.add_argument("--crop", type=int, default=64)
     parser.add_argument("--sigma", type=float, default=3.0)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument(
-        "--rate", type=float, default=1e-3,
+        "--rate", type=float, default=3e-4,
         help="the paper's 1e-4 is for a front end that knows ImageNet",
     )  # fmt: skip
     args = parser.parse_args()
