@@ -15,7 +15,7 @@ from culling_pipeline.run.progress import Progress
 from culling_pipeline.tasks.density.datasets import read_points
 from culling_pipeline.tasks.density.datasets.base import PointsError
 from culling_pipeline.tasks.density.gallery import Gallery
-from culling_pipeline.tasks.density.metrics import DensityScores
+from culling_pipeline.tasks.density.metrics import DensityScores, need_extra
 from culling_pipeline.training.density import (
     DensityPlan,
     losses_of,
@@ -75,6 +75,7 @@ class DensityTraining:
 
 def train(wish: DensityWish, plan: DensityPlan, progress: Progress) -> DensityTraining:
     """Train, measure and write the weights; the checkpoint beside them is then removed."""
+    need_extra()
     _check(wish)
     gallery, test = (open_gallery(wish.data, s, wish.max_side_px, progress) for s in (TRAIN, TEST))
     student = _begin(wish, plan, progress)
@@ -107,6 +108,7 @@ def evaluate(
     data: Path, weights: Path, *, split: str, device: str, progress: Progress
 ) -> DensityScores:
     """The figures of trained weights on a split, at the size and the σ they were trained with."""
+    need_extra()
     student = load_density_student(weights, pick_device(device))
     how = _training_of(weights)
     gallery = open_gallery(data, split, how["max_side_px"], progress)

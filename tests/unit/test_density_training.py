@@ -70,7 +70,7 @@ def trained(folder: Path, plan: DensityPlan, checkpoint: Path | None = None) -> 
 
 
 def test_a_net_learns_to_count(folder: Path) -> None:
-    plan = replace(PLAN, schedule="standard", epochs=16, options=EVERYTHING)
+    plan = replace(PLAN, schedule="standard", epochs=8, light=0.0, options=EVERYTHING)
     test = gallery(folder, "test")
     untrained, made = student(), trained(folder, plan)
     before, after = (
@@ -78,7 +78,7 @@ def test_a_net_learns_to_count(folder: Path) -> None:
     )
     assert after.pictures == 2
     assert after.mae < 0.6 * before.mae
-    assert losses_of(made, test, 3.0).mean() < 0.8 * losses_of(untrained, test, 3.0).mean()
+    assert losses_of(made, test, 3.0).mean() < 0.3 * losses_of(untrained, test, 3.0).mean()
 
 
 class Cut(Exception):
