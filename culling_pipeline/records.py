@@ -530,9 +530,20 @@ class Accuracy(Record):
         return {**rest, "score": score, "further": further}
 
 
+class CountPoint(Record):
+    """One control frame of a camera that counts: what the teacher, the old and the new student
+    count there."""
+
+    wall_time: datetime
+    teacher: float
+    before: float
+    after: float
+
+
 class JudgeRecord(Record):
     """What the night was worth, measured on the control slice. `figures` are the candidate's, of
-    the same frames as the incumbent's in the `IngestRecord`: they link the two students."""
+    the same frames as the incumbent's in the `IngestRecord`: they link the two students. `counts`
+    are of cameras that count, in the order of time."""
 
     before: Accuracy
     after: Accuracy
@@ -543,6 +554,7 @@ class JudgeRecord(Record):
     reason: str
     costs: tuple[Cost, ...]
     figures: DayFigures | None = None
+    counts: tuple[CountPoint, ...] = ()
 
 
 class PromotionRecord(Record):
