@@ -18,7 +18,7 @@ RUN python3 -m venv /opt/culling \
     && /opt/culling/bin/python -m pip install --no-cache-dir --quiet uv \
     && /opt/culling/bin/uv pip install --no-cache --quiet --python /opt/culling/bin/python \
         ${TORCH_INDEX:+--index ${TORCH_INDEX} --index-strategy unsafe-best-match} \
-        '.[openvino,onnx,postgres,notify,s3,youtube]' \
+        '.[openvino,onnx,postgres,notify,s3,counting,youtube]' \
     && /opt/culling/bin/python -m pip uninstall --quiet --yes uv
 
 FROM ${BASE}

@@ -14,6 +14,7 @@ from typer.exceptions import TyperException
 from jobs.commands import (
     bootstrap,
     dataset,
+    density,
     detect,
     export,
     models,
@@ -64,6 +65,7 @@ for group in GROUPS:
     app.add_typer(group.app)
 app.add_typer(schedule.app, name="schedule")
 app.add_typer(dataset.app, name="dataset")
+app.add_typer(density.app, name="density")
 
 
 def main() -> None:

@@ -23,10 +23,10 @@ HEAD = """\
 
 # Commands
 
-`culling COMMAND --help` shows the same. All commands but `init`, `demo`, `pretrain` and
-`schedule show` read `config.yaml` in the working directory or the file that `--config` names, and
-take `--set KEY=VALUE` for single keys, such as `--set culling.keep=128`. `--debug` may
-stand anywhere and shows tracebacks. [Exit codes](exit-codes.md) and [JSON](json.md) have their own
+`culling COMMAND --help` shows the same. All commands but `init`, `demo`, `pretrain`, `density …`
+and `schedule show` read `config.yaml` in the working directory or the file that `--config` names,
+and take `--set KEY=VALUE` for single keys, such as `--set culling.keep=128`. `--debug` may stand
+anywhere and shows tracebacks. [Exit codes](exit-codes.md) and [JSON](json.md) have their own
 pages.
 """
 COMMON = ("--config", "--set", "--json", "--help")

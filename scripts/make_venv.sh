@@ -15,8 +15,8 @@ fi
 
 if command -v "$uv" >/dev/null 2>&1; then
     "$uv" pip install --quiet --python "$venv/bin/python" \
-        --constraint constraints.txt --editable '.[openvino,onnx,postgres,notify,s3,dev]'
+        --constraint constraints.txt --editable '.[openvino,onnx,postgres,notify,s3,counting,dev]'
 else
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
-        --constraint constraints.txt --editable '.[openvino,onnx,postgres,notify,s3,dev]'
+        --constraint constraints.txt --editable '.[openvino,onnx,postgres,notify,s3,counting,dev]'
 fi

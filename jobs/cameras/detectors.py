@@ -188,9 +188,15 @@ def described(settings: StudentSettings | TeacherSettings) -> str:
 def bring_weights(settings: StudentSettings | TeacherSettings, progress: Progress) -> None:
     """Download published weights if they are missing, and say what they are."""
     entry = settings.published
-    if entry is None or not settings.weights.startswith(PREFIX) or cached(entry).is_file():
-        return
-    progress.note(f"{settings.weights}: {entry.described()}; from {entry.url}")
+    if entry is not None and settings.weights.startswith(PREFIX):
+        bring_published(entry, progress)
+
+
+def bring_published(entry: PublishedWeights, progress: Progress) -> Path:
+    """The file of published weights, downloaded if it is missing."""
+    if cached(entry).is_file():
+        return cached(entry)
+    progress.note(f"{PREFIX}{entry.name}: {entry.described()}; from {entry.url}")
     with progress.stage(f"downloading {entry.name} (MB)", round(entry.size_mb)) as advance:
         shown = 0
 
@@ -199,7 +205,7 @@ def bring_weights(settings: StudentSettings | TeacherSettings, progress: Progres
             advance(here // 10**6 - shown)
             shown = here // 10**6
 
-        fetch(entry, advance=show)
+        return fetch(entry, advance=show)
 
 
 def weights_in_words(settings: StudentSettings | TeacherSettings) -> str:

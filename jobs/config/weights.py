@@ -188,7 +188,13 @@ class StudentSettings(WeightsSettings):
         return None
 
     def _check_published(self, entry: PublishedWeights) -> None:
-        """A backbone is enough: the camera's nights train it to find boxes."""
+        """A detector's backbone is enough: the camera's nights train it to find boxes."""
+        if entry.counts:
+            message = (
+                f"weights: {entry.name} is the front end of counting nets (CSRNet), which no "
+                "detector begins with: name a ResNet's backbone"
+            )
+            raise ValueError(message)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

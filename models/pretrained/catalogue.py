@@ -54,6 +54,11 @@ class PublishedWeights:
         return self.box_ap is None
 
     @property
+    def counts(self) -> bool:
+        """Whether it is the front end of counting nets; no detector of ours begins with it."""
+        return self.architecture == "vgg16"
+
+    @property
     def spec(self) -> DetectorSpec:
         """The net of ours that the weights fit into once converted."""
         from models.boxes.detector import (
@@ -164,6 +169,16 @@ CATALOGUE = (
         digest="63fe2227",
         licence=_BSD,
         architecture="resnet101",
+        layout="torchvision",
+        box_ap=None,
+    ),
+    PublishedWeights(
+        name="vgg16-imagenet",
+        url=f"{_TORCH}/vgg16-397923af.pth",
+        size_mb=553,
+        digest="397923af",
+        licence=_BSD,
+        architecture="vgg16",
         layout="torchvision",
         box_ap=None,
     ),

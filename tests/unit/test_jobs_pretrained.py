@@ -212,3 +212,10 @@ def test_hostile_files_are_one_line_each_and_code_4(
         assert words in said[name]["detail"], name
         assert "\n" not in said[name]["detail"]
     assert not canary.exists()
+
+
+def test_no_detector_begins_with_the_front_end_of_counting_nets(tmp_path: Path) -> None:
+    student = "{weights: 'pretrained:vgg16-imagenet'}"
+    camera = f"{{source: a.mp4, classes: [person], student: {student}}}"
+    with pytest.raises(ConfigError, match="vgg16-imagenet is the front end of counting nets"):
+        camera_with(tmp_path, f"cameras: {{yard: {camera}}}")

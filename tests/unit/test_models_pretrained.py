@@ -256,7 +256,7 @@ def test_an_unknown_name_is_one_line_with_those_there_are() -> None:
         r"'pretrained:r101-mmdet-[23]x'\?$",
     ):
         published("pretrained:r101-mmdet")
-    with pytest.raises(WeightsError, match=r"resnet101-imagenet\.$"):
+    with pytest.raises(WeightsError, match=r"vgg16-imagenet\.$"):
         published("pretrained:")
 
 

@@ -7,8 +7,9 @@ function says what differs.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,11 +110,7 @@ def ssim(said: DensityMap, truth: DensityMap) -> float | None:
     peak = float(other.max())
     if min(one.shape) < WINDOW or peak == 0:
         return None
-    try:
-        from skimage.metrics import structural_similarity
-    except ImportError as exc:
-        message = f"SSIM needs scikit-image: {EXTRA}"
-        raise CullingError(message) from exc
+    structural_similarity = need_extra()
     return float(
         structural_similarity(
             one,
@@ -124,6 +121,17 @@ def ssim(said: DensityMap, truth: DensityMap) -> float | None:
             use_sample_covariance=False,
         )
     )
+
+
+def need_extra() -> Callable[..., Any]:
+    """scikit-image's SSIM. A long training asks before it begins whether it is there."""
+    try:
+        from skimage.metrics import structural_similarity
+    except ImportError as exc:
+        message = f"SSIM needs scikit-image: {EXTRA}"
+        raise CullingError(message) from exc
+    found: Callable[..., Any] = structural_similarity
+    return found
 
 
 def psnr(said: DensityMap, truth: DensityMap) -> float | None:

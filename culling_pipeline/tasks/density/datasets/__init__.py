@@ -27,8 +27,10 @@ def read_points(folder: Path, split: str) -> PointSplit:
             found = gathered(form.entries(folder, split))
             if found.pictures:
                 return found
-            why = f"; the first of {len(found.problems)} bad files: {found.problems[0]}"
             message = f"{folder}: no picture of split {split!r} in the form of {name}"
-            raise PointsError(message + (why if found.problems else ""))
+            if found.problems:
+                first = found.problems[0]
+                message += f"; the first of {len(found.problems)} bad files: {first}"
+            raise PointsError(message)
     message = f"{folder}: no data set with points; known forms: {', '.join(FORMS)}"
     raise PointsError(message)
