@@ -547,10 +547,21 @@ class EarlierDays(Record):
     difference_high: float
 
 
+class CountPoint(Record):
+    """One control frame of a camera that counts: what the teacher, the old and the new student
+    count there."""
+
+    wall_time: datetime
+    teacher: float
+    before: float
+    after: float
+
+
 class JudgeRecord(Record):
     """What the night was worth, measured on the control slice. `figures` are the candidate's, of
     the same frames as the incumbent's in the `IngestRecord`: they link the two students. `earlier`
-    is what both are worth on control frames of earlier days (None where there are none)."""
+    is what both are worth on control frames of earlier days (None where there are none). `counts`
+    are of cameras that count, in the order of time."""
 
     before: Accuracy
     after: Accuracy
@@ -562,6 +573,7 @@ class JudgeRecord(Record):
     costs: tuple[Cost, ...]
     figures: DayFigures | None = None
     earlier: EarlierDays | None = None
+    counts: tuple[CountPoint, ...] = ()
 
 
 class PromotionRecord(Record):

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from culling_pipeline import svg
 from culling_pipeline.records import (
     Accuracy,
+    CountPoint,
     DriftRecord,
     EpochPoint,
     JudgeRecord,
@@ -151,6 +152,35 @@ def course(points: Sequence[LossPoint]) -> Markup:
     first, last = words.stamp(known[0].wall_time), words.stamp(known[-1].wall_time)
     label = f"Confidence loss from {first} to {last}"
     return svg.chart(label, panel.bottom + 44, parts)
+
+
+def counts(points: Sequence[CountPoint]) -> Markup:
+    """The teacher's count of each control frame through the day, and the new student's beside it;
+    nothing for cameras that do not count."""
+    if len(points) < 2:
+        return NOTHING_DRAWN
+    seconds = [words.utc(point.wall_time).timestamp() for point in points]
+    top = 1.05 * max(max(p.teacher, p.after) for p in points)
+    panel = svg.Panel(_LEFT, 44, _PLOT_WIDTH, 180, (seconds[0], seconds[-1]), (0, top or 1.0))
+    marks = [(tick, _hour(tick)) for tick in svg.time_ticks(*panel.x)]
+    said = [("line teacher", "teacher"), ("line new", "new model")]
+    parts = [
+        panel.rows(lambda value: f"{value:g}", unit=""),
+        panel.columns(marks, unit="time of day, hours UTC"),
+        svg.text(_LEFT, 14, "count", class_="unit"),
+        svg.legend(32, said, x=_LEFT),
+    ]
+    for name, values in (
+        ("teacher", [p.teacher for p in points]),
+        ("new", [p.after for p in points]),
+    ):
+        places = [panel.at(*place) for place in zip(seconds, values, strict=True)]
+        parts.append(svg.path(places, f"line {name}"))
+    for point, second in zip(points, seconds, strict=True):
+        hint = f"{words.clock(point.wall_time)}: teacher {point.teacher:.0f}, new {point.after:.0f}"
+        parts.append(svg.dot(panel.at(second, point.after), "dot new", hint=hint, radius=2))
+    first, last = words.stamp(points[0].wall_time), words.stamp(points[-1].wall_time)
+    return svg.chart(f"Counts from {first} to {last}", panel.bottom + 44, parts)
 
 
 def _runs(seconds: Sequence[float]) -> list[range]:

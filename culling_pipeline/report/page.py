@@ -45,6 +45,7 @@ _TOO_LONG_FOR_A_SUMMARY = {
     "train": {"epochs"},
     "random_train": {"epochs"},
     "view": {"slots"},
+    "judge": {"counts"},
     "drift": {"figures", "course"},
 }
 
@@ -58,7 +59,7 @@ PAGES = Environment(
 PAGES.globals["words"] = words
 
 
-_MEANS = {"mAP": ", tight boxes"}
+_MEANS = {"mAP": ", tight boxes", "GAME(3)": ", in 8×8 parts of the picture"}
 """What a further figure is about, in a few words."""
 
 
@@ -238,6 +239,7 @@ def _charts(night: NightRecord) -> dict[str, Markup]:
             survivors_from=min(survivors, default=None),
         ),
         "course": charts.course(ingest.course),
+        "counts": charts.counts(judge.counts),
         "resolution": charts.resolution(night.resolution),
         "training": charts.training(night.train.epochs),
         "drift": charts.drift(night.drift),

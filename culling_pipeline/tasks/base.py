@@ -37,6 +37,8 @@ from models.zones import NO_ZONES, Zones
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from models.boxes.detections import Detections
+
 Answer = Any
 """A student's answer to one image. The task decides its type."""
 TeacherAnswer = Any
@@ -166,6 +168,10 @@ class Task(ABC):
         """The camera's ignore zones: objects in them neither count nor are learned from."""
         return NO_ZONES
 
+    def without_zones(self) -> Task:
+        """The same task for somebody who sees the whole picture."""
+        return self
+
     @abstractmethod
     def open_student(self, path: Path, *, device: str) -> Trainable:
         """The student in a version's folder or file, to be trained or measured."""
@@ -182,6 +188,10 @@ class Task(ABC):
         size or at this height and width. With `ignoring` it leaves out objects in the camera's
         zones; without, it can work for cameras with other zones (`outside_zones`)."""
         return OpenAsTrained(self, path, device, size)
+
+    def at_work(self, student: Trainable) -> Model:
+        """An open student as it is run for prediction, such as `student_opener` opens it."""
+        return student
 
     def teacher_opener(self, build: OpenModel) -> OpenModel:
         """The teacher that `build` opens, without what lies in the camera's ignore zones."""
@@ -230,6 +240,15 @@ class Task(ABC):
     def objects(self, truth: Truth) -> int:
         """The number of objects in a truth, for the report."""
         return round(sum(self.sight(truth).objects))
+
+    def counts(self, truth: Truth) -> tuple[int, ...]:
+        """The number of objects of each class in a truth, for people."""
+        return (self.objects(truth),)
+
+    def amount(self, said: Answer | Truth) -> float | None:
+        """How many there are, where that is what the task is about. Enables the report's curve of
+        the day and a metric for monitoring."""
+        return None
 
     def outside_zones(self, answer: Answer, height_px: int, width_px: int) -> Answer:
         """An answer to a picture of this size without objects in the ignore zones. Used when
@@ -340,6 +359,28 @@ class Task(ABC):
         """The truth of a frame that a person has corrected. Enables corrections."""
         message = f"{type(self).__name__} takes no corrections by hand yet"
         raise NotImplementedError(message)
+
+    def labelled(self, truth: Truth) -> Detections:
+        """A truth as boxes for other programs, which `corrected` reads back. Enables
+        `culling dataset export`."""
+        message = f"{type(self).__name__} takes no corrections by hand yet"
+        raise NotImplementedError(message)
+
+    def at_threshold(self, answer: Answer) -> Answer:
+        """What of a student's answer is shown to people: all, or what is sure enough."""
+        return answer
+
+    def painted(
+        self, image: NDArray[np.uint8], answer: Answer, class_names: Sequence[str]
+    ) -> NDArray[np.uint8]:
+        """A copy of the H×W×3 uint8 RGB image with the answer drawn on it, by a model with these
+        classes."""
+        return image
+
+    def said(self, answer: Answer, class_names: Sequence[str]) -> dict[str, Any]:
+        """An answer, by a model with these classes, as plain values for other programs. Enables
+        `culling detect --json`."""
+        return self.as_json(answer)
 
     def drawing(self, answer: Answer, truth: Truth, *, width_px: int) -> list[Markup]:
         """SVG elements over a frame's picture, in its pixels: the answers of teacher and student.

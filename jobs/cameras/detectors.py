@@ -3,42 +3,35 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
 
 import models
 from culling_pipeline.run.progress import Progress
-from jobs.config.settings import CameraConfig
 from jobs.config.weights import PTH_SUFFIXES, UNTRAINED, StudentSettings, TeacherSettings
 from jobs.errors import UsageError
 from models.base import Backend
 from models.boxes.backend import at_work
-from models.boxes.classes import ClassMap
 from models.boxes.detections import Detector
 from models.boxes.detector import DetectorSpec, TorchDetector, build_model, with_weights
 from models.boxes.families.base import ForeignOptions
 from models.boxes.foreign import open_foreign
 from models.boxes.recognition import GivenOptions
-from models.boxes.student import fit_to_camera, fresh_spec, load_detector, meta_of, spec_from_meta
+from models.boxes.student import fresh_spec, load_detector, spec_from_meta
 from models.checkpoint import load_pth
 from models.errors import WeightsError
 from models.files import load_meta
 from models.pretrained.catalogue import PREFIX, PublishedWeights, published
 from models.pretrained.download import cached, fetch
 from models.pretrained.open import open_published, published_state, with_backbone
-from models.registry import ModelRegistry
 from models.trial import DEFAULT_LIMITS, Limits, try_first
 from models.versions import UNTRAINED_META
 
 logger = logging.getLogger(__name__)
 
 BUILTIN_FOLDER = Path(models.__path__[0]) / "weights"
-START = "start"
-"""The version a camera begins with: the configured student, with the camera's classes and size."""
 
 
 def weights_path(weights: str) -> Path:
@@ -242,45 +235,6 @@ def full_size(height_px: int, width_px: int, *, max_side_px: int) -> tuple[int, 
     return round(height_px * shrink), round(width_px * shrink)
 
 
-def ensure_incumbent(
-    registry: ModelRegistry,
-    camera: CameraConfig,
-    *,
-    size: tuple[int, int],
-    device: str,
-    on_start: Callable[[str], None] = lambda _: None,
-) -> Path:
-    """The folder of the student in use. On a camera's first night, or after its classes have
-    changed, the configured student is first fitted to the camera's classes and size."""
-    version = registry.incumbent(camera.name)
-    classes = ClassMap.from_config(camera.classes)
-    if version is not None:
-        current = load_detector(registry.path(camera.name, version), device=device)
-        if current.class_names == classes.names:
-            return registry.path(camera.name, version)
-        on_start(f"the classes are now {', '.join(classes.names)}: starting from {version}'s")
-        known, untrained = current, registry.untrained(camera.name, version)
-    else:
-        known = configured_detector(camera.student, device=device).torch_detector()
-        untrained = why_untrained(camera.student)
-    start = fit_to_camera(known, classes, height_px=size[0], width_px=size[1])
-    if untrained is None and all(row is None for row in classes.rows_for(known.class_names)):
-        untrained = f"it knows none of the camera's classes ({', '.join(classes.names)})"
-    name = _free_start(registry.all_versions(camera.name))
-    meta = meta_of(
-        start,
-        parent=version or camera.student.weights,
-        created_at=datetime.now(UTC).isoformat(),
-        settings=camera.fingerprint,
-        full_size=list(size),
-        scale=1.0,
-        **({} if untrained is None else {UNTRAINED_META: untrained}),
-    )
-    registry.add(camera.name, name, start.model.state_dict(), meta)
-    registry.promote(camera.name, name)
-    return registry.path(camera.name, name)
-
-
 def why_untrained(settings: StudentSettings) -> str | None:
     """Why the configured student is untrained, in words; None if it is trained. A checkpoint of
     ours says so itself."""
@@ -290,12 +244,3 @@ def why_untrained(settings: StudentSettings) -> str | None:
         return None
     said = load_meta(weights_path(settings.weights)).get(UNTRAINED_META)
     return None if said is None else str(said)
-
-
-def _free_start(taken: list[str]) -> str:
-    """A free name for a version that no night has made. Pruning leaves gaps, so versions are not
-    counted."""
-    number, name = 1, START
-    while name in taken:
-        number, name = number + 1, f"{START}-{number}"
-    return name

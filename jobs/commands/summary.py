@@ -37,15 +37,16 @@ def night_to_dict(config: Config, night: Night, record: AnyNight | None) -> dict
 def demo_to_dict(config: Config, record: NightRecord) -> dict[str, Any]:
     """The demo's night as one flat object."""
     judge = record.judge
+    metric = judge.after.score.metric.lower()
     return {
         "camera": record.camera,
         "frames_seen": record.ingest.frames_seen,
         "survivors": len(record.asked),
         "kept": len(record.cull.kept),
         "scale": record.resolution.scale,
-        "map50_before": judge.before.score.value,
-        "map50_after": judge.after.score.value,
-        "map50_random": None if judge.random is None else judge.random.score.value,
+        f"{metric}_before": judge.before.score.value,
+        f"{metric}_after": judge.after.score.value,
+        f"{metric}_random": None if judge.random is None else judge.random.score.value,
         "promoted": judge.promoted,
         "report": str(report_path(config, record.camera, record.run_id)),
         "ledger": {c.stage: {"images": c.images, "seconds": c.seconds} for c in record.ledger},
@@ -61,7 +62,7 @@ def in_one_line(config: Config, record: NightRecord) -> str:
 
 def nights_table(config: Config, nights: Mapping[str, Night | None]) -> Listing:
     """One row per camera."""
-    table = Listing("camera", "night", "state", "kept", "mAP50 before → after", "random", "model")
+    table = Listing("camera", "night", "state", "kept", "before → after", "random", "model")
     for camera, night in nights.items():
         if night is None:
             table.add_row(Name(camera), "none yet")
@@ -77,7 +78,7 @@ def _in_a_row(figures: Figures) -> tuple[str, ...]:
     random = figures.score_random
     return (
         f"{figures.kept:,}",
-        f"{figures.score_before:.3f} → {figures.score_after:.3f}",
+        f"{figures.score_before:.3f} → {figures.score_after:.3f} {figures.metric}",
         "–" if random is None else f"{random:.3f}",
         "new" if figures.promoted else "old",
     )

@@ -50,7 +50,9 @@ def version_rows(registry: ModelRegistry, camera: str) -> list[dict[str, Any]]:
 
 def versions_table(rows: Sequence[dict[str, Any]]) -> Listing:
     """The same as a table."""
-    table = Listing("", "version", "parent", "frames", "mAP50", "scale", "seconds", "code", "")
+    table = Listing(
+        "", "version", "parent", "frames", "before → after", "scale", "seconds", "code", ""
+    )
     for row in rows:
         ledger = row["ledger_s"]
         table.add_row(

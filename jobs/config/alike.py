@@ -42,7 +42,7 @@ def for_a_group(camera: CameraConfig) -> tuple[str, ...]:
     """The settings that cameras of one group share: all that its one training depends on."""
     sections = {"teacher": camera.teacher, "student": camera.student, "training": camera.training}
     keys = [f"{name}.{key}" for name, section in sections.items() for key in _keys(section)]
-    return ("classes", *keys, "judging.min_gain")
+    return ("task", "count", "classes", *keys, "judging.min_gain")
 
 
 def difference(cameras: Sequence[CameraConfig], keys: Iterable[str]) -> Difference | None:

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from culling_pipeline.ranges import Count, NotNegative, Positive
+from jobs.config.count import CountSettings
 from jobs.config.fields import NO_UNIT, Classes, Polygons, Section, Text, setting
 from jobs.config.live import LiveSettings
 from jobs.config.night import (
@@ -34,6 +35,7 @@ from jobs.config.weights import StudentSettings, TeacherSettings
 from streams.base import redact_url
 
 Workers = Count | Literal["auto"]
+TaskName = Literal["boxes", "count"]
 CAMERA_NAME = re.compile(r"[a-z0-9_-]+")
 
 
@@ -117,6 +119,13 @@ class CameraDefaults(Section):
     disk_budget_gb: Positive | None = setting(
         None, "room for this camera's frames; null: only disk.budget_gb limits it", unit="10⁹ bytes"
     )
+    task: TaskName = setting(
+        "boxes",
+        "what the student answers: boxes, or a density map and its count",
+        more="`count` is for crowds, herds and car parks, where boxes would overlap; see `count` "
+        "and [Cameras that count](../guide/counting-cameras.md).",
+    )
+    count: CountSettings = setting(CountSettings(), "only for `task: count`")
     classes: Classes = Field(
         default_factory=dict,
         description="what to find: a list of the detector's names, or name: [its names for it]",
@@ -163,6 +172,19 @@ class CameraDefaults(Section):
             time_zone(name)
         return name
 
+    @property
+    def wanted(self) -> dict[str, tuple[str, ...]]:
+        """The camera's classes and the teacher's names for each, whatever its task."""
+        if self.classes or self.count.what is None:
+            return self.classes
+        return {self.count.what: (self.count.what,)}
+
+    @property
+    def trusted_from(self) -> float | None:
+        """`culling.trusted_from`, which is in mAP50; for other metrics any student is trusted, as
+        long as its unsureness ranks its errors."""
+        return self.culling.trusted_from if self.task == "boxes" else None
+
 
 class CameraConfig(CameraDefaults):
     """One camera with all its settings, defaults filled in."""
@@ -200,10 +222,25 @@ class CameraConfig(CameraDefaults):
 
     @model_validator(mode="after")
     def _has_classes(self) -> Self:
-        if not self.classes:
+        if self.task == "count":
+            self._check_counted()
+        elif not self.classes:
             message = "classes: missing, name what this camera is to find, such as [person, car]"
             raise ValueError(message)
         return self
+
+    def _check_counted(self) -> None:
+        """A counting camera counts one class; what it is may be said in either place."""
+        names, what = tuple(self.classes), self.count.what
+        if not names and what is None:
+            message = "count: what: missing, name what this camera is to count, such as person"
+            raise ValueError(message)
+        if len(names) > 1:
+            message = f"classes: got {', '.join(names)}, but `task: count` counts one: name one"
+            raise ValueError(message)
+        if names and what not in (None, names[0]):
+            message = f"count: what: got {what!r}, but classes has {names[0]!r}: name the same"
+            raise ValueError(message)
 
     @property
     def sample_interval_s(self) -> float:
@@ -213,7 +250,7 @@ class CameraConfig(CameraDefaults):
     @property
     def class_names(self) -> tuple[str, ...]:
         """The classes this camera's student finds, in the order of their labels."""
-        return tuple(self.classes)
+        return tuple(self.wanted)
 
     @property
     def source_shown(self) -> str:
@@ -245,6 +282,8 @@ class CameraConfig(CameraDefaults):
         left_out["judging"] = {"earlier_frames"} - self.judging.model_fields_set
         if "pictures" not in self.model_fields_set:
             left_out["pictures"] = True
+        if self.task == "boxes":
+            left_out |= {"task": True, "count": True}
         settings = shown.model_dump_json(exclude=left_out)
         return hashlib.sha256(settings.encode()).hexdigest()[:16]
 
@@ -252,7 +291,10 @@ class CameraConfig(CameraDefaults):
         """Changes with whatever the labels of a picture of this size depend on: classes, teacher,
         and what of the picture is hidden."""
         teacher = self.teacher.model_dump_json(exclude={"load_limit_s", "load_limit_gb"})
-        seen = self.model_dump_json(include={"classes", "mask", "ignore_zones"})
+        keys = {"classes", "mask", "ignore_zones"}
+        if self.task == "count":
+            keys |= {"task", "count"}
+        seen = self.model_dump_json(include=keys)
         said = f"{height_px}x{width_px} {seen} {teacher}"
         return hashlib.sha256(said.encode()).hexdigest()[:16]
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 SYNTHETIC_TEACHER, SYNTHETIC_WORLD = "builtin:street-teacher", "synthetic://"
 """A teacher that has seen drawn streets only, and the sources that show them."""
+BUILT_IN = "builtin:"
+"""What the names of models begin with that come with the package. All have seen drawn worlds only.
+"""
 REAL_TEACHER = "pretrained:r101-mmdet-3x"
 """What `culling add` writes for a real camera: a ResNet-101 trained on COCO, as in the paper."""
 UNTRAINED = "none"

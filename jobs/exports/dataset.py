@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from shutil import copyfile
@@ -25,7 +24,6 @@ from jobs.nights.last_night import last_night, require_frames
 from jobs.nights.plans import code_version
 from models.boxes.classes import ClassMap
 from models.files import replace_file
-from models.zones import NO_ZONES
 
 ANNOTATIONS, IMAGES = "annotations.json", "images"
 _UPLOAD = r"(?:^|[/\\=]|[0-9a-f]{8}-)"
@@ -61,14 +59,14 @@ def export_dataset(config: Config, name: str, output: Path, *, store: Store) -> 
     open_sharing(config).corrections(name)
     corrections = load_corrections(config.corrections_dir(name))
     task = task_of(config.cameras[name], ClassMap.from_config(record.classes))
-    corrected = corrections.truths_of(frames, replace(task, ignore_zones=NO_ZONES))
+    corrected = corrections.truths_of(frames, task.without_zones())
     images = [
         LabelledImage(
             id=frame.id + 1,
             name=image_name(name, record.run_id, frame.id),
             height_px=record.ingest.height_px,
             width_px=record.ingest.width_px,
-            labels=corrected.get(frame.id, night.labels[frame.id]),
+            labels=task.labelled(corrected.get(frame.id, night.labels[frame.id])),
             taken_at=frame.wall_time,
         )
         for frame in frames

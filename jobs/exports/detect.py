@@ -10,19 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from culling_pipeline.run.progress import Progress
-from culling_pipeline.tasks.boxes.drawing import painted
 from jobs.bucket.sharing import open_registry
 from jobs.cameras.detectors import pick_device
+from jobs.cameras.nets import require_task
 from jobs.cameras.sources import open_camera, picture_options
+from jobs.cameras.task import task_of
 from jobs.config.settings import CameraConfig, Config
 from jobs.errors import UsageError
 from jobs.exports.export import version_to_use
 from jobs.exports.video import VideoWriter
-from models.boxes.backend import at_work
-from models.boxes.detections import Detections
-from models.boxes.student import load_detector
-from models.boxes.zones import IgnoringDetector
-from models.zones import Zones
 from streams.base import Frame, FrameSource, SourceUnreadableError
 from streams.recorded.days import Days
 from streams.sampler import Sampler
@@ -53,9 +49,9 @@ def detect(config: Config, name: str, source: str, wanted: Wanted, *, progress: 
     _check_output(wanted.output, force=wanted.force)
     registry = open_registry(config, [name])
     version = version_to_use(registry, name, wanted.version)
-    plain = load_detector(registry.path(name, version), device=pick_device(config.device))
-    student = at_work(plain, camera.student.backend)
-    looking = IgnoringDetector(student, Zones(camera.ignore_zones))
+    task, path = task_of(camera), registry.path(name, version)
+    require_task(camera, version, path)
+    looking = task.student_opener(path, device=pick_device(config.device))()
     every_s = camera.sample_interval_s if wanted.every_s is None else wanted.every_s
     done = 0
     with ExitStack() as stack:
@@ -66,12 +62,12 @@ def detect(config: Config, name: str, source: str, wanted: Wanted, *, progress: 
         total = _expected(opened, every_s, wanted.frames)
         advance = stack.enter_context(progress.stage(f"{version} on {opened.info.location}", total))
         for frame in _frames(opened, every_s, wanted.frames):
-            found = looking.predict([frame.image])[0].above(camera.student.min_score)
+            found = task.at_threshold(looking.predict([frame.image])[0])
             if video is not None:
-                shown = painted(frame.image, found, student.class_names)
+                shown = task.painted(frame.image, found, looking.class_names)
                 video.add(shown, done * SHOWN_S if _is_slow(opened) else frame.time_s)
             if wanted.on_line is not None:
-                wanted.on_line(as_line(frame, found, student.class_names))
+                wanted.on_line(as_line(frame, task.said(found, looking.class_names)))
             done += 1
             advance(1)
         if not done:
@@ -80,16 +76,15 @@ def detect(config: Config, name: str, source: str, wanted: Wanted, *, progress: 
     return done
 
 
-def as_line(frame: Frame, found: Detections, class_names: tuple[str, ...]) -> dict[str, Any]:
-    """One frame as JSON: its times, its size, and its boxes in pixels, best first."""
+def as_line(frame: Frame, said: dict[str, Any]) -> dict[str, Any]:
+    """One frame as JSON: its times, its size, and what the student says: boxes in pixels, best
+    first, or a count."""
     return {
         "time_s": round(frame.time_s, 3),
         "wall_time": frame.wall_time.isoformat(),
         "width_px": frame.image.shape[1],
         "height_px": frame.image.shape[0],
-        "boxes_xyxy": [[round(float(edge), 2) for edge in box] for box in found.boxes_xyxy],
-        "scores": [round(float(score), 4) for score in found.scores],
-        "classes": [class_names[label] for label in found.labels],
+        **said,
     }
 
 

@@ -12,11 +12,23 @@ from models.boxes.classes import ClassMap
 
 def check_alike(cameras: Sequence[CameraConfig]) -> None:
     """Raise `UsageError` unless all have the same teacher and the same net for a student."""
+    for camera in cameras:
+        require_boxes(camera, "a first student of several cameras")
     unlike = difference(cameras, FOR_A_FIRST_STUDENT)
     if unlike is not None:
         message = (
             f"cameras {unlike.one!r} and {unlike.other!r} cannot share a first student: "
             f"{unlike}; make them the same, or bootstrap the cameras one by one"
+        )
+        raise UsageError(message)
+
+
+def require_boxes(camera: CameraConfig, what: str) -> None:
+    """Raise `UsageError` for a camera of another task than boxes."""
+    if camera.task != "boxes":
+        message = (
+            f"camera {camera.name!r}: {what} is for cameras with `task: boxes`, and this one has "
+            f"`task: {camera.task}`: leave it out; its own nights teach it"
         )
         raise UsageError(message)
 

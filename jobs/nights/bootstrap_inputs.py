@@ -10,7 +10,7 @@ from functools import cached_property
 
 from culling_pipeline.day.watched_day import WatchedDay
 from culling_pipeline.run.progress import Progress
-from culling_pipeline.tasks.boxes.task import BoxTask
+from culling_pipeline.tasks.base import Task
 from jobs.cameras.detectors import (
     OpenDetector,
     bring_weights,
@@ -87,7 +87,7 @@ class BootstrapInputs:
         return shared_classes(self.cameras, names)
 
     @cached_property
-    def task(self) -> BoxTask:
+    def task(self) -> Task:
         """The first student's task: that of the first camera, in the classes of them all."""
         return task_of(self.cameras[0], self.classes)
 

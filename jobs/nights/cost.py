@@ -20,7 +20,8 @@ from culling_pipeline.tasks.base import Sample, Task
 from culling_pipeline.training.first_student import canvas_of, first_plan, on_canvas
 from culling_pipeline.training.loop import fine_tune
 from jobs.cameras.day_plan import ingest_plan
-from jobs.cameras.detectors import configured_detector, full_size, pick_device
+from jobs.cameras.detectors import full_size, pick_device
+from jobs.cameras.nets import nets_of
 from jobs.cameras.sources import open_camera
 from jobs.cameras.task import task_of
 from jobs.config.settings import CameraConfig, Config
@@ -29,9 +30,6 @@ from jobs.nights.bootstrap_inputs import BootstrapInputs
 from jobs.nights.budget import TRIAL, budget_of
 from jobs.nights.span import Span
 from models.base import Model, Trainable
-from models.boxes.backend import at_work
-from models.boxes.classes import ClassMap
-from models.boxes.student import fit_to_camera
 from streams.base import DAY_S
 from streams.sampler import Sampler
 
@@ -263,15 +261,14 @@ def _speed_of(camera: CameraConfig, shape: tuple[int, int], device: str) -> Spee
     rng = np.random.default_rng(0)
     images = [rng.integers(256, size=(*shape, 3), dtype=np.uint8) for _ in range(LOOKED_AT)]
     size = full_size(*shape, max_side_px=camera.student.max_side_px)
-    known = configured_detector(camera.student, device=device).torch_detector()
-    classes = ClassMap.from_config(camera.classes)
-    student = fit_to_camera(known, classes, height_px=size[0], width_px=size[1])
-    teacher_size = full_size(*shape, max_side_px=camera.teacher.max_side_px)
-    teacher = configured_detector(camera.teacher, device=device, size=teacher_size)()
-    task = task_of(camera)
+    nets, task = nets_of(camera), task_of(camera)
+    student, teacher = (
+        nets.first(size, device=device).student,
+        nets.open_teacher(shape, device=device)(),
+    )
     samples = [Sample(image, task.nothing) for image in images]
     return Speed(
-        student_s=seconds_per_image(at_work(student, camera.student.backend), images),
+        student_s=seconds_per_image(task.at_work(student), images),
         teacher_s=seconds_per_image(teacher, images),
         training_s=training_seconds_per_image(student, task, samples),
     )

@@ -14,6 +14,7 @@ import numpy as np
 
 from culling_pipeline.culling.strategies import STRATEGIES
 from culling_pipeline.records import NightRecord
+from culling_pipeline.tasks.base import Metric
 from jobs.cameras.task import task_of
 from jobs.config.settings import CameraConfig
 from jobs.database.nights import Night
@@ -33,14 +34,15 @@ def why_drawn(camera: CameraConfig, last: NightRecord | None, nights: Sequence[N
 
     `last` is the camera's latest record, `nights` its latest done nights, the newest first.
     """
-    if not STRATEGIES[camera.culling.strategy].needs_trust or camera.culling.trusted_from is None:
+    if not STRATEGIES[camera.culling.strategy].needs_trust or camera.trusted_from is None:
         return ""
-    if last is not None and not _knows_its_scene(camera.culling.trusted_from, last):
+    if last is not None and not _knows_its_scene(camera.trusted_from, last):
         return (
             "on the last night's control slice the student in use did not know this scene well "
             "enough for its unsureness to mean something"
         )
-    gains = _gains(camera, nights[:LAST])
+    metric = task_of(camera).metric
+    gains = _gains(metric, nights[:LAST])
     compared = [gain for gain in gains if gain is not None]
     if len(compared) < LEAST or _is_time_again(gains):
         return ""
@@ -49,7 +51,8 @@ def why_drawn(camera: CameraConfig, last: NightRecord | None, nights: Sequence[N
         return ""
     return (
         f"on the last {len(compared)} nights that compared, random frames at the same total cost "
-        f"did better, by {-100 * float(np.mean(compared)):.1f} points on average"
+        f"did better, by {-metric.points * float(np.mean(compared)):.1f} {metric.unit_of_gain} "
+        "on average"
     )
 
 
@@ -59,9 +62,9 @@ def _knows_its_scene(least: float, last: NightRecord) -> bool:
     return (judge.after if judge.promoted else judge.before).score.reaches(least)
 
 
-def _gains(camera: CameraConfig, nights: Sequence[Night]) -> list[float | None]:
+def _gains(metric: Metric, nights: Sequence[Night]) -> list[float | None]:
     """How much better chosen frames did than random ones, by night; None where not compared."""
-    metric, gains = task_of(camera).metric, list[float | None]()
+    gains = list[float | None]()
     for night in nights:
         figures = night.figures
         if figures is None:

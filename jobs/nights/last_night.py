@@ -8,12 +8,12 @@ from pathlib import Path
 
 from culling_pipeline.night.at_work import TEACHER_FILE, frames_of
 from culling_pipeline.records import NightRecord, StoredFrame
-from culling_pipeline.tasks.boxes.answer_files import load_detections
+from culling_pipeline.tasks.base import Truth
 from jobs.bucket.sharing import open_sharing
+from jobs.cameras.task import task_of
 from jobs.config.settings import Config
 from jobs.database.store import Store
 from jobs.errors import UsageError
-from models.boxes.detections import Detections
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class LastNight:
 
     record: NightRecord
     folder: Path
-    labels: Mapping[int, Detections] | None
+    labels: Mapping[int, Truth] | None
 
     @property
     def control(self) -> list[StoredFrame]:
@@ -48,10 +48,17 @@ def last_night(config: Config, camera: str, store: Store) -> LastNight:
     if not isinstance(record, NightRecord):
         message = f"camera {camera!r} has no night yet: run `culling retrain {camera}`"
         raise UsageError(message)
+    task = task_of(config.cameras[camera])
+    if record.judge.after.score.metric != task.metric.name:
+        message = (
+            f"camera {camera!r}: its last night, {record.run_id}, had another task (it was judged "
+            f"by {record.judge.after.score.metric}): run `culling retrain {camera}`"
+        )
+        raise UsageError(message)
     open_sharing(config).bring_frames(camera, record.run_id)
     folder = config.frames_dir(camera, record.run_id)
     path = folder / TEACHER_FILE
-    return LastNight(record, folder, load_detections(path) if path.is_file() else None)
+    return LastNight(record, folder, task.load(path) if path.is_file() else None)
 
 
 def require_frames(night: LastNight, frames: Sequence[StoredFrame], what_for: str) -> None:

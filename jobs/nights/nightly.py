@@ -23,13 +23,9 @@ from culling_pipeline.run.progress import Progress
 from culling_pipeline.training.loop import TrainingError
 from jobs.bucket.bucket import NIGHT_PATIENCE_S
 from jobs.bucket.sharing import open_sharing
-from jobs.cameras.detectors import (
-    OpenDetector,
-    bring_weights,
-    configured_detector,
-    ensure_incumbent,
-    full_size,
-)
+from jobs.cameras.detectors import full_size
+from jobs.cameras.incumbent import ensure_incumbent
+from jobs.cameras.nets import nets_of
 from jobs.cameras.sources import Period, open_camera, period_of
 from jobs.cameras.watched_days import date_of_night, watched_day
 from jobs.config.settings import CameraConfig, Config
@@ -126,7 +122,7 @@ def night_inputs(
                 registry, camera, size=plan.full_size, device=plan.device, on_start=progress.note
             ).name
         ),
-        open_teacher=_teacher_of(camera, seen, plan.device),
+        open_teacher=nets_of(camera).open_teacher(seen.shape, device=plan.device),
         registry=registry,
         frames=config.frames_dir(camera.name, night.run_id),
         work=config.work_dir(camera.name, night.run_id),
@@ -140,12 +136,6 @@ def night_inputs(
         corrections=load_corrections(config.corrections_dir(camera.name)),
     )
     return plan, parts
-
-
-def _teacher_of(camera: CameraConfig, seen: SeenDay, device: str) -> OpenDetector:
-    """What opens the camera's teacher at the size it works at."""
-    size = full_size(*seen.shape, max_side_px=camera.teacher.max_side_px)
-    return configured_detector(camera.teacher, device=device, size=size)
 
 
 def replay_store(config: Config, camera: CameraConfig, seen: SeenDay) -> ReplayStore:
@@ -168,9 +158,7 @@ def _make_ready(camera: CameraConfig, registry: ModelRegistry, progress: Progres
     """The camera's models here: what others have added, and the weights to begin with."""
     registry.clear_debris(camera.name)
     registry.refresh(camera.name)
-    if registry.incumbent(camera.name) is None:
-        bring_weights(camera.student, progress)
-    bring_weights(camera.teacher, progress)
+    nets_of(camera).bring(progress, student=registry.incumbent(camera.name) is None)
 
 
 def _look_at(camera: CameraConfig, day: WatchedDay | None, period: Period) -> SeenDay:

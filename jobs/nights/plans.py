@@ -11,7 +11,8 @@ from culling_pipeline.night.inputs import NightPlan
 from culling_pipeline.records import BudgetRecord
 from culling_pipeline.training.options import show
 from jobs.cameras.day_plan import ingest_plan
-from jobs.cameras.detectors import described, pick_device
+from jobs.cameras.detectors import pick_device
+from jobs.cameras.nets import nets_of
 from jobs.config.night import TrainingSettings
 from jobs.config.settings import CameraConfig, Config
 from jobs.database.nights import Night
@@ -28,6 +29,7 @@ def night_plan(
 ) -> NightPlan:
     """The camera's settings as the science takes them."""
     culling, training, device = camera.culling, camera.training, pick_device(config.device)
+    nets = nets_of(camera)
     plan = ingest_plan(camera, budget)
     lottery = budget.lottery or budget.own
     strategy = RANDOM if budget.drawn else culling.strategy
@@ -41,7 +43,7 @@ def night_plan(
         strategy=STRATEGIES[strategy],
         ingest=plan,
         budget=budget,
-        trusted_from=culling.trusted_from,
+        trusted_from=camera.trusted_from,
         find_resolution=camera.resolution.enabled,
         resolution_threshold=camera.resolution.threshold,
         min_scale=camera.resolution.min_scale,
@@ -53,9 +55,9 @@ def night_plan(
         corrected_frames=training.corrected_frames,
         workers=1 if device == "cuda" else config.workers,
         device=device,
-        student_name=described(camera.student),
-        teacher_name=described(camera.teacher),
-        teacher_weights=camera.teacher.weights,
+        student_name=nets.student,
+        teacher_name=nets.teacher,
+        teacher_weights=nets.teacher_weights,
         code_version=code_version(),
         settings=camera.fingerprint,
     )

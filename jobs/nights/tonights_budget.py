@@ -8,7 +8,8 @@ from culling_pipeline.night.inputs import Journal
 from culling_pipeline.records import BudgetRecord, DayFigures, NightRecord, SecondsPerImage
 from culling_pipeline.run.progress import Progress
 from culling_pipeline.stage_names import BUDGET
-from jobs.cameras.detectors import described, pick_device
+from jobs.cameras.detectors import pick_device
+from jobs.cameras.nets import nets_of
 from jobs.config.settings import CameraConfig, Config
 from jobs.database.nights import Night
 from jobs.nights.budget import (
@@ -101,10 +102,8 @@ def _seconds(
 
 def _is_like(last: NightRecord, config: Config, camera: CameraConfig, day: SeenDay) -> bool:
     """Whether a night's seconds say what one costs today: same nets, device and pictures."""
-    same_nets = (last.student, last.teacher) == (
-        described(camera.student),
-        described(camera.teacher),
-    )
+    nets = nets_of(camera)
+    same_nets = (last.student, last.teacher) == (nets.student, nets.teacher)
     device = pick_device(config.device)
     same_device = all(cost.device in (device, "") for cost in last.ledger)
     same_size = (last.ingest.height_px, last.ingest.width_px) == (day.height_px, day.width_px)

@@ -36,6 +36,11 @@ class CullingCollector(Collector):
         map50 = GaugeMetricFamily(
             "culling_student_map50", "mAP50 of the student in use, last night.", labels=["camera"]
         )
+        error = GaugeMetricFamily(
+            "culling_student_count_error",
+            "Mean absolute error of a counting student in use, last night.",
+            labels=["camera"],
+        )
         promoted = GaugeMetricFamily(
             "culling_night_promoted", "1 if the last night promoted.", labels=["camera"]
         )
@@ -60,11 +65,12 @@ class CullingCollector(Collector):
                 ended.add_metric([camera], night.finished_at.timestamp())
             if night.figures is not None:
                 f = night.figures
-                map50.add_metric([camera], f.score_after if f.promoted else f.score_before)
+                score = f.score_after if f.promoted else f.score_before
+                (map50 if f.metric == "mAP50" else error).add_metric([camera], score)
                 promoted.add_metric([camera], float(f.promoted))
                 cost.add_metric([camera], f.device_s)
                 drift.add_metric([camera], float(f.drift is not None))
-        yield from (map50, promoted, cost, ended, unfit, drift)
+        yield from (map50, error, promoted, cost, ended, unfit, drift)
 
     def _of_dues(self) -> Iterator[Metric]:
         states = GaugeMetricFamily(
@@ -81,14 +87,19 @@ class CullingCollector(Collector):
         up = GaugeMetricFamily(
             "culling_camera_up", "1 if the camera is live.", labels=["camera", "state"]
         )
+        counts = GaugeMetricFamily(
+            "culling_count", "Latest count of a counting camera.", labels=["camera"]
+        )
         for name, feed in service.feeds.items():
             tally = feed.tally
+            if (amount := feed.amount) is not None:
+                counts.add_metric([name], amount)
             for what in ("seen", "scored", "dropped", "paused"):
                 frames.add_metric([name, what], getattr(tally, what))
             condition = service.watchers[name].condition
             if condition is not None:
                 up.add_metric([name, condition.state], float(condition.state == "live"))
-        yield from (frames, up)
+        yield from (frames, up, counts)
 
 
 def registry(collector: CullingCollector) -> CollectorRegistry:

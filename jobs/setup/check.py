@@ -15,13 +15,14 @@ from culling_pipeline.run.progress import Progress
 from jobs.bucket.bucket import StorageError
 from jobs.bucket.sharing import open_registry, try_storage
 from jobs.cameras.detectors import (
-    bring_weights,
     configured_detector,
     pick_device,
     weights_in_words,
     weights_path,
 )
+from jobs.cameras.nets import nets_of
 from jobs.cameras.student_origin import origin_in_words
+from jobs.cameras.task import task_of
 from jobs.config.settings import CameraConfig, Config
 from jobs.config.weights import StudentSettings, TeacherSettings
 from jobs.errors import (
@@ -57,6 +58,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+TRIED_AT = (96, 160)
+"""Height and width in pixels at which a counting net is opened, to see whether it can be."""
 STREAM_TIMEOUT_S = 30.0
 """A camera that has given no frame by then counts as lost."""
 
@@ -80,8 +83,7 @@ class Finding:
 def download_weights(config: Config, progress: Progress) -> None:
     """Fetch the published weights that cameras name and that are not here yet."""
     for camera in config.cameras.values():
-        for settings in (camera.student, camera.teacher):
-            bring_weights(settings, progress)
+        nets_of(camera).bring(progress, student=True)
 
 
 def check_config(config: Config, *, timeout_s: float = STREAM_TIMEOUT_S) -> list[Finding]:
@@ -99,7 +101,7 @@ def check_config(config: Config, *, timeout_s: float = STREAM_TIMEOUT_S) -> list
         teacher = _look(camera, "teacher", _check_teacher)
         findings += [stream, student, teacher]
         if worst_exit_code([stream, student, teacher]) == EXIT_DONE and stream.found is not None:
-            if _is_here(camera.teacher):
+            if camera.count.teacher is not None or _is_here(camera.teacher):
                 look = partial(teachers_look, config.data_dir, device=pick_device(config.device))
                 findings.append(_look(camera, "teacher's look", look))
             cost = partial(_first_night, config, registry, speeds, stream.found)
@@ -174,13 +176,27 @@ def _look(camera: CameraConfig, part: str, look: Callable[[CameraConfig], Probe 
 
 
 def _check_student(registry: ModelRegistry, camera: CameraConfig) -> str:
+    if camera.task != "boxes":
+        return _check_counter(registry, camera)
     names, backend = _opened(camera.student)
     known = f" ({len(names)} classes{backend})" if camera.student.untrained is None else ""
     words = f"{weights_in_words(camera.student)}{known}; {origin_in_words(registry, camera)}"
-    rows = ClassMap.from_config(camera.classes).rows_for(names)
+    rows = ClassMap.from_config(camera.wanted).rows_for(names)
     if known and registry.incumbent(camera.name) is None and not any(r is not None for r in rows):
         return f"{words}, but of none of this camera's classes: the first night takes frames evenly"
     return words
+
+
+def _check_counter(registry: ModelRegistry, camera: CameraConfig) -> str:
+    """The student of a counting camera."""
+    nets, version = nets_of(camera), registry.incumbent(camera.name)
+    _, untrained = nets.first(TRIED_AT, device="cpu")
+    words = f"{nets.student}, counts {camera.class_names[0]}"
+    if version is not None:
+        untrained, words = registry.untrained(camera.name, version), f"{words}; {version} is in use"
+    if untrained is None:
+        return words
+    return f"{words}; untrained: {untrained}; its first night takes frames evenly in time"
 
 
 class Speeds:
@@ -192,8 +208,8 @@ class Speeds:
 
     def of(self, camera: CameraConfig, shape: tuple[int, int]) -> Speed:
         """The speed on pictures of this height and width."""
-        student, teacher = camera.student.model_dump_json(), camera.teacher.model_dump_json()
-        key = f"{student} {teacher} {shape} {camera.classes}"
+        keys = {"task", "count", "student", "teacher"}
+        key = f"{camera.model_dump_json(include=keys)} {shape} {camera.wanted}"
         if key not in self._known:
             self._known[key] = speed_of(camera, shape, self._device, self._processes)
         return self._known[key]
@@ -210,7 +226,10 @@ def _first_night(
     versions = [registry.meta(camera.name, v) for v in registry.all_versions(camera.name)]
     if any(meta.get("run_id") for meta in versions):
         return ""
-    missing = [s.weights for s in (camera.student, camera.teacher) if not _is_here(s)]
+    needed: tuple[StudentSettings | TeacherSettings, ...] = (camera.student, camera.teacher)
+    if camera.task == "count":
+        needed = needed[1:] if camera.count.teacher is None else ()
+    missing = [s.weights for s in needed if not _is_here(s)]
     if missing:
         return f"its cost is not known before {' and '.join(missing)} is downloaded"
     height_px, width_px = stream["height_px"], stream["width_px"]
@@ -249,8 +268,12 @@ def _is_here(settings: StudentSettings | TeacherSettings) -> bool:
 
 
 def _check_teacher(camera: CameraConfig) -> str:
+    if camera.task == "count" and camera.count.teacher is not None:
+        nets = nets_of(camera)
+        task_of(camera).check_teacher(nets.open_teacher(TRIED_AT, device="cpu")().class_names)
+        return "; ".join(filter(None, [nets.teacher, unfit_for(camera)]))
     names, backend = _opened(camera.teacher)
-    ClassMap.from_config(camera.classes).check(names)
+    ClassMap.from_config(camera.wanted).check(names)
     words = f"{weights_in_words(camera.teacher)} ({len(names)} classes{backend})"
     if not _is_here(camera.teacher):
         words += "; `culling check --download` fetches it now and shows what it finds"

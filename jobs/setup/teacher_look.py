@@ -11,14 +11,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from culling_pipeline.tasks.boxes.drawing import painted
-from jobs.cameras.detectors import configured_detector
+from culling_pipeline.tasks.base import Task, Truth
+from jobs.cameras.nets import nets_of
 from jobs.cameras.sources import open_camera
+from jobs.cameras.task import task_of
 from jobs.config.settings import CameraConfig
-from jobs.config.weights import SYNTHETIC_TEACHER, SYNTHETIC_WORLD
+from jobs.config.weights import BUILT_IN, SYNTHETIC_TEACHER, SYNTHETIC_WORLD
 from jobs.setup.snapshots import write_snapshot
-from models.boxes.classes import ClassMap
-from models.boxes.detections import Detections
 from streams.live.source import LiveSource
 from streams.sampler import Sampler
 
@@ -37,24 +36,29 @@ def teachers_look(data_dir: Path, camera: CameraConfig, *, device: str) -> str:
     images = _few(camera)
     if not images:
         return "its source gives no frame to ask it about"
-    detector, classes = configured_detector(camera.teacher, device=device)(), camera.classes
-    names = ClassMap.from_config(classes)
-    found = [
-        names.translate(answer, detector.class_names).above(camera.teacher.min_score)
-        for answer in detector.predict(images)
+    shape = (images[0].shape[0], images[0].shape[1])
+    teacher, task = nets_of(camera).open_teacher(shape, device=device)(), task_of(camera)
+    names = teacher.class_names
+    truths = [
+        task.truth(said, names, height_px=shape[0], width_px=shape[1])
+        for said in task.teacher_opener(lambda: teacher)().predict(images)
     ]
-    fullest = max(range(len(found)), key=lambda index: len(found[index]))
-    picture = painted(images[fullest], found[fullest], names.names)
+    fullest = max(range(len(truths)), key=lambda index: task.objects(truths[index]))
+    picture = task.painted(images[fullest], truths[fullest], task.class_names)
     path = write_snapshot(data_dir, f"{camera.name}-teacher", picture)
-    return f"{_counted(found, names.names)}; its boxes are in {path}"
+    return f"{_counted(task, truths)}; its {_KINDS[camera.task]} are in {path}"
 
 
-def _counted(found: Sequence[Detections], names: Sequence[str]) -> str:
-    counts = np.bincount(np.concatenate([d.labels for d in found]), minlength=len(names))
-    frames = f"{len(found)} frames" if len(found) > 1 else "1 frame"
-    if not counts.any():
+_KINDS = {"boxes": "boxes", "count": "map and count"}
+
+
+def _counted(task: Task, truths: Sequence[Truth]) -> str:
+    counts = sum(np.array(task.counts(truth)) for truth in truths)
+    frames = f"{len(truths)} frames" if len(truths) > 1 else "1 frame"
+    if not np.any(counts):
         return f"it finds nothing in {frames}: look whether there is anything to find"
-    said = ", ".join(f"{count or 'no'} {name}" for count, name in zip(counts, names, strict=True))
+    pairs = zip(np.atleast_1d(counts).tolist(), task.class_names, strict=True)
+    said = ", ".join(f"{count or 'no'} {name}" for count, name in pairs)
     return f"in {frames} it finds {said}"
 
 
@@ -73,10 +77,12 @@ def _few(camera: CameraConfig) -> list[Image]:
 
 def unfit_for(camera: CameraConfig) -> str | None:
     """Why the teacher is none for this camera's footage: it has seen drawn streets only."""
-    if camera.teacher.weights != SYNTHETIC_TEACHER or camera.source.startswith(SYNTHETIC_WORLD):
+    weights = nets_of(camera).teacher_weights
+    if not weights.startswith(BUILT_IN) or camera.source.startswith(SYNTHETIC_WORLD):
         return None
+    seen = "streets" if weights == SYNTHETIC_TEACHER else "squares"
     return (
-        f"WARNING: {SYNTHETIC_TEACHER} has only ever seen drawn streets and would label real "
+        f"WARNING: {weights} has only ever seen drawn {seen} and would label real "
         "footage wrongly: name a teacher that knows the world, such as teacher: {weights: "
         "pretrained:r101-mmdet-3x}"
     )

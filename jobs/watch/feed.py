@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from culling_pipeline.day.watched_day import DayWriter
 from culling_pipeline.gate.gate import Decision
 from jobs.cameras.day_plan import ingest_plan
-from jobs.cameras.detectors import ensure_incumbent, full_size, pick_device
+from jobs.cameras.detectors import full_size, pick_device
+from jobs.cameras.incumbent import ensure_incumbent
 from jobs.config.settings import CameraConfig, Config
 from jobs.disk.budget import FreeSpace
 from jobs.watch.current_day import CurrentDay, Tally
@@ -92,6 +93,11 @@ class Feed:
         the size the day began with. One that is too small for that is seen, but of no use."""
         shape = None if self.day is None else self.day.day.shape
         return frame if shape is None else fitted(frame, shape) or frame
+
+    @property
+    def amount(self) -> float | None:
+        """The latest count of a camera that counts; None for others."""
+        return self.plan.task.amount(self._last) if self.tally.seen else None
 
     def settle(self) -> None:
         """Write all frames to the day, in order, up to the first that is not scored yet."""

@@ -70,6 +70,11 @@ class DensityStudent:
         spec = replace(self.spec, height_px=height_px, width_px=width_px)
         return DensityStudent(self.model, spec, device=str(self.device))
 
+    def counting(self, class_name: str) -> DensityStudent:
+        """The same weights, said to count something else."""
+        spec = replace(self.spec, class_name=class_name)
+        return DensityStudent(self.model, spec, device=str(self.device))
+
     def predict(self, images: Sequence[NDArray[np.uint8]]) -> list[DensityMap]:
         """The density map of each image (H×W×3 uint8 RGB, all of one size)."""
         if not images:

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.testbed.tiny import SETTINGS, write_config
 from culling_pipeline.training.loop import TrainingError
-from jobs.cameras.detectors import ensure_incumbent
+from jobs.cameras.incumbent import ensure_incumbent
 from jobs.cli import run
 from jobs.config.load import load_config
 from jobs.nights import bootstrap, bootstrap_rollout, bootstrap_shares

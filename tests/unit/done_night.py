@@ -11,7 +11,7 @@ from culling_pipeline.day.frame_files import frame_name, load_images, write_imag
 from culling_pipeline.night.at_work import TEACHER_FILE
 from culling_pipeline.records import NightRecord, StoredFrame
 from culling_pipeline.tasks.boxes.answer_files import save_detections
-from jobs.cameras.detectors import ensure_incumbent
+from jobs.cameras.incumbent import ensure_incumbent
 from jobs.config.load import load_config
 from jobs.config.settings import Config
 from jobs.database.store import Store

@@ -132,7 +132,7 @@ def test_each_example_is_a_whole_configuration(text: str, tmp_path: Path) -> Non
         names = teacher.class_names or BUILTIN
         if teacher.io is not None:
             names = teacher.io.class_names or PRESETS[teacher.io.preset or ""]
-        ClassMap.from_config(camera.classes).check(names)
+        ClassMap.from_config(camera.wanted).check(names)
 
 
 def test_there_is_an_example_for_each_kind_of_teacher() -> None:

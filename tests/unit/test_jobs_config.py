@@ -274,6 +274,53 @@ def test_fingerprint_is_what_it_was(
     assert load(tmp_path, f"cameras:\n  yard: {camera}").cameras["yard"].fingerprint == fingerprint
 
 
+COUNTS = "cameras: {barn: {source: synthetic://plaza, task: count, %s}}"
+
+
+@pytest.mark.parametrize(
+    ("said", "names"),
+    [
+        ("count: {what: person}", ("person",)),
+        ("classes: [person]", ("person",)),
+        ("classes: {animal: [cow, sheep]}, count: {what: animal}", ("animal",)),
+    ],
+)
+def test_what_a_counting_camera_counts_may_be_said_in_two_places(
+    said: str, names: tuple[str, ...], tmp_path: Path
+) -> None:
+    camera = load(tmp_path, COUNTS % said).cameras["barn"]
+    assert camera.class_names == names
+    assert camera.trusted_from is None
+
+
+@pytest.mark.parametrize(
+    ("said", "complaint"),
+    [
+        ("fps: 1", "count: what: missing, name what this camera is to count"),
+        ("classes: [person, car]", "got person, car, but `task: count` counts one"),
+        ("classes: [person], count: {what: cow}", "got 'cow', but classes has 'person'"),
+        ("count: {what: cow, student: vgg.pth}", "must be mcnn, csrnet, csrnet_lite, builtin:"),
+        ("count: {what: cow, teacher: yolo.onnx}", "must be builtin:… or a path"),
+        ("count: {what: cow, sigma_share: 0.5}", "sigma_share: got 0.5"),
+    ],
+)
+def test_a_counting_camera_that_cannot_be_is_refused(
+    said: str, complaint: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=re.escape(complaint)):
+        load(tmp_path, COUNTS % said)
+
+
+def test_a_counting_camera_has_a_fingerprint_of_its_own(tmp_path: Path) -> None:
+    counting, wider = (
+        load(tmp_path, COUNTS % f"classes: [person]{more}").cameras["barn"]
+        for more in ("", ", count: {sigma_share: 0.02}")
+    )
+    plain = counting.changed(task="boxes")
+    assert len({c.fingerprint for c in (plain, counting, wider)}) == 3
+    assert len({c.kind_of_labels(90, 160) for c in (plain, counting, wider)}) == 3
+
+
 def test_a_copy_is_checked_as_a_file_is(tmp_path: Path) -> None:
     camera = load(tmp_path, YARD).cameras["yard"]
     assert camera.changed(fps=2.0) == load(tmp_path, YARD, "fps=2").cameras["yard"]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from culling_pipeline.tasks.base import Sample
-from jobs.cameras.detectors import ensure_incumbent
+from jobs.cameras.incumbent import ensure_incumbent
 from jobs.cameras.student_origin import _of_parent, origin_in_words
 from jobs.cli import run
 from jobs.config.settings import CameraConfig, Config

@@ -1,22 +1,18 @@
-"""Counting as a task: truths of boxes, maps and points, doubt, errors, files, and a whole night."""
+"""Counting as a task: truths of boxes, maps and points, doubt, errors, files."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
-from culling_pipeline.night.inputs import NightParts, NightPlan
-from culling_pipeline.night.night import run_night
-from culling_pipeline.records import CorrectedFrame, NightRecord
+from culling_pipeline.records import CorrectedFrame
 from culling_pipeline.tasks.base import AS_IT_IS, FLIPPED, Sample
 from culling_pipeline.tasks.density.counted import Counted, peaks
 from culling_pipeline.tasks.density.drawing import painted
@@ -28,9 +24,6 @@ from models.density.answer import DensityMap
 from models.density.student import new_density_student
 from models.errors import ModelError
 from models.zones import Zones
-from streams.open import open_source
-from streams.synthetic.source import SyntheticCamera
-from tests.unit import test_tasks as seam
 
 LEFT_HALF = Zones((((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0)),))
 TASK = CountTask(
@@ -246,73 +239,3 @@ def test_pictures_show_the_map_and_the_counts() -> None:
     shown = painted(image, map_of(), "person")
     assert np.abs(shown[38:44, 96:104].astype(int) - 90).max() > 40
     assert np.array_equal(shown[80:, :60], image[80:, :60])
-
-
-# -- a night ---------------------------------------------------------------------------------------
-
-SQUARE = "synthetic://plaza?seed=5&hours=24&width=96&height=64"
-
-
-@dataclass(frozen=True)
-class Known:
-    """A teacher that knows where everybody is, as boxes: it finds the moment by its picture."""
-
-    class_names = ("person", "dog")
-
-    def __call__(self) -> Known:
-        return self
-
-    def predict(self, images: list[NDArray[np.uint8]]) -> list[Detections]:
-        return [self._said(image) for image in images]
-
-    def _said(self, image: NDArray[np.uint8]) -> Detections:
-        camera = SyntheticCamera.from_url(SQUARE, camera="square")
-        small = image[::4, ::4].astype(int)
-        time_s = min(_SEEN, key=lambda t: np.abs(_SEEN[t] - small).sum())
-        truth = camera.truth(time_s)
-        return Detections(truth.boxes_xyxy, np.ones(len(truth.labels), np.float32), truth.labels)
-
-
-def _seen() -> dict[float, NDArray[np.int64]]:
-    camera = SyntheticCamera.from_url(f"{SQUARE}&fps={1 / 600}", camera="square")
-    return {frame.time_s: frame.image[::4, ::4].astype(int) for frame in camera.frames()}
-
-
-_SEEN = _seen()
-
-
-def plan() -> NightPlan:
-    base = seam.plan(learning_rate=1e-3, epochs=25)
-    day = replace(base.ingest, task=TASK)
-    return replace(base, camera="square", source=SQUARE, task=TASK, ingest=day, full_size=(64, 96))
-
-
-def parts(folder: Path, journal: Any) -> NightParts:
-    base = seam.parts(folder, journal)
-
-    def start() -> str:
-        student = new_density_student("csrnet_lite", "person", (64, 96), width=0.12)
-        base.registry.add("square", "start", student.model.state_dict(), student.meta())
-        base.registry.promote("square", "start")
-        return "start"
-
-    return replace(
-        base,
-        open_source=lambda: open_source(SQUARE, camera="square"),
-        start=start,
-        open_teacher=Known(),
-    )
-
-
-def test_a_counting_camera_has_a_night(tmp_path: Path) -> None:
-    torch.set_num_threads(1)
-    record = run_night(plan(), parts(tmp_path, seam.Journal()))
-    assert isinstance(record, NightRecord)
-    before, after = record.judge.before.score, record.judge.after.score
-    assert (before.metric, before.higher_is_better) == ("MAE", False)
-    assert after.value < before.value
-    assert record.resolution.scale == 1.0
-    page = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
-    assert "accuracy (MAE)" in page
-    assert "teacher" in page
-    assert "mAP" not in page

@@ -15,7 +15,8 @@ from benchmarks.testbed.small_night import DAY, START
 from culling_pipeline.culling.strategies import STRATEGIES, Uniform
 from culling_pipeline.night.stages.start import for_untrained
 from culling_pipeline.records import SecondsPerImage
-from jobs.cameras.detectors import configured_detector, described, ensure_incumbent, why_untrained
+from jobs.cameras.detectors import configured_detector, described, why_untrained
+from jobs.cameras.incumbent import ensure_incumbent
 from jobs.config.load import load_config
 from jobs.config.settings import CameraConfig, Config
 from jobs.database.nights import Night

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from culling_pipeline.judging.verdict import judge
 from culling_pipeline.labels.replay import EarlierFrame
@@ -20,9 +21,16 @@ from culling_pipeline.night.stages.earlier_days import (
     frames_of_before,
     on_earlier_days,
 )
-from culling_pipeline.records import ArmsRecord, Cost, IngestRecord, JudgeRecord
+from culling_pipeline.records import (
+    ArmsRecord,
+    Cost,
+    CountPoint,
+    IngestRecord,
+    JudgeRecord,
+    StoredFrame,
+)
 from culling_pipeline.stage_names import INCUMBENT, JUDGE, RANDOM_FRAMES
-from culling_pipeline.tasks.base import Answer
+from culling_pipeline.tasks.base import Answer, Task
 
 Found = dict[str, dict[int, Answer]]
 
@@ -39,7 +47,7 @@ def judge_students(night: Night, day: IngestRecord, arms: ArmsRecord) -> JudgeRe
     def control(answers: dict[int, Answer]) -> list[Answer]:
         return [answers[i] for i in day.control]
 
-    return judge(
+    verdict = judge(
         task=night.task,
         truths=control(truths),
         before=control(found[INCUMBENT]),
@@ -53,6 +61,24 @@ def judge_students(night: Night, day: IngestRecord, arms: ArmsRecord) -> JudgeRe
             frames, found["culled"], night.task, day=night.plan.date, student=night.plan.run_id
         ),
     )
+    counts = _counts(night.task, frames, [truths, found[INCUMBENT], found["culled"]])
+    return verdict.changed(counts=counts)
+
+
+def _counts(
+    task: Task, frames: Sequence[StoredFrame], said: Sequence[dict[int, Any]]
+) -> tuple[CountPoint, ...]:
+    """What the teacher, the old and the new student count on each frame; none where the task is
+    about something else."""
+    points = []
+    for frame in sorted(frames, key=lambda frame: frame.wall_time):
+        teacher, before, after = (task.amount(answers[frame.id]) for answers in said)
+        if teacher is None or before is None or after is None:
+            return ()
+        points.append(
+            CountPoint(wall_time=frame.wall_time, teacher=teacher, before=before, after=after)
+        )
+    return tuple(points)
 
 
 def _measured(

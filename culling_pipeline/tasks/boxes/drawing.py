@@ -17,7 +17,7 @@ COLOURS = ((230, 60, 50), (40, 130, 230), (40, 170, 70), (240, 160, 20), (150, 7
 
 
 def painted(
-    image: NDArray[np.uint8], found: Detections, class_names: tuple[str, ...]
+    image: NDArray[np.uint8], found: Detections, class_names: Sequence[str]
 ) -> NDArray[np.uint8]:
     """A copy of the H×W×3 uint8 RGB image with each box, its class and its score."""
     canvas = image.copy()

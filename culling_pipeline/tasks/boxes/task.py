@@ -7,9 +7,9 @@ needed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from markupsafe import Markup
@@ -36,7 +36,7 @@ from models.base import Backend, Model, OpenModel, Trainable
 from models.boxes.classes import ClassMap
 from models.boxes.detections import Detections
 from models.boxes.zones import OpenIgnoring, outside
-from models.zones import Zones
+from models.zones import NO_ZONES, Zones
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -96,6 +96,9 @@ class BoxTask(Task):
     def zones(self) -> Zones:
         return self.ignore_zones
 
+    def without_zones(self) -> Self:
+        return replace(self, ignore_zones=NO_ZONES)
+
     def open_student(self, path: Path, *, device: str) -> Trainable:
         from models.boxes.student import load_detector
 
@@ -111,6 +114,13 @@ class BoxTask(Task):
     ) -> OpenModel:
         opener = OpenStudent(path, device, self.backend, size)
         return OpenIgnoring(opener, self.ignore_zones) if ignoring else opener
+
+    def at_work(self, student: Trainable) -> Model:
+        from models.boxes.backend import at_work
+        from models.boxes.detector import TorchDetector
+
+        assert isinstance(student, TorchDetector)
+        return at_work(student, self.backend)
 
     def teacher_opener(self, build: OpenModel) -> OpenModel:
         return OpenIgnoring(build, self.ignore_zones)
@@ -159,6 +169,9 @@ class BoxTask(Task):
 
     def objects(self, truth: Detections) -> int:
         return len(truth)
+
+    def counts(self, truth: Detections) -> tuple[int, ...]:
+        return tuple(np.bincount(truth.labels, minlength=len(self.class_names)).tolist())
 
     def is_busy(self, answer: Detections) -> bool:
         return len(answer.above(self.student_min_score)) > 0
@@ -240,6 +253,24 @@ class BoxTask(Task):
         labels = [self.class_names.index(frame.classes[i]) for i in known]
         found = Detections(boxes, np.ones(len(known), np.float32), np.array(labels, np.int64))
         return outside(self.ignore_zones, found, frame.height_px, frame.width_px)
+
+    def labelled(self, truth: Detections) -> Detections:
+        return truth
+
+    def at_threshold(self, answer: Detections) -> Detections:
+        return answer.above(self.student_min_score)
+
+    def painted(
+        self, image: NDArray[np.uint8], answer: Detections, class_names: Sequence[str]
+    ) -> NDArray[np.uint8]:
+        return drawing.painted(image, answer, class_names)
+
+    def said(self, answer: Detections, class_names: Sequence[str]) -> dict[str, Any]:
+        return {
+            "boxes_xyxy": [[round(float(edge), 2) for edge in box] for box in answer.boxes_xyxy],
+            "scores": [round(float(score), 4) for score in answer.scores],
+            "classes": [class_names[label] for label in answer.labels],
+        }
 
     def drawing(self, answer: Detections, truth: Detections, *, width_px: int) -> list[Markup]:
         student = answer.above(self.student_min_score)

@@ -6,9 +6,9 @@ torch is loaded when first needed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from markupsafe import Markup
@@ -31,12 +31,12 @@ from culling_pipeline.tasks.boxes.labels import clean_labels
 from culling_pipeline.tasks.density import answer_files, drawing
 from culling_pipeline.tasks.density.counted import Counted, peaks
 from culling_pipeline.tasks.density.metrics import cells, game, mae, rmse
-from culling_pipeline.tasks.density.opening import OpenCounter, OpenTeacher
-from models.base import Backend, OpenModel, Trainable
+from culling_pipeline.tasks.density.opening import OpenCounter, OpenTeacher, SelfDoubting
+from models.base import Backend, Model, OpenModel, Trainable
 from models.boxes.classes import ClassMap
 from models.boxes.detections import Detections
 from models.density.answer import DensityMap
-from models.zones import Zones
+from models.zones import NO_ZONES, Zones
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -82,6 +82,9 @@ class CountTask(Task):
     def zones(self) -> Zones:
         return self.ignore_zones
 
+    def without_zones(self) -> Self:
+        return replace(self, ignore_zones=NO_ZONES)
+
     def open_student(self, path: Path, *, device: str) -> Trainable:
         from models.density.student import load_density_student
 
@@ -96,6 +99,9 @@ class CountTask(Task):
         ignoring: bool = True,
     ) -> OpenModel:
         return OpenCounter(path, device, self.ignore_zones if ignoring else Zones(), size)
+
+    def at_work(self, student: Trainable) -> Model:
+        return SelfDoubting(student, self.ignore_zones)
 
     def teacher_opener(self, build: OpenModel) -> OpenModel:
         return OpenTeacher(build, self.ignore_zones)
@@ -154,6 +160,9 @@ class CountTask(Task):
 
     def objects(self, truth: Counted) -> int:
         return round(truth.count)
+
+    def amount(self, said: Counted) -> float:
+        return said.count
 
     def outside_zones(self, answer: Counted, height_px: int, width_px: int) -> Counted:
         return answer.outside(self.ignore_zones, sigma_share=self.sigma_share)
@@ -263,6 +272,18 @@ class CountTask(Task):
         boxes = np.concatenate([points - half, points + half], axis=1).astype(np.float32)
         ones, zeros = np.ones(len(points), np.float32), np.zeros(len(points), np.int64)
         return Detections(boxes, ones, zeros)
+
+    def painted(
+        self, image: NDArray[np.uint8], answer: Counted, class_names: Sequence[str]
+    ) -> NDArray[np.uint8]:
+        return drawing.painted(image, answer, class_names[0])
+
+    def said(self, answer: Counted, class_names: Sequence[str]) -> dict[str, Any]:
+        return {
+            "class": class_names[0],
+            "count": round(answer.count, 2),
+            "doubt": round(answer.doubt, 2),
+        }
 
     def drawing(self, answer: Counted, truth: Counted, *, width_px: int) -> list[Markup]:
         name = self.class_names[0]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from streams.synthetic.painting import texture
 
-WIDE_M = 38.0
+WIDE_M = 26.0
 """Metres of ground across the picture, whatever its size in pixels."""
 _STONES = ((150, 142, 130), (132, 134, 138), (164, 150, 128), (118, 112, 106))
 
