@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from culling_pipeline.run.progress import Advance
 from culling_pipeline.tasks.boxes.drawing import painted
 from jobs.cameras.detectors import configured_detector
 from jobs.cameras.sources import open_camera
@@ -31,22 +32,32 @@ PATIENCE_S = 20.0
 Image = NDArray[np.uint8]
 
 
-def teachers_look(data_dir: Path, camera: CameraConfig, *, device: str) -> str:
+def teachers_look(
+    data_dir: Path, camera: CameraConfig, *, device: str, advance: Advance | None = None
+) -> str:
     """Ask the teacher about a few frames; what it found, in words. The frame with the most boxes is
-    written as a picture with them."""
+    written as a picture with them. A large teacher takes its time: `advance` is told of each of
+    `FRAMES` frames."""
+    advance = advance or _untold
     images = _few(camera)
+    advance(FRAMES - len(images))
     if not images:
         return "its source gives no frame to ask it about"
     detector, classes = configured_detector(camera.teacher, device=device)(), camera.classes
-    names = ClassMap.from_config(classes)
-    found = [
-        names.translate(answer, detector.class_names).above(camera.teacher.min_score)
-        for answer in detector.predict(images)
-    ]
+    names, found = ClassMap.from_config(classes), []
+    for image in images:
+        (answer,) = detector.predict([image])
+        seen = names.translate(answer, detector.class_names)
+        found.append(seen.above(camera.teacher.min_score))
+        advance(1)
     fullest = max(range(len(found)), key=lambda index: len(found[index]))
     picture = painted(images[fullest], found[fullest], names.names)
     path = write_snapshot(data_dir, f"{camera.name}-teacher", picture)
     return f"{_counted(found, names.names)}; its boxes are in {path}"
+
+
+def _untold(done: int) -> None:
+    """Nobody watches."""
 
 
 def _counted(found: Sequence[Detections], names: Sequence[str]) -> str:
