@@ -63,6 +63,10 @@ class BarProgress:
         self._console.print(text, markup=False, highlight=False)
 
 
+def _left(seconds: float) -> str:
+    return f", about {max(seconds, 0.0):.0f} s left"
+
+
 class LineProgress:
     """A line when a stage begins, one when it ends, and one now and then between."""
 
@@ -82,8 +86,9 @@ class LineProgress:
             count += done
             now = self._clock_s()
             if now - last >= UPDATE_INTERVAL_S:
-                last = now
-                self.note(f"{name}: {count}{of}, {now - started:.0f} s")
+                last, took_s = now, now - started
+                left = "" if not (total and count) else _left(took_s * (total - count) / count)
+                self.note(f"{name}: {count}{of}, {took_s:.0f} s{left}")
 
         self.note(f"{name}: begins" + ("" if total is None else f" ({total})"))
         yield advance

@@ -25,7 +25,9 @@ from jobs.commands.common import (
 from jobs.errors import EXIT_DONE
 
 if TYPE_CHECKING:
+    from culling_pipeline.records import NightRecord, UnusableNight
     from jobs.config.settings import Config
+    from jobs.database.nights import Night
     from jobs.setup.check import Finding
 
 app = typer.Typer()
@@ -64,6 +66,7 @@ def quickstart(
     The same command goes on where it was stopped.
     """
     from culling_pipeline.report import words
+    from jobs.setup.first_settings import how_it_goes_on
 
     began = time.monotonic()
     wish = _Wish(source, name, names_in(classes), budget, timeout_s)
@@ -72,8 +75,10 @@ def quickstart(
     findings = _look(loaded, camera, timeout_s, as_json=as_json)
     if not yes and not as_json and sys.stdin.isatty():
         typer.confirm("Run the first night now?", default=True, abort=True, err=True)
-    _run(loaded, camera, watch_for if _is_live(findings) else None)
-    _say_result(loaded, camera, config, live=_is_live(findings), as_json=as_json)
+    is_live = _is_live(findings)
+    done = _run(loaded, camera, watch_for if is_live else None)
+    goes_on = how_it_goes_on(loaded.cameras[camera], config, live=is_live)
+    _say_result(loaded, camera, done, goes_on, as_json=as_json)
     if not as_json:
         typer.echo(f"From the address to the report: {words.duration(time.monotonic() - began)}.")
 
@@ -139,9 +144,10 @@ def _look(config: Config, camera: str, timeout_s: float, *, as_json: bool) -> li
     from jobs.setup.check import check_config, download_weights, worst_exit_code
 
     only = config.changed(cameras={camera: config.cameras[camera]}, groups={})
-    download_weights(only, open_progress())
+    progress = open_progress()
+    download_weights(only, progress)
     typer.echo("looking at the camera and trying both models …", err=True)
-    findings = check_config(only, timeout_s=timeout_s)
+    findings = check_config(only, timeout_s=timeout_s, progress=progress)
     code = worst_exit_code(findings)
     if as_json and code != EXIT_DONE:
         print_json({"findings": [found.to_dict() for found in findings], "exit_code": code})
@@ -157,8 +163,10 @@ def _is_live(findings: list[Finding]) -> bool:
     return any(found.found is not None and bool(found.found["live"]) for found in findings)
 
 
-def _run(config: Config, camera: str, watch_for: str | None) -> None:
-    """Watch the camera for this time, if it is live, and run its night."""
+def _run(
+    config: Config, camera: str, watch_for: str | None
+) -> tuple[Night, NightRecord | UnusableNight | None]:
+    """Watch the camera for this time, if it is live, and run its night; what came of it."""
     from jobs.commands.progress import open_progress
     from jobs.commands.watch import seconds_of
     from jobs.database.store import open_store
@@ -172,22 +180,25 @@ def _run(config: Config, camera: str, watch_for: str | None) -> None:
             cameras = [config.cameras[camera]]
             CameraWatch(config, cameras, store, for_s=seconds_of(watch_for)).run()
         night_of(config, camera).run(store=store, progress=open_progress())
-
-
-def _say_result(config: Config, camera: str, path: Path, *, live: bool, as_json: bool) -> None:
-    """The night's figures, where its report lies, and how it goes on."""
-    from jobs.commands.summary import night_table, night_to_dict
-    from jobs.database.store import open_store
-    from jobs.setup.first_settings import how_it_goes_on
-
-    goes_on = how_it_goes_on(config.cameras[camera], path, live=live)
-    with open_store(config) as store:
         night = store.latest_night(camera)
         assert night is not None  # it was run above
-        record = store.record(night.id)
+        return night, store.record(night.id)
+
+
+def _say_result(
+    config: Config,
+    camera: str,
+    done: tuple[Night, NightRecord | UnusableNight | None],
+    goes_on: str,
+    *,
+    as_json: bool,
+) -> None:
+    """The night's figures, where its report lies, and how it goes on."""
+    from jobs.commands.summary import night_table, night_to_dict
+
     if as_json:
-        shown = night_to_dict(config, night, record)
+        shown = night_to_dict(config, *done)
         print_json({"camera": camera, **shown, "goes_on": goes_on, "exit_code": EXIT_DONE})
-    else:
-        print_table(night_table(config, night, record))
-        typer.echo(goes_on)
+        return
+    print_table(night_table(config, *done))
+    typer.echo(goes_on)

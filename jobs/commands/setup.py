@@ -104,9 +104,10 @@ def check(
 
     _leave_health_to_the_answer()
     loaded = load(config, overrides)
+    progress = open_progress()
     if download:
-        download_weights(loaded, open_progress())
-    findings = check_config(loaded, timeout_s=timeout_s)
+        download_weights(loaded, progress)
+    findings = check_config(loaded, timeout_s=timeout_s, progress=progress)
     code = worst_exit_code(findings)
     if as_json:
         print_json({"findings": [found.to_dict() for found in findings], "exit_code": code})

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from culling_pipeline.run.progress import Progress
+from culling_pipeline.run.progress import Advance, NoProgress, Progress
 from jobs.bucket.bucket import StorageError
 from jobs.bucket.sharing import open_registry, try_storage
 from jobs.cameras.detectors import (
@@ -46,7 +46,7 @@ from jobs.setup.probing import (
     probe_camera,
     too_late,
 )
-from jobs.setup.teacher_look import teachers_look, unfit_for
+from jobs.setup.teacher_look import FRAMES, teachers_look, unfit_for
 from models.base import backend_of
 from models.boxes.classes import ClassMap
 from models.boxes.foreign import ForeignDetector
@@ -60,6 +60,9 @@ logger = logging.getLogger(__name__)
 
 TRIED_AT = (96, 160)
 """Height and width in pixels at which a counting net is opened, to see whether it can be."""
+PARTS = ("stream", "student", "teacher", "first night")
+"""What progress counts of each camera, beside the frames that the teacher looks at."""
+NOBODY_WATCHES = NoProgress()
 STREAM_TIMEOUT_S = 30.0
 """A camera that has given no frame by then counts as lost."""
 
@@ -86,27 +89,57 @@ def download_weights(config: Config, progress: Progress) -> None:
         nets_of(camera).bring(progress, student=True)
 
 
-def check_config(config: Config, *, timeout_s: float = STREAM_TIMEOUT_S) -> list[Finding]:
+def check_config(
+    config: Config,
+    *,
+    timeout_s: float = STREAM_TIMEOUT_S,
+    progress: Progress = NOBODY_WATCHES,
+) -> list[Finding]:
     """Check every camera's stream (all at once) and then its models, one by one."""
-    streams = check_streams(list(config.cameras.values()), timeout_s=timeout_s)
-    findings = _check_places(config)
-    usable = all(found.part != "storage" or found.exit_code == EXIT_DONE for found in findings)
-    registry = (
-        open_registry(config, config.cameras) if usable else ModelRegistry(config.models_root)
-    )
-    speeds = Speeds(config)
-    for camera in config.cameras.values():
-        stream = streams[camera.name]
-        student = _look(camera, "student", partial(_check_student, registry))
-        teacher = _look(camera, "teacher", _check_teacher)
-        findings += [stream, student, teacher]
-        if worst_exit_code([stream, student, teacher]) == EXIT_DONE and stream.found is not None:
-            if camera.count.teacher is not None or _is_here(camera.teacher):
-                look = partial(teachers_look, config.data_dir, device=pick_device(config.device))
-                findings.append(_look(camera, "teacher's look", look))
-            cost = partial(_first_night, config, registry, speeds, stream.found)
-            findings.append(_look(camera, "first night", cost))
+    cameras = list(config.cameras.values())
+    with progress.stage("checking", len(cameras) * (len(PARTS) + FRAMES)) as advance:
+        streams = check_streams(cameras, timeout_s=timeout_s)
+        advance(len(streams))
+        findings = _check_places(config)
+        usable = all(found.part != "storage" or found.exit_code == EXIT_DONE for found in findings)
+        registry = (
+            open_registry(config, config.cameras) if usable else ModelRegistry(config.models_root)
+        )
+        at_work = _Models(config, registry, Speeds(config), advance)
+        for camera in cameras:
+            findings += at_work.check(camera, streams[camera.name])
     return [found for found in findings if found.detail]
+
+
+@dataclass(frozen=True, slots=True)
+class _Models:
+    """Checks cameras' models; `advance` is told of each of `PARTS` and of the teacher's frames."""
+
+    config: Config
+    registry: ModelRegistry
+    speeds: Speeds
+    advance: Advance
+
+    def check(self, camera: CameraConfig, stream: Finding) -> list[Finding]:
+        """The camera's findings, that of its stream first."""
+        findings = [stream]
+        findings.append(_look(camera, "student", partial(_check_student, self.registry)))
+        self.advance(1)
+        findings.append(_look(camera, "teacher", _check_teacher))
+        self.advance(1)
+        if worst_exit_code(findings) != EXIT_DONE or stream.found is None:
+            self.advance(FRAMES + 1)
+            return findings
+        if camera.count.teacher is not None or _is_here(camera.teacher):
+            device = pick_device(self.config.device)
+            look = partial(teachers_look, self.config.data_dir, device=device, advance=self.advance)
+            findings.append(_look(camera, "teacher's look", look))
+        else:
+            self.advance(FRAMES)
+        cost = partial(_first_night, self.config, self.registry, self.speeds, stream.found)
+        findings.append(_look(camera, "first night", cost))
+        self.advance(1)
+        return findings
 
 
 def _check_places(config: Config) -> list[Finding]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from culling_pipeline.run.progress import Advance
 from culling_pipeline.tasks.base import Task, Truth
 from jobs.cameras.nets import nets_of
 from jobs.cameras.sources import open_camera
@@ -30,23 +31,36 @@ PATIENCE_S = 20.0
 Image = NDArray[np.uint8]
 
 
-def teachers_look(data_dir: Path, camera: CameraConfig, *, device: str) -> str:
-    """Ask the teacher about a few frames; what it found, in words. The frame with the most boxes is
-    written as a picture with them."""
+def teachers_look(
+    data_dir: Path, camera: CameraConfig, *, device: str, advance: Advance | None = None
+) -> str:
+    """Ask the teacher about a few frames; what it found, in words. The frame with the most objects
+    is written as a picture with them. A large teacher takes its time: `advance` is told of each of
+    `FRAMES` frames."""
+    advance = advance or _untold
     images = _few(camera)
+    advance(FRAMES - len(images))
     if not images:
         return "its source gives no frame to ask it about"
-    shape = (images[0].shape[0], images[0].shape[1])
-    teacher, task = nets_of(camera).open_teacher(shape, device=device)(), task_of(camera)
-    names = teacher.class_names
-    truths = [
-        task.truth(said, names, height_px=shape[0], width_px=shape[1])
-        for said in task.teacher_opener(lambda: teacher)().predict(images)
-    ]
+    height_px, width_px = images[0].shape[:2]
+    opener, task = (
+        nets_of(camera).open_teacher((height_px, width_px), device=device),
+        task_of(camera),
+    )
+    teacher, truths = task.teacher_opener(opener)(), []
+    for image in images:
+        (said,) = teacher.predict([image])
+        truth = task.truth(said, teacher.class_names, height_px=height_px, width_px=width_px)
+        truths.append(truth)
+        advance(1)
     fullest = max(range(len(truths)), key=lambda index: task.objects(truths[index]))
     picture = task.painted(images[fullest], truths[fullest], task.class_names)
     path = write_snapshot(data_dir, f"{camera.name}-teacher", picture)
     return f"{_counted(task, truths)}; its {_KINDS[camera.task]} are in {path}"
+
+
+def _untold(done: int) -> None:
+    """Nobody watches."""
 
 
 _KINDS = {"boxes": "boxes", "count": "map and count"}

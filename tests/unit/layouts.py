@@ -157,18 +157,18 @@ def _with_objectness(net: Net, boxes: NDArray[np.float32], at: int) -> str:
     return net.add("Concat", *parts, axis=2)
 
 
-def yolo(path: Path, *, extra: int = 0, **how: Any) -> Path:
-    """v8 and later; `extra` channels of masks, with their prototypes."""
+def yolo(path: Path, *, extra: int = 0, pose: bool = False, **how: Any) -> Path:
+    """v8 and later; `extra` channels of masks, with their prototypes, or of keypoints."""
     net = Net(CENTRED, **how)
     boxes = net.constant(grid(sides(CENTRED)).T[None])
     scores = net.add("Transpose", _spread(net, net.score(), CELLS, CELL), perm=[0, 2, 1])
     rest = [net.constant(np.full((1, extra, CELLS), -7.0))] if extra else []
     rows = net.add("Concat", boxes, scores, *rest, axis=1)
     out = np.float16 if how.get("dtype") is np.float16 else np.float32
-    if extra:
+    if extra and not pose:
         net.output("output1", net.constant(np.zeros((1, extra, 16, 16))), (1, extra, 16, 16))
     net.output("output0", rows, (1, 6 + extra, CELLS), out)
-    task = "segment" if extra else "detect"
+    task = "pose" if pose else "segment" if extra else "detect"
     return net.save(path, ultralytics(task=task))
 
 
@@ -179,7 +179,7 @@ def yolo_v5(path: Path) -> Path:
     return net.save(path, {"names": str(dict(enumerate(NAMES))), "stride": "32"})
 
 
-def yolo_end2end(path: Path) -> Path:
+def yolo_end2end(path: Path, *, keypoints: int = 0) -> Path:
     net = Net(CENTRED)
     row = net.add(
         "Concat",
@@ -189,8 +189,10 @@ def yolo_end2end(path: Path) -> Path:
         axis=2,
     )
     rows = net.add("Concat", row, net.constant(np.zeros((1, 299, 6))), axis=1)
-    net.output("output0", rows, (1, 300, 6))
-    return net.save(path, ultralytics())
+    if keypoints:
+        rows = net.add("Concat", rows, net.constant(np.full((1, 300, keypoints), 9.0)), axis=2)
+    net.output("output0", rows, (1, 300, 6 + keypoints))
+    return net.save(path, ultralytics(task="pose" if keypoints else "detect"))
 
 
 def yolo_nas_flat(path: Path) -> Path:

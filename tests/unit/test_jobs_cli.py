@@ -325,7 +325,10 @@ def test_check_names_what_is_wrong_and_ends_with_the_worst_code(
         "teacher.weights=gone.safetensors",
     ]
     assert cli.run(["check", "--json", *weights]) == 4
-    findings = json.loads(capsys.readouterr().out)["findings"]
+    said = capsys.readouterr()
+    findings = json.loads(said.out)["findings"]
+    assert "checking: begins (14)" in said.err
+    assert "checking: done, 14/14, " in said.err, "also what was not looked into"
     by = {(f["camera"], f["part"]): f for f in findings}
     assert by["yard", "stream"]["exit_code"] == 0
     assert "320×192" in by["yard", "stream"]["detail"]
@@ -362,6 +365,30 @@ def test_check_looks_into_weights(folder: Path, capsys: pytest.CaptureFixture[st
     assert "'person' is unknown to the detector" in by["yard", "teacher"]
 
 
+def test_check_refuses_a_teacher_of_another_family(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One whose family was named wrongly, and one that is of none."""
+    pytest.importorskip("onnxruntime")
+    from tests.unit import layouts
+
+    layouts.yolo(folder / "net.onnx")
+    odd = layouts.Net(layouts.STRETCHED)
+    odd.output("odd", odd.shaped(odd.score(), 1, 1, 1, 1, 2), (1, 1, 1, 1, 2))
+    odd.save(folder / "odd.onnx")
+    for weights, io, said in (
+        ("net.onnx", ", io: {outputs: ssd}", "'ssd' needs boxes of shape 1×1×?×7"),
+        ("odd.onnx", "", "of no known family"),
+    ):
+        teacher = f"teacher={{weights: {weights}, class_names: [car, person]{io}}}"
+        assert cli.run(["check", "--json", "--set", teacher]) == 4
+        found = json.loads(capsys.readouterr().out)["findings"]
+        (teacher_s,) = [f for f in found if (f["camera"], f["part"]) == ("yard", "teacher")]
+        assert teacher_s["exit_code"] == 4
+        assert said in teacher_s["detail"]
+        assert "\n" not in teacher_s["detail"]
+
+
 @pytest.mark.slow
 def test_check_shows_what_the_teacher_finds(
     folder: Path, capsys: pytest.CaptureFixture[str]
@@ -373,7 +400,9 @@ def test_check_shows_what_the_teacher_finds(
         "  real: {source: real.mp4, classes: [person]}\n"
     )
     assert cli.run(["check", "--json", "--config", "check.yaml"]) == 0
-    found = json.loads(capsys.readouterr().out)["findings"]
+    said = capsys.readouterr()
+    assert "checking: done, 14/14, " in said.err
+    found = json.loads(said.out)["findings"]
     by = {(f["camera"], f["part"]): f["detail"] for f in found}
     assert re.match(r"in 3 frames it finds \S+ person, \S+ car; its", by["toy", "teacher's look"])
     picture = folder / "culling-data" / "snapshots" / "toy-teacher.jpg"

@@ -116,8 +116,8 @@ def test_lines_for_logs_at_most_one_in_half_a_minute() -> None:
     progress.note("kept the old model")
     assert stream.getvalue().splitlines() == [
         "labelling: begins (10)",
-        "labelling: 3/10, 31 s",
-        "labelling: 5/10, 62 s",
+        "labelling: 3/10, 31 s, about 72 s left",
+        "labelling: 5/10, 62 s, about 62 s left",
         "labelling: done, 5/10, 62.0 s",
         "kept the old model",
     ]

@@ -168,14 +168,37 @@ def test_the_trial_in_another_process_recognises_too(tmp_path: Path) -> None:
         {"shape": (1, layouts.SIDE, layouts.SIDE, 3), "nhwc": True},
         {"dtype": np.uint8, "scale": (1, 1, 1)},
         {"extra": 32},
+        {"extra": 51, "pose": True},
     ],
-    ids=["float16", "any size", "NHWC", "uint8", "masks"],
+    ids=["float16", "any size", "NHWC", "uint8", "masks", "keypoints"],
 )
 def test_one_family_in_many_kinds_of_file(
     tmp_path: Path, runtime: str, how: dict[str, Any]
 ) -> None:
     path = layouts.yolo(tmp_path / "net.onnx", **how)
     (found,) = ForeignDetector(path, GivenOptions()).predict([layouts.picture()])
+    assert is_right(found), found
+
+
+def test_keypoints_behind_rows_are_left_out(tmp_path: Path, runtime: str) -> None:
+    path = layouts.yolo_end2end(tmp_path / "net.onnx", keypoints=51)
+    (found,) = ForeignDetector(path, GivenOptions()).predict([layouts.picture()])
+    assert is_right(found), found
+
+
+@pytest.mark.parametrize("family", BUILDERS)
+def test_outputs_come_in_any_order(tmp_path: Path, runtime: str, family: str) -> None:
+    path = BUILDERS[family](tmp_path / "net.onnx")
+    model = onnx.load(path)
+    outputs = list(model.graph.output)
+    if len(outputs) == 1:
+        return
+    del model.graph.output[:]
+    model.graph.output.extend(reversed(outputs))
+    onnx.save(model, path)
+    detector = ForeignDetector(path, given(family))
+    assert detector.options.outputs == family
+    (found,) = detector.predict([layouts.picture()])
     assert is_right(found), found
 
 
