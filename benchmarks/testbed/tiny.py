@@ -63,6 +63,22 @@ SMALL = with_settings(
     fps=0.0012, culling={"keep": 6, "survivors_ratio": 2, "control": {"frames": 10}}
 )
 """A still smaller night, of 103 frames, for those who need many."""
+COUNTING: dict[str, Any] = {
+    "source": "synthetic://plaza?seed=5&hours=24&width=160&height=96",
+    "fps": 0.0012,
+    "task": "count",
+    "count": {"what": "person", "width": 0.1, "teacher": "builtin:plaza-teacher"},
+    "culling": {
+        "strategy": "strata",
+        "keep": 6,
+        "survivors_ratio": 2,
+        "control": {"frames": 10},
+        "seconds": {"look": 0.02, "label": 0.04, "train": 0.05},
+    },
+    "training": {"epochs": 2, "learning_rate": 0.002},
+    "judging": {"min_gain": -1, "compare_random": False},
+}
+"""As small a night of a camera that counts, of a student that knows nobody yet."""
 
 
 def tiny_config(data_dir: Path, *, workers: int = 1, **changes: Any) -> Config:

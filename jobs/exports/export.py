@@ -14,9 +14,11 @@ from culling_pipeline.day.frame_files import load_images
 from culling_pipeline.run.progress import Progress
 from culling_pipeline.tasks.boxes.average_precision import coco_map
 from jobs.bucket.sharing import open_registry
+from jobs.cameras.nets import require_task
 from jobs.config.settings import CameraConfig, Config
 from jobs.database.store import Store
 from jobs.errors import UsageError
+from jobs.exports.counts import CountCheck, checked_counts
 from jobs.nights.last_night import LastNight, last_night, require_frames
 from jobs.nights.plans import code_version
 from models.boxes.detections import Detections, Detector
@@ -32,6 +34,8 @@ from models.boxes.export_layouts import Layout
 from models.boxes.exported import CLOSE_PX, CLOSE_SCORE, Agreement, ExportedDetector, agreement
 from models.boxes.student import load_detector
 from models.boxes.zones import IgnoringDetector
+from models.density.export import ExportedCounter, export_counter
+from models.density.student import DensityStudent, load_density_student
 from models.registry import ModelRegistry
 from models.zones import Zones
 
@@ -67,6 +71,15 @@ class Check:
             f"({CLOSE_PX} px and {CLOSE_SCORE} are allowed)"
         )
 
+    @property
+    def in_words(self) -> str:
+        """How far the file is from the student."""
+        seen = self.agreement
+        said = f"{seen.boxes} boxes at most {seen.max_box_px:.3f} px and {seen.max_score:.4f} off"
+        if self.map50_student is not None and self.map50_file is not None:
+            said = f"mAP50 {self.map50_student:.4f} → {self.map50_file:.4f}, {said}"
+        return f"on {seen.frames} control frames: {said}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exported:
@@ -77,7 +90,7 @@ class Exported:
     format: str
     files: tuple[Path, ...]
     about: dict[str, Any]
-    check: Check
+    check: Check | CountCheck
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
@@ -87,13 +100,9 @@ class Exported:
     def in_words(self) -> str:
         """What was written and how it was checked, in one line."""
         height, width = self.about["height_px"], self.about["width_px"]
-        seen = self.check.agreement
-        said = f"{seen.boxes} boxes at most {seen.max_box_px:.3f} px and {seen.max_score:.4f} off"
-        if self.check.map50_student is not None and self.check.map50_file is not None:
-            said = f"mAP50 {self.check.map50_student:.4f} → {self.check.map50_file:.4f}, {said}"
         return (
             f"camera {self.camera!r}: {self.version} at {width}×{height} is in "
-            f"{' and '.join(map(str, self.files))} (on {seen.frames} control frames: {said})"
+            f"{' and '.join(map(str, self.files))} ({self.check.in_words})"
         )
 
 
@@ -123,12 +132,24 @@ def export_camera(
     _check_output(files, format_, force=force)
     night = last_night(config, name, store)
     require_frames(night, night.control, "to check the file with")
-    student = load_detector(registry.path(name, version))
+    path = registry.path(name, version)
+    require_task(camera, version, path)
+    student: TorchDetector | DensityStudent
+    if camera.task == "count":
+        _require_ours(layout)
+        student = load_density_student(path)
+    else:
+        student = load_detector(path)
     about = _about(camera, student, version, registry.meta(name, version))
     with TemporaryDirectory(dir=output.parent, prefix=".export-", suffix=".tmp") as folder:
         aside = Path(folder) / output.name
-        export_detector(student, aside, format_, about, layout=layout)
-        check = _checked(camera, student, ExportedDetector(aside), night, progress)
+        check: Check | CountCheck
+        if isinstance(student, DensityStudent):
+            export_counter(student, aside, format_, about)
+            check = checked_counts(student, ExportedCounter(aside), night, progress)
+        else:
+            export_detector(student, aside, format_, about, layout=layout)
+            check = _checked(camera, student, ExportedDetector(aside), night, progress)
         if check.trouble:
             message = (
                 f"camera {name!r}: {version} as {format_} is not the same model: {check.trouble}; "
@@ -164,6 +185,12 @@ def _check_layout(format_: str, layout: Layout) -> None:
         raise UsageError(message)
 
 
+def _require_ours(layout: Layout) -> None:
+    if layout != "ours":
+        message = f"--layout {layout}: is for boxes, and this camera counts: leave it out"
+        raise UsageError(message)
+
+
 def _check_output(files: Sequence[Path], format_: str, *, force: bool) -> None:
     output = files[0]
     if output.suffix != SUFFIXES[format_]:
@@ -179,14 +206,17 @@ def _check_output(files: Sequence[Path], format_: str, *, force: bool) -> None:
 
 
 def _about(
-    camera: CameraConfig, student: TorchDetector, version: str, meta: dict[str, Any]
+    camera: CameraConfig,
+    student: TorchDetector | DensityStudent,
+    version: str,
+    meta: dict[str, Any],
 ) -> dict[str, Any]:
     """The meta data that is written into the file beside the net."""
     spec = student.spec
     return {
         "camera": camera.name,
         "version": version,
-        "class_names": list(spec.class_names),
+        "class_names": list(student.class_names),
         "height_px": spec.height_px,
         "width_px": spec.width_px,
         "scale": meta.get("scale"),
@@ -194,7 +224,7 @@ def _about(
         "ignore_zones": [[list(corner) for corner in zone] for zone in camera.ignore_zones],
         "channel_order": "rgb",
         "pixel_range": [0, 255],
-        "architecture": spec.architecture,
+        "architecture": getattr(spec, "net", None) or getattr(spec, "architecture", None),
         "weights_sha256": meta.get("sha256"),
         "code_version": code_version(),
         "exported_at": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
@@ -97,18 +97,35 @@ def export_detector(
         net, image = ForOthers(net, layout, size), example_of(size)
         write_label_map(path, spec.class_names)
         about = {**about, "layout": layout}
+    outputs = list(OUTPUTS) if layout == "ours" else [TABLE]
+    write_net(net, image, path, format_, about, outputs=outputs, called=spec.architecture)
+
+
+def write_net(
+    net: nn.Module,
+    image: Tensor,
+    path: Path,
+    format_: str,
+    about: Mapping[str, Any],
+    *,
+    outputs: Sequence[str],
+    called: str,
+) -> None:
+    """Write a net that takes `image` alone; its outputs get these names. `called` names it where
+    it cannot be written, which raises `ExportError`."""
+    require_packages(format_)
     words = {name: json.dumps(value, ensure_ascii=False) for name, value in about.items()}
     try:
         with quietly(), torch.no_grad():
             if format_ == "torchscript":
                 _write_script(net, image, path, words)
             elif format_ == "onnx":
-                _write_onnx(net, image, path, words)
+                _write_onnx(net, image, path, words, outputs)
             else:
-                _write_openvino(net, image, path, words)
+                _write_openvino(net, image, path, words, outputs)
     except (RuntimeError, TypeError, ValueError) as exc:
         line = next((line for line in str(exc).splitlines() if line.strip()), type(exc).__name__)
-        message = f"{spec.architecture} could not be exported as {format_}: {line}"
+        message = f"{called} could not be exported as {format_}: {line}"
         raise ExportError(message) from exc
 
 
@@ -174,7 +191,9 @@ def _script_words(path: Path) -> dict[str, str]:
     return words
 
 
-def _write_onnx(net: nn.Module, image: Tensor, path: Path, words: dict[str, str]) -> None:
+def _write_onnx(
+    net: nn.Module, image: Tensor, path: Path, words: dict[str, str], outputs: Sequence[str]
+) -> None:
     onnx = import_module("onnx")
     torch.onnx.export(
         net,
@@ -183,7 +202,7 @@ def _write_onnx(net: nn.Module, image: Tensor, path: Path, words: dict[str, str]
         dynamo=False,
         opset_version=OPSET,
         input_names=[INPUT],
-        output_names=[TABLE] if isinstance(net, ForOthers) else list(OUTPUTS),
+        output_names=list(outputs),
     )
     model = onnx.load(path)
     onnx.helper.set_model_props(model, words)
@@ -195,11 +214,13 @@ def _onnx_words(path: Path) -> dict[str, str]:
     return {prop.key: prop.value for prop in onnx.load(path).metadata_props}
 
 
-def _write_openvino(net: nn.Module, image: Tensor, path: Path, words: dict[str, str]) -> None:
+def _write_openvino(
+    net: nn.Module, image: Tensor, path: Path, words: dict[str, str], outputs: Sequence[str]
+) -> None:
     openvino = import_module("openvino")
     with TemporaryDirectory() as folder:
         between = Path(folder) / "between.onnx"
-        _write_onnx(net, image, between, {})
+        _write_onnx(net, image, between, {}, outputs)
         model = openvino.Core().read_model(between)  # convert_model takes ten times as long
     for name, word in words.items():
         model.set_rt_info(word, [SECTION, name])

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ import pytest
 
 from benchmarks.testbed.tiny import (
     CAMERA,
+    COUNTING,
     SETTINGS,
     DoneNight,
     command,
@@ -54,14 +55,23 @@ PROGRESS = re.compile(r"[a-z ]+: (begins|done|\d)")
 """What a night says on stderr while all is well."""
 
 
+FEW = ("ingest.half", "label.before", "train.before", "judge.after")
+"""For a camera that counts, whose stages are the same."""
+
+
 @pytest.fixture(scope="module")
 def tries(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
     """One night killed at every point in turn, and then let through."""
-    folder = tmp_path_factory.mktemp("killed")
-    config = write_config(folder, yard=SETTINGS)
+    return killed(tmp_path_factory.mktemp("killed"), SETTINGS, POINTS)
+
+
+def killed(
+    folder: Path, settings: dict[str, Any], points: Sequence[str]
+) -> tuple[Path, list[dict[str, Any]]]:
+    config = write_config(folder, yard=settings)
     driver = Path(__file__).with_name("killed_night.py")
     done = subprocess.run(
-        [sys.executable, str(driver), str(config), *POINTS],
+        [sys.executable, str(driver), str(config), *points],
         env=environment(), capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -74,6 +84,18 @@ def test_it_was_killed_at_every_point_and_then_ended_well(
 ) -> None:
     assert [t["point"] for t in tries[1]] == [*POINTS, "none"]
     assert [t["status"] for t in tries[1]] == [*(signal.SIGKILL for _ in POINTS), 0]
+
+
+def test_a_counting_camera_s_night_goes_on_as_well(tmp_path: Path) -> None:
+    config, attempts = killed(tmp_path, COUNTING, FEW)
+    assert [t["status"] for t in attempts] == [*(signal.SIGKILL for _ in FEW), 0]
+    last = attempts[-1]["stages"]
+    assert list(last) == [stage for stage in STAGES if stage in last]
+    for attempt in attempts:
+        assert attempt["stages"] == {name: last[name] for name in attempt["stages"]}
+    assert "train" not in attempts[2]["stages"]
+    assert "judge" in attempts[3]["stages"]
+    assert debris(load_config(config).data_dir) == []
 
 
 def test_no_finished_stage_is_repeated(tries: tuple[Path, list[dict[str, Any]]]) -> None:
