@@ -19,9 +19,9 @@ from jobs.cameras.detectors import (
     bring_weights,
     configured_detector,
     described,
-    ensure_incumbent,
     weights_path,
 )
+from jobs.cameras.incumbent import ensure_incumbent
 from jobs.cli import run
 from jobs.commands.progress import LineProgress
 from jobs.config.load import load_config
