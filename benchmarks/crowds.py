@@ -5,8 +5,8 @@
 Three nets × {standard, CLIP linear, CLIP quadratic} × seeds on 150 photographs of ShanghaiTech
 part A, measured on 50 others. CLIP's runs get more epochs, so that each run trains on about as many
 images. The difficulty is a trained CSRNet's loss, as in the paper: the run csrnet, standard, seed 0
-comes first and keeps it in its row. A finished run is a row at once; the same command goes on. About
-an hour of one core.
+comes first and keeps it in its row. A finished run is a row at once; the same command goes on.
+About an hour of one core.
 """
 
 from __future__ import annotations
