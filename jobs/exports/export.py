@@ -134,12 +134,7 @@ def export_camera(
     require_frames(night, night.control, "to check the file with")
     path = registry.path(name, version)
     require_task(camera, version, path)
-    student: TorchDetector | DensityStudent
-    if camera.task == "count":
-        _require_ours(layout)
-        student = load_density_student(path)
-    else:
-        student = load_detector(path)
+    student = _opened(camera, path, layout)
     about = _about(camera, student, version, registry.meta(name, version))
     with TemporaryDirectory(dir=output.parent, prefix=".export-", suffix=".tmp") as folder:
         aside = Path(folder) / output.name
@@ -163,6 +158,16 @@ def export_camera(
     )
 
 
+def _opened(camera: CameraConfig, path: Path, layout: Layout) -> TorchDetector | DensityStudent:
+    """The student in a version's folder; a layout for boxes is refused for a camera that counts."""
+    if camera.task != "count":
+        return load_detector(path)
+    if layout != "ours":
+        message = f"--layout {layout}: is for boxes, and this camera counts: leave it out"
+        raise UsageError(message)
+    return load_density_student(path)
+
+
 def version_to_use(registry: ModelRegistry, camera: str, version: str | None) -> str:
     """The requested version, or the one in use, on this disk; `UsageError` if there is none."""
     if version is None:
@@ -182,12 +187,6 @@ def version_to_use(registry: ModelRegistry, camera: str, version: str | None) ->
 def _check_layout(format_: str, layout: Layout) -> None:
     if layout != "ours" and format_ == "torchscript":
         message = f"--layout {layout}: is for --format onnx or openvino, not for torchscript"
-        raise UsageError(message)
-
-
-def _require_ours(layout: Layout) -> None:
-    if layout != "ours":
-        message = f"--layout {layout}: is for boxes, and this camera counts: leave it out"
         raise UsageError(message)
 
 

@@ -58,11 +58,10 @@ def test_its_night_is_judged_by_its_count(yard: Yard) -> None:
     assert len(judge.counts) == len(record.ingest.control)
     error = np.mean([abs(point.after - point.teacher) for point in judge.counts])
     assert judge.after.score.value == pytest.approx(error)
-    assert record.teacher.startswith("plaza-teacher") or "plaza-teacher" in record.teacher
+    assert record.teacher == "builtin:plaza-teacher (csrnet_lite, width 0.25)"
     page = yard.config.report_dir(CAMERA, record.run_id) / "index.html"
     text = page.read_text(encoding="utf-8")
     assert "The count through the day" in text
-    assert "person: teacher" in text
     assert "mAP" not in text
 
 
@@ -135,6 +134,10 @@ def test_corrected_points_come_back_and_are_trained_on_and_versions_roll_back(
     for frame in again:
         assert truths[frame].points.tolist() == [[12.0, 22.0]]
 
+    page = config.report_dir(CAMERA, after.run_id) / "index.html"
+    text = page.read_text(encoding="utf-8")
+    assert "with labels corrected by hand" in text
+    assert "person: teacher 1, student" in text
     registry = ModelRegistry(yard.config.models_root)
     assert registry.incumbent(CAMERA) == after.run_id
     assert yard.run("rollback", CAMERA) == 0
