@@ -377,10 +377,10 @@ def test_check_refuses_a_teacher_of_another_family(
     odd.output("odd", odd.shaped(odd.score(), 1, 1, 1, 1, 2), (1, 1, 1, 1, 2))
     odd.save(folder / "odd.onnx")
     for weights, io, said in (
-        ("net.onnx", ", io: {outputs: ssd}", "'ssd' needs boxes of shape 1×1×?×7"),
+        ("net.onnx", ", outputs: ssd", "'ssd' needs boxes of shape 1×1×?×7"),
         ("odd.onnx", "", "of no known family"),
     ):
-        teacher = f"teacher={{weights: {weights}, class_names: [car, person]{io}}}"
+        teacher = f"teacher={{weights: {weights}, io: {{class_names: [car, person]{io}}}}}"
         assert cli.run(["check", "--json", "--set", teacher]) == 4
         found = json.loads(capsys.readouterr().out)["findings"]
         (teacher_s,) = [f for f in found if (f["camera"], f["part"]) == ("yard", "teacher")]
