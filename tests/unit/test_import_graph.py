@@ -32,7 +32,8 @@ FLOORS: dict[str, Floors] = {
         ("base", "errors", "images", "without_compiler", "zones"),
         ("files", "runtimes", "specs", "trial", "unpickling"),
         ("checkpoint", "versions"),
-        ("boxes", "density", "registry"),
+        ("boxes", "registry"),
+        ("density",),
         ("pretrained",),
     ),
     "streams": (
