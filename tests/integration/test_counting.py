@@ -123,10 +123,8 @@ def test_corrected_points_come_back_and_are_trained_on_and_versions_roll_back(
     assert yard.run("retrain", CAMERA, "--fresh") == 0
     after = yard.records()[0]
     assert after.label.corrected > 0
-    task, folder = (
-        task_of(yard.config.cameras[CAMERA]),
-        yard.config.frames_dir(CAMERA, after.run_id),
-    )
+    config = yard.config
+    task, folder = task_of(config.cameras[CAMERA]), config.frames_dir(CAMERA, after.run_id)
     truths = task.load(folder / TEACHER_FILE)
     corrected = {f.wall_time for f in before.ingest.frames if f.id in before.cull.kept}
     again = [f.id for f in after.ingest.frames if f.wall_time in corrected and f.id in truths]
