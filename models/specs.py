@@ -10,6 +10,8 @@ from models.errors import WeightsError
 
 MOST_PX, MOST_AREA_PX, MOST_WIDTH = 16_384, 1 << 26, 16.0
 """A width of 1 is the published net."""
+KINDS = {"architecture": "a detector, which finds boxes", "net": "a density net, which counts"}
+"""What a net is, by the key that only specs of its kind have."""
 
 
 def is_whole(value: object, most: int = MOST_PX) -> bool:
@@ -33,6 +35,17 @@ def check_values(spec: Any, right: Mapping[str, Callable[[Any], bool]], *, sourc
     if spec.height_px * spec.width_px > MOST_AREA_PX:
         why = f"height_px and width_px: got {spec.height_px} and {spec.width_px}"
         raise unusable(why, source=source)
+
+
+def check_kind(meta: Mapping[str, Any], own: str, *, source: object) -> None:
+    """Raise `WeightsError` for weights of another kind of net than that whose specs have `own`."""
+    spec = meta.get("spec")
+    if not isinstance(spec, Mapping) or own in spec:
+        return
+    for key, what in KINDS.items():
+        if key in spec:
+            message = f"{source}: the weights of {what}, where those of {KINDS[own]} are needed"
+            raise WeightsError(message)
 
 
 def unusable(why: str, *, source: object) -> WeightsError:

@@ -54,7 +54,9 @@ class Checkpoint:
         sync_folder(self.path.parent)
 
     def restore(self, device: torch.device) -> tuple[int, int]:
-        """The epoch (from 1) and the step to continue with."""
+        """The epoch (from 1) and the step to continue with. A folder in which it cannot be saved is
+        an error now, not after the first epoch."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         if not self.path.is_file():
             return 1, 0
         try:

@@ -14,7 +14,7 @@ from models.boxes.classes import ClassMap
 from models.boxes.detector import DetectorSpec, TorchDetector, with_weights
 from models.checkpoint import load_checkpoint
 from models.errors import WeightsError
-from models.specs import check_values, is_whole, is_width, unusable
+from models.specs import check_kind, check_values, is_whole, is_width, unusable
 
 FRESH_PROPOSALS = 300
 """Regions that the second stage of a net made for one camera looks at."""
@@ -43,6 +43,7 @@ def fresh_spec(
 
 def spec_from_meta(meta: Mapping[str, Any], *, source: object) -> DetectorSpec:
     """The spec stored beside weights; `WeightsError` where it is missing or of another kind."""
+    check_kind(meta, "architecture", source=source)
     try:
         stored = dict(meta["spec"])
         names = stored["class_names"]

@@ -18,7 +18,7 @@ from models.density.answer import DensityMap
 from models.density.nets import NETS, DensityNet
 from models.errors import ModelError
 from models.images import resize, to_tensor
-from models.specs import check_values, is_whole, is_width, unusable
+from models.specs import check_kind, check_values, is_whole, is_width, unusable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +138,7 @@ def build_net(spec: DensitySpec) -> DensityNet:
 
 def spec_from_meta(meta: Mapping[str, Any], *, source: object) -> DensitySpec:
     """The spec stored beside weights; `WeightsError` where it is missing or of another kind."""
+    check_kind(meta, "net", source=source)
     try:
         spec = DensitySpec(**meta["spec"])
     except (KeyError, TypeError, ValueError) as exc:

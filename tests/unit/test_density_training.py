@@ -201,7 +201,7 @@ SMALL = ["--model", "mcnn", "--epochs", "2", "--crop", "32", "--max-side", "64",
 def test_train_and_evaluate(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = tmp_path / "dots.safetensors"
+    out = tmp_path / "new folder" / "dots.safetensors"
     arguments = [str(folder), *SMALL, "--out", str(out), "--what", "dot", "--json"]
     assert run(["density", "train", *arguments]) == 0
     said = json.loads(capsys.readouterr().out)

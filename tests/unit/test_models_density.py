@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from jobs.cameras.detectors import weights_path
+from models.boxes.student import load_detector
 from models.checkpoint import save_checkpoint
 from models.density.answer import DensityMap
 from models.density.gaussians import inside
@@ -211,6 +213,15 @@ def test_another_nets_weights_are_refused(tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "v1", student.model.state_dict(), json.loads(json.dumps(meta)))
     with pytest.raises(WeightsError, match="another architecture"):
         load_density_student(tmp_path / "v1")
+
+
+def test_a_detector_does_not_count_and_a_counter_finds_no_boxes(tmp_path: Path) -> None:
+    detector = weights_path("builtin:street-student")
+    with pytest.raises(WeightsError, match="the weights of a detector, which finds boxes, where"):
+        load_density_student(detector)
+    new_density_student("mcnn", "person", (64, 64)).save(tmp_path / "v1")
+    with pytest.raises(WeightsError, match="the weights of a density net, which counts, where"):
+        load_detector(tmp_path / "v1")
 
 
 def test_an_unknown_net_is_refused() -> None:

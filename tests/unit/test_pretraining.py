@@ -249,7 +249,7 @@ def test_with_drop_and_pick_a_cut_makes_no_difference_either(coco: Path, tmp_pat
         recipe(**plan),
         group=ALONE,
         device=torch.device("cpu"),
-        checkpoint=tmp_path / "whole",
+        checkpoint=tmp_path / "a new folder" / "whole",
         progress=Counting(),
     )
     # W 1, I 1, p 0.9: 4, 4, then int(4 · 0.9) = 3, int(3 · 0.9) = 2; all again after 4 and after 5
