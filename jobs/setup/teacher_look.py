@@ -44,7 +44,8 @@ def teachers_look(
     if not images:
         return "its source gives no frame to ask it about"
     detector, classes = configured_detector(camera.teacher, device=device)(), camera.classes
-    names, found = ClassMap.from_config(classes), []
+    names = ClassMap.from_config(classes)
+    found: list[Detections] = []
     for image in images:
         (answer,) = detector.predict([image])
         seen = names.translate(answer, detector.class_names)

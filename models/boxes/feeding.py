@@ -138,7 +138,8 @@ def _fitted(
 
 def _resized(image: NDArray[np.uint8], wide: int, high: int, *, smooth: bool) -> NDArray[np.uint8]:
     if not smooth:
-        return cv2.resize(image, (wide, high), interpolation=cv2.INTER_LINEAR).astype(np.uint8)
+        resized: NDArray[np.uint8] = cv2.resize(image, (wide, high), interpolation=cv2.INTER_LINEAR)
+        return resized
     import torch  # the trial of a file (`models.trial`) starts without it
 
     pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None]
