@@ -43,11 +43,9 @@ def teachers_look(
     if not images:
         return "its source gives no frame to ask it about"
     height_px, width_px = images[0].shape[:2]
-    opener, task = (
-        nets_of(camera).open_teacher((height_px, width_px), device=device),
-        task_of(camera),
-    )
-    teacher, truths = task.teacher_opener(opener)(), []
+    opener = nets_of(camera).open_teacher((height_px, width_px), device=device)
+    task, truths = task_of(camera), list[Truth]()
+    teacher = task.teacher_opener(opener)()
     for image in images:
         (said,) = teacher.predict([image])
         truth = task.truth(said, teacher.class_names, height_px=height_px, width_px=width_px)
