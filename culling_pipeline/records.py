@@ -467,6 +467,10 @@ class Score(Record):
         """Whether this figure is better than another one of the same metric."""
         return self.value > other.value if self.higher_is_better else self.value < other.value
 
+    def gain_over(self, other: Score) -> float:
+        """How much better this figure is than another one of the same metric; negative if worse."""
+        return self.value - other.value if self.higher_is_better else other.value - self.value
+
     def reaches(self, least: float) -> bool:
         """Whether this figure is as good as this one, or better."""
         return self.value >= least if self.higher_is_better else self.value <= least

@@ -22,6 +22,7 @@ from culling_pipeline.records import (
     LossPoint,
     ResolutionRecord,
     ScalePoint,
+    Score,
 )
 from culling_pipeline.report import words
 
@@ -31,37 +32,36 @@ _PLOT_WIDTH = svg.WIDTH - _LEFT - _RIGHT
 
 
 def accuracy_bars(rows: Sequence[tuple[str, str, Accuracy]], *, digits: int = 2) -> Markup:
-    """The score as one bar for each (class of the bar, name, accuracy), on a scale from 0 to 1."""
+    """The score as one bar for each (class of the bar, name, accuracy), on a scale from 0 to 1, or
+    to the largest error where less is better."""
     left, right, pitch, top = 132.0, 48.0, 40.0, 8.0
     bottom = top + pitch * len(rows)
-    panel = svg.Panel(left, top, svg.WIDTH - left - right, bottom - top, (0, 1), (0, 1))
+    most = _most([accuracy.score for _, _, accuracy in rows])
+    panel = svg.Panel(left, top, svg.WIDTH - left - right, bottom - top, (0, most), (0, 1))
     parts = []
-    for value in (0.0, 0.25, 0.5, 0.75, 1.0):
+    for value in svg.ticks(0.0, most, most=4):
         x = panel.at(value, 0)[0]
         parts.append(svg.line((x, top), (x, bottom), "grid"))
         parts.append(svg.text(x, bottom + 17, f"{value:g}", anchor="middle"))
     for index, (class_, name, accuracy) in enumerate(rows):
         y = top + pitch * index + 8
-        end = panel.at(_known(accuracy.score.value), 0)[0]
+        end = panel.at(_known(accuracy.score.value, most), 0)[0]
         parts.append(svg.text(left - 12, y + 17, name, anchor="end", class_="name"))
         parts.append(svg.rect((left, y), (end - left, 24), f"bar {class_}"))
         value_words = words.figure(accuracy.score.value, digits)
         parts.append(svg.text(end + 8, y + 17, value_words, class_="value"))
-    label = "Accuracy: " + ", ".join(
+    kind = words.kind_of(rows[0][2].score)
+    label = f"{kind}: " + ", ".join(
         f"{n} {words.figure(a.score.value, digits)}" for _, n, a in rows
     )
-    unit = svg.text(
-        left + panel.width / 2,
-        bottom + 36,
-        f"accuracy ({rows[0][2].score.metric})",
-        anchor="middle",
-    )
+    unit = svg.text(left + panel.width / 2, bottom + 36, kind, anchor="middle")
     return svg.chart(label, bottom + 44, [*parts, unit])
 
 
 def difference(judge: JudgeRecord) -> Markup:
-    """The difference new − old with its 95 % interval, and the line of no difference."""
-    value = judge.after.score.value - judge.before.score.value
+    """The gain of the new student with its 95 % interval, and the line of no difference: new − old,
+    or old − new where less is better."""
+    value = judge.after.score.gain_over(judge.before.score)
     low, high = judge.difference_low, judge.difference_high
     if not all(math.isfinite(number) for number in (value, low, high)):
         return NOTHING_DRAWN
@@ -72,12 +72,13 @@ def difference(judge: JudgeRecord) -> Markup:
     marks = [(tick, words.signed(tick, digits)) for tick in svg.ticks(*panel.x, most=5)]
     zero, middle = panel.at(0, 0)[0], panel.at(0, 0.5)[1]
     ends = [(panel.at(end, 0)[0], middle) for end in (low, high)]
+    order = "new − old" if judge.after.score.higher_is_better else "old − new"
     label = (
-        f"Difference new minus old {words.signed(value, 3)}, 95 % interval from "
+        f"Difference {order} {words.signed(value, 3)}, 95 % interval from "
         f"{words.signed(low, 3)} to {words.signed(high, 3)}"
     )
     parts = [
-        panel.columns(marks, unit=f"new − old, accuracy ({judge.after.score.metric})"),
+        panel.columns(marks, unit=f"{order}, {words.kind_of(judge.after.score)}"),
         svg.line((zero, 28), (zero, panel.bottom), "zero"),
         svg.text(_inside(zero, 45), 20, "no difference", anchor="middle"),
         svg.line(ends[0], ends[1], "interval"),
@@ -307,8 +308,15 @@ def _loss_dot(epoch: EpochPoint, at: svg.Point) -> Markup:
     return svg.dot(at, "dot new", hint=f"epoch {epoch.epoch}: loss {words.figure(epoch.loss, 3)}")
 
 
-def _known(value: float) -> float:
-    return min(max(value, 0.0), 1.0) if math.isfinite(value) else 0.0
+def _known(value: float, most: float) -> float:
+    return min(max(value, 0.0), most) if math.isfinite(value) else 0.0
+
+
+def _most(scores: Sequence[Score]) -> float:
+    """The end of the scale that these figures are drawn on."""
+    if scores[0].higher_is_better:
+        return 1.0
+    return max((score.value for score in scores if math.isfinite(score.value)), default=0.0) or 1.0
 
 
 def _inside(x: float, half_width: float) -> float:

@@ -78,7 +78,7 @@ def _row(record: AnyNight) -> GroupRow:
         return GroupRow(camera=record.camera, came_to=f"left out: {record.why}")
     judge = record.judge
     before, after = words.pair(judge.before.score.value, judge.after.score.value)
-    gain = judge.after.score.value - judge.before.score.value
+    gain = judge.after.score.gain_over(judge.before.score)
     low, high = (words.signed(v, 3) for v in (judge.difference_low, judge.difference_high))
     return GroupRow(
         camera=record.camera,

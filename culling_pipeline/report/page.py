@@ -158,7 +158,8 @@ def _accuracy_rows(night: NightRecord) -> list[AccuracyRow]:
     for number in range(len(judge.after.further)):
         further = [arm.further[number] if arm else None for arm in arms]
         rows.append(_figure_row(further, digits=digits))
-    known = [*night.classes, *judge.before.per_class, *judge.after.per_class]
+    known = [*judge.before.per_class, *judge.after.per_class]
+    known = [*night.classes, *known] if known else []  # a count has no figure by class
     for name in dict.fromkeys(known):
         figures = [arm.per_class.get(name) if arm else None for arm in arms]
         rows.append(_row(name, figures, digits=digits))

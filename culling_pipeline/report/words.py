@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 
+from culling_pipeline.records import Score
+
 NOTHING = "–"
 """Stands where there is no figure: no such object in the truth, or a mean over nothing."""
 
@@ -22,8 +24,13 @@ def figure(value: float | None, digits: int = 2) -> str:
 def signed(value: float | None, digits: int = 2) -> str:
     """As `figure`, with a plus sign before what is greater than zero."""
     text = figure(value, digits)
-    is_positive = value is not None and text != NOTHING and value > 0 and float(text) != 0
+    is_positive = value is not None and text != NOTHING and value > 0 and text.strip("0.") != ""
     return f"+{text}" if is_positive else text
+
+
+def kind_of(score: Score) -> str:
+    """What kind of figure it is, for an axis: "accuracy (mAP50)", "error (MAE)"."""
+    return f"{'accuracy' if score.higher_is_better else 'error'} ({score.metric})"
 
 
 def decimals(old: float, new: float) -> int:
