@@ -64,7 +64,8 @@ TROUBLES = {
         {"teacher": {"weights": "gone.safetensors"}}, 4, ("gone.", "no such file", "restore")
     ),
     "nobuiltin": Trouble(
-        {"student": {"weights": "builtin:strt"}}, 4, ("builtin:strt", "known: builtin:street-")
+        {"student": {"weights": "builtin:strt"}}, 4,
+        ("builtin:strt", "known: builtin:plaza-teacher, builtin:street-student"),
     ),
     "badteacher": Trouble(
         {"teacher": {"weights": "flipped.safetensors"}}, 4, ("flipped.safetensors", "SHA-256")

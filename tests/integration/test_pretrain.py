@@ -54,12 +54,13 @@ def kill_all(running: subprocess.Popen[str]) -> None:
     running.communicate()
 
 
+@pytest.mark.timeout(1300)  # as long as a busy machine takes
 @pytest.mark.parametrize("schedule", ["standard", "dap"])
 def test_two_processes_killed_and_gone_on_with(tmp_path: Path, schedule: str) -> None:
     write_coco(tmp_path / "coco")
     checkpoint = tmp_path / "student-coco.checkpoint"
     first = torchrun(tmp_path, schedule)
-    deadline_s = time.monotonic() + 120
+    deadline_s = time.monotonic() + 600
     while not checkpoint.exists() and first.poll() is None and time.monotonic() < deadline_s:
         time.sleep(0.02)
     kill_all(first)
@@ -67,7 +68,7 @@ def test_two_processes_killed_and_gone_on_with(tmp_path: Path, schedule: str) ->
     assert not (tmp_path / "student-coco.safetensors").exists()
 
     again = torchrun(tmp_path, schedule)
-    out, told = again.communicate(timeout=120)
+    out, told = again.communicate(timeout=600)
     assert again.returncode == 0, told
     assert told.count(f"going on from {checkpoint.name}: epoch ") == 1
     assert json.loads(out) == {"weights": "student-coco.safetensors", "pictures": 8, "val": None}
