@@ -93,7 +93,7 @@ def test_a_counting_camera_s_night_goes_on_as_well(tmp_path: Path) -> None:
     config, attempts = killed(tmp_path, COUNTING, FEW, EVENLY)
     assert [t["status"] for t in attempts] == [*(signal.SIGKILL for _ in FEW), 0]
     last = attempts[-1]["stages"]
-    assert list(last) == [stage for stage in STAGES if stage in last]
+    assert {"ingest", "label", "train", "judge", "promote"} <= set(last) <= set(STAGES)
     for attempt in attempts:
         assert attempt["stages"] == {name: last[name] for name in attempt["stages"]}
     assert "label" in attempts[1]["stages"]
