@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from tests.surroundings import settle
 
@@ -19,6 +20,9 @@ settle()
 import torch  # noqa: E402 - it reads the environment
 
 from models.without_compiler import spare_the_compiler  # noqa: E402
+
+settings.register_profile("no deadline", deadline=None)  # an example may take its time
+settings.load_profile("no deadline")
 
 torch.set_num_threads(1)
 spare_the_compiler()
