@@ -45,6 +45,29 @@ class Trainable(Model, Protocol):
         """What is stored beside its weights, as plain values, and whatever else is known."""
 
 
+class Wrapping:
+    """What a model around another one says of itself: classes, backend and device are those of the
+    one inside. Its answers are its own."""
+
+    def __init__(self, inner: Model) -> None:
+        self.inner = inner
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """See `Model.class_names`."""
+        return self.inner.class_names
+
+    @property
+    def backend(self) -> str:
+        """How the one inside is run."""
+        return backend_of(self.inner)
+
+    @property
+    def device(self) -> str:
+        """Where it runs."""
+        return device_of(self.inner)
+
+
 OpenModel = Callable[[], Model]
 """Opens a model, in whichever process it is called; hashable, and can be sent to another process.
 """

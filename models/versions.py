@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +72,7 @@ class ModelVersions:
 
     def untrained(self, camera: str, version: str) -> str | None:
         """Why this version finds no boxes yet, in words; None if it was trained."""
-        said = self.meta(camera, version).get(UNTRAINED_META)
-        return None if said is None else str(said)
+        return untrained_in(self.meta(camera, version))
 
     def pinned(self, camera: str) -> set[str]:
         """The versions that are never pruned."""
@@ -95,6 +95,13 @@ class ModelVersions:
 
     def _camera(self, camera: str) -> Path:
         return self._root / _checked(camera, "camera")
+
+
+def untrained_in(meta: Mapping[str, Any]) -> str | None:
+    """Why the weights with this description find nothing yet, in words; None if they are
+    trained."""
+    said = meta.get(UNTRAINED_META)
+    return None if said is None else str(said)
 
 
 def _checked(name: str, what: str) -> str:

@@ -71,7 +71,7 @@ class Metric:
 
     def gain(self, before: float, after: float) -> float:
         """How much better `after` is than `before`; negative if it is worse."""
-        return after - before if self.higher_is_better else before - after
+        return self.score(after).gain_over(self.score(before))
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from models.pretrained.catalogue import PREFIX, PublishedWeights, published
 from models.pretrained.download import cached, fetch
 from models.pretrained.open import open_published, published_state, with_backbone
 from models.trial import DEFAULT_LIMITS, Limits, try_first
-from models.versions import UNTRAINED_META
+from models.versions import untrained_in
 
 logger = logging.getLogger(__name__)
 
@@ -242,5 +242,4 @@ def why_untrained(settings: StudentSettings) -> str | None:
         return settings.untrained
     if settings.published is not None or settings.suffix in PTH_SUFFIXES:
         return None
-    said = load_meta(weights_path(settings.weights)).get(UNTRAINED_META)
-    return None if said is None else str(said)
+    return untrained_in(load_meta(weights_path(settings.weights)))

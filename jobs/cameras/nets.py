@@ -26,6 +26,7 @@ from models.base import OpenModel, Trainable
 from models.boxes.classes import ClassMap
 from models.errors import WeightsError
 from models.files import load_meta
+from models.versions import untrained_in
 
 if TYPE_CHECKING:
     from models.density.student import DensityStudent
@@ -120,7 +121,8 @@ class BoxNets(Nets):
             detector = configured_detector(settings, device=device).torch_detector()
             untrained = why_untrained(settings)
         else:
-            detector, untrained = load_detector(known, device=device), _untrained(known)
+            detector = load_detector(known, device=device)
+            untrained = untrained_in(load_meta(known))
         if untrained is None and not any(
             row is not None for row in classes.rows_for(detector.class_names)
         ):
@@ -180,7 +182,7 @@ class CountNets(Nets):
             )
         path = known or weights_path(count.student)
         found = _counter(path, device).at_size(*size)
-        untrained = _untrained(path)
+        untrained = untrained_in(load_meta(path))
         if found.spec.class_name != name:
             untrained = untrained or f"it counts {found.spec.class_name}, not {name}"
         return First(found.counting(name), untrained)
@@ -242,10 +244,3 @@ def _counter_in_words(weights: str) -> str:
     spec = load_meta(path).get("spec", {})
     shown = weights if weights.startswith("builtin:") else path.name
     return f"{shown} ({spec.get('net')}, width {spec.get('width', 1):g})"
-
-
-def _untrained(path: Path) -> str | None:
-    from models.versions import UNTRAINED_META
-
-    said = load_meta(path).get(UNTRAINED_META)
-    return None if said is None else str(said)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from culling_pipeline.day.frame_files import load_images
 from culling_pipeline.run.progress import Progress
+from culling_pipeline.tasks.density.metrics import mae
 from jobs.nights.last_night import LastNight
 from models.base import Model
 
@@ -50,19 +53,13 @@ def checked_counts(student: Model, file: Model, night: LastNight, progress: Prog
             ours.append(student.predict([image])[0].count)
             theirs.append(file.predict([image])[0].count)
             advance(1)
-    apart = max(abs(a - b) for a, b in zip(ours, theirs, strict=True))
-    check = CountCheck(frames=len(frames), max_difference=apart, max_count=max(ours))
-    if night.labels is None:
-        return check
-    truths = [night.labels[frame.id].count for frame in frames]
-    mae = [
-        sum(abs(a - b) for a, b in zip(said, truths, strict=True)) / len(frames)
-        for said in (ours, theirs)
-    ]
+    labels = night.labels
+    truths = None if labels is None else np.array([labels[frame.id].count for frame in frames])
+    student_says, file_says = np.array(ours), np.array(theirs)
     return CountCheck(
         frames=len(frames),
-        max_difference=apart,
-        max_count=max(ours),
-        mae_student=mae[0],
-        mae_file=mae[1],
+        max_difference=float(np.abs(student_says - file_says).max()),
+        max_count=float(student_says.max()),
+        mae_student=None if truths is None else mae(student_says, truths),
+        mae_file=None if truths is None else mae(file_says, truths),
     )

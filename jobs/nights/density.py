@@ -26,7 +26,6 @@ from culling_pipeline.training.loop import TrainingError
 from jobs.cameras.detectors import bring_published, pick_device
 from jobs.errors import NightError, UsageError
 from jobs.nights.plans import code_version
-from models.checkpoint import save_checkpoint
 from models.density.nets import NETS
 from models.density.student import DensityStudent, load_density_student, new_density_student
 from models.density.vgg import VGG, begin_with_vgg, takes_vgg
@@ -96,8 +95,7 @@ def train(wish: DensityWish, plan: DensityPlan, progress: Progress) -> DensityTr
     _note_outside(gallery, wish.data, progress)
     found = measure_density(student, test, sigma_px=plan.sigma_px, progress=progress)
     training = {"sigma_px": plan.sigma_px, "max_side_px": wish.max_side_px}
-    meta = student.meta(**{TRAINING_META: training, "code": code_version()})
-    save_checkpoint(wish.out, student.model.state_dict(), meta)
+    student.save(wish.out, **{TRAINING_META: training, "code": code_version()})
     checkpoint.unlink(missing_ok=True)
     return DensityTraining(
         weights=wish.out, images=sum(e.images for e in epochs), epochs=epochs, test=found

@@ -183,6 +183,16 @@ def _write_script(net: nn.Module, image: Tensor, path: Path, words: dict[str, st
     torch.jit.save(traced, path, _extra_files=extra)
 
 
+def open_script(path: Path) -> Any:
+    """A TorchScript file, to be called; a damaged one raises `ExportError`."""
+    try:
+        with quietly():
+            return torch.jit.load(path)  # type: ignore[no-untyped-call]
+    except RuntimeError as exc:
+        message = f"{path}: damaged, or no TorchScript; export it again"
+        raise ExportError(message) from exc
+
+
 def _script_words(path: Path) -> dict[str, str]:
     extra = {SCRIPT_ABOUT: ""}
     with quietly():

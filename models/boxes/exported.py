@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.boxes.detections import Detections, Detector, match
-from models.boxes.export import SUFFIXES, ExportError, quietly, read_about
+from models.boxes.export import SUFFIXES, ExportError, open_script, read_about
 from models.boxes.families.base import ForeignOptions, with_usual
 from models.boxes.foreign import ForeignDetector
 from models.images import resize
@@ -68,12 +68,7 @@ class _Script:
     """A TorchScript file at its own size."""
 
     def __init__(self, path: Path, class_names: tuple[str, ...]) -> None:
-        try:
-            with quietly():
-                self._net = torch.jit.load(path)  # type: ignore[no-untyped-call]
-        except RuntimeError as exc:
-            message = f"{path}: damaged, or no TorchScript; export it again"
-            raise ExportError(message) from exc
+        self._net = open_script(path)
         self.class_names = class_names
 
     def predict(self, images: Sequence[NDArray[np.uint8]]) -> list[Detections]:

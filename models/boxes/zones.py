@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.base import backend_of, device_of
+from models.base import Wrapping
 from models.boxes.detections import Detections, Detector
 from models.zones import Zones
 
@@ -26,28 +26,16 @@ def outside(zones: Zones, found: Detections, height_px: int, width_px: int) -> D
     return found.where(~zones.holds(x, y))
 
 
-class IgnoringDetector(Detector):
+class IgnoringDetector(Wrapping):
     """A detector that says nothing of what lies in the zones."""
 
     def __init__(self, detector: Detector, zones: Zones) -> None:
-        self._detector, self._zones = detector, zones
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        return self._detector.class_names
-
-    @property
-    def backend(self) -> str:
-        """Of the detector inside."""
-        return backend_of(self._detector)
-
-    @property
-    def device(self) -> str:
-        """Where it runs."""
-        return device_of(self._detector)
+        super().__init__(detector)
+        self._zones = zones
 
     def predict(self, images: Sequence[NDArray[np.uint8]]) -> list[Detections]:
-        found = self._detector.predict(images)
+        """See `models.base.Model`."""
+        found = self.inner.predict(images)
         return [
             outside(self._zones, detections, *image.shape[:2])
             for detections, image in zip(found, images, strict=True)

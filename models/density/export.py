@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models.boxes.export import INPUT, SUFFIXES, quietly, read_about, write_net
+from models.boxes.export import INPUT, SUFFIXES, open_script, read_about, write_net
 from models.density.answer import DensityMap
 from models.density.student import DensityStudent
 from models.images import resize
@@ -54,8 +54,7 @@ class ExportedCounter:
         self.about = read_about(path)
         self._script: Any = None
         if path.suffix == SUFFIXES["torchscript"]:
-            with quietly():
-                self._script = torch.jit.load(path)  # type: ignore[no-untyped-call]
+            self._script = open_script(path)
         else:
             self._net = open_net(path, threads)
 

@@ -87,9 +87,9 @@ class DensityStudent:
             for density, image in zip(maps, images, strict=True)
         ]
 
-    def save(self, folder: Path, **more: Any) -> None:
-        """Write a new version's folder; `more` goes into its description."""
-        save_checkpoint(folder, self.model.state_dict(), self.meta(**more))
+    def save(self, path: Path, **more: Any) -> None:
+        """Write weights, or a new version's folder; `more` goes into the description."""
+        save_checkpoint(path, self.model.state_dict(), self.meta(**more))
 
 
 def new_density_student(

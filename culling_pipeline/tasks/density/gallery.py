@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from culling_pipeline.tasks.density.datasets.base import PointedPicture, Points
+from culling_pipeline.tasks.plain_pictures import relit
 from models.density.answer import DensityMap
 from models.density.gaussians import inside
 from models.images import resize
@@ -94,10 +96,8 @@ def shown(crowd: Crowd, how: Showing, rng: np.random.Generator) -> Crowd:
         crowd = mirrored(crowd)
     if not how.light:
         return crowd
-    gain = 1 + how.light * rng.uniform(-1, 1)
-    offset = 255 * how.light * rng.uniform(-1, 1) / 2
-    relit = np.clip(crowd.image.astype(np.float32) * gain + offset, 0, 255)
-    return Crowd(relit.astype(np.uint8), crowd.points)
+    image = relit(torch.from_numpy(crowd.image), rng, most=how.light)
+    return Crowd(image.numpy(), crowd.points)
 
 
 def cropped(crowd: Crowd, side_px: int, rng: np.random.Generator) -> Crowd:

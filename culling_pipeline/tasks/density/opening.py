@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from culling_pipeline.tasks.density.counted import Counted
 from culling_pipeline.tasks.density.metrics import game
-from models.base import Model, OpenModel, backend_of, device_of
+from models.base import Model, OpenModel, Wrapping
 from models.boxes.detections import Detections
 from models.boxes.zones import outside
 from models.density.answer import DensityMap
@@ -24,7 +24,7 @@ DOUBT_LEVEL = 3
 the difference of the counts, and what it found elsewhere comes on top."""
 
 
-class SelfDoubting:
+class SelfDoubting(Wrapping):
     """A counting student that looks at each picture twice, once in a mirror.
 
     Its answer is the mean of the two maps. How far they are apart is its doubt. So a look costs
@@ -32,27 +32,13 @@ class SelfDoubting:
     """
 
     def __init__(self, student: Model, zones: Zones) -> None:
-        self._student, self._zones = student, zones
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """See `models.base.Model`."""
-        return self._student.class_names
-
-    @property
-    def backend(self) -> str:
-        """Of the net inside."""
-        return backend_of(self._student)
-
-    @property
-    def device(self) -> str:
-        """Where it runs."""
-        return device_of(self._student)
+        super().__init__(student)
+        self._zones = zones
 
     def predict(self, images: Sequence[NDArray[np.uint8]]) -> list[Counted]:
         """See `models.base.Model`."""
         mirrored = [np.ascontiguousarray(image[:, ::-1]) for image in images]
-        plain, other = self._student.predict(images), self._student.predict(mirrored)
+        plain, other = self.inner.predict(images), self.inner.predict(mirrored)
         return [self._both(*pair) for pair in zip(plain, other, strict=True)]
 
     def _both(self, plain: DensityMap, mirrored: DensityMap) -> Counted:
@@ -81,30 +67,16 @@ class OpenCounter:
         )
 
 
-class IgnoringTeacher:
+class IgnoringTeacher(Wrapping):
     """A teacher, of boxes or of maps, that says nothing of what lies in the zones."""
 
     def __init__(self, teacher: Model, zones: Zones) -> None:
-        self._teacher, self._zones = teacher, zones
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """See `models.base.Model`."""
-        return self._teacher.class_names
-
-    @property
-    def backend(self) -> str:
-        """Of the teacher inside."""
-        return backend_of(self._teacher)
-
-    @property
-    def device(self) -> str:
-        """Where it runs."""
-        return device_of(self._teacher)
+        super().__init__(teacher)
+        self._zones = zones
 
     def predict(self, images: Sequence[NDArray[np.uint8]]) -> list[Any]:
         """See `models.base.Model`."""
-        said = self._teacher.predict(images)
+        said = self.inner.predict(images)
         return [
             outside(self._zones, answer, *image.shape[:2])
             if isinstance(answer, Detections)
