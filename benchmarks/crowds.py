@@ -51,7 +51,7 @@ PRINTED = {
     "csrnet_lite": {"A": "66.4 → 63.3 (−4 %)", "B": "9.6 → 8.2 (−14 %)"},
 }
 """MAE of standard training → CLIP in the paper (section IV.A), on ShanghaiTech A and B."""
-KEYS = ("net", "kind", "seed", "epochs", "max_side_px")
+KEYS = ("net", "kind", "seed", "epochs", "max_side_px", "crop_px", "width")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +66,27 @@ class Setting:
     sigma_px: float
     learning_rate: float
     batch_size: int
+    width: float | None
+    device: str
+
+    def named(self, net: str, kind: str, seed: int) -> Row:
+        """The name of a row."""
+        values = (net, kind, seed, self.epochs, self.max_side_px, self.crop_px, self.width_of(net))
+        return dict(zip(KEYS, values, strict=True))
+
+    def width_of(self, net: str) -> float:
+        """The factor on this net's channels."""
+        return NETS[net] if self.width is None else self.width
+
+    def rows_of(self, book: Book) -> list[Row]:
+        """The finished runs of this setting."""
+        return [row for row in book.rows if row == row | self.named(*(row[k] for k in KEYS[:3]))]
 
 
-def runs(seeds: Sequence[int]) -> Iterator[tuple[str, str, int]]:
+def runs(seeds: Sequence[int], nets: Sequence[str]) -> Iterator[tuple[str, str, int]]:
     """Whole seeds one after the other, so that a cut-off benchmark has pairs to compare."""
     for seed in seeds:
-        yield from ((net, kind, seed) for net in NETS for kind in KINDS)
+        yield from ((net, kind, seed) for net in nets for kind in KINDS)
 
 
 def epochs_for(kind: str, samples: int, standard: int) -> int:
@@ -84,7 +99,10 @@ def epochs_for(kind: str, samples: int, standard: int) -> int:
 
 def run(setting: Setting, net: str, kind: str, seed: int, difficulty: Sequence[float]) -> Row:
     """One training, measured."""
-    student = new_density_student(net, "person", (setting.crop_px,) * 2, width=NETS[net], seed=seed)
+    fresh = new_density_student(
+        net, "person", (setting.crop_px,) * 2, width=setting.width_of(net), seed=seed
+    )
+    student = DensityStudent(fresh.model, fresh.spec, device=setting.device)
     name, options = KINDS[kind]
     plan = DensityPlan(
         schedule=name,  # type: ignore[arg-type]
@@ -181,6 +199,39 @@ def loss_at(rows: Iterable[Row], share: float) -> float:
 
 
 def main() -> None:
+    args = arguments()
+    torch.set_num_threads(1)
+    train, test = (
+        Gallery(read_points(args.data, split).pictures, max_side_px=args.max_side)
+        for split in ("train", "test")
+    )
+    setting = Setting(
+        train, test, args.epochs, args.max_side, args.crop, args.sigma, args.rate, args.batch,
+        args.width, args.device,
+    )  # fmt: skip
+    book = Book(args.out, KEYS)
+    for net, kind, seed in runs(args.seeds, args.nets):
+        name = setting.named(net, kind, seed)
+        if book.has(**name):
+            continue
+        rows = setting.rows_of(book)
+        difficulty = next((row["difficulty"] for row in rows if "difficulty" in row), ())
+        if kind != "standard" and not difficulty:
+            print(f"{net}, {kind}: needs the row of {SCORER} first")
+            continue
+        row = run(setting, net, kind, seed, difficulty)
+        more = {"sigma_px": args.sigma, "learning_rate": args.rate, "batch_size": args.batch,
+                "device": name_of(args.device)}  # fmt: skip
+        book.add(name | more | row)
+        print(
+            f"{net}, {kind}, seed {seed}: MAE {row['mae']:.1f}, {row['train_cpu_s']} s", flush=True
+        )
+        text = table(setting.rows_of(book), constant_guess(setting))
+        args.out.with_suffix(".md").write_text(text + "\n")
+
+
+def arguments() -> argparse.Namespace:
+    """What was asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/crowds.json"))
@@ -188,40 +239,25 @@ def main() -> None:
         "--epochs", type=int, default=60, help="of standard training; 20 are too few"
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--nets", nargs="+", choices=[*NETS], default=[*NETS])
+    parser.add_argument(
+        "--width", type=float, help="the factor on all nets' channels; 1: the published nets"
+    )
     parser.add_argument("--max-side", type=int, default=320)
     parser.add_argument("--crop", type=int, default=64)
     parser.add_argument("--sigma", type=float, default=3.0)
     parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument(
         "--rate", type=float, default=3e-4,
         help="the paper's 1e-4 is for a front end that knows ImageNet",
     )  # fmt: skip
-    args = parser.parse_args()
-    torch.set_num_threads(1)
-    train, test = (
-        Gallery(read_points(args.data, split).pictures, max_side_px=args.max_side)
-        for split in ("train", "test")
-    )
-    setting = Setting(
-        train, test, args.epochs, args.max_side, args.crop, args.sigma, args.rate, args.batch
-    )
-    book = Book(args.out, KEYS)
-    same = {"epochs": args.epochs, "max_side_px": args.max_side}
-    for net, kind, seed in runs(args.seeds):
-        name = {"net": net, "kind": kind, "seed": seed} | same
-        if book.has(**name):
-            continue
-        rows = [r for r in book.rows if all(r[k] == v for k, v in same.items())]
-        difficulty = next((r["difficulty"] for r in rows if "difficulty" in r), ())
-        row = run(setting, net, kind, seed, difficulty)
-        more = {"crop_px": args.crop, "sigma_px": args.sigma, "learning_rate": args.rate,
-                "batch_size": args.batch, "width": NETS[net]}  # fmt: skip
-        book.add(name | more | row)
-        print(
-            f"{net}, {kind}, seed {seed}: MAE {row['mae']:.1f}, {row['train_cpu_s']} s", flush=True
-        )
-        rows = [r for r in book.rows if all(r[k] == v for k, v in same.items())]
-        args.out.with_suffix(".md").write_text(table(rows, constant_guess(setting)) + "\n")
+    return parser.parse_args()
+
+
+def name_of(device: str) -> str:
+    """The device as a row names it."""
+    return torch.cuda.get_device_name() if device == "cuda" else "cpu"
 
 
 if __name__ == "__main__":

@@ -219,7 +219,7 @@ def held_out_loss(prepared: Sequence[Prepared]) -> Callable[[Learning], float]:
         states = [norm.training for norm in norms]
         for norm in norms:
             norm.eval()
-        with torch.random.fork_rng(devices=[]), torch.no_grad():
+        with torch.random.fork_rng(), torch.no_grad():
             torch.manual_seed(0)
             losses = [float(learning.losses_of([picture]).sum()) for picture in prepared]
         for norm, state in zip(norms, states, strict=True):

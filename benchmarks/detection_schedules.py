@@ -34,6 +34,7 @@ from benchmarks.detection_pages import write_pages
 from benchmarks.detection_scenes import SCENES, Scene, scene_of
 from culling_pipeline.tasks.boxes.augment import prepared
 from jobs.config.night import TrainingSettings
+from models.boxes.detector import TorchDetector
 
 RESULTS = Path(__file__).parent / "results"
 BOOK = RESULTS / "detection_schedules.json"
@@ -50,6 +51,7 @@ class Setting:
     name: str
     scene: Scene
     length: Length
+    device: str
 
     def named(self, kind: str, seed: int) -> Row:
         """The name of a row."""
@@ -62,7 +64,7 @@ def run(setting: Setting, kind: Kind, seed: int) -> Row:
     began, scene = time.perf_counter(), setting.scene
     epochs = epochs_of(kind, len(scene.kept), setting.length)
     settings = TrainingSettings().changed(epochs=epochs, schedule=kind.schedule, seed=seed)
-    student = scene.student()
+    student = _on(scene.student(), setting.device)
     step = max(1, len(scene.measured) // HELD_OUT)
     held_out = [prepared(s, *student.size) for s in scene.measured[::step][:HELD_OUT]]
     training = Training(
@@ -85,8 +87,14 @@ def run(setting: Setting, kind: Kind, seed: int) -> Row:
         "measured": len(scene.measured),
         "train_cpu_s": training.cpu_s,
         "seconds": time.perf_counter() - began,
+        "device": torch.cuda.get_device_name() if setting.device == "cuda" else "cpu",
         "losses": training.curve,
     }
+
+
+def _on(student: TorchDetector, device: str) -> TorchDetector:
+    """The student there."""
+    return TorchDetector(student.model, student.spec, device=device)
 
 
 def main() -> None:
@@ -100,21 +108,22 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=96, help="the kept set")
     parser.add_argument("--epochs", type=int, default=15, help="standard training's")
     parser.add_argument("--share", type=float, default=0.6, help="of standard training's images")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--out", type=Path, default=BOOK)
     parser.add_argument("--pages", action="store_true", help="only make table and picture")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    book = Book(BOOK, KEYS)
+    book = Book(args.out, KEYS)
     for name in [] if args.pages else args.scenes:
-        setting = Setting(
-            name, scene_of(name, args.frames, args.data), Length(args.epochs, args.share)
-        )
+        scene = scene_of(name, args.frames, args.data)
+        setting = Setting(name, scene, Length(args.epochs, args.share), args.device)
         for seed, kind in itertools.product(args.seeds, args.kinds):
             if not book.has(**setting.named(kind, seed)):
                 row = run(setting, KINDS[kind], seed)
                 book.add(row)
                 print({k: v for k, v in row.items() if k != "losses"}, flush=True)
-                write_pages(book.rows, RESULTS)
-    write_pages(book.rows, RESULTS)
+                write_pages(book.rows, args.out.parent)
+    write_pages(book.rows, args.out.parent)
 
 
 if __name__ == "__main__":

@@ -34,24 +34,34 @@ from rich.progress import track
 
 from benchmarks.book import Book, Row
 from benchmarks.culling import interval, prepare
-from benchmarks.equal_cost_runs import CAMERAS, FULL, KNOWN, LOTTERY, RESULTS, Run, execute
+from benchmarks.equal_cost_runs import (
+    CAMERAS,
+    FULL,
+    KNOWN,
+    LOTTERY,
+    RESULTS,
+    Run,
+    device_name,
+    execute,
+)
 from benchmarks.equal_cost_studies import STUDIES
 from benchmarks.fleet import CACHE, FLEET
 from culling_pipeline.run.workers import Workers
 
 KEYS = (
     "camera", "strategy", "budget", "looks_free", "seed", "epochs", "looks_per_label",
-    "rate", "schedule", "regions", "average",
+    "rate", "schedule", "regions", "average", "device",
 )  # fmt: skip
 
-CELL = tuple(key for key in KEYS if key not in ("camera", "seed"))
+CELL = tuple(key for key in KEYS if key not in ("camera", "seed", "device"))
 """What a line of the table is about."""
 
 
 def run_all(runs: Sequence[Run], book: Book, args: argparse.Namespace) -> None:
     """All runs that the book does not have yet, in this order, and no longer than asked for."""
     began = time.monotonic()
-    todo = [run for run in dict.fromkeys(runs) if not book.has(**asdict(run))]
+    here = device_name(args.device)
+    todo = [run for run in dict.fromkeys(runs) if not book.has(**asdict(run), device=here)]
     cameras = [c for c in CAMERAS if c.name in {run.camera for run in todo}]
     with Workers(args.workers) as pool:
         for future in [pool.submit(prepare, camera, CACHE) for camera in cameras]:

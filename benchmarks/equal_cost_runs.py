@@ -221,8 +221,13 @@ def _measured(
         "map50": accuracy.score.value,
         "map": accuracy.further[0].value,
         "per_class": accuracy.per_class,
-        "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
+        "device": device_name(device),
     }
+
+
+def device_name(device: str) -> str:
+    """The device as a row names it."""
+    return torch.cuda.get_device_name() if device == "cuda" else "cpu"
 
 
 class _MeanWeights:

@@ -78,6 +78,25 @@ def tried() -> list[Run]:
     ]
 
 
+def lent() -> list[Run]:
+    """What a GPU lent for a quarter of an hour is asked for: budgets, second draws, full training
+    and the neighbours' strategies on four streets, then the other streets and the courts."""
+    four = ["street-21", "street-22", "street-31", "street-32"]
+    others = [camera for camera in STREETS if camera not in four]
+    whole = [Run(camera, FULL, 1.0, looks_free=False, seed=0) for camera in four]
+    looks_free = [Run(camera, DEFAULT, 100.0, looks_free=True, seed=0) for camera in four]
+    neighbours = [
+        Run(camera, strategy, 100.0, looks_free=False, seed=0)
+        for strategy in ("confident", "distinct", "unsure")
+        for camera in four
+    ]
+    first, second = ([run for run in pairs(four, (50.0,)) if run.seed == draw] for draw in DRAWS)
+    return [
+        *whole, *pairs(four, (100.0,)), *first, *looks_free, *pairs(others, (100.0,)), *second,
+        *neighbours, *pairs(COURTS, (100.0,)), *pairs(others, (200.0,)),
+    ]  # fmt: skip
+
+
 STUDIES: dict[str, Callable[[], list[Run]]] = {
     "rates": rates,
     "schedules": schedules,
@@ -87,4 +106,5 @@ STUDIES: dict[str, Callable[[], list[Run]]] = {
     "full": full,
     "free": free,
     "tried": tried,
+    "lent": lent,
 }
