@@ -55,7 +55,7 @@ def kill_all(running: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.timeout(1300)  # as long as a busy machine takes
-@pytest.mark.parametrize("schedule", ["standard", "dap"])
+@pytest.mark.parametrize("schedule", ["dap"])
 def test_two_processes_killed_and_gone_on_with(tmp_path: Path, schedule: str) -> None:
     write_coco(tmp_path / "coco")
     checkpoint = tmp_path / "student-coco.checkpoint"
