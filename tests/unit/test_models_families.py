@@ -108,6 +108,7 @@ def test_yolo_nas_has_pixels_to_spare(family: str) -> None:
     columns = np.flatnonzero((placed[320] == 200).all(axis=1))
     assert (columns[0], columns[-1]) == (2, 637)
     assert placement.offset_xy == (2, (640 - 358) // 2)
+    assert placement.scale_xy == (636 / 640, 636 / 640)  # the ratio, though 357.75 rows became 358
 
 
 @pytest.mark.parametrize("family", ["detr", "detr-decoded"])
