@@ -151,12 +151,15 @@ def error(found: Sequence[float], place: Place) -> float:
     return float(np.abs(np.array(found) - place.wanted).mean())
 
 
-def over_guess(found: Sequence[float], place: Place) -> list[float]:
-    """How much lower the error is than the guess's, and its 95 % interval, by hours."""
+def over_guess(found: Sequence[float], place: Place) -> list[float | None]:
+    """How much lower the error is than the guess's, and its 95 % interval, by hours; no interval
+    where all frames are of one hour, as the infra-red ones are."""
     guess = np.abs(place.guess - place.wanted)
     gain = guess - np.abs(np.array(found) - place.wanted)
     names = {hour: number for number, hour in enumerate(dict.fromkeys(place.hours))}
     blocks = [names[hour] for hour in place.hours]
+    if len(names) < 2:
+        return [float(gain.mean()), None, None]
     low, high = interval_of_gain(
         lambda frames: float(gain[frames].mean()), blocks, rng=np.random.default_rng(0)
     )
@@ -180,7 +183,6 @@ def table(rows: Sequence[Row]) -> str:
         found = {arm: [r for r in rows if (r["place"], r["arm"]) == (place, arm)] for arm in ARMS}
         night, random = found["night"], found["random"]
         if night and random:
-            gain, low, high = np.mean([row["gain_over_guess"] for row in night], axis=0)
             lines.append(
                 {
                     "camera": place.removeprefix("cattle_"),
@@ -190,10 +192,20 @@ def table(rows: Sequence[Row]) -> str:
                     "night": float(np.mean([row["mae"] for row in night])),
                     "random": float(np.mean([row["mae"] for row in random])),
                     "constant guess": float(night[0]["mae_guess"]),
-                    "better than the guess by": f"{gain:.2f} ({low:.2f} to {high:.2f})",
+                    "better than the guess by": shown([row["gain_over_guess"] for row in night]),
                 }
             )
     return markdown(lines, number=".2f")
+
+
+def shown(gains: Sequence[Sequence[float | None]]) -> str:
+    """The mean over the seeds of a gain and, where there is one, of its interval."""
+    gain, *interval = [
+        None if None in column else float(np.mean(column)) for column in zip(*gains, strict=True)
+    ]
+    if None in interval:
+        return f"{gain:.2f} (one hour: no interval)"
+    return f"{gain:.2f} ({interval[0]:.2f} to {interval[1]:.2f})"
 
 
 def main() -> None:

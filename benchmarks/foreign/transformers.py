@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.foreign.case import Boxes, Case, shaken, spread
+from benchmarks.foreign.case import Boxes, Case, shaken, spread, warmed
 
 
 def cases(folder: Path) -> Iterator[Case]:
@@ -56,6 +56,8 @@ def _made(name: str) -> Any:
         net: Any = RTDetrForObjectDetection(RTDetrConfig(**few))
     else:
         net = DFineForObjectDetection(DFineConfig(**few))
+    warmed(net)
+    shaken(net.model.enc_score_head, 0.5)  # else the queries are drawn by rounding: all score alike
     for layer in net.model.decoder.class_embed:
         shaken(layer, 0.05)
     for head in net.model.decoder.bbox_embed:
@@ -64,7 +66,7 @@ def _made(name: str) -> Any:
 
 
 def _plain(net: Any) -> Any:
-    """The net with its two outputs alone."""
+    """The net with its two outputs alone; the exporter puts it back into the mode it comes in."""
     import torch
 
     class Plain(torch.nn.Module):
@@ -76,4 +78,4 @@ def _plain(net: Any) -> Any:
             said = self.net(pixel_values=pixel_values)
             return said.logits, said.pred_boxes
 
-    return Plain()
+    return Plain().eval()

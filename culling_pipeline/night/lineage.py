@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import math
 from datetime import UTC, datetime
 from typing import Any
 
 from culling_pipeline.judging.cost_ratio import seconds_by_stage
 from culling_pipeline.night.inputs import NightPlan, Results
-from culling_pipeline.records import CullRecord, IngestRecord
+from culling_pipeline.records import CullRecord, IngestRecord, Record
 
 
 def lineage(plan: NightPlan, parent: str, results: Results) -> dict[str, Any]:
@@ -18,6 +20,7 @@ def lineage(plan: NightPlan, parent: str, results: Results) -> dict[str, Any]:
     this night, whatever was put to work later.
     """
     day, label, cull, size, arms, verdict = results
+    interval = (verdict.difference_low, verdict.difference_high)
     records = (day, label, size, arms.culled, verdict)
     return {
         "parent": parent,
@@ -35,16 +38,22 @@ def lineage(plan: NightPlan, parent: str, results: Results) -> dict[str, Any]:
         "teacher": plan.teacher_name,
         "full_size": list(plan.full_size),
         "scale": size.scale,
-        "score": verdict.after.score.model_dump(),
+        "score": _plain(verdict.after.score),
         "metrics": {
-            "before": verdict.before.model_dump(),
-            "after": verdict.after.model_dump(),
-            "difference_95": [verdict.difference_low, verdict.difference_high],
+            "before": _plain(verdict.before),
+            "after": _plain(verdict.after),
+            "difference_95": [end if math.isfinite(end) else None for end in interval],
         },
         "promoted": verdict.promoted,
         "ledger_s": seconds_by_stage(cost for record in records for cost in record.costs),
         "code_version": plan.code_version,
     }
+
+
+def _plain(record: Record) -> Any:
+    """A record's figures; one that is not finite is null, as in every record's JSON. A day without
+    anything on it measures nothing."""
+    return json.loads(record.model_dump_json())
 
 
 def _fingerprint(day: IngestRecord, cull: CullRecord) -> str:

@@ -21,6 +21,7 @@ from jobs.cameras.detectors import (
     why_untrained,
 )
 from jobs.config.settings import CameraConfig
+from jobs.config.weights import BUILT_IN, OWN_SUFFIXES
 from jobs.errors import UsageError
 from models.base import OpenModel, Trainable
 from models.boxes.classes import ClassMap
@@ -227,6 +228,17 @@ def require_task(camera: CameraConfig, version: str, path: Path) -> None:
 
 
 _NETS: dict[str, Callable[[CameraConfig], Nets]] = {"boxes": BoxNets, "count": CountNets}
+
+
+def counts(weights: str) -> bool:
+    """Whether these weights, as a configuration names them, are a counting net's. A file that is
+    not there, or says nothing of itself, is none."""
+    if not weights.startswith(BUILT_IN) and Path(weights).suffix.lower() not in OWN_SUFFIXES:
+        return False
+    try:
+        return "net" in load_meta(weights_path(weights)).get("spec", {})
+    except WeightsError:
+        return False
 
 
 def _counter(path: Path, device: str) -> DensityStudent:

@@ -32,13 +32,13 @@ def load(path: Path, overrides: Sequence[str]) -> Config:
     return load_config(path, overrides=parse_overrides(overrides))
 
 
-def names_in(classes: str | None) -> tuple[str, ...] | None:
+def names_in(classes: str | None, option: str = "--classes") -> tuple[str, ...] | None:
     """What --classes names; None if it was not given."""
     if classes is None:
         return None
     names = tuple(filter(None, map(str.strip, classes.split(","))))
     if not names:
-        message = "--classes: name what to find, such as person,car"
+        message = f"{option}: name what to find, such as person,car"
         raise UsageError(message)
     return names
 

@@ -18,16 +18,17 @@ from jobs.commands.common import (
     AsJson,
     ConfigPath,
     load,
-    names_in,
     print_json,
     print_table,
 )
+from jobs.commands.wishes import TaskOption, TeacherClassesOption, TeacherOption, wish_of
 from jobs.errors import EXIT_DONE
 
 if TYPE_CHECKING:
     from culling_pipeline.records import NightRecord, UnusableNight
     from jobs.config.settings import Config
     from jobs.database.nights import Night
+    from jobs.setup.camera_block import Wish
     from jobs.setup.check import Finding
 
 app = typer.Typer()
@@ -45,6 +46,9 @@ def quickstart(
     classes: Annotated[
         str | None, typer.Option(help="What to find, e.g. person,car.", show_default=False)
     ] = None,
+    task: TaskOption = None,
+    teacher: TeacherOption = None,
+    teacher_classes: TeacherClassesOption = None,
     watch_for: Annotated[
         str, typer.Option("--for", metavar="TIME", help="How long a live camera is watched first.")
     ] = "10m",
@@ -69,8 +73,8 @@ def quickstart(
     from jobs.setup.first_settings import how_it_goes_on
 
     began = time.monotonic()
-    wish = _Wish(source, name, names_in(classes), budget, timeout_s)
-    camera = _camera(wish, config)
+    models = wish_of(classes, task, teacher, teacher_classes)
+    camera = _camera(_Wish(source, name, models, budget, timeout_s), config)
     loaded = load(config, [])
     findings = _look(loaded, camera, timeout_s, as_json=as_json)
     if not yes and not as_json and sys.stdin.isatty():
@@ -88,7 +92,7 @@ class _Wish(NamedTuple):
 
     source: str
     name: str | None
-    classes: tuple[str, ...] | None
+    models: Wish
     budget: str | None
     timeout_s: float
 
@@ -96,12 +100,15 @@ class _Wish(NamedTuple):
 def _camera(wish: _Wish, config: Path) -> str:
     """The camera of this source in the configuration: the one that is there, or a new one."""
     from jobs.setup.add import Request, add_camera, camera_with_source
+    from jobs.setup.adopt import adopt
     from jobs.setup.first_settings import clip_settings, clip_words, name_for
 
     known = load(config, []).cameras if _has_cameras(config) else {}
     there = camera_with_source(known, wish.source, config.absolute().parent)
     if there is not None and wish.name in (None, there):
         typer.echo(f"{there}: is in {config} already; going on with it", err=True)
+        for line in adopt(wish.models, wish.budget, known[there], config):
+            typer.echo(line, err=True)
         return there
     said: list[str] = []
 
@@ -116,7 +123,7 @@ def _camera(wish: _Wish, config: Path) -> str:
             name=wish.name or name_for(wish.source, known),
             url=wish.source,
             config=config,
-            classes=wish.classes,
+            wish=wish.models,
             timeout_s=wish.timeout_s,
             settings_for=chosen,
         )

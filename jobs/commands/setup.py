@@ -14,10 +14,10 @@ from jobs.commands.common import (
     ConfigPath,
     Overrides,
     load,
-    names_in,
     print_json,
     print_table,
 )
+from jobs.commands.wishes import TaskOption, TeacherClassesOption, TeacherOption, wish_of
 from jobs.errors import EXIT_DONE
 
 app = typer.Typer()
@@ -50,6 +50,9 @@ def add(
     classes: Annotated[
         str | None, typer.Option(help="What to find, e.g. person,car.", show_default=False)
     ] = None,
+    task: TaskOption = None,
+    teacher: TeacherOption = None,
+    teacher_classes: TeacherClassesOption = None,
     password_file: Annotated[
         Path | None, typer.Option(help="File to keep the password in.", show_default=False)
     ] = None,
@@ -72,7 +75,7 @@ def add(
             name=name,
             url=url,
             config=config,
-            classes=names_in(classes),
+            wish=wish_of(classes, task, teacher, teacher_classes),
             password_file=password_file,
             look=probe,
             force=force,

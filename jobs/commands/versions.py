@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from culling_pipeline.records import Accuracy
+from culling_pipeline.records import STORED, Accuracy
 from jobs.commands.listing import Listing, Name
 from models.errors import WeightsError
 
@@ -72,5 +72,7 @@ def versions_table(rows: Sequence[dict[str, Any]]) -> Listing:
 def _accuracy(metrics: dict[str, Any] | None) -> str:
     if not metrics:
         return "–"
-    before, after = (Accuracy.model_validate(metrics[at]) for at in ("before", "after"))
+    before, after = (
+        Accuracy.model_validate(metrics[at], context=STORED) for at in ("before", "after")
+    )
     return f"{before.score.value:.3f} → {after.score.value:.3f}"

@@ -14,6 +14,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from culling_pipeline.ranges import RULES
+from jobs.config.count import CountSettings
+from jobs.config.fields import Section
 from jobs.config.groups import mistakes
 from jobs.config.settings import CameraConfig, CameraDefaults, Config
 from jobs.config.shown import can_be_secret, section_of, shown_key, shown_value
@@ -246,14 +248,21 @@ class _Reader:
 
     def _resolve_paths(self, camera: CameraConfig) -> CameraConfig:
         place = f"cameras.{camera.name}"
-        sections = {
+        sections: dict[str, Section] = {
             key: section.changed(weights=self._resolve(section.weights, f"{place}.{key}.weights"))
             for key, section in (("student", camera.student), ("teacher", camera.teacher))
             if section.weights != UNTRAINED
         }
         if lacks_scheme(camera.source) and not camera.source.startswith("${"):
             self._problems.add(f"{place}.source", LACKS_SCHEME)
+        sections["count"] = self._resolve_count(camera.count, f"{place}.count")
         return camera.changed(**sections, source=self._resolve(camera.source, f"{place}.source"))
+
+    def _resolve_count(self, count: CountSettings, place: str) -> CountSettings:
+        """The same for the nets that count; a net's name is no path."""
+        said = {"student": None if count.is_net else count.student, "teacher": count.teacher}
+        found = {k: self._resolve(v, f"{place}.{k}") for k, v in said.items() if v is not None}
+        return count.changed(**found)
 
     def _resolve(self, address: str, place: str) -> str:
         """A relative path starts at the config file's folder; anything with a scheme stays."""

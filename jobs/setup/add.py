@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from jobs.cameras.nets import nets_of
 from jobs.config.edit import insert_camera, read_text, template_text, update_file
 from jobs.config.load import (
     ADDRESS,
@@ -22,19 +23,17 @@ from jobs.config.load import (
 from jobs.config.new_file import write_schema
 from jobs.config.secrets import Taken, fill_in, take_out, with_reference, without_secrets
 from jobs.config.settings import CAMERA_NAME, CameraConfig, Config
-from jobs.config.weights import REAL_TEACHER, SYNTHETIC_TEACHER, SYNTHETIC_WORLD
 from jobs.errors import UsageError
+from jobs.setup.camera_block import BY_NAME, Wish, block, checked_teacher
 from jobs.setup.probing import advice, figures, found_to_dict, probe_within
 from jobs.setup.snapshots import write_snapshot
+from models.pretrained.catalogue import PREFIX, published
 from streams.base import redact_url
 from streams.secret_places import lacks_scheme
 from streams.secret_words import mask
 
 if TYPE_CHECKING:
     from streams.probe import Probe
-
-CLASSES = ("person", "car", "bicycle")
-"""The classes of the detectors that come with the package."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +43,7 @@ class Request:
     name: str
     url: str = field(repr=False)
     config: Path
-    classes: tuple[str, ...] | None = None
+    wish: Wish = field(default_factory=Wish)
     password_file: Path | None = None
     look: bool = True
     force: bool = False
@@ -72,7 +71,7 @@ class Added:
             "camera": self.camera.name,
             "source": mask(self.source),
             "classes": list(self.camera.class_names),
-            "teacher": self.camera.teacher.weights,
+            "teacher": nets_of(self.camera).teacher_weights,
             "config": str(self.config),
             "found": None if self.found is None else found_to_dict(self.found),
             "snapshot": None if self.snapshot is None else str(self.snapshot),
@@ -85,8 +84,9 @@ class Added:
         shown = {} if self.found is None else figures(self.found)
         if self.snapshot is not None:
             shown["snapshot"] = str(self.snapshot)
-        shown |= {"source": mask(self.source), "classes": ", ".join(self.camera.class_names)}
-        shown["teacher"] = self.camera.teacher.weights
+        verb = "counts" if self.camera.task == "count" else "classes"
+        shown |= {"source": mask(self.source), verb: ", ".join(self.camera.class_names)}
+        shown["teacher"] = nets_of(self.camera).teacher_weights
         width = max(map(len, shown)) + 2
         lines = [f"{self.camera.name}: added to {self.config}"]
         lines += [f"  {name:{width}}{value}" for name, value in shown.items()]
@@ -100,8 +100,8 @@ class Added:
                 "the snapshot shows what the camera sees; only you can read it: delete it once "
                 "you have looked"
             )
-        entry = self.camera.teacher.published
-        if entry is not None:
+        weights = nets_of(self.camera).teacher_weights
+        if weights.startswith(PREFIX) and (entry := published(weights)) is not None:
             said.append(
                 f"the teacher, {entry.described()}, is downloaded at its first use: by "
                 "`culling check --download` now, or by the first night"
@@ -223,23 +223,17 @@ def _planned(
     else:
         raw = parse_raw(text, request.config)
     _refuse_duplicate(raw.get("cameras"), request, source)
-    settings: dict[str, Any] = {"source": source}
-    defaults = raw.get("defaults")
-    inherited = isinstance(defaults, Mapping) and defaults.get("classes")
-    if request.classes or not inherited:
-        settings["classes"] = list(request.classes or CLASSES)
-    if not source.startswith(SYNTHETIC_WORLD) and not _has_teacher(defaults):
-        settings["teacher"] = {"weights": REAL_TEACHER}
+    wish = replace(request.wish, teacher=teacher_in_config(request.wish.teacher, request.config))
+    settings = block(wish, source, raw.get("defaults"), request.config.absolute().parent)
     text = insert_camera(text, request.name, settings | dict(more))
     return text, parse_config(text, request.config, as_written=True)
 
 
-def _has_teacher(defaults: object) -> bool:
-    """Whether the file names a teacher for all cameras. The one of drawn streets, which the file of
-    `culling init` names, is none for a real camera."""
-    teacher = defaults.get("teacher") if isinstance(defaults, Mapping) else None
-    weights = teacher.get("weights") if isinstance(teacher, Mapping) else None
-    return weights not in (None, SYNTHETIC_TEACHER)
+def teacher_in_config(teacher: str | None, config: Path) -> str | None:
+    """`--teacher` as the file says it: a path from its folder."""
+    if checked_teacher(teacher) is None or str(teacher).startswith(BY_NAME):
+        return teacher
+    return _path_in_config(Path(str(teacher)), config.absolute().parent)
 
 
 def _refuse_duplicate(cameras: object, request: Request, source: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 from typing import TYPE_CHECKING
@@ -59,10 +60,16 @@ def probe_within(camera: CameraConfig, timeout_s: float) -> Probe:
 
 
 def too_late(camera: CameraConfig, timeout_s: float) -> str:
-    """The error message for a camera that has not answered in time."""
+    """The error message for a camera that has not answered in time. A file on this disk is neither
+    off nor far away; on a busy machine even the first look at it takes its time."""
+    here = os.path.exists(camera.source)
+    asked = (
+        "is the machine busy, or the disk slow? --timeout-s gives it longer"
+        if here
+        else "is the camera on, and can this machine reach it?"
+    )
     return (
-        f"camera {camera.name!r}: no frame from {camera.source_shown} in {timeout_s:g} s: is the "
-        "camera on, and can this machine reach it?"
+        f"camera {camera.name!r}: no frame from {camera.source_shown} in {timeout_s:g} s: {asked}"
     )
 
 

@@ -130,9 +130,10 @@ def _fitted(
     spare = fit.spare_px if fit.spare_px < min(whole) else 0
     ratio = min((room - spare) / side for side, room in zip(sides, whole, strict=True))
     exact = [side * ratio for side in sides]
-    if fit.cuts and min(exact) >= 1:
-        return int(exact[0]), int(exact[1]), (ratio, ratio)
-    new_w, new_h = (max(1, round(side)) for side in exact)
+    whole_px = int if fit.cuts else round
+    new_w, new_h = (max(1, whole_px(side)) for side in exact)
+    if fit.by_ratio and min(exact) >= 1:
+        return new_w, new_h, (ratio, ratio)
     return new_w, new_h, (new_w / sides[0], new_h / sides[1])
 
 

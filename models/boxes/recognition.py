@@ -4,7 +4,7 @@ the file tells, and what is usual in the family."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,12 @@ PRESETS = {
 person-vehicle-bike-detection-2003 and -2004 (stretched, BGR 0…255), Megvii's YOLOX on COCO (BGR
 0…255, padded with 114 at the right and bottom), torchvision's own weights on COCO."""
 
+PUBLISHED_AS = {
+    "person-vehicle-bike-detection-2003": PRESETS["person-vehicle-bike"],
+    "person-vehicle-bike-detection-2004": PRESETS["person-vehicle-bike"],
+}
+"""Files that do not say what their classes are, by the names that their publisher gives them."""
+
 _TASKS_WITHOUT_BOXES = ("obb", "classify", "semantic", "depth")
 
 
@@ -64,6 +70,9 @@ def recognised(
     if isinstance(given, ForeignOptions):
         return given
     known = dict(given.options)
+    published = PUBLISHED_AS.get(path.stem)
+    if published is not None and not known.keys() & {"outputs", "class_names"}:
+        return replace(published, **known)
     inputs = inputs_of(net.inputs, path)
     _refuse_other_tasks(net.about, path)
     if "outputs" in known:

@@ -45,8 +45,16 @@ def test_what_is_wrong_ends_it_before_the_night(
 ) -> None:
     assert cli.run(["quickstart", str(tmp_path / "no.mp4"), "--yes"]) == 3
     assert not config.exists()
+    teacher = ["quickstart", SOURCE, "--yes", "--teacher"]
+    assert cli.run([*teacher, "no.onnx"]) == 2
+    assert not config.exists()
+    assert "--teacher no.onnx: there is no such file" in capfd.readouterr().err
     config.write_text("data_dir: here\ncameras: {}\n", encoding="utf-8")
-    assert cli.run(["quickstart", SOURCE, "--yes", "--classes", "unicorn"]) == 4
+    (tmp_path / "no.xml").write_bytes(b"")
+    assert cli.run([*teacher, "no.xml", "--classes", "unicorn"]) == 4
+    assert "needs its .bin" in capfd.readouterr().out
+    assert cli.run([*teacher, "builtin:street-teacher"]) == 4  # the second try has another
+    assert load_config(config).cameras["street"].teacher.weights == "builtin:street-teacher"
     out, err = capfd.readouterr()
     assert "unicorn" in out
     assert "mend this, then run the same command again" in err

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from jobs.config.settings import CameraConfig
 from jobs.setup.check import check_streams
-from jobs.setup.probing import advice, found_in_words, found_to_dict
+from jobs.setup.probing import advice, found_in_words, found_to_dict, too_late
 from streams.base import ConnectionFailedError, SourceInfo
 from streams.probe import Probe
 
@@ -35,6 +36,16 @@ def yard(source: str = "rtsp://cam/1", **live: object) -> CameraConfig:
 
 def no_runtime() -> str:
     return "yt-dlp needs a JavaScript runtime"
+
+
+def test_a_file_that_is_slow_is_not_said_to_be_off(tmp_path: Path) -> None:
+    """A first look at a clip on a busy machine once took longer than its 30 seconds."""
+    (tmp_path / "yard.mp4").write_bytes(b"")
+    said = too_late(yard(str(tmp_path / "yard.mp4")), 30)
+    assert said.endswith(
+        "in 30 s: is the machine busy, or the disk slow? --timeout-s gives it longer"
+    )
+    assert "is the camera on" in too_late(yard("rtsp://cam/" + 5000 * "x"), 30)
 
 
 def test_what_is_known_is_said_and_nothing_else() -> None:

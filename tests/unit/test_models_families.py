@@ -108,6 +108,34 @@ def test_yolo_nas_has_pixels_to_spare(family: str) -> None:
     columns = np.flatnonzero((placed[320] == 200).all(axis=1))
     assert (columns[0], columns[-1]) == (2, 637)
     assert placement.offset_xy == (2, (640 - 358) // 2)
+    assert placement.scale_xy == (636 / 640, 636 / 640)  # the ratio, though 357.75 rows became 358
+
+
+def test_a_file_that_names_no_classes_is_known_by_its_publisher_s_name(tmp_path: Path) -> None:
+    """A newcomer with Open Model Zoo's file need not write its classes into config.yaml."""
+    path = layouts.boxes_labels(tmp_path / "person-vehicle-bike-detection-2003.onnx")
+    detector = ForeignDetector(path, GivenOptions((("min_score", 0.2),)))
+    assert detector.class_names == ("vehicle", "person", "bike")
+    assert (detector.options.channel_order, detector.options.min_score) == ("bgr", 0.2)
+    named = ForeignDetector(path, GivenOptions((("class_names", NAMES),)))
+    assert named.class_names == NAMES
+    with pytest.raises(ModelError, match="does not say what its classes"):
+        ForeignDetector(path.rename(tmp_path / "mine.onnx"), GivenOptions())
+
+
+def test_rows_that_do_not_count_may_end_before_they_begin() -> None:
+    """YOLO26's sides are the net's own numbers, and can be negative where it sees nothing: that
+    must not end a night on an empty frame."""
+    family = FAMILIES["yolo-end2end"]
+    options = with_usual(class_names=NAMES, outputs="yolo-end2end")
+    rows = np.tile(np.array([50, 50, 40, 40, 0.001, 0], np.float32), (300, 1))
+    rows[0] = [10, 10, 60, 60, 0.9, 1]
+    assert family.columns is not None
+    found = family.columns({"boxes": rows[None]}, options)
+    assert found.boxes[0].tolist() == [10, 10, 60, 60]
+    rows[:, 4] = 0.9
+    with pytest.raises(ModelError, match="no corners"):
+        family.columns({"boxes": rows[None]}, options)
 
 
 @pytest.mark.parametrize("family", ["detr", "detr-decoded"])

@@ -137,8 +137,9 @@ class Fit(NamedTuple):
     spare_px: int = 0
     """A padded picture is so much smaller than the input."""
     cuts: bool = False
-    """A padded picture's sides are cut to whole pixels in place of rounded, and its boxes go back
-    by the ratio itself."""
+    """A padded picture's sides are cut to whole pixels in place of rounded."""
+    by_ratio: bool = False
+    """Its boxes go back by the ratio itself, not by what the sides became in whole pixels."""
     smooth: bool = False
     """Resized as by torchvision and Pillow, which average what falls into a pixel when they shrink;
     OpenCV takes single pixels."""

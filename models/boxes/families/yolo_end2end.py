@@ -48,13 +48,21 @@ def _units(rows: np.ndarray) -> str:
 
 def _columns(found: Arrays, options: ForeignOptions) -> Found:
     rows = found["boxes"][0]
-    if rows.shape[1] < 6 or not whole_numbers(rows[:, 5]) or not are_corners(rows[:, :4]):
+    wide = rows.shape[1] >= 6
+    counting = rows[rows[:, 4] >= options.min_score] if wide else rows
+    if not wide or not whole_numbers(rows[:, 5]) or not _end_behind(counting):
         message = (
             f"rows of {rows.shape[1]} numbers, no corners or the sixth of them no class: not "
             "x1 y1 x2 y2 score class; set teacher.io.outputs to what the model returns"
         )
         raise ModelError(message)
     return as_found(rows[:, :4], rows[:, 4], rows[:, 5])
+
+
+def _end_behind(rows: np.ndarray) -> bool:
+    """Whether these rows are corners; no row is. The sides of v26 are the net's own numbers, and
+    can be negative where it sees nothing."""
+    return not len(rows) or are_corners(rows[:, :4])
 
 
 FAMILY = Family(

@@ -26,7 +26,7 @@ from models.boxes.families.ultralytics import LETTERBOX, names_for
 from models.boxes.foreign_layouts import shown
 from models.errors import ModelError
 
-_FIT = Fit(spare_px=4)
+_FIT = Fit(spare_px=4, by_ratio=True)
 """Their program shrinks a picture to 636 pixels in an input of 640."""
 
 

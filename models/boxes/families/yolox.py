@@ -31,7 +31,7 @@ from models.errors import ModelError
 YOLOX_STRIDES = (8, 16, 32)
 """Input pixels per cell of YOLOX's three grids, in the order of its output."""
 
-_FIT = Fit(cuts=True)
+_FIT = Fit(cuts=True, by_ratio=True)
 """Their program resizes to whole pixels below, and divides boxes by the ratio all the same."""
 NEAR_CELLS = 1.5
 """Half of all decoded centres lie nearer to their cells than this."""
