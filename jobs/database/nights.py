@@ -66,6 +66,15 @@ class NightQueries:
             raise StoreError(message)
         return night_of(row)
 
+    def night_named(self, camera: str, run_id: str) -> Night | None:
+        """The camera's night of this name, or None."""
+        query = sa.select(nights_table).where(
+            nights_table.c.camera == camera, nights_table.c.run_id == run_id
+        )
+        with self.database.reading() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else night_of(row)
+
     def nights(
         self, camera: str | None = None, *, state: State | None = None, limit: int | None = None
     ) -> list[Night]:
