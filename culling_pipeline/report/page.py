@@ -110,6 +110,7 @@ def render_report(night: NightRecord, exhibits: Sequence[Exhibit]) -> str:
         trust_words=money.trust_words(night),
         blind_rows=money.blind_rows(night),
         teacher_words=money.teacher_words(night),
+        agreement=night.label.agreement,
         beside_words=beside_words(night),
         earlier_words=earlier_words(judge),
         key_figures=_key_figures(night),
