@@ -1,15 +1,52 @@
-"""Which version of a camera's model is in use, changed by a person: by a command or a page."""
+"""A camera's model versions, and which is in use: shown to a person and changed by one, in a
+command or on a page."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jobs.errors import UsageError
 from models.errors import WeightsError
 
 if TYPE_CHECKING:
     from models.registry import ModelRegistry
+
+
+SHOWN = (
+    "parent",
+    "created_at",
+    "run_id",
+    "frames",
+    "settings",
+    "scale",
+    "metrics",
+    "promoted",
+    "ledger_s",
+    "code_version",
+)
+"""Keys of a version's meta; None where an older release, or a `start`, does not have them."""
+
+
+def version_rows(registry: ModelRegistry, camera: str) -> list[dict[str, Any]]:
+    """One object per version, the oldest first; `error` names a damaged meta."""
+    incumbent, pinned = registry.incumbent(camera), registry.pinned(camera)
+    rows = []
+    for version in registry.all_versions(camera):
+        try:
+            meta, error = registry.meta(camera, version), None
+        except WeightsError as exc:
+            meta, error = {}, str(exc)
+        rows.append(
+            {
+                "version": version,
+                "in_use": version == incumbent,
+                "pinned": version in pinned,
+                **{key: meta.get(key) for key in SHOWN},
+                "error": error,
+            }
+        )
+    return sorted(rows, key=lambda row: (row["created_at"] or "", row["version"]))
 
 
 @dataclass(frozen=True, slots=True)

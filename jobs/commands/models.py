@@ -39,8 +39,8 @@ def models(
     as_json: AsJson = False,
 ) -> None:
     """List the camera's model versions: parent, accuracy, cost. The one in use has a star."""
-    from jobs.cameras.versions import set_pin
-    from jobs.commands.versions import version_rows, versions_table
+    from jobs.cameras.versions import set_pin, version_rows
+    from jobs.commands.versions import versions_table
 
     changes = pin is not None or unpin is not None
     registry = _registry(camera, config, overrides, may_lag=not changes)

@@ -1,51 +1,12 @@
-"""A camera's model versions as JSON and as a table."""
+"""A camera's model versions as a table."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from culling_pipeline.records import Accuracy
 from jobs.commands.listing import Listing, Name
-from models.errors import WeightsError
-
-if TYPE_CHECKING:
-    from models.registry import ModelRegistry
-
-SHOWN = (
-    "parent",
-    "created_at",
-    "run_id",
-    "frames",
-    "settings",
-    "scale",
-    "metrics",
-    "promoted",
-    "ledger_s",
-    "code_version",
-)
-"""Keys of a version's meta; None where an older release, or a `start`, does not have them."""
-
-
-def version_rows(registry: ModelRegistry, camera: str) -> list[dict[str, Any]]:
-    """One object per version, the oldest first; `error` names a damaged meta."""
-    incumbent, pinned = registry.incumbent(camera), registry.pinned(camera)
-    rows = []
-    for version in registry.all_versions(camera):
-        try:
-            meta, error = registry.meta(camera, version), None
-        except WeightsError as exc:
-            meta, error = {}, str(exc)
-        rows.append(
-            {
-                "version": version,
-                "in_use": version == incumbent,
-                "pinned": version in pinned,
-                **{key: meta.get(key) for key in SHOWN},
-                "error": error,
-            }
-        )
-    return sorted(rows, key=lambda row: (row["created_at"] or "", row["version"]))
 
 
 def versions_table(rows: Sequence[dict[str, Any]]) -> Listing:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -23,13 +23,12 @@ _DIGITS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AreaChange:
-    """These polygons under this key, in place of those that whoever drew them had before their
+    """These polygons under each key, in place of those that whoever drew them had before their
     eyes."""
 
     camera: str
-    key: AreaKey
-    areas: Areas
-    instead_of: Areas
+    areas: Mapping[AreaKey, Areas]
+    instead_of: Mapping[AreaKey, Areas]
 
 
 def areas_of(camera: CameraConfig, key: AreaKey) -> Areas:
@@ -41,46 +40,51 @@ def save_areas(path: Path, change: AreaChange) -> None:
     """Write the polygons into the camera's section of config.yaml; its comments and the order of
     its keys stay. What the configuration would refuse is refused before anything is written, and so
     is a change of areas that somebody else has changed meanwhile."""
-    _check_size(change)
-    wanted = [[[round(x, _DIGITS), round(y, _DIGITS)] for x, y in area] for area in change.areas]
+    for key, areas in change.areas.items():
+        _check_size(change.camera, key, areas)
 
     def changed(before: str | None) -> str:
-        _check_unchanged(before, path, change)
-        text = set_key(before or "", change.camera, change.key, wanted)
+        text = before or ""
+        camera = _unchanged(text, path, change)
+        for key, areas in change.areas.items():
+            if not _same(areas, areas_of(camera, key)):
+                text = set_key(text, change.camera, key, _rounded(areas))
         parse_config(text, path, as_written=True)
         return text
 
     update_file(path, changed)
 
 
-def _check_size(change: AreaChange) -> None:
-    corners = max((len(area) for area in change.areas), default=0)
-    if len(change.areas) > MOST_AREAS or corners > MOST_CORNERS:
+def _check_size(camera: str, key: AreaKey, areas: Areas) -> None:
+    corners = max((len(area) for area in areas), default=0)
+    if len(areas) > MOST_AREAS or corners > MOST_CORNERS:
         message = (
-            f"camera {change.camera!r}: {change.key}: at most {MOST_AREAS} areas of "
-            f"{MOST_CORNERS} corners can be drawn: join some"
+            f"camera {camera!r}: {key}: at most {MOST_AREAS} areas of {MOST_CORNERS} corners can "
+            "be drawn: join some"
         )
         raise UsageError(message)
 
 
-def _check_unchanged(text: str | None, path: Path, change: AreaChange) -> None:
-    config = parse_config(text or "", path, as_written=True)
-    camera = config.cameras.get(change.camera)
+def _unchanged(text: str, path: Path, change: AreaChange) -> CameraConfig:
+    """The camera as the file has it now; `UsageError` if its areas are others by now."""
+    camera = parse_config(text, path, as_written=True).cameras.get(change.camera)
     if camera is None:
         message = f"{path.name} has no camera {change.camera!r} any more"
         raise UsageError(message)
-    if not _same(areas_of(camera, change.key), change.instead_of):
-        message = (
-            f"camera {change.camera!r}: somebody has changed {change.key} in {path.name} since you "
-            "opened the page: look at it again, then draw yours"
-        )
-        raise UsageError(message)
+    for key, areas in change.instead_of.items():
+        if not _same(areas_of(camera, key), areas):
+            message = (
+                f"camera {change.camera!r}: somebody has changed {key} in {path.name} since you "
+                "opened the page: look at it again, then draw yours"
+            )
+            raise UsageError(message)
+    return camera
 
 
-def _same(one: Sequence[Sequence[Sequence[float]]], other: Areas) -> bool:
+def _same(one: Areas, other: Areas) -> bool:
     """Whether they are the same as far as a form shows them."""
     return _rounded(one) == _rounded(other)
 
 
-def _rounded(areas: Sequence[Sequence[Sequence[float]]]) -> list[list[tuple[float, ...]]]:
-    return [[tuple(round(v, _DIGITS) for v in corner) for corner in area] for area in areas]
+def _rounded(areas: Areas) -> list[list[list[float]]]:
+    return [[[round(x, _DIGITS), round(y, _DIGITS)] for x, y in area] for area in areas]

@@ -21,6 +21,7 @@ cameras:
     classes: [person, car]
   gate: {source: b.mp4, classes: [car]}
 """
+KEYS: tuple[AreaKey, ...] = ("mask", "ignore_zones")
 LEFT: Areas = (((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0)),)
 
 
@@ -34,7 +35,7 @@ def path(tmp_path: Path) -> Path:
 def change(
     areas: Areas, *, camera: str = "yard", key: AreaKey = "mask", instead_of: Areas = ()
 ) -> AreaChange:
-    return AreaChange(camera=camera, key=key, areas=areas, instead_of=instead_of)
+    return AreaChange(camera=camera, areas={key: areas}, instead_of={key: instead_of})
 
 
 def test_a_mask_is_in_the_file_and_the_next_frame_is_black_there(path: Path) -> None:
@@ -47,6 +48,20 @@ def test_a_mask_is_in_the_file_and_the_next_frame_is_black_there(path: Path) -> 
         image = next(iter(source.frames())).image
     assert not image[:, :80].any()
     assert image[:, 90:].any()
+
+
+def test_both_are_written_or_neither(path: Path) -> None:
+    line: Areas = (((0.0, 0.0), (0.5, 0.0)),)
+    both = AreaChange(
+        camera="yard",
+        areas={"mask": LEFT, "ignore_zones": line},
+        instead_of={"mask": (), "ignore_zones": ()},
+    )
+    with pytest.raises(ConfigError, match=r"ignore_zones\[0\]"):
+        save_areas(path, both)
+    assert path.read_text(encoding="utf-8") == TEXT
+    save_areas(path, change((), key="ignore_zones"))
+    assert path.read_text(encoding="utf-8") == TEXT, "what is the same is not written"
 
 
 def test_zones_stand_beside_masks_and_both_can_be_removed(path: Path) -> None:
@@ -90,11 +105,7 @@ def test_a_camera_that_is_gone(path: Path) -> None:
 
 
 def test_several_writers_at_once_lose_nothing(path: Path) -> None:
-    jobs = [
-        change(LEFT, camera=camera, key=key)
-        for camera in ("yard", "gate")
-        for key in ("mask", "ignore_zones")
-    ]  # type: list[AreaChange]
+    jobs = [change(LEFT, camera=camera, key=key) for camera in ("yard", "gate") for key in KEYS]
     with ThreadPoolExecutor(4) as writers:
         list(writers.map(lambda job: save_areas(path, job), jobs))
     cameras = load_config(path).cameras
