@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 
@@ -179,6 +180,12 @@ def save_check(config: Config, camera: str, store: Store, said: Checked) -> Chec
         add_checks(folder, [check])
     open_sharing(config).corrections(camera)
     return check
+
+
+def picture_of(config: Config, camera: str, store: Store, which: tuple[str, int]) -> Path:
+    """The file of a frame of this night and number, if it is one of those to check."""
+    shown = sitting(config, camera, store).at(*which)
+    return config.frames_dir(camera, which[0]) / shown.frame.path
 
 
 def teacher_agreement(config: Config, camera: str, teacher: str) -> Agreement | None:
