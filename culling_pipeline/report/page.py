@@ -49,8 +49,9 @@ _TOO_LONG_FOR_A_SUMMARY = {
     "drift": {"figures", "course"},
 }
 
+LOADER = FileSystemLoader(Path(__file__).parent)
 PAGES = Environment(
-    loader=FileSystemLoader(Path(__file__).parent),
+    loader=LOADER,
     autoescape=True,
     undefined=StrictUndefined,
     trim_blocks=True,

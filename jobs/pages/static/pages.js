@@ -1,0 +1,2 @@
+// Comfort for the pages; everything can be read without it.
+"use strict";
