@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from culling_pipeline.records import Accuracy
 from jobs.errors import UsageError
 from models.errors import WeightsError
 
@@ -47,6 +48,14 @@ def version_rows(registry: ModelRegistry, camera: str) -> list[dict[str, Any]]:
             }
         )
     return sorted(rows, key=lambda row: (row["created_at"] or "", row["version"]))
+
+
+def accuracy_words(metrics: dict[str, Any] | None) -> str:
+    """The figure of the old and of the new student, from a version's meta."""
+    if not metrics:
+        return "–"
+    before, after = (Accuracy.model_validate(metrics[at]) for at in ("before", "after"))
+    return f"{before.score.value:.3f} → {after.score.value:.3f}"
 
 
 @dataclass(frozen=True, slots=True)

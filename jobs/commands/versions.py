@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from culling_pipeline.records import Accuracy
+from jobs.cameras.versions import accuracy_words
 from jobs.commands.listing import Listing, Name
 
 
@@ -21,17 +21,10 @@ def versions_table(rows: Sequence[dict[str, Any]]) -> Listing:
             Name(row["version"]),
             Name(row["parent"] or "–"),
             str(row["frames"]["count"]) if row["frames"] else "–",
-            _accuracy(row["metrics"]),
+            accuracy_words(row["metrics"]),
             "–" if row["scale"] is None else f"{row['scale']:.2f}",
             f"{sum(ledger.values()):,.0f}" if ledger else "–",
             row["code_version"] or "–",
             "damaged" if row["error"] else "pinned" if row["pinned"] else "",
         )
     return table
-
-
-def _accuracy(metrics: dict[str, Any] | None) -> str:
-    if not metrics:
-        return "–"
-    before, after = (Accuracy.model_validate(metrics[at]) for at in ("before", "after"))
-    return f"{before.score.value:.3f} → {after.score.value:.3f}"

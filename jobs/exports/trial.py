@@ -15,7 +15,6 @@ from culling_pipeline.day.frame_files import as_jpeg
 from culling_pipeline.run.progress import NoProgress
 from jobs.config.settings import Config
 from jobs.errors import UsageError
-from jobs.exports.detect import Wanted, detect
 from streams.pictures import PictureError, check_picture
 
 MOST_BYTES = 32 * 1024 * 1024
@@ -58,6 +57,8 @@ def try_detection(config: Config, camera: str, content: bytes) -> list[Seen]:
 
 
 def _look(config: Config, camera: str, source: Path) -> list[Seen]:
+    from jobs.exports.detect import Wanted, detect  # brings torch; a page without it is spared
+
     pictures: list[NDArray[np.uint8]] = []
     said: list[dict[str, Any]] = []
     wanted = Wanted(

@@ -25,6 +25,7 @@ from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
 from jobs.pages.cameras import cameras
+from jobs.pages.changes import CHANGES
 from jobs.pages.login import login, logout
 from jobs.pages.reports import report
 from jobs.pages.statics import static
@@ -35,6 +36,7 @@ ROUTES = [
     Route("/logout", logout, methods=["POST"]),
     Route("/static/{path:path}", static),
     Route("/reports/{camera}/{run_id}/index.html", report),
+    *CHANGES,
 ]
 
 

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.cameras.detectors import weights_path
-from jobs.cameras.nets import nets_of
 from jobs.config.settings import CameraConfig
 from jobs.setup.add import Request, look_at, plan_camera
 from jobs.setup.probing import advice, figures
@@ -78,6 +76,9 @@ def password_file(request: Request) -> Path | None:
 def _not_there(camera: CameraConfig) -> str:
     """Why the teacher cannot be asked yet; empty if it can. A page downloads nothing: that takes
     minutes."""
+    from jobs.cameras.detectors import weights_path  # brings torch
+    from jobs.cameras.nets import nets_of
+
     if camera.task != "boxes":
         return "what a counting teacher finds is shown by `culling check`"
     weights = nets_of(camera).teacher_weights
@@ -93,6 +94,7 @@ def _asked(
 ) -> tuple[NDArray[np.uint8], dict[str, int], tuple[str, ...]]:
     """The picture with the teacher's boxes, how many of each of its classes, and all of them."""
     from culling_pipeline.tasks.boxes.drawing import painted
+    from jobs.cameras.nets import nets_of
 
     teacher = nets_of(camera).open_teacher((image.shape[0], image.shape[1]), device=device)()
     (said,) = teacher.predict([image])
