@@ -27,6 +27,7 @@ from starlette.types import Receive, Scope, Send
 from jobs.pages.cameras import cameras
 from jobs.pages.changes import CHANGES
 from jobs.pages.login import login, logout
+from jobs.pages.pictures import picture
 from jobs.pages.reports import report
 from jobs.pages.statics import static
 
@@ -35,6 +36,7 @@ ROUTES = [
     Route("/login", login, methods=["GET", "POST"]),
     Route("/logout", logout, methods=["POST"]),
     Route("/static/{path:path}", static),
+    Route("/camera/{camera}/picture/{folder}/{name}", picture),
     Route("/reports/{camera}/{run_id}/index.html", report),
     *CHANGES,
 ]

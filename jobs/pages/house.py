@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from prometheus_client import CollectorRegistry
 from starlette.datastructures import FormData
@@ -18,8 +18,11 @@ from jobs.config.settings import Config
 from jobs.database.store import Store
 from jobs.errors import ConfigError
 from jobs.pages.access import Passwords, Sessions, Visitor
+from jobs.pages.overview import Overview
 from jobs.pages.statics import Statics
-from jobs.watch.watch import CameraWatch
+
+if TYPE_CHECKING:
+    from jobs.watch.watch import CameraWatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class House:
         self.sessions = Sessions()
         self.passwords = Passwords(config.service.password_hashes)
         self.statics = Statics()
+        self.overview = Overview(store, watch)
         self._read_at = self._stamp()
         self._reading = threading.Lock()
 
