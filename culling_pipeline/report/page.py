@@ -118,6 +118,7 @@ def report_values(night: NightRecord) -> dict[str, Any]:
         trust_words=money.trust_words(night),
         blind_rows=money.blind_rows(night),
         teacher_words=money.teacher_words(night),
+        agreement=night.label.agreement,
         beside_words=beside_words(night),
         earlier_words=earlier_words(judge),
         key_figures=_key_figures(night),

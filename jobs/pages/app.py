@@ -25,6 +25,7 @@ from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
 from jobs.pages.cameras import cameras
+from jobs.pages.changes import CHANGES
 from jobs.pages.login import login, logout
 from jobs.pages.night import night, night_json
 from jobs.pages.pictures import picture
@@ -40,6 +41,7 @@ ROUTES = [
     Route("/camera/{camera}/night/{run_id}", night),
     Route("/camera/{camera}/picture/{folder}/{name}", picture),
     Route("/reports/{camera}/{run_id}/index.html", report),
+    *CHANGES,
 ]
 
 

@@ -19,6 +19,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from jobs.bucket.bucket import StorageError
 from jobs.errors import describe
+from jobs.exports.trial import MOST_BYTES
 from jobs.pages.access import Visitor, form_token, is_same
 from jobs.pages.house import House
 from jobs.pages.port_token import TOKEN_FILE
@@ -44,7 +45,7 @@ USUAL = {
 """Headers of an answer that does not say otherwise."""
 LONGEST_BODY = 256 * 1024
 """Bytes of a form …"""
-LONGER_BODIES: dict[str, int] = {}
+LONGER_BODIES: dict[str, int] = {"try/": MOST_BYTES + 64 * 1024}
 """… and of one that is sent to a path with this beginning, for pages to which pictures are sent."""
 MOST_FIELDS = 2000
 COOKIE = "culling_session"
@@ -93,6 +94,8 @@ class Door:
             answer = _refusal(scope, HTTPException(500))
         else:
             return
+        finally:
+            await scope.get("culling.form", FormData()).close()
         if not begun:
             await answer(scope, receive, and_note)
 
@@ -177,13 +180,13 @@ class Door:
             if getattr(error, "status_code", 400) == 413:
                 raise
             raise HTTPException(400, "the form cannot be read") from error
+        request.scope["culling.form"] = form
         visitor = request.scope["culling.visitor"]
         given = form.get("csrf") or request.headers.get("X-CSRF-Token")
         if visitor is not None and not (isinstance(given, str) and is_same(given, visitor.csrf)):
             raise HTTPException(403, "this form is too old: load the page again, then send it")
         if visitor is not None and not visitor.may_change and path != "logout":
             raise HTTPException(403, "this login may look, not change")
-        request.scope["culling.form"] = form if isinstance(form, FormData) else FormData()
 
 
 def _is_same_site(request: Request) -> bool:

@@ -14,8 +14,8 @@ import culling_pipeline.report
 HERE = Path(__file__).parent / "static"
 REPORT = Path(culling_pipeline.report.__file__).parent
 PARTS = {
-    "style.css": (REPORT / "style.css", HERE / "pages.css"),
-    "pages.js": (HERE / "pages.js",),
+    "style.css": (REPORT / "style.css", HERE / "pages.css", HERE / "changes.css"),
+    "pages.js": (HERE / "pages.js", HERE / "boxes.js", HERE / "areas.js"),
     "icon.svg": (HERE / "icon.svg",),
 }
 KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
