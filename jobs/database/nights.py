@@ -162,6 +162,16 @@ class NightQueries:
             return None
         return record if isinstance(record, NightRecord) else None
 
+    def stages_done(self, night_id: int) -> list[str]:
+        """The stages of this night that are done, in their order."""
+        query = (
+            sa.select(stages_table.c.name)
+            .where(stages_table.c.night_id == night_id)
+            .order_by(stages_table.c.id)
+        )
+        with self.database.reading() as connection:
+            return list(connection.execute(query).scalars())
+
     def stage_result(self, night_id: int, name: str) -> dict[str, Any] | None:
         """A stage's result in this night, or None."""
         with self.database.reading() as connection:
