@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 SlotState = Literal["same", "moved", "covered", "unknown"]
 ViewState = Literal["learning", "same", "moved", "covered", "settled", "unsure"]
@@ -380,6 +380,51 @@ class CorrectedFrame(Record):
     corrected_at: datetime
 
 
+class CheckedFrame(Record):
+    """How the teacher did on a frame that a person has checked: the night it is from, who the
+    teacher was, whether the frame was drawn at random or shown because student and teacher differ
+    there, the teacher's `boxes`, how many of them are `right`, and the objects it `missed`."""
+
+    run_id: str
+    frame_id: int
+    teacher: str
+    drawn: Literal["random", "differs"]
+    boxes: int = Field(ge=0)
+    right: int = Field(ge=0)
+    missed: int = Field(ge=0)
+    checked_at: datetime
+
+
+class Agreement(Record):
+    """How often a person found the teacher right: of the `boxes` in `frames` drawn at random,
+    `right` were, in `missed` places it had none. The share of right boxes lies between `low` and
+    `high` at 95 %."""
+
+    frames: int
+    boxes: int
+    right: int
+    missed: int
+    low: float
+    high: float
+
+    @property
+    def share(self) -> float:
+        """Right boxes of all, 0…1."""
+        return self.right / self.boxes
+
+    @property
+    def in_words(self) -> str:
+        """One sentence, for the report and the pages."""
+        low, high = (f"{100 * bound:.0f}" for bound in (self.low, self.high))
+        frames = "1 frame" if self.frames == 1 else f"{self.frames:,} frames"
+        objects = "1 object" if self.missed == 1 else f"{self.missed:,} objects"
+        return (
+            f"The teacher was right in {100 * self.share:.0f} % of {self.boxes:,} boxes that were "
+            f"checked by hand in {frames} drawn at random (95 % interval {low} to {high} %), and "
+            f"missed {objects} there."
+        )
+
+
 class CullRecord(Record):
     """The kept set: frame ids, hardest first, and why each survivor was kept or not.
 
@@ -506,7 +551,7 @@ class LabelRecord(Record):
     `corrected` counts the frames whose labels people had corrected before, which stand. `trust` is
     the word on the student's unsureness and `blind` what the student did not see, both from the
     control slice; with them came `asked`, the frames labelled to train on (before, the day's
-    survivors)."""
+    survivors). `agreement` is what people have found of this teacher's earlier labels."""
 
     labelled: int
     objects: int
@@ -515,6 +560,7 @@ class LabelRecord(Record):
     trust: TrustRecord | None = None
     blind: tuple[BlindSpot, ...] = ()
     asked: tuple[int, ...] | None = None
+    agreement: Agreement | None = None
 
 
 class Accuracy(Record):

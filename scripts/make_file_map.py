@@ -46,7 +46,7 @@ def _folder(folder: Path, *, level: int) -> Iterator[str]:
     yield from (f"- `{p.relative_to(ROOT).as_posix()}`: {purpose(p)}" for p in files)
     if files:
         yield ""
-    for inner in sorted(p for p in folder.iterdir() if any(p.glob("*.py"))):
+    for inner in sorted(p for p in folder.iterdir() if any(map(_is_listed, p.glob("*")))):
         yield from _folder(inner, level=min(level + 1, 5))
 
 

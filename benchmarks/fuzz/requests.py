@@ -22,9 +22,10 @@ from benchmarks.fuzz.case import Case
 from benchmarks.fuzz.mutate import spoilt
 from jobs.config.load import load_config
 from jobs.database.store import Store
-from jobs.service.pages import Pages
-from jobs.service.port_token import TOKEN_FILE
-from jobs.service.visitors import MOST
+from jobs.pages.house import House
+from jobs.pages.pages import Pages
+from jobs.pages.port import MOST
+from jobs.pages.port_token import TOKEN_FILE
 
 OURS: tuple[type[Exception], ...] = ()
 SECRET = "4fW9kQ2zR7mX3vB8"
@@ -210,7 +211,7 @@ def _serve(folder: Path) -> _Visited:
     report = config.data_dir / "reports" / "yard" / RUN / "index.html"
     report.parent.mkdir(parents=True)
     report.write_text(REPORT)
-    pages = Pages(config, store, CollectorRegistry())
+    pages = Pages(House(config, store, CollectorRegistry()))
     pages.start()
     return _Visited(pages, int(pages.root.split("/")[2].rpartition(":")[2]))
 

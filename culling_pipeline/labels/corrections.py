@@ -8,7 +8,7 @@ newest other corrected frames are added to the kept set for training.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
-from culling_pipeline.records import CorrectedFrame, StoredFrame
+from culling_pipeline.labels.checks import load_checks
+from culling_pipeline.records import CheckedFrame, CorrectedFrame, StoredFrame
 from culling_pipeline.tasks.base import Sample, Task, Truth
 from culling_pipeline.tasks.boxes.coco_files import DatasetError
 from models.files import replace_file
@@ -62,10 +63,12 @@ def unseen(
 
 @dataclass(frozen=True, slots=True)
 class Corrections:
-    """A camera's corrected frames; none if there is no folder."""
+    """A camera's corrected frames, and what was checked; none if there is no folder."""
 
     folder: Path = Path()
     frames: tuple[CorrectedFrame, ...] = ()
+    checks: tuple[CheckedFrame, ...] = ()
+    """What the people who looked at frames found of the teacher's labels."""
 
     def truths_of(self, frames: Iterable[StoredFrame], task: Task) -> dict[int, Truth]:
         """Corrected truths by frame id, for those frames that have a correction: the same moment of
@@ -101,11 +104,11 @@ class Corrections:
 
 def load_corrections(folder: Path) -> Corrections:
     """The corrections in a camera's folder; none if there is no folder."""
-    path = folder / LABELS_FILE
+    path, checks = folder / LABELS_FILE, load_checks(folder)
     if not path.is_file():
-        return Corrections(folder)
+        return Corrections(folder, checks=checks)
     remedy = f"{path}: damaged; bring it back, or remove it and import the labels again"
-    return Corrections(folder, _read(path.read_bytes(), remedy))
+    return Corrections(folder, _read(path.read_bytes(), remedy), checks)
 
 
 def corrected_frames(labels: bytes) -> tuple[CorrectedFrame, ...]:
@@ -129,11 +132,11 @@ def add_corrections(folder: Path, frames: Mapping[CorrectedFrame, bytes]) -> Cor
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     for frame, jpeg in frames.items():
         replace_file(folder / frame.image, jpeg)
-    stored = {frame.image: frame for frame in load_corrections(folder).frames}
-    stored |= {frame.image: frame for frame in frames}
+    before = load_corrections(folder)
+    stored = {frame.image: frame for frame in (*before.frames, *frames)}
     ordered = tuple(stored[name] for name in sorted(stored))
     replace_file(folder / LABELS_FILE, _FILE.dump_json(ordered, indent=1) + b"\n")
-    return Corrections(folder, ordered)
+    return replace(before, frames=ordered)
 
 
 def samples_of(

@@ -12,19 +12,21 @@ from __future__ import annotations
 
 import logging
 import re
+from pathlib import Path
 from typing import Any
 
 from culling_pipeline.day.daybook import DayClock
+from culling_pipeline.labels.checks import CHECKS_FILE, add_checks, checks_from, load_checks
 from culling_pipeline.labels.corrections import (
     LABELS_FILE,
     add_corrections,
     corrected_frames,
     load_corrections,
 )
-from culling_pipeline.records import AnyNight, UnusableNight
+from culling_pipeline.records import AnyNight, CheckedFrame, UnusableNight
 from jobs.bucket.bucket import Bucket, StorageError
 from jobs.bucket.days import StoredDays
-from jobs.bucket.shelf import Shelf, files_below
+from jobs.bucket.shelf import Manifest, Shelf, files_below
 from jobs.bucket.unshared import NightSharing
 from jobs.cameras.reports import report_key, report_path
 from jobs.config.settings import Config
@@ -174,7 +176,7 @@ def bring_replay(config: Config, shelf: Shelf, camera: str) -> None:
 
 
 def agree_on_corrections(config: Config, bucket: Bucket, camera: str) -> None:
-    """Here and in the store the same corrected frames; of one frame the later correction counts.
+    """Here and in the store the same corrected frames and checks; of one frame the later counts.
     Nothing is removed, so it does not matter who comes first."""
     folder, shelf = config.corrections_dir(camera), Shelf(bucket, f"corrections/{camera}")
     here = {frame.image: frame for frame in load_corrections(folder).frames}
@@ -191,5 +193,27 @@ def agree_on_corrections(config: Config, bucket: Bucket, camera: str) -> None:
     if manifest is not None and news:
         pictures = shelf.read({frame.image: manifest.files[frame.image] for frame in news})
         add_corrections(folder, {frame: pictures[frame.image] for frame in news})
-    if {f.image: f for f in load_corrections(folder).frames} != there:
+    checked = _agree_on_checks(folder, shelf, manifest)
+    if checked or {f.image: f for f in load_corrections(folder).frames} != there:
         shelf.tidy(shelf.send(files_below(folder)))
+
+
+def _agree_on_checks(folder: Path, shelf: Shelf, manifest: Manifest | None) -> bool:
+    """Take over the store's checks that are later than ours; whether some of ours are later."""
+    there: dict[tuple[str, int], CheckedFrame] = {}
+    if manifest is not None and CHECKS_FILE in manifest.files:
+        content = shelf.read({CHECKS_FILE: manifest.files[CHECKS_FILE]})[CHECKS_FILE]
+        remedy = f"{CHECKS_FILE}: damaged: it is none that a machine of this release has written"
+        there = {(c.run_id, c.frame_id): c for c in checks_from(content, remedy)}
+    here = {(c.run_id, c.frame_id): c for c in load_checks(folder)}
+    news = [
+        check
+        for which, check in there.items()
+        if which not in here or here[which].checked_at < check.checked_at
+    ]
+    if news:
+        add_checks(folder, news)
+    return any(
+        which not in there or there[which].checked_at < check.checked_at
+        for which, check in here.items()
+    )

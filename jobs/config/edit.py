@@ -83,24 +83,24 @@ def _without(text: str, name: str) -> Any:
 
 def _insert(text: str, name: str, settings: Mapping[str, Any]) -> str:
     ending = "\r\n" if "\r\n" in text else "\n"
-    found = _find_cameras(text)
+    found = find_cameras(text)
     if found is None:
         lines = ["cameras:", *_block({name: settings}, indent=2, step=2)]
-        return _put_lines(text, len(text.splitlines()), lines, ending)
+        return put_lines(text, len(text.splitlines()), lines, ending)
     key, cameras = found
     if isinstance(cameras, yaml.MappingNode) and cameras.value:
         if cameras.flow_style:
             return _insert_in_braces(text, cameras, name, settings)
         indent = cameras.value[0][0].start_mark.column
         lines = _block({name: settings}, indent=indent, step=_step(cameras, indent))
-        return _put_lines(text, _line_after(text, cameras, indent), lines, ending)
+        return put_lines(text, line_after(text, cameras, indent), lines, ending)
     if cameras.start_mark.index < cameras.end_mark.index:  # {} or null, to make room
         text = text[: cameras.start_mark.index].rstrip(" ") + text[cameras.end_mark.index :]
     lines = _block({name: settings}, indent=key.start_mark.column + 2, step=2)
-    return _put_lines(text, key.end_mark.line + 1, lines, ending)
+    return put_lines(text, key.end_mark.line + 1, lines, ending)
 
 
-def _find_cameras(text: str) -> tuple[yaml.Node, yaml.Node] | None:
+def find_cameras(text: str) -> tuple[yaml.Node, yaml.Node] | None:
     """Key and value of `cameras`, with their places; None if there is no such key."""
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     if root is None:
@@ -118,9 +118,9 @@ def _step(cameras: yaml.MappingNode, indent: int) -> int:
     return columns[-1] if columns else 2
 
 
-def _line_after(text: str, cameras: yaml.MappingNode, indent: int) -> int:
+def line_after(text: str, cameras: yaml.MappingNode, indent: int) -> int:
     """The line below the last camera and the comments that belong to it."""
-    last = max(_ends(cameras), key=lambda mark: mark.index)
+    last = max(ends_of(cameras), key=lambda mark: mark.index)
     number = last.line + bool(last.column)  # a block of text ends where the next line begins
     lines = text.splitlines()
     for line in lines[number:]:
@@ -131,17 +131,17 @@ def _line_after(text: str, cameras: yaml.MappingNode, indent: int) -> int:
     return number
 
 
-def _ends(node: yaml.Node) -> Iterator[yaml.Mark]:
+def ends_of(node: yaml.Node) -> Iterator[yaml.Mark]:
     """Where the last things in it end: a block's own end is where the next thing begins."""
     if isinstance(node, yaml.CollectionNode) and node.value and not node.flow_style:
         for child in node.value:
             for part in child if isinstance(child, tuple) else (child,):
-                yield from _ends(part)
+                yield from ends_of(part)
     else:
         yield node.end_mark
 
 
-def _put_lines(text: str, number: int, lines: list[str], ending: str) -> str:
+def put_lines(text: str, number: int, lines: list[str], ending: str) -> str:
     """The text with these lines before the line of this number."""
     before = "".join(text.splitlines(keepends=True)[:number])
     after = text[len(before) :]
@@ -154,7 +154,7 @@ def _insert_in_braces(
     text: str, cameras: yaml.MappingNode, name: str, settings: Mapping[str, Any]
 ) -> str:
     last = cameras.value[-1][1].end_mark.index
-    added = _dump({name: dict(settings)}).removeprefix("{").removesuffix("}")
+    added = as_yaml({name: dict(settings)}).removeprefix("{").removesuffix("}")
     return f"{text[:last]}, {added}{text[last:]}"
 
 
@@ -164,13 +164,13 @@ def _insert_in_braces(
 def _block(cameras: Mapping[str, Mapping[str, Any]], *, indent: int, step: int) -> list[str]:
     lines = []
     for name, settings in cameras.items():
-        lines.append(" " * indent + _dump(name) + ":")
+        lines.append(" " * indent + as_yaml(name) + ":")
         own = " " * (indent + step)
-        lines += [f"{own}{key}: {_dump(value)}" for key, value in settings.items()]
+        lines += [f"{own}{key}: {as_yaml(value)}" for key, value in settings.items()]
     return lines
 
 
-def _dump(value: Any) -> str:
+def as_yaml(value: Any) -> str:
     """The value in one line of YAML."""
     text = yaml.safe_dump(
         value, default_flow_style=True, sort_keys=False, width=10**9, allow_unicode=True
@@ -180,28 +180,28 @@ def _dump(value: Any) -> str:
 
 def _replace_example(text: str, name: str, settings: Mapping[str, Any]) -> str:
     """The template with this camera in place of its example, and all its comments."""
-    found = _find_cameras(text)
+    found = find_cameras(text)
     assert found is not None
     ((key, example),) = found[1].value
     values = {setting.value: value for setting, value in example.value}
-    edits = [(key.start_mark.index, key.end_mark.index, _dump(name))]
+    edits = [(key.start_mark.index, key.end_mark.index, as_yaml(name))]
     shown = {setting: value for setting, value in settings.items() if setting in values}
     for setting, value in shown.items():
         node = values[setting]
-        edits.append((node.start_mark.index, node.end_mark.index, _dump(value)))
+        edits.append((node.start_mark.index, node.end_mark.index, as_yaml(value)))
     commented = [s for s in settings if s not in shown and _comment(s).search(text)]
     own = " " * example.value[0][0].start_mark.column
     further = [
-        f"{own}{s}: {_dump(v)}" for s, v in settings.items() if s not in {*shown, *commented}
+        f"{own}{s}: {as_yaml(v)}" for s, v in settings.items() if s not in {*shown, *commented}
     ]
     below = max(node.end_mark.line for node in values.values()) + 1
-    text = _put_lines(text, below, further, "\n")  # below all the edits, so their places stay
+    text = put_lines(text, below, further, "\n")  # below all the edits, so their places stay
     for start, end, new in sorted(edits, reverse=True):
         text = text[:start] + new + _aligned(text[end:], len(new) - (end - start))
     for setting in commented:
         place = _comment(setting).search(text)
         assert place is not None
-        line = f"{place[1]}{setting}: {_dump(settings[setting])}"
+        line = f"{place[1]}{setting}: {as_yaml(settings[setting])}"
         text = text[: place.start()] + line + text[place.end() :]
     return text
 

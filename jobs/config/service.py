@@ -8,14 +8,15 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from culling_pipeline.ranges import Count, Flag, NotNegative, Positive
-from jobs.config.fields import NO_UNIT, Section, Text, setting
+from jobs.config.fields import Text, setting
+from jobs.config.port import PortSettings
 from jobs.config.secrets import fill_in
 from streams.secret_words import keep_secret
 
 Kind = Literal["failed", "lost", "drift", "moved", "promoted"]
 
 
-class ServiceSettings(Section):
+class ServiceSettings(PortSettings):
     """When and where nights run, and who is notified."""
 
     watch: Flag = setting(
@@ -65,11 +66,6 @@ class ServiceSettings(Section):
     )
     gpus_per_night: NotNegative = setting(
         0.0, "ray: what a night takes of the cluster, such as 1 or 0.5", unit="GPUs"
-    )
-    port: Annotated[int, Field(strict=True, ge=0, le=65535)] | None = setting(
-        8756,
-        "port of reports and metrics, on this machine only; 0: any free port; null: none",
-        unit=NO_UNIT,
     )
     notify: Annotated[tuple[Text, ...], Field(repr=False)] = setting(
         (),

@@ -37,7 +37,7 @@ DRIVER = "postgresql+psycopg"
 OLDEST_POSTGRES = 13
 MIGRATION_LOCK = 4_237_001
 """PostgreSQL's advisory lock that programs starting at the same time take turns on."""
-REVISION = "0004"
+REVISION = "0005"
 """The newest of `migrations/versions`."""
 READING = "culling_reading"
 ON_CONNECT = (

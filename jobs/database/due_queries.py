@@ -59,6 +59,16 @@ class DueQueries:
         with self._database.reading() as connection:
             return [due_of(row) for row in connection.execute(query)]
 
+    def at_hand(self) -> list[Due]:
+        """Those that run now or wait, the longest due first."""
+        query = (
+            sa.select(dues_table)
+            .where(dues_table.c.state.in_(("queued", "running")))
+            .order_by(dues_table.c.due_at, dues_table.c.camera)
+        )
+        with self._database.reading() as connection:
+            return [due_of(row) for row in connection.execute(query)]
+
     def last(self, camera: str) -> Due | None:
         """The night of this camera that the schedule asked for last."""
         query = sa.select(dues_table).where(

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from culling_pipeline.records import AnyNight, UnusableNight
 from jobs.config.settings import Config
+from jobs.database.audit import Audit
 from jobs.database.claims import NightClaims, require_own
 from jobs.database.connection import Database, StoreError, plain
 from jobs.database.dues import Dues
@@ -71,6 +72,7 @@ class Store(NightQueries):
         self.dues = Dues(self.database)
         self.notices = Notices(self.database)
         self.history = History(self.database)
+        self.audit = Audit(self.database)
 
     def __enter__(self) -> Self:
         return self

@@ -116,3 +116,17 @@ history_table = sa.Table(
     sa.Column("figures", sa.JSON, nullable=False),
     sa.Index("ix_history_camera_day", "camera", "day", "id"),
 )
+
+audit_table = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("at", sa.DateTime, nullable=False),
+    # The role and the address from which it was used.
+    sa.Column("who", sa.String, nullable=False),
+    # Always the same words for the same kind of change.
+    sa.Column("what", sa.String, nullable=False),
+    sa.Column("camera", sa.String, nullable=True),
+    sa.Column("detail", sa.String, nullable=False),
+    sa.Index("ix_audit_camera", "camera", "id"),
+)

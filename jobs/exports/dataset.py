@@ -11,12 +11,18 @@ from shutil import copyfile
 from tempfile import TemporaryDirectory
 from urllib.parse import unquote
 
-from culling_pipeline.labels.corrections import Corrections, add_corrections, load_corrections
+from culling_pipeline.labels.corrections import (
+    LABELS_FILE,
+    Corrections,
+    add_corrections,
+    load_corrections,
+)
 from culling_pipeline.night.at_work import frames_of
 from culling_pipeline.records import CorrectedFrame, NightRecord, StoredFrame
 from culling_pipeline.tasks.boxes.coco_files import DatasetError, LabelledImage, coco_of, read_coco
 from jobs.bucket.sharing import open_sharing
 from jobs.cameras.task import task_of
+from jobs.config.lock import locked
 from jobs.config.settings import CameraConfig, Config
 from jobs.database.store import Store
 from jobs.errors import UsageError
@@ -136,8 +142,11 @@ def import_dataset(config: Config, name: str, file: Path, *, store: Store) -> di
         path = _image_file(config, name, run_id, frame, file)
         corrected = _corrected(camera, image, known[run_id], frame, named=named, file=file)
         frames[corrected] = path.read_bytes()
-    before = load_corrections(config.corrections_dir(name))
-    after = add_corrections(config.corrections_dir(name), frames)
+    folder = config.corrections_dir(name)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with locked(folder / LABELS_FILE):
+        before = load_corrections(folder)
+        after = add_corrections(folder, frames)
     sharing.corrections(name)
     return {
         "camera": name,

@@ -9,6 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from culling_pipeline.run.progress import Progress
 from jobs.bucket.sharing import open_registry
 from jobs.cameras.detectors import pick_device
@@ -36,6 +39,8 @@ class Wanted:
 
     output: Path | None = None
     on_line: Callable[[dict[str, Any]], None] | None = None
+    on_picture: Callable[[NDArray[np.uint8]], None] | None = None
+    """Is given each frame with what was found drawn on it (H×W×3 uint8 RGB)."""
     every_s: float | None = None
     frames: int | None = None
     version: str | None = None
@@ -63,9 +68,12 @@ def detect(config: Config, name: str, source: str, wanted: Wanted, *, progress: 
         advance = stack.enter_context(progress.stage(f"{version} on {opened.info.location}", total))
         for frame in _frames(opened, every_s, wanted.frames):
             found = task.at_threshold(looking.predict([frame.image])[0])
-            if video is not None:
+            if video is not None or wanted.on_picture is not None:
                 shown = task.painted(frame.image, found, looking.class_names)
+            if video is not None:
                 video.add(shown, done * SHOWN_S if _is_slow(opened) else frame.time_s)
+            if wanted.on_picture is not None:
+                wanted.on_picture(shown)
             if wanted.on_line is not None:
                 wanted.on_line(as_line(frame, task.said(found, looking.class_names)))
             done += 1

@@ -5,13 +5,16 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from jobs.database.store import Store
-from jobs.watch.watch import CameraWatch
+
+if TYPE_CHECKING:
+    from jobs.watch.watch import CameraWatch
 
 
 class CullingCollector(Collector):

@@ -1,7 +1,9 @@
-"""`culling run`: watch all live cameras, run the nights when they are due, serve the reports.
+"""`culling run`: watch all live cameras, and run the nights when they are due.
 
 ingest ── a thread ──► days on disk ─┐
-loop ──► nights (schedule, order, executor) ──► reports ──► pages, notices, metrics
+loop ──► nights (schedule, order, executor) ──► reports, notices
+
+Its pages have a thread of their own and are made by the command (`jobs.pages`).
 """
 
 from __future__ import annotations
@@ -18,12 +20,9 @@ from jobs.database.store import Store
 from jobs.disk.cleanup import remove_old_reports
 from jobs.errors import describe
 from jobs.executors.base import Executor
-from jobs.logs import AS_IT_IS
-from jobs.service.metrics import CullingCollector, registry
 from jobs.service.nights import Nights, Origin
 from jobs.service.notify import Notifier
 from jobs.service.outage import Outage
-from jobs.service.pages import Pages
 from jobs.watch.watch import CameraWatch
 
 logger = logging.getLogger(__name__)
@@ -65,18 +64,11 @@ class Service:
         self._notify = Notifier(config.service, store.notices)
         self._make_nights = partial(Nights, config, origin, store, executor, self._notify, now=now)
         self._nights = self._make_nights() if store.database.is_ready else None
-        figures = registry(CullingCollector(store, config.data_dir, lambda: self._ingest))
-        has_port = config.service.port is not None
-        self.pages = Pages(config, store, figures) if has_port else None
 
     def run(self) -> None:
         """Run until stopped; running nights are put back for the next service."""
         with ExitStack() as at_the_end:
             at_the_end.callback(self._notify.close)
-            if self.pages is not None:
-                self.pages.start()
-                at_the_end.callback(self.pages.close)
-                logger.info("reports and metrics: %s", self.pages.address, extra=AS_IT_IS)
             at_the_end.callback(self._stop_nights)
             if self._cameras:
                 watching = threading.Thread(target=self._watch, name="ingest", daemon=True)
@@ -97,6 +89,10 @@ class Service:
     def _stop_nights(self) -> None:
         if self._nights is not None:
             self._nights.stop()
+
+    def watch(self) -> CameraWatch | None:
+        """What watches the live cameras, once it has begun."""
+        return self._ingest
 
     def stop(self) -> None:
         """End `run` soon, from another thread."""

@@ -116,19 +116,42 @@ class Added:
         return said
 
 
-def add_camera(request: Request) -> Added:
-    """Look at the camera and add it; config.yaml is written last, if all went well."""
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A camera as it would be added. `taken` is its address with its secrets, `source` is what
+    would be written to the file."""
+
+    config: Config
+    camera: CameraConfig
+    taken: Taken
+    source: str
+
+    def opened(self, config: Path) -> CameraConfig:
+        """The camera with its secrets, to be opened."""
+        source = self.camera.source if _is_path(self.taken.source) else self.taken.source
+        filled = fill_in(source, config.absolute().parent, also=self.taken.variables)
+        return self.camera.changed(source=filled)
+
+
+def plan_camera(request: Request) -> Planned:
+    """What would be added; whatever the configuration would refuse is refused."""
     if not CAMERA_NAME.fullmatch(request.name):
         message = f"{request.name!r}: a camera's name must be of a-z, 0-9, _ and - only"
         raise UsageError(message)
     text = read_text(request.config)
     taken, source = _take_secrets(request, text)
     _, config = _planned(text, request, source)
-    camera = config.cameras[request.name]
-    found = _look(camera, taken, request) if request.look else None
+    return Planned(config, config.cameras[request.name], taken, source)
+
+
+def add_camera(request: Request) -> Added:
+    """Look at the camera and add it; config.yaml is written last, if all went well."""
+    planned = plan_camera(request)
+    camera, taken = planned.camera, planned.taken
+    found = look_at(planned, request) if request.look else None
     more = request.settings_for(found) if request.settings_for and found else {}
     _write_password_file(request.password_file, taken)
-    snapshot = None if found is None else _write_snapshot(config.data_dir, camera, found)
+    snapshot = None if found is None else _write_snapshot(planned.config.data_dir, camera, found)
     taken, source = _write_camera(request, more)
     unset = (name for name, value in taken.variables.items() if os.environ.get(name) != value)
     return Added(
@@ -303,15 +326,14 @@ def _at_home(path: Path) -> Path:
 # -- the look --------------------------------------------------------------------------------------
 
 
-def _look(camera: CameraConfig, taken: Taken, request: Request) -> Probe:
-    folder = request.config.absolute().parent
+def look_at(planned: Planned, request: Request) -> Probe:
+    """A first look at a camera that is not added yet."""
     try:
-        source = camera.source if _is_path(taken.source) else taken.source
-        filled = fill_in(source, folder, also=taken.variables)
+        opened = planned.opened(request.config)
     except ValueError as error:
         message = f"{redact_url(request.url)}: {error} (--no-probe adds the camera unseen)"
         raise UsageError(message) from None
-    return probe_within(camera.changed(source=filled), request.timeout_s)
+    return probe_within(opened, request.timeout_s)
 
 
 def _write_snapshot(data_dir: Path, camera: CameraConfig, found: Probe) -> Path:

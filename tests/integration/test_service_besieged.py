@@ -17,7 +17,7 @@ from benchmarks.testbed.servers.clips import jpeg, moving_picture
 from benchmarks.testbed.servers.web import Handler, Serve, WebServer, fixed, mjpeg
 from benchmarks.testbed.tiny import command, environment
 from jobs.config.load import load_config
-from jobs.service.visitors import MOST
+from jobs.pages.port import MOST
 from tests.integration.services import running
 from tests.unit.test_streams_pictures import claiming
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.testbed.small_night import DAY, START, night_record
 from culling_pipeline.day.frame_files import frame_name, load_images, write_image
 from culling_pipeline.night.at_work import TEACHER_FILE
-from culling_pipeline.records import NightRecord, StoredFrame
+from culling_pipeline.records import Disagreement, NightRecord, StoredFrame
 from culling_pipeline.tasks.boxes.answer_files import save_detections
 from jobs.cameras.incumbent import ensure_incumbent
 from jobs.config.load import load_config
@@ -45,9 +45,10 @@ class AfterNight:
         return self.frames / TEACHER_FILE
 
 
-def make_night(folder: Path) -> AfterNight:
+def make_night(folder: Path, *, compared: bool = False) -> AfterNight:
     """Six frames of a small street; what the built-in student finds there is the teacher's word,
-    so that there is something to measure."""
+    so that there is something to measure. `compared`: two of the kept frames were drawn at random
+    too, and in the third the student had missed two objects."""
     path = folder / "config.yaml"
     path.write_text(
         f"data_dir: data\ndevice: cpu\nworkers: 1\ncameras:\n  {CAMERA}:\n"
@@ -59,6 +60,8 @@ def make_night(folder: Path) -> AfterNight:
         ModelRegistry(config.models_root), config.cameras[CAMERA], size=(96, 160), device="cpu"
     )
     record = _record(config)
+    if compared:
+        record = _compared(record)
     frames = config.frames_dir(CAMERA, record.run_id)
     save_detections(frames / TEACHER_FILE, _labels(version, frames, record))
     with Store(config.data_dir) as store, store.running_night(CAMERA, DAY) as journal:
@@ -99,6 +102,17 @@ def _record(config: Config) -> NightRecord:
     )
     cull = record.cull.model_copy(update={"kept": KEPT})
     return record.model_copy(update={"ingest": ingest, "cull": cull, "classes": CLASSES})
+
+
+def _compared(record: NightRecord) -> NightRecord:
+    hard = Disagreement(
+        frame_id=KEPT[0], teacher_objects=4, missed=2, invented=0, average_precision=0.5
+    )
+    return record.changed(
+        ingest=record.ingest.changed(random=KEPT[1:]),
+        cull=record.cull.changed(survivors=(hard,)),
+        random_train=record.train,
+    )
 
 
 def _labels(version: Path, frames: Path, record: NightRecord) -> dict[int, Detections]:

@@ -13,6 +13,7 @@ import pytest
 
 from benchmarks.testbed.small_night import night_record
 from culling_pipeline.day.daybook import DAYBOOK
+from culling_pipeline.labels.checks import add_checks, load_checks
 from culling_pipeline.labels.corrections import add_corrections, load_corrections
 from jobs.bucket import courier as courier_module
 from jobs.bucket import sharing as sharing_module
@@ -26,6 +27,7 @@ from jobs.config.settings import Config
 from jobs.config.storage import StorageSettings
 from jobs.database.store import Store
 from jobs.disk.budget import DiskBudget, FreeSpace
+from tests.unit.test_checks import NOON, check
 from tests.unit.test_corrections import GREY, corrected
 from tests.unit.watched import write_day
 
@@ -266,6 +268,18 @@ def test_corrections_that_one_put_over_the_others_are_added_again(a: Config, b: 
     agree(b)
     agree(a)
     assert set(images(a)) == set(images(b)) == {corrected(0).image, corrected(1).image}
+
+
+def test_checks_of_two_machines_come_together(a: Config, b: Config) -> None:
+    one, other = a.corrections_dir(CAMERA), b.corrections_dir(CAMERA)
+    for folder in (one, other):
+        add_corrections(folder, {})
+    add_checks(one, [check(1, 2, 2), check(2, 0, 2)])
+    add_checks(other, [check(2, 1, 2, checked_at=NOON + timedelta(1))])
+    for config in (a, b, a):
+        agree(config)
+    assert load_checks(one) == load_checks(other)
+    assert [(c.frame_id, c.right) for c in load_checks(one)] == [(1, 2), (2, 1)]
 
 
 # -- without and with ------------------------------------------------------------------------------

@@ -21,8 +21,9 @@ from jobs.config.settings import CameraConfig, Config
 from jobs.database.store import Store
 from jobs.executors.base import Outcome, Task
 from jobs.nights.night_of import night_of
+from jobs.pages.house import House
+from jobs.pages.pages import Pages
 from jobs.service.metrics import CullingCollector, registry
-from jobs.service.pages import Pages
 
 
 def verdict(gain: float, half: float, *, objects: int = 30) -> JudgeRecord:
@@ -167,7 +168,8 @@ def test_the_pages_have_the_group_s_report(tmp_path: Path) -> None:
         write_group_page(
             config.report_dir("entrance", night.run_id), GroupPage.of("entrance", records)
         )
-        pages = Pages(config, store, registry(CullingCollector(store, tmp_path, lambda: None)))
+        figures = registry(CullingCollector(store, tmp_path, lambda: None))
+        pages = Pages(House(config, store, figures))
         pages.start()
         try:
             path = f"reports/entrance/{night.run_id}/index.html"

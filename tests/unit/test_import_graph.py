@@ -68,6 +68,7 @@ FLOORS: dict[str, Floors] = {
         ("nights",),
         ("executors", "exports", "setup", "watch"),
         ("service",),
+        ("pages",),
         ("commands",),
         ("cli",),
     ),

@@ -27,7 +27,14 @@ from benchmarks.testbed.example_night import (
 )
 from culling_pipeline import svg
 from culling_pipeline.culling.strategies import STRATEGIES
-from culling_pipeline.records import EarlierDays, FeedRecord, GateRecord, JudgeRecord, NightRecord
+from culling_pipeline.records import (
+    Agreement,
+    EarlierDays,
+    FeedRecord,
+    GateRecord,
+    JudgeRecord,
+    NightRecord,
+)
 from culling_pipeline.report import charts, pictures, words
 from culling_pipeline.report import page as page_module
 from culling_pipeline.report.page import beside_words, cautions, render_report, strategy_words
@@ -351,6 +358,18 @@ def test_labels_corrected_by_hand_have_their_line(page: str) -> None:
     assert alone.startswith("3 of this night's own frames had")
 
 
+def test_what_people_found_of_the_teacher_has_its_line(page: str) -> None:
+    assert "Is the teacher right?" not in page
+    night = example_night()
+    said = Agreement(frames=57, boxes=310, right=291, missed=12, low=0.904, high=0.967)
+    told = render_report(night.changed(label=night.label.changed(agreement=said)), [])
+    line = (
+        "The teacher was right in 94 % of 310 boxes that were checked by hand in 57 frames drawn "
+        "at random (95 % interval 90 to 97 %), and missed 12 objects there."
+    )
+    assert f"<b>Is the teacher right?</b> {line}" in told
+
+
 def test_frames_that_only_gave_objects_are_told() -> None:
     night = example_night()
     train = night.train.model_copy(update={"givers": 1280})
@@ -362,7 +381,7 @@ def test_frames_that_only_gave_objects_are_told() -> None:
 
 
 def test_the_key_figures_are_json_without_the_long_lists(page: str) -> None:
-    found = re.search(r"<pre>(.*?)</pre>", page, re.DOTALL)
+    found = re.search(r'<pre tabindex="0">(.*?)</pre>', page, re.DOTALL)
     assert found is not None
     figures = json.loads(found[1].replace("&#34;", '"').replace("&#39;", "'"))
 

@@ -33,12 +33,13 @@ from jobs.database.store import Store
 from jobs.errors import ConfigError
 from jobs.executors.base import Outcome, Task
 from jobs.logs import log_to_stderr
+from jobs.pages.house import House
+from jobs.pages.pages import Pages
 from jobs.service.metrics import CullingCollector, registry
 from jobs.service.night_limits import Budget, Window
 from jobs.service.night_order import PATIENCE, in_order, prospect
 from jobs.service.nights import Nights, Origin
 from jobs.service.notify import Notifier
-from jobs.service.pages import Pages
 from streams.secret_words import keep_secret
 
 CANARY = "c4nary-of-notices"
@@ -182,7 +183,7 @@ def pages(tmp_path: Path, store: Store) -> Iterator[Pages]:
     folder.mkdir(parents=True)
     (folder / "index.html").write_text("the report")
     store.dues.ask("door", datetime(2026, 11, 21, tzinfo=UTC))
-    made = Pages(config, store, registry(CullingCollector(store, tmp_path, lambda: None)))
+    made = Pages(House(config, store, registry(CullingCollector(store, tmp_path, lambda: None))))
     made.start()
     yield made
     made.close()
@@ -215,7 +216,7 @@ def test_a_port_that_is_taken_is_named(pages: Pages, tmp_path: Path, store: Stor
     port = int(pages.root.split(":")[2].strip("/"))
     figures = registry(CullingCollector(store, tmp_path, lambda: None))
     with pytest.raises(ConfigError, match=rf"service.port: {port} cannot be had"):
-        Pages(config_of(tmp_path, port=port), store, figures)
+        Pages(House(config_of(tmp_path, port=port), store, figures))
 
 
 # -- order, window, budget -------------------------------------------------------------------------
@@ -337,7 +338,7 @@ def test_settings_of_the_service_that_cannot_be() -> None:
 def test_a_client_that_goes_away_is_no_news(
     tmp_path: Path, store: Store, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    pages = Pages(config_of(tmp_path), store, CollectorRegistry())
+    pages = Pages(House(config_of(tmp_path, port=0), store, CollectorRegistry()))
     pages.start()
     place = ("127.0.0.1", int(pages.address.split("/")[2].rpartition(":")[2]))
     for _ in range(5):
@@ -345,7 +346,7 @@ def test_a_client_that_goes_away_is_no_news(
             connection.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1")
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     with socket.create_connection(place) as connection:  # whoever is served after them
-        connection.sendall(b"GET /none HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        connection.sendall(b"GET /none HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
         assert connection.makefile("rb").read().split()[1] == b"403"
     pages.close()
     assert capfd.readouterr().err == ""

@@ -19,8 +19,9 @@ from culling_pipeline.report.unusable import Glimpse, render_unusable
 from jobs.commands.summary import night_table, night_to_dict, nights_table
 from jobs.database.nights import Night
 from jobs.database.store import Store
+from jobs.pages.house import House
+from jobs.pages.pages import Pages
 from jobs.service.metrics import CullingCollector, registry
-from jobs.service.pages import Pages
 from tests.unit.stores import Where
 from tests.unit.test_report import read
 
@@ -94,7 +95,7 @@ def test_its_page_says_what_happened_and_what_to_do() -> None:
 def test_the_pages_of_the_service_say_so(store: Store, tmp_path: Path) -> None:
     done(store, unusable_night())
     figures = registry(CullingCollector(store, tmp_path, lambda: None))
-    pages = Pages(config_of(tmp_path, port=0), store, figures)
+    pages = Pages(House(config_of(tmp_path, port=0), store, figures))
     pages.start()
     try:
         with urllib.request.urlopen(pages.address) as answer:

@@ -13,6 +13,7 @@ import numpy as np
 
 from culling_pipeline.culling.trust import trust
 from culling_pipeline.judging.blindness import blindness
+from culling_pipeline.labels.checks import agreement
 from culling_pipeline.labels.teacher_labels import answers_of, truths_of
 from culling_pipeline.night.at_work import TEACHER_FILE, Night, Spent, frames_of
 from culling_pipeline.records import (
@@ -48,7 +49,8 @@ def ask_the_teacher(night: Night, day: IngestRecord) -> LabelRecord:
         if night.compares(day, asked):
             at_work.label(RANDOM_FRAMES, "comparison", night.random_frames(day))
     truths = at_work.truths
-    corrected = night.parts.corrections.truths_of(frames_of(day, list(truths)), night.task)
+    corrections = night.parts.corrections
+    corrected = corrections.truths_of(frames_of(day, list(truths)), night.task)
     truths |= corrected
     night.task.save(night.truths, truths)
     return LabelRecord(
@@ -59,6 +61,7 @@ def ask_the_teacher(night: Night, day: IngestRecord) -> LabelRecord:
         trust=verdict,
         blind=blind,
         asked=asked,
+        agreement=agreement(corrections.checks, night.plan.teacher_name),
     )
 
 

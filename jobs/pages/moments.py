@@ -1,0 +1,29 @@
+"""Moments as people read them: by a camera's clock, with the zone named, and how long ago."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, tzinfo
+
+from jobs.config.local_zone import time_zone
+from jobs.config.settings import CameraConfig
+
+
+def zone_of(camera: CameraConfig | None) -> tuple[tzinfo, str]:
+    """A camera's zone and its name; this machine's where the camera has none of its own."""
+    zone = time_zone(None if camera is None else camera.time_zone)
+    return zone, str(zone)
+
+
+def stamp(moment: datetime, camera: CameraConfig | None = None) -> str:
+    """Day and time to the minute, and the zone's name."""
+    zone, name = zone_of(camera)
+    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M} {name}"
+
+
+def ago(moment: datetime, now: datetime | None = None) -> str:
+    """How long ago, in one unit."""
+    seconds = ((now or datetime.now(UTC)) - moment).total_seconds()
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{int(seconds // size)} {unit} ago"
+    return f"{max(int(seconds), 0)} s ago"
