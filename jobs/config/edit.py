@@ -49,7 +49,7 @@ def replace_value(text: str, keys: Sequence[str], value: str) -> str:
     if not isinstance(found, yaml.ScalarNode):
         message = f"it has no {where} of its own: write it there yourself, {where}: {value}"
         raise ConfigError(message)
-    written = text[: found.start_mark.index] + _dump(value) + text[found.end_mark.index :]
+    written = text[: found.start_mark.index] + as_yaml(value) + text[found.end_mark.index :]
     try:
         same = yaml.safe_load(written) == _with(yaml.safe_load(text), keys, value)
     except yaml.YAMLError:

@@ -21,6 +21,7 @@ from jobs.pages.house import audit, form_of, house_of, require_change
 from jobs.pages.sent import refusing, text_of
 from jobs.pages.templating import render, see
 from jobs.setup import add
+from jobs.setup.camera_block import CLASSES
 from jobs.setup.first_look import FirstLook, first_look, password_file
 
 KEPT_S = 600.0
@@ -81,7 +82,7 @@ def added_look(request: Request) -> Response:
             look=look,
             look_id=request.path_params["look"],
             camera=look.request.name,
-            usual=[name for name in add.CLASSES if not look.known or name in look.known],
+            usual=[name for name in CLASSES if not look.known or name in look.known],
         )
     require_change(request)
     with refusing():
@@ -138,4 +139,5 @@ def _to_add(look: FirstLook, form: FormData) -> add.Request:
     path = password_file(look.request)
     if path is not None:
         os.makedirs(path.parent, mode=0o700, exist_ok=True)
-    return replace(look.request, classes=classes, look=False, password_file=path)
+    wish = replace(look.request.wish, classes=classes)
+    return replace(look.request, wish=wish, look=False, password_file=path)
