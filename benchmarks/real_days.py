@@ -37,9 +37,9 @@ BOOK = RESULTS / "real_days.json"
 KEYS = ("camera", "course", "day", "arm", "seed")
 FIRST_TEST = 3
 """Days on which a first night is measured."""
-MAIN = ("nightly", "lottery", "memory")
+MAIN = ("nightly", "lottery", "memory", "nightly and memory")
 FIRST_ARMS = ("lottery", "nightly", "confident", "half", "diverse", "disagreeing", "everything")
-FROM_BEFORE = ("memory", "novel")
+FROM_BEFORE = ("memory", "nightly and memory", "novel")
 """Choices that depend on what was chosen on earlier days."""
 FULL_SHOWN = 9
 """How often full training shows each picture: what the recipe's twelve epochs come to."""

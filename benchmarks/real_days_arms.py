@@ -125,6 +125,7 @@ ARMS: Mapping[str, Arm] = {
     "nightly": Arm(survivors, looks=True),
     "lottery": Arm(lottery, refund=True),
     "memory": Arm(lottery, refund=True, replay=True),
+    "nightly and memory": Arm(survivors, looks=True, replay=True),
     "everything": Arm(lottery, labels_all=True, trains_all=True),
     "half": Arm(half, looks=True),
     "confident": Arm(confident, looks=True),

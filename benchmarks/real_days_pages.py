@@ -16,8 +16,8 @@ from culling_pipeline import svg
 
 BASE = "lottery"
 ORDER = (
-    "teacher", "full", "today", "once", "nightly", "lottery", "memory", "everything",
-    "half", "confident", "diverse", "novel", "disagreeing",
+    "teacher", "full", "today", "once", "nightly", "lottery", "memory", "nightly and memory",
+    "everything", "half", "confident", "diverse", "novel", "disagreeing",
 )  # fmt: skip
 SHOWN = {
     "teacher": "the teacher",
