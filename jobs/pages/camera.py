@@ -19,6 +19,7 @@ from jobs.config.settings import Config
 from jobs.database.nights import Night
 from jobs.pages.house import House, camera_of, house_of
 from jobs.pages.moments import ago, stamp, zone_of
+from jobs.pages.night import said_of
 from jobs.pages.pictures import newest, picture_src
 from jobs.pages.templating import render
 
@@ -128,7 +129,7 @@ def _hours(house: House, config: Config, name: str, latest: Night | None) -> lis
     """The day of the last night by the camera's clock, as far as its frames are on disk."""
     if latest is None or not config.frames_dir(name, latest.run_id).is_dir():
         return []
-    record = house.store.record(latest.id)
+    record, _ = said_of(house, latest)
     if not isinstance(record, NightRecord):
         return []
     zone, _ = zone_of(config.cameras[name])
