@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -87,8 +88,15 @@ class AccuracyRow:
 
 def render_report(night: NightRecord, exhibits: Sequence[Exhibit]) -> str:
     """One self-contained HTML page about `night`, with `exhibits` as pictures."""
-    judge = night.judge
     return PAGES.get_template("night.html").render(
+        **report_values(night), pictures=draw_pictures(exhibits)
+    )
+
+
+def report_values(night: NightRecord) -> dict[str, Any]:
+    """What `night.html` says of a night, its pictures aside."""
+    judge = night.judge
+    return dict(
         night=night,
         judge=judge,
         source=redact_url(night.source),
@@ -100,7 +108,6 @@ def render_report(night: NightRecord, exhibits: Sequence[Exhibit]) -> str:
         funnel=_funnel(night),
         strategy=strategy_words(night.cull.strategy),
         charts=_charts(night),
-        pictures=draw_pictures(exhibits),
         ledger=night.ledger,
         total=_total(night.ledger),
         cost_words=_cost_words(night),

@@ -93,6 +93,17 @@ def _skipped_words(gate: GateRecord) -> str:
     )
 
 
+def worse_classes(judge: JudgeRecord) -> list[tuple[str, str, str]]:
+    """Classes that the new student finds less well than the old one, the worst first: name, old
+    and new figure."""
+    worse = []
+    for name, new in judge.after.per_class.items():
+        old = judge.before.per_class.get(name)
+        if old is not None and new is not None and new < old:
+            worse.append((new - old, name, *words.pair(old, new)))
+    return [(name, old, new) for _, name, old, new in sorted(worse)]
+
+
 def is_measured(accuracy: Accuracy) -> bool:
     """Whether there was anything to find."""
     return accuracy.objects > 0 and math.isfinite(accuracy.score.value)

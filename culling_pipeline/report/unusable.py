@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -46,13 +47,17 @@ class SlotRow:
 
 def render_unusable(night: UnusableNight, glimpses: Sequence[Glimpse]) -> str:
     """One self-contained HTML page about `night`, with `glimpses` of its day in order of time."""
-    public = night.changed(source=redact_url(night.source))
-    return PAGES.get_template("unusable.html").render(
-        night=public,
+    pictures = [(words.stamp(g.frame.wall_time), _drawn(g)) for g in glimpses]
+    return PAGES.get_template("unusable.html").render(**unusable_values(night), pictures=pictures)
+
+
+def unusable_values(night: UnusableNight) -> dict[str, Any]:
+    """What `unusable.html` says of a night, its pictures aside."""
+    return dict(
+        night=night.changed(source=redact_url(night.source)),
         headline=unusable_headline(night),
         reason=night.view.reason,
         to_do=TO_DO[night.view.state],
-        pictures=[(words.stamp(g.frame.wall_time), _drawn(g)) for g in glimpses],
         rows=[_row(slot) for slot in night.view.slots],
         feed_words=feed_words(night.ingest.feed),
     )

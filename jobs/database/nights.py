@@ -66,6 +66,15 @@ class NightQueries:
             raise StoreError(message)
         return night_of(row)
 
+    def night_named(self, camera: str, run_id: str) -> Night | None:
+        """The camera's night of this name, or None."""
+        query = sa.select(nights_table).where(
+            nights_table.c.camera == camera, nights_table.c.run_id == run_id
+        )
+        with self.database.reading() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else night_of(row)
+
     def nights(
         self, camera: str | None = None, *, state: State | None = None, limit: int | None = None
     ) -> list[Night]:
@@ -152,6 +161,16 @@ class NightQueries:
         except (ValidationError, zlib.error):
             return None
         return record if isinstance(record, NightRecord) else None
+
+    def stages_done(self, night_id: int) -> list[str]:
+        """The stages of this night that are done, in their order."""
+        query = (
+            sa.select(stages_table.c.name)
+            .where(stages_table.c.night_id == night_id)
+            .order_by(stages_table.c.id)
+        )
+        with self.database.reading() as connection:
+            return list(connection.execute(query).scalars())
 
     def stage_result(self, night_id: int, name: str) -> dict[str, Any] | None:
         """A stage's result in this night, or None."""

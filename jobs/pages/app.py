@@ -24,18 +24,26 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
+from jobs.pages.camera import camera
 from jobs.pages.cameras import cameras
 from jobs.pages.changes import CHANGES
 from jobs.pages.login import login, logout
+from jobs.pages.night import night, night_json
 from jobs.pages.pictures import picture
 from jobs.pages.reports import report
 from jobs.pages.statics import static
+from jobs.pages.system import events, system
 
 ROUTES = [
     Route("/", cameras),
     Route("/login", login, methods=["GET", "POST"]),
     Route("/logout", logout, methods=["POST"]),
     Route("/static/{path:path}", static),
+    Route("/system", system),
+    Route("/system/events", events),
+    Route("/camera/{camera}", camera),
+    Route("/camera/{camera}/night/{run_id}.json", night_json),
+    Route("/camera/{camera}/night/{run_id}", night),
     Route("/camera/{camera}/picture/{folder}/{name}", picture),
     Route("/reports/{camera}/{run_id}/index.html", report),
     *CHANGES,

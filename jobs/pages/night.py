@@ -1,0 +1,179 @@
+"""One night: what its report says, with a gallery of all kept frames that can be filtered."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import Any
+
+from starlette.datastructures import QueryParams
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from culling_pipeline.records import Disagreement, NightRecord, StoredFrame, UnusableNight
+from culling_pipeline.report import words
+from culling_pipeline.report.page import report_values
+from culling_pipeline.report.sentences import worse_classes
+from culling_pipeline.report.unusable import unusable_values
+from jobs.database.nights import Night
+from jobs.pages.house import camera_of, house_of
+from jobs.pages.moments import zone_of
+from jobs.pages.pictures import picture_src
+from jobs.pages.reports import RUN, has_report
+from jobs.pages.templating import render
+from streams.base import redact_url
+
+A_PAGE = 48
+"""Pictures."""
+DIFFERS = ("any", "missed", "invented", "agreed")
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One frame of the gallery."""
+
+    src: str
+    large: str
+    time: str
+    loss: str
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """The frames that fit the filters, a page of them."""
+
+    shots: Sequence[Shot]
+    fitting: int
+    total: int
+    page: int
+    pages: int
+    hours: Sequence[str]
+    zone: str
+    asked: dict[str, str]
+
+
+def night(request: Request) -> Response:
+    """GET /camera/CAMERA/night/RUN."""
+    house, camera = house_of(request), camera_of(request)
+    found = _found(request, camera)
+    record = house.store.record(found.id)
+    about: dict[str, Any] = {"camera": camera, "found": found, "has_report": False}
+    if record is None:
+        return render(request, "a_night_unfinished.html", **about)
+    about["has_report"] = has_report(house.config, camera, found.run_id)
+    if isinstance(record, UnusableNight):
+        values = unusable_values(record)
+        return render(request, "an_unusable_night.html", **about, **values, pictures=[])
+    gallery = _gallery(record, zone_of(house.config.cameras[camera]), request.query_params)
+    return render(
+        request,
+        "a_night.html",
+        **about,
+        **report_values(record),
+        pictures=[],
+        gallery=gallery,
+        differs=DIFFERS,
+        worse=worse_classes(record.judge),
+    )
+
+
+def night_json(request: Request) -> Response:
+    """GET /camera/CAMERA/night/RUN.json: the whole record."""
+    found = _found(request, camera_of(request))
+    record = house_of(request).store.record(found.id)
+    if record is None:
+        raise HTTPException(404, f"this night is {found.state}: it has no record")
+    public = record.changed(source=redact_url(record.source))
+    return Response(public.model_dump_json(indent=1), media_type="application/json")
+
+
+def _found(request: Request, camera: str) -> Night:
+    run_id = request.path_params["run_id"]
+    if RUN.fullmatch(run_id) is None:
+        raise HTTPException(404)
+    found = house_of(request).store.night_named(camera, run_id)
+    if found is None:
+        raise HTTPException(404, f"camera {camera} has no night {run_id}")
+    return found
+
+
+def _gallery(record: NightRecord, zone: tuple[tzinfo, str], asked: QueryParams) -> Gallery:
+    frames = {frame.id: frame for frame in record.ingest.frames}
+    known = {d.frame_id: d for d in (*record.cull.survivors, *record.cull.shown)}
+    kept = [(frames[i], known.get(i)) for i in record.cull.kept if i in frames]
+    hours = sorted({_hour(frame, zone[0]) for frame, _ in kept})
+    wanted = {key: asked.get(key, "") for key in ("hour", "class", "differs")}
+    label = record.classes.index(wanted["class"]) if wanted["class"] in record.classes else None
+    fitting = [
+        (frame, differs)
+        for frame, differs in kept
+        if wanted["hour"] in ("", _hour(frame, zone[0]))
+        and _fits(differs, wanted["differs"], label)
+    ]
+    pages = max(1, -(-len(fitting) // A_PAGE))
+    number = asked.get("page", "1")
+    page = min(max(int(number) if number.isascii() and number.isdigit() else 1, 1), pages)
+    shown = fitting[A_PAGE * (page - 1) : A_PAGE * page]
+    return Gallery(
+        shots=[_shot(record, frame, differs, zone[0]) for frame, differs in shown],
+        fitting=len(fitting),
+        total=len(kept),
+        page=page,
+        pages=pages,
+        hours=hours,
+        zone=zone[1],
+        asked=wanted,
+    )
+
+
+def _hour(frame: StoredFrame, zone: tzinfo) -> str:
+    return f"{words.utc(frame.wall_time).astimezone(zone):%H}"
+
+
+def _fits(found: Disagreement | None, differs: str, label: int | None) -> bool:
+    if found is None:
+        return not differs and label is None
+    by_kind = {
+        "missed": found.missed_labels,
+        "invented": found.invented_labels,
+        "agreed": found.found_labels,
+    }
+    if differs == "agreed" and (found.missed or found.invented):
+        return False
+    if differs in ("missed", "invented") and not getattr(found, differs):
+        return False
+    labels = by_kind.get(differs) or [i for labels in by_kind.values() for i in labels]
+    return label is None or label in labels
+
+
+def _shot(
+    record: NightRecord, frame: StoredFrame, found: Disagreement | None, zone: tzinfo
+) -> Shot:
+    name = frame.path.rpartition("/")[2]
+    src, large = (
+        picture_src(record.camera, record.run_id, name, width=width) for width in (240, 960)
+    )
+    time = f"{words.utc(frame.wall_time).astimezone(zone):%H:%M:%S}"
+    return Shot(src, large, time, words.figure(frame.confidence_loss), _said(record, found))
+
+
+def _said(record: NightRecord, found: Disagreement | None) -> str:
+    """How teacher and student differ on a frame, by class."""
+    if found is None:
+        return "not looked at by the student"
+    if not (found.missed or found.invented):
+        return f"both agree: {words.count(found.teacher_objects, 'object')}"
+    said = []
+    for kind, count, labels in (
+        ("missed", found.missed, found.missed_labels),
+        ("invented", found.invented, found.invented_labels),
+    ):
+        names = Counter(record.classes[i] for i in labels if i < len(record.classes))
+        which = ", ".join(f"{n} {name}" for name, n in names.items())
+        if count:
+            said.append(f"{kind} {which or count}")
+    return " · ".join(said)
