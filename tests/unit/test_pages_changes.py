@@ -134,6 +134,7 @@ def test_all_checked_and_the_figure(site: Site) -> None:
     page = site.get(f"camera/{CAMERA}/labels")
     assert "All 3 frames of night" in page
     assert "The teacher was right in 100 % of" in page
+    assert "The teacher was right in 100 % of" in site.get(f"camera/{CAMERA}")
     folder = site.night.config.corrections_dir(CAMERA)
     assert len(load_checks(folder)) == 3
     assert load_corrections(folder).frames == ()
