@@ -13,13 +13,13 @@ import yaml
 from playwright.sync_api import Page, expect, sync_playwright
 from prometheus_client import CollectorRegistry
 
+from benchmarks.testbed.done_night import CAMERA, AfterNight, make_night
 from culling_pipeline.labels.corrections import load_corrections
 from jobs.config.load import load_config
 from jobs.database.store import Store
 from jobs.pages.house import House, Source
 from jobs.pages.pages import Pages
 from models.registry import ModelRegistry
-from tests.unit.done_night import CAMERA, AfterNight, make_night
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
