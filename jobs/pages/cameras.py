@@ -18,6 +18,7 @@ from jobs.pages.house import House, house_of
 from jobs.pages.moments import ago, zone_of
 from jobs.pages.overview import Glance
 from jobs.pages.pictures import Newest, newest
+from jobs.pages.reports import has_report
 from jobs.pages.templating import render
 from models.errors import WeightsError
 from models.versions import ModelVersions
@@ -43,6 +44,7 @@ class Card:
     spark: Markup
     frames: str
     slot: str
+    has_report: bool
 
 
 def cameras(request: Request) -> Response:
@@ -101,6 +103,7 @@ def _card(house: House, config: Config, glance: Glance) -> Card:
         spark=spark,
         frames=_frames(house, camera, nights),
         slot=glance.slot or _slot(camera),
+        has_report=bool(nights) and has_report(config, glance.name, nights[0].run_id),
     )
 
 

@@ -381,7 +381,7 @@ def test_frames_that_only_gave_objects_are_told() -> None:
 
 
 def test_the_key_figures_are_json_without_the_long_lists(page: str) -> None:
-    found = re.search(r"<pre>(.*?)</pre>", page, re.DOTALL)
+    found = re.search(r'<pre tabindex="0">(.*?)</pre>', page, re.DOTALL)
     assert found is not None
     figures = json.loads(found[1].replace("&#34;", '"').replace("&#39;", "'"))
 

@@ -1,0 +1,172 @@
+"""The pages in a real browser (Debian's Chromium): read without JavaScript, checked by axe in both
+themes and three widths, a login with what goes wrong at it, the large picture by keys."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from argon2 import PasswordHasher
+from prometheus_client import CollectorRegistry
+
+from benchmarks.testbed.nights import config_of
+from benchmarks.testbed.small_night import night_record
+from jobs.database.store import Store
+from jobs.pages import access
+from jobs.pages.house import House
+from jobs.pages.pages import Pages
+from tests.integration.live import skip_or_fail
+from tests.unit.test_pages_reading import RUN, done, kept_frames
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = pytest.mark.slow
+
+CHROMIUM = shutil.which("chromium")
+READING = ("", "camera/yard", "camera/door", f"camera/yard/night/{RUN}", "system")
+SIZES = ((360, 780), (1280, 900), (2560, 1300))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None or importlib.util.find_spec("playwright") is None:
+        message = "no browser here: install Debian's `chromium`, and the extra `dev`"
+        skip_or_fail(message, promised="CULLING_NEEDS_BROWSER")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        made = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield made
+        made.close()
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Pages of two cameras: one with two nights and frames, one whose night failed."""
+    folder = tmp_path_factory.mktemp("pages")
+    config = config_of(folder, ("yard", "door"), port=0)
+    with Store(folder) as store:
+        worse = kept_frames("yard", RUN)
+        after = worse.judge.after.changed(per_class={"person": 0.25})
+        done(config, store, night_record("yard", "2026-11-20"))
+        done(config, store, worse.changed(judge=worse.judge.changed(after=after)))
+        store.fail_night(store.open_night("door", worse.date).id, "no labels")
+        pages = Pages(House(config, store, CollectorRegistry()))
+        pages.start()
+        yield pages.address
+        pages.close()
+
+
+def test_all_reading_works_without_javascript(browser: Browser, address: str) -> None:
+    page = browser.new_page(java_script_enabled=False)
+    page.goto(address)
+    page.get_by_role("link", name="yard", exact=True).click()
+    page.get_by_text("The same as a table").click()
+    assert page.get_by_role("cell", name="0.500", exact=True).first.is_visible()
+    page.get_by_role("link", name=RUN, exact=True).click()
+    page.get_by_label("Student and teacher").select_option("missed")
+    page.get_by_role("button", name="Show").click()
+    assert page.locator("#gallery li").count() == 1
+    page.locator("#gallery li a").click()
+    assert "/picture/" in page.url
+    page.goto(address)
+    page.get_by_label("Name or class").fill("door")
+    page.get_by_role("button", name="Show").click()
+    assert page.locator(".camera").count() == 1
+    page.get_by_role("link", name="System").click()
+    assert page.get_by_text("its last night failed: no labels").is_visible()
+    page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_and_nothing_is_wider_than_the_window(
+    browser: Browser, address: str, scheme: Any
+) -> None:
+    from axe_core_python.sync_playwright import Axe
+
+    said: list[str] = []
+    # The rules are put into the page as a script, which its own policy would refuse.
+    context = browser.new_context(color_scheme=scheme, bypass_csp=True)
+    page = context.new_page()
+    for path in READING:
+        page.goto(address + path)
+        for width, height in SIZES:
+            page.set_viewport_size({"width": width, "height": height})
+            over = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            if over > 0:
+                said.append(f"{path} at {width}: {over} px too wide")
+        page.set_viewport_size({"width": SIZES[0][0], "height": SIZES[0][1]})
+        said += [f"{path}: {what_of(one)}" for one in Axe().run(page)["violations"]]
+    context.close()
+    assert said == []
+
+
+def what_of(violation: dict[str, Any]) -> str:
+    """A fault that axe found, in a line."""
+    nodes = [node["html"][:120] for node in violation["nodes"][:3]]
+    return f"{violation['id']}: {violation['help']}: {nodes}"
+
+
+def test_no_page_breaks_its_own_rules(browser: Browser, address: str) -> None:
+    """With the script: nothing on the console, such as what the policy of the page refused."""
+    page = browser.new_page()
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    for path in READING:
+        page.goto(address + path)
+    page.close()
+    assert said == []
+
+
+def test_the_large_picture_goes_by_keys(browser: Browser, address: str) -> None:
+    page = browser.new_page()
+    page.goto(f"{address}camera/yard/night/{RUN}")
+    page.locator("#gallery li a").first.focus()
+    page.keyboard.press("Enter")
+    box = page.locator("dialog.lightbox")
+    assert box.is_visible()
+    assert "(1 of 3)" in box.inner_text()
+    page.keyboard.press("ArrowLeft")
+    assert "(3 of 3)" in box.inner_text()
+    page.keyboard.press("Escape")
+    assert not box.is_visible()
+    page.close()
+
+
+def test_a_login_with_what_goes_wrong_at_it(browser: Browser, tmp_path: Path) -> None:
+    look = "a password to look"
+    quick = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash
+    hashes = {"password_hash": quick("another password"), "look_password_hash": quick(look)}
+    with Store(tmp_path) as store:
+        pages = Pages(House(config_of(tmp_path, port=0, **hashes), store, CollectorRegistry()))
+        pages.start()
+        context = browser.new_context()
+        page = context.new_page()
+        try:
+            page.goto(f"{pages.root}camera/yard")
+            assert page.url == f"{pages.root}login"
+            log_in(page, "guess")
+            assert page.get_by_role("alert").inner_text() == "This password is wrong."
+            log_in(page, look)
+            assert page.get_by_role("heading", name="Cameras").is_visible()
+            assert page.get_by_text("may look").is_visible()
+            page.get_by_role("button", name="Log out").click()
+            for _ in range(access.TRIES):
+                log_in(page, "guess")
+            log_in(page, look)
+            assert "Too many wrong passwords" in page.get_by_role("alert").inner_text()
+        finally:
+            context.close()
+            pages.close()
+
+
+def log_in(page: Page, password: str) -> None:
+    """Send the form of the login."""
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Log in").click()
