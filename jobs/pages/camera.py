@@ -17,6 +17,7 @@ from culling_pipeline.report import courses, words
 from culling_pipeline.report.courses import NightPoint
 from jobs.config.settings import Config
 from jobs.database.nights import Night
+from jobs.exports.checking import teacher_agreement
 from jobs.pages.house import House, camera_of, house_of
 from jobs.pages.moments import ago, stamp, zone_of
 from jobs.pages.night import said_of
@@ -97,6 +98,7 @@ def camera(request: Request) -> Response:
         total_size=_size(sum(sizes.values())),
         stamp=lambda moment: stamp(moment, settings),
         changes=house.store.audit.last(8, camera=name),
+        agreement=teacher_agreement(config, name),
     )
 
 

@@ -74,6 +74,17 @@
     draw();
   }
 
+  // A small picture is shown larger, and none is higher than the window.
+  function fit() {
+    const picture = canvas.querySelector("img");
+    if (!picture || !picture.naturalWidth) return;
+    const [w, h] = [picture.naturalWidth, picture.naturalHeight];
+    const shown = Math.min(canvas.parentElement.clientWidth - 36, (0.74 * innerHeight * w) / h, 4 * w);
+    picture.style.width = `${Math.max(240, Math.round(shown))}px`;
+    picture.style.maxHeight = "none";
+    draw();
+  }
+
   // -- changes ------------------------------------------------------------------------------------
 
   const inside = (value) => Math.min(100, Math.max(0, value));
@@ -188,6 +199,12 @@
     event.preventDefault();
   });
 
+  form.querySelector(".keys").addEventListener("click", (event) => {
+    const button = event.target.closest("[data-key]");
+    if (!button) return;
+    KEYS[button.dataset.key]();
+    canvas.focus({ preventScroll: true });
+  });
   for (const field of fields) field.addEventListener("input", () => { read(); chosen = null; draw(); });
   form.addEventListener("submit", (event) => {
     if (open && open.length > 2) close();
@@ -198,7 +215,9 @@
   canvas.tabIndex = 0;
   canvas.setAttribute("role", "application");
   canvas.setAttribute("aria-label", "The camera's picture: keys are listed below");
-  addEventListener("resize", draw);
+  addEventListener("resize", fit);
+  canvas.querySelector("img")?.addEventListener("load", fit);
   read();
+  fit();
   tell();
 })();
