@@ -67,8 +67,9 @@
 
   function tell(said) {
     const at = `${Math.round(cross[0])} %, ${Math.round(cross[1])} %`;
-    const counts = fields.map((f) => `${areas[f.name].length} ${f.name === "mask" ? "masks" : "ignore zones"}`).join(", ");
-    const now = open ? `${open.length} corners, Enter closes the area` : counts;
+    const named = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
+    const counts = fields.map((f) => named(areas[f.name].length, f.name === "mask" ? "mask" : "ignore zone")).join(", ");
+    const now = open ? `${named(open.length, "corner")}, Enter closes the area` : counts;
     status.textContent = [said, now, `cross at ${at}`].filter(Boolean).join("; ");
     write();
     draw();

@@ -80,7 +80,7 @@
     const what = isPoints ? "point" : "box";
     const box = boxes[chosen];
     const now = box ? `${what} ${chosen + 1} of ${boxes.length}: ${box.name}${box.wrong ? ", wrong" : ""}` : "";
-    const each = isPoints ? "points" : "boxes";
+    const each = isPoints ? (right === 1 ? "point" : "points") : right === 1 ? "box" : "boxes";
     status.textContent = [said, now || `${right} ${each}; new ones are ${classes[newClass]}`].filter(Boolean).join("; ");
     draw();
   }
