@@ -148,7 +148,7 @@ def test_a_camera_is_added(site: Site, tmp_path: Path) -> None:
     page.get_by_label("Address").fill(str(tmp_path / "pictures"))
     page.get_by_role("button", name="Look at it").click()
     expect(page.locator("h1")).to_have_text("Is this what it should see?")
-    assert page.locator(".tried img").evaluate("picture => picture.naturalWidth") == 160
+    expect(page.locator(".tried img")).to_have_js_property("naturalWidth", 160)
     page.get_by_label("bicycle").uncheck()
     page.get_by_role("button", name="Add gate").click()
     expect(page.locator("h1")).to_have_text("gate is added")
