@@ -11,7 +11,7 @@ PRIVATE = 0o077
 """Rights of others: none."""
 OURS = (
     "days", "frames", "work", "models", "bootstrap", "reports", "corrections", "replay", "views",
-    "snapshots",
+    "snapshots", "passwords",
 )  # fmt: skip
 """Folders in `data_dir`; its own rights are the user's business, as it may be a mount point."""
 DATABASE = "culling.db*"

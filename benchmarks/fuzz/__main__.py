@@ -38,6 +38,7 @@ LONG = {
     "clips": 500,
     "models": 1_000,
     "requests": 5_000,
+    "changes": 3_000,
 }
 """Cases of each part in the long form."""
 

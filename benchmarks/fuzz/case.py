@@ -55,4 +55,5 @@ PARTS = (
     "clips",
     "models",
     "requests",
+    "changes",
 )

@@ -188,9 +188,12 @@ def picture_of(config: Config, camera: str, store: Store, which: tuple[str, int]
     return config.frames_dir(camera, which[0]) / shown.frame.path
 
 
-def teacher_agreement(config: Config, camera: str, teacher: str) -> Agreement | None:
-    """What people have found of this teacher's labels; None where nobody has checked one."""
-    return agreement(load_checks(config.corrections_dir(camera)), teacher)
+def teacher_agreement(config: Config, camera: str) -> Agreement | None:
+    """What people have found of the teacher whose labels were checked last; None where nobody has
+    checked a random frame of it."""
+    checks = load_checks(config.corrections_dir(camera))
+    last = max(checks, key=lambda check: check.checked_at, default=None)
+    return None if last is None else agreement(checks, last.teacher)
 
 
 def _night(config: Config, camera: str, store: Store) -> LastNight:

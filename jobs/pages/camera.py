@@ -17,8 +17,10 @@ from culling_pipeline.report import courses, words
 from culling_pipeline.report.courses import NightPoint
 from jobs.config.settings import Config
 from jobs.database.nights import Night
+from jobs.exports.checking import teacher_agreement
 from jobs.pages.house import House, camera_of, house_of
 from jobs.pages.moments import ago, stamp, zone_of
+from jobs.pages.night import said_of
 from jobs.pages.pictures import newest, picture_src
 from jobs.pages.templating import render
 
@@ -38,6 +40,16 @@ class Hour:
     hour: str
     src: str
     kept: int
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A camera's nights, the latest first, and what the charts of them show."""
+
+    nights: Sequence[Night]
+    points: Sequence[NightPoint]
+    score_chart: str
+    unsure_chart: str
 
 
 class Sizes:
@@ -65,8 +77,8 @@ def camera(request: Request) -> Response:
     house, name = house_of(request), camera_of(request)
     config = house.config
     settings = config.cameras[name]
-    nights = house.store.nights(name, limit=NIGHTS)
-    points = _points(nights)
+    past = _past(house, name)
+    nights = past.nights
     page, pages = _page(request, len(nights))
     latest = next((n for n in nights if n.state == "done"), None)
     picture = newest(config, name, None if latest is None else latest.run_id)
@@ -86,9 +98,9 @@ def camera(request: Request) -> Response:
         latest=latest,
         hours=_hours(house, config, name, latest),
         last=last,
-        points=list(reversed(points)),
-        score_chart=_score_chart(points, nights),
-        unsure_chart=courses.unsureness_course(points),
+        points=past.points,
+        score_chart=past.score_chart,
+        unsure_chart=past.unsure_chart,
         nights=nights[A_PAGE * (page - 1) : A_PAGE * page],
         page=page,
         pages=pages,
@@ -96,7 +108,23 @@ def camera(request: Request) -> Response:
         total_size=_size(sum(sizes.values())),
         stamp=lambda moment: stamp(moment, settings),
         changes=house.store.audit.last(8, camera=name),
+        agreement=teacher_agreement(config, name),
     )
+
+
+def _past(house: House, name: str) -> Past:
+    """The camera's nights and their charts; worked out once, until a night begins or ends."""
+    last = house.store.latest_night(name)
+    key = (name, None if last is None else (last.id, last.state, last.attempt, last.finished_at))
+
+    def make() -> Past:
+        nights = house.store.nights(name, limit=NIGHTS)
+        points = _points(nights)
+        charts = _score_chart(points, nights), courses.unsureness_course(points)
+        return Past(nights, list(reversed(points)), *charts)
+
+    past: Past = house.nights.get(key, make)
+    return past
 
 
 def _points(nights: Sequence[Night]) -> list[NightPoint]:
@@ -128,7 +156,7 @@ def _hours(house: House, config: Config, name: str, latest: Night | None) -> lis
     """The day of the last night by the camera's clock, as far as its frames are on disk."""
     if latest is None or not config.frames_dir(name, latest.run_id).is_dir():
         return []
-    record = house.store.record(latest.id)
+    record, _ = said_of(house, latest)
     if not isinstance(record, NightRecord):
         return []
     zone, _ = zone_of(config.cameras[name])

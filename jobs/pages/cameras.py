@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -31,17 +30,27 @@ SHOWS = ("all", "attention", "promoted", "no night")
 
 
 @dataclass(frozen=True, slots=True)
+class Past:
+    """What a camera's done nights say: the name of the last one, the latest score as "before →
+    after", its metric, the line of the scores in use, the frames of the last day."""
+
+    run_id: str | None
+    score: str
+    metric: str
+    spark: Markup
+    frames: str
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """What the page says of one camera."""
 
     glance: Glance
+    past: Past
     classes: str
     picture: Newest | None
     age: str
     version: str | None
-    score: str
-    metric: str
-    spark: Markup
     frames: str
     slot: str
     has_report: bool
@@ -88,44 +97,45 @@ def _fits(glance: Glance, camera: CameraConfig, *, q: str, show: str) -> bool:
 
 
 def _card(house: House, config: Config, glance: Glance) -> Card:
-    camera = config.cameras[glance.name]
-    nights = house.store.nights(glance.name, state="done", limit=NIGHTS)
-    picture = newest(config, glance.name, nights[0].run_id if nights else None)
-    score, metric, spark = _score(nights)
+    camera, night = config.cameras[glance.name], glance.night
+    key = (glance.name, None if night is None else (night.id, night.state, night.attempt))
+    past: Past = house.cards.get(key, lambda: _past(house, glance))
+    picture = newest(config, glance.name, past.run_id)
     return Card(
         glance=glance,
+        past=past,
         classes=", ".join(camera.class_names),
         picture=picture,
-        age=_age(picture, nights),
+        age=_age(picture, past),
         version=_version(config, glance.name),
-        score=score,
-        metric=metric,
-        spark=spark,
-        frames=_frames(house, camera, nights),
+        frames=_frames(house, camera, past),
         slot=glance.slot or _slot(camera),
-        has_report=bool(nights) and has_report(config, glance.name, nights[0].run_id),
+        has_report=past.run_id is not None and has_report(config, glance.name, past.run_id),
     )
 
 
-def _score(nights: Sequence[Night]) -> tuple[str, str, Markup]:
-    """The latest score as "before → after", its metric, and the line of the scores in use."""
+def _past(house: House, glance: Glance) -> Past:
+    """What the done nights say, until there is another one."""
+    nights: list[Night] = []
+    if glance.night is not None:
+        nights = house.store.nights(glance.name, state="done", limit=NIGHTS)
     known = [night.figures for night in nights if night.figures is not None]
+    run_id = nights[0].run_id if nights else None
     if not known:
-        return words.NOTHING, "", Markup("")
+        return Past(run_id, words.NOTHING, "", Markup(""), "no frames yet")
     last = known[0]
     of_metric = [f for f in reversed(known) if f.metric == last.metric]
     values = [f.score_after if f.promoted else f.score_before for f in of_metric]
     label = f"{last.metric} of the student in use over {words.count(len(values), 'night')}"
-    text = f"{last.score_before:.3f} → {last.score_after:.3f}"
-    return text, last.metric, sparkline(values, label)
+    score = f"{last.score_before:.3f} → {last.score_after:.3f}"
+    frames = f"{words.count(last.frames_seen)} frames, {words.count(last.kept)} kept"
+    return Past(run_id, score, last.metric, sparkline(values, label), frames)
 
 
-def _age(picture: Newest | None, nights: Sequence[Night]) -> str:
+def _age(picture: Newest | None, past: Past) -> str:
     if picture is None:
         return ""
-    if picture.watched:
-        return ago(picture.stored_at)
-    return f"of the night {nights[0].run_id}"
+    return ago(picture.stored_at) if picture.watched else f"of the night {past.run_id}"
 
 
 def _version(config: Config, camera: str) -> str | None:
@@ -135,16 +145,13 @@ def _version(config: Config, camera: str) -> str | None:
         return "damaged"
 
 
-def _frames(house: House, camera: CameraConfig, nights: Sequence[Night]) -> str:
-    """Frames of the camera's latest day in a night, and of how many they were kept."""
+def _frames(house: House, camera: CameraConfig, past: Past) -> str:
+    """Frames since the service began to watch, else of the last night's day."""
     watch = house.watch()
     feed = None if watch is None else watch.feeds.get(camera.name)
-    if feed is not None:
-        return f"{words.count(feed.tally.seen, 'frame')} since the service began"
-    figures = nights[0].figures if nights else None
-    if figures is None:
-        return "no frames yet"
-    return f"{words.count(figures.frames_seen)} frames, {words.count(figures.kept)} kept"
+    if feed is None:
+        return past.frames
+    return f"{words.count(feed.tally.seen, 'frame')} since the service began"
 
 
 def _slot(camera: CameraConfig) -> str:

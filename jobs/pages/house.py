@@ -18,11 +18,16 @@ from jobs.config.settings import Config
 from jobs.database.store import Store
 from jobs.errors import ConfigError
 from jobs.pages.access import Passwords, Sessions, Visitor
+from jobs.pages.kept import Kept
 from jobs.pages.overview import Overview
 from jobs.pages.statics import Statics
 
 if TYPE_CHECKING:
     from jobs.watch.watch import CameraWatch
+
+
+CARDS, NIGHTS = 2000, 16
+"""How many cards of cameras and pages of done nights are kept, as far as they cannot change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,8 @@ class House:
         self.passwords = Passwords(config.service.password_hashes)
         self.statics = Statics()
         self.overview = Overview(store, watch)
+        self.cards: Kept[Any] = Kept(CARDS)
+        self.nights: Kept[Any] = Kept(NIGHTS)
         self._read_at = self._stamp()
         self._reading = threading.Lock()
 

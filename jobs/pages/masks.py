@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from culling_pipeline.report.words import count
 from jobs.errors import UsageError
 from jobs.nights.last_night import last_night
 from jobs.pages.house import House, audit, camera_of, form_of, house_of, require_change
@@ -65,8 +66,7 @@ def _save(request: Request, camera: str) -> Response:
     for key in KEYS:
         if change.areas[key] != change.instead_of[key]:
             what = "mask saved" if key == "mask" else "ignore zones saved"
-            areas = len(change.areas[key])
-            audit(request, what, camera=camera, detail=f"{areas} areas")
+            audit(request, what, camera=camera, detail=count(len(change.areas[key]), "area"))
     return see(request, f"camera/{camera}/masks?saved=1")
 
 

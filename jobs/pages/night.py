@@ -13,13 +13,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from culling_pipeline.records import Disagreement, NightRecord, StoredFrame, UnusableNight
+from culling_pipeline.records import AnyNight, Disagreement, NightRecord, StoredFrame, UnusableNight
 from culling_pipeline.report import words
 from culling_pipeline.report.page import report_values
 from culling_pipeline.report.sentences import worse_classes
 from culling_pipeline.report.unusable import unusable_values
 from jobs.database.nights import Night
-from jobs.pages.house import camera_of, house_of
+from jobs.pages.house import House, camera_of, house_of
 from jobs.pages.moments import zone_of
 from jobs.pages.pictures import picture_src
 from jobs.pages.reports import RUN, has_report
@@ -60,25 +60,41 @@ def night(request: Request) -> Response:
     """GET /camera/CAMERA/night/RUN."""
     house, camera = house_of(request), camera_of(request)
     found = _found(request, camera)
-    record = house.store.record(found.id)
+    record, values = said_of(house, found)
     about: dict[str, Any] = {"camera": camera, "found": found, "has_report": False}
     if record is None:
         return render(request, "a_night_unfinished.html", **about)
     about["has_report"] = has_report(house.config, camera, found.run_id)
     if isinstance(record, UnusableNight):
-        values = unusable_values(record)
         return render(request, "an_unusable_night.html", **about, **values, pictures=[])
     gallery = _gallery(record, zone_of(house.config.cameras[camera]), request.query_params)
     return render(
         request,
         "a_night.html",
         **about,
-        **report_values(record),
+        **values,
         pictures=[],
         gallery=gallery,
         differs=DIFFERS,
         worse=worse_classes(record.judge),
     )
+
+
+def said_of(house: House, found: Night) -> tuple[AnyNight | None, dict[str, Any]]:
+    """The night's record, and what its report says: worked out once, for it cannot change."""
+    if found.state != "done":
+        return None, {}
+
+    def make() -> tuple[AnyNight | None, dict[str, Any]]:
+        record = house.store.record(found.id)
+        if record is None:
+            return None, {}
+        if isinstance(record, UnusableNight):
+            return record, unusable_values(record)
+        return record, report_values(record)
+
+    made: tuple[AnyNight | None, dict[str, Any]] = house.nights.get((found.id, found.attempt), make)
+    return made
 
 
 def night_json(request: Request) -> Response:

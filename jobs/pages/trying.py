@@ -8,6 +8,7 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import Response
 
+from culling_pipeline.report.words import count
 from jobs.exports.trial import MOST_BYTES, MOST_FRAMES, try_detection
 from jobs.pages.house import audit, camera_of, form_of, house_of, require_change
 from jobs.pages.sent import refusing
@@ -21,7 +22,7 @@ def try_it(request: Request) -> Response:
         require_change(request)
         with refusing():
             seen = try_detection(house_of(request).config, camera, _sent(request))
-        audit(request, "detection tried", camera=camera, detail=f"{len(seen)} frames")
+        audit(request, "detection tried", camera=camera, detail=count(len(seen), "frame"))
     return render(
         request,
         "try.html",

@@ -20,6 +20,7 @@ from jobs.database.store import Store
 from jobs.disk.cleanup import remove_old_reports
 from jobs.errors import describe
 from jobs.executors.base import Executor
+from jobs.service.new_areas import NewAreas
 from jobs.service.nights import Nights, Origin
 from jobs.service.notify import Notifier
 from jobs.service.outage import Outage
@@ -55,6 +56,8 @@ class Service:
         watches = config.service.watch
         self._cameras = [c for c in config.cameras.values() if watches and is_watched(c)]
         self._ingest: CameraWatch | None = None
+        self._new_areas = NewAreas(origin.config, origin.overrides)
+        self._awake = threading.Event()
         self._stopping = threading.Event()
         self._ends = False
         self._tidy_at = now()
@@ -85,6 +88,7 @@ class Service:
             self._nights.tick()
             self._ask_after_cameras()
             self._tidy_up()
+        self._take_up_areas()
 
     def _stop_nights(self) -> None:
         if self._nights is not None:
@@ -118,10 +122,23 @@ class Service:
             except Exception as error:  # the thread's boundary: the nights go on
                 logger.warning("ingest: %s; begun again in %.0f s", describe(error), INGEST_AGAIN_S)
                 logger.debug("ingest", exc_info=error)
-            self._stopping.wait(INGEST_AGAIN_S)
+            self._awake.wait(INGEST_AGAIN_S)
+            self._awake.clear()
+
+    def _take_up_areas(self) -> None:
+        """Watch on with the masks and ignore zones that somebody has drawn meanwhile."""
+        cameras = self._new_areas.of(self._cameras)
+        if cameras is None:
+            return
+        logger.info("config.yaml has other masks or ignore zones: the cameras are opened anew")
+        self._cameras = cameras
+        self._awake.set()
+        if self._ingest is not None:
+            self._ingest.stop()
 
     def _stop_watching(self) -> None:
         self._stopping.set()
+        self._awake.set()
         if self._ingest is not None:
             self._ingest.stop()
 

@@ -21,6 +21,7 @@ COUNTS = {
     "clips": 70,
     "models": 5,
     "requests": 20,
+    "changes": 60,
 }
 FIRST = {"clips": 100, "models": 287}
 """Seeds that found something once: clips of a codec that FFmpeg does not know, a version's meta

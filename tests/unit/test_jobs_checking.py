@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.testbed.done_night import CAMERA, CLASSES, CONTROL, KEPT, AfterNight, make_night
 from culling_pipeline.labels.checks import load_checks
 from culling_pipeline.labels.corrections import load_corrections
 from culling_pipeline.tasks.boxes.answer_files import load_detections
@@ -16,7 +17,6 @@ from jobs.cameras.task import task_of
 from jobs.database.store import Store
 from jobs.errors import UsageError
 from jobs.exports.checking import Box, Checked, Label, Sitting, save_check, sitting
-from tests.unit.done_night import CAMERA, CLASSES, CONTROL, KEPT, AfterNight, make_night
 
 
 @pytest.fixture(scope="module")

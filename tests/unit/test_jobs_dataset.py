@@ -13,10 +13,10 @@ import cv2
 import pytest
 from pycocotools.coco import COCO
 
+from benchmarks.testbed.done_night import CAMERA, CLASSES, CONTROL, KEPT, AfterNight, make_night
 from culling_pipeline.labels.corrections import load_corrections
 from culling_pipeline.tasks.boxes.answer_files import load_detections
 from jobs import cli
-from tests.unit.done_night import CAMERA, CLASSES, CONTROL, KEPT, AfterNight, make_night
 
 Content = dict[str, Any]
 

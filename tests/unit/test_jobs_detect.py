@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import yaml
 
+from benchmarks.testbed.done_night import CAMERA, CLASSES, AfterNight, make_night
 from culling_pipeline.day.frame_files import load_image
 from culling_pipeline.tasks.boxes.drawing import COLOURS, painted
 from jobs import cli
@@ -20,7 +21,6 @@ from models.boxes.detections import Detections
 from models.boxes.student import load_detector
 from models.registry import ModelRegistry
 from tests.unit.clips import HEIGHT_PX, WIDTH_PX, constant_rate, write_clip
-from tests.unit.done_night import CAMERA, CLASSES, AfterNight, make_night
 
 
 @pytest.fixture(scope="module")

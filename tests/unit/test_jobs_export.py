@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.testbed.done_night import CAMERA, CLASSES, CONTROL, AfterNight, make_night
 from jobs import cli
 from jobs.exports.export import Check
 from models.boxes.detections import Detections
 from models.boxes.exported import Agreement, ExportedDetector
 from models.registry import ModelRegistry
-from tests.unit.done_night import CAMERA, CLASSES, CONTROL, AfterNight, make_night
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.testbed.done_night import CAMERA, AfterNight, make_night
 from culling_pipeline.day.frame_files import as_jpeg
 from jobs.errors import UsageError
 from jobs.exports import trial
 from jobs.exports.trial import MOST_BYTES, MOST_FRAMES, try_detection
 from streams.base import StreamError
 from tests.unit.clips import write_clip
-from tests.unit.done_night import CAMERA, AfterNight, make_night
 
 
 @pytest.fixture(scope="module")

@@ -67,10 +67,22 @@
 
   function tell(said) {
     const at = `${Math.round(cross[0])} %, ${Math.round(cross[1])} %`;
-    const counts = fields.map((f) => `${areas[f.name].length} ${f.name === "mask" ? "masks" : "ignore zones"}`).join(", ");
-    const now = open ? `${open.length} corners, Enter closes the area` : counts;
+    const named = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
+    const counts = fields.map((f) => named(areas[f.name].length, f.name === "mask" ? "mask" : "ignore zone")).join(", ");
+    const now = open ? `${named(open.length, "corner")}, Enter closes the area` : counts;
     status.textContent = [said, now, `cross at ${at}`].filter(Boolean).join("; ");
     write();
+    draw();
+  }
+
+  // A small picture is shown larger, and none is higher than the window.
+  function fit() {
+    const picture = canvas.querySelector("img");
+    if (!picture || !picture.naturalWidth) return;
+    const [w, h] = [picture.naturalWidth, picture.naturalHeight];
+    const shown = Math.min(canvas.parentElement.clientWidth - 36, (0.74 * innerHeight * w) / h, 4 * w);
+    picture.style.width = `${Math.max(240, Math.round(shown))}px`;
+    picture.style.maxHeight = "none";
     draw();
   }
 
@@ -188,6 +200,12 @@
     event.preventDefault();
   });
 
+  form.querySelector(".keys").addEventListener("click", (event) => {
+    const button = event.target.closest("[data-key]");
+    if (!button) return;
+    KEYS[button.dataset.key]();
+    canvas.focus({ preventScroll: true });
+  });
   for (const field of fields) field.addEventListener("input", () => { read(); chosen = null; draw(); });
   form.addEventListener("submit", (event) => {
     if (open && open.length > 2) close();
@@ -198,7 +216,9 @@
   canvas.tabIndex = 0;
   canvas.setAttribute("role", "application");
   canvas.setAttribute("aria-label", "The camera's picture: keys are listed below");
-  addEventListener("resize", draw);
+  addEventListener("resize", fit);
+  canvas.querySelector("img")?.addEventListener("load", fit);
   read();
+  fit();
   tell();
 })();

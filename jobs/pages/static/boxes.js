@@ -80,8 +80,19 @@
     const what = isPoints ? "point" : "box";
     const box = boxes[chosen];
     const now = box ? `${what} ${chosen + 1} of ${boxes.length}: ${box.name}${box.wrong ? ", wrong" : ""}` : "";
-    const each = isPoints ? "points" : "boxes";
+    const each = isPoints ? (right === 1 ? "point" : "points") : right === 1 ? "box" : "boxes";
     status.textContent = [said, now || `${right} ${each}; new ones are ${classes[newClass]}`].filter(Boolean).join("; ");
+    draw();
+  }
+
+  // A small picture is shown larger, and none is higher than the window.
+  function fit() {
+    const picture = canvas.querySelector("img");
+    if (!picture || !picture.naturalWidth) return;
+    const [w, h] = [picture.naturalWidth, picture.naturalHeight];
+    const shown = Math.min(canvas.parentElement.clientWidth - 36, (0.74 * innerHeight * w) / h, 4 * w);
+    picture.style.width = `${Math.max(240, Math.round(shown))}px`;
+    picture.style.maxHeight = "none";
     draw();
   }
 
@@ -230,20 +241,33 @@
   };
   KEYS.Delete = KEYS.x;
 
+  function onKey(key) {
+    if (/^[1-9]$/.test(key)) onClass(Number(key) - 1);
+    else if (KEYS[key]) KEYS[key]();
+    else return false;
+    return true;
+  }
+
   canvas.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey) return;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     if (ARROWS[key]) onArrow(event);
-    else if (/^[1-9]$/.test(key)) onClass(Number(key) - 1);
-    else if (KEYS[key]) KEYS[key]();
-    else return;
+    else if (!onKey(key)) return;
     event.preventDefault();
+  });
+  form.querySelector(".keys").addEventListener("click", (event) => {
+    const button = event.target.closest("[data-key]");
+    if (!button) return;
+    onKey(button.dataset.key);
+    canvas.focus({ preventScroll: true });
   });
 
   canvas.tabIndex = 0;
   canvas.setAttribute("role", "application");
   canvas.setAttribute("aria-label", "The picture with its boxes: keys are listed below");
-  addEventListener("resize", draw);
+  addEventListener("resize", fit);
+  canvas.querySelector("img")?.addEventListener("load", fit);
+  fit();
   canvas.focus({ preventScroll: true });
   tell();
 })();

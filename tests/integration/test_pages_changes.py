@@ -1,0 +1,163 @@
+"""What a person changes, in a real browser: labels, a mask, a version, a camera, a night."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+from playwright.sync_api import Page, expect, sync_playwright
+from prometheus_client import CollectorRegistry
+
+from benchmarks.testbed.done_night import CAMERA, AfterNight, make_night
+from culling_pipeline.labels.corrections import load_corrections
+from jobs.config.load import load_config
+from jobs.database.store import Store
+from jobs.pages.house import House, Source
+from jobs.pages.pages import Pages
+from models.registry import ModelRegistry
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@dataclass
+class Site:
+    """The pages of a camera after its night, and an open browser."""
+
+    night: AfterNight
+    store: Store
+    address: str
+    page: Page
+
+    def open(self, path: str) -> None:
+        self.page.goto(self.address + path)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> AfterNight:
+    night = make_night(tmp_path_factory.mktemp("night"), compared=True)
+    models = ModelRegistry(night.config.models_root)
+    shutil.copytree(models.path(CAMERA, "start"), models.path(CAMERA, "newer"))
+    return night
+
+
+@pytest.fixture(scope="module")
+def site(made: AfterNight) -> Iterator[Site]:
+    config = load_config(made.path)
+    config = config.changed(service=config.service.changed(port=0))
+    with Store(config.data_dir) as store, sync_playwright() as browsers:
+        pages = Pages(House(config, store, CollectorRegistry(), source=Source(made.path)))
+        pages.start()
+        assert CHROMIUM is not None, "install Debian's chromium"
+        browser = browsers.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page()
+        wrong: list[str] = []
+        page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        yield Site(made, store, pages.address, page)
+        browser.close()
+        pages.close()
+    assert wrong == [], "the scripts fail, or the browser refuses what they do"
+
+
+def test_three_labels_are_corrected_by_keyboard(site: Site) -> None:
+    page = site.page
+    site.open(f"camera/{CAMERA}/labels")
+    for keys in (["Space", "x"], ["Space", "Space", "3"], ["1", "a", "Shift+ArrowRight"]):
+        before = page.locator(".place b").inner_text()
+        for key in keys:
+            page.keyboard.press(key)
+        page.keyboard.press("Enter")
+        expect(page.locator("main")).not_to_contain_text(before)
+    expect(page.locator("main")).to_contain_text("All 3 frames of night")
+    frames = load_corrections(site.night.config.corrections_dir(CAMERA)).frames
+    assert len(frames) == 3
+    assert "bicycle" in {name for frame in frames for name in frame.classes}
+    expect(page.locator(".lead")).to_contain_text("The teacher was right in")
+
+
+def test_a_box_is_drawn_and_moved_by_mouse(site: Site) -> None:
+    page, folder = site.page, site.night.config.corrections_dir(CAMERA)
+    before = {frame.frame_id: frame for frame in load_corrections(folder).frames}
+    page.get_by_text("Look at them again").click()
+    frame = int(page.locator("input[name=frame]").input_value())
+    area = page.locator(".canvas").bounding_box()
+    assert area is not None
+    at = [(area["x"] + x * area["width"], area["y"] + y * area["height"])
+          for x, y in ((0.02, 0.02), (0.12, 0.22), (0.07, 0.12), (0.17, 0.12))]  # fmt: skip
+    for start, end in ((at[0], at[1]), (at[2], at[3])):
+        page.mouse.move(*start)
+        page.mouse.down()
+        page.mouse.move(*end, steps=3)
+        page.mouse.up()
+    page.get_by_role("button", name="Save, next frame").click()
+    page.wait_for_load_state()
+    after = {frame.frame_id: frame for frame in load_corrections(folder).frames}[frame]
+    assert len(after.classes) == len(before[frame].classes) + 1
+    shares = [edge / 160 for edge in after.boxes_xyxy[-1][::2]]
+    assert shares == pytest.approx([0.12, 0.22], abs=0.02)
+
+
+def test_a_mask_is_drawn_by_mouse_and_a_zone_by_keyboard(site: Site) -> None:
+    page = site.page
+    site.open(f"camera/{CAMERA}/masks")
+    area = page.locator(".canvas").bounding_box()
+    assert area is not None
+    for x, y in ((0.1, 0.1), (0.4, 0.1), (0.4, 0.5)):
+        page.mouse.click(area["x"] + x * area["width"], area["y"] + y * area["height"])
+    page.keyboard.press("Enter")
+    page.get_by_label("Ignore zones").first.check()
+    page.locator(".canvas").focus()
+    for key in ("Space", *["ArrowRight"] * 5, "Space", *["ArrowDown"] * 5, "Space", "Enter"):
+        page.keyboard.press(key)
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("main")).to_contain_text("Saved into config.yaml")
+    camera = yaml.safe_load(site.night.path.read_text(encoding="utf-8"))["cameras"][CAMERA]
+    (corners,) = camera["mask"]
+    assert [v for corner in corners for v in corner] == pytest.approx(
+        [0.1, 0.1, 0.4, 0.1, 0.4, 0.5], abs=0.01
+    )
+    assert len(camera["ignore_zones"][0]) == 3
+
+
+def test_back_a_version_and_undone(site: Site) -> None:
+    page, models = site.page, ModelRegistry(site.night.config.models_root)
+    site.open(f"camera/{CAMERA}/versions")
+    page.get_by_role("link", name="Use newer").click()
+    page.get_by_role("button", name="Yes, use newer").click()
+    expect(page.locator(".done")).to_contain_text("newer is in use now")
+    assert models.incumbent(CAMERA) == "newer"
+    page.get_by_role("button", name="Undo").click()
+    page.wait_for_url(re.compile("undone"))
+    assert models.incumbent(CAMERA) == "start"
+
+
+def test_a_camera_is_added(site: Site, tmp_path: Path) -> None:
+    page = site.page
+    shutil.copytree(
+        site.night.frames, tmp_path / "pictures", ignore=shutil.ignore_patterns("*.npz")
+    )
+    site.open("add")
+    page.get_by_label("Name").fill("gate")
+    page.get_by_label("Address").fill(str(tmp_path / "pictures"))
+    page.get_by_role("button", name="Look at it").click()
+    expect(page.locator("h1")).to_have_text("Is this what it should see?")
+    expect(page.locator(".tried img")).to_have_js_property("naturalWidth", 160)
+    page.get_by_label("bicycle").uncheck()
+    page.get_by_role("button", name="Add gate").click()
+    expect(page.locator("h1")).to_have_text("gate is added")
+    assert load_config(site.night.path).cameras["gate"].class_names == ("person", "car")
+
+
+def test_a_night_is_asked_for(site: Site) -> None:
+    page = site.page
+    site.open(f"camera/{CAMERA}")
+    page.get_by_role("button", name="Retrain now").click()
+    expect(page.locator("h1")).to_have_text("Its night waits")
+    assert [due.camera for due in site.store.dues.waiting()] == [CAMERA]
