@@ -39,6 +39,8 @@ nights_table = sa.Table(
     ),
     sa.CheckConstraint("attempt >= 1", name="ck_nights_attempt"),
     sa.Index("ix_nights_camera_state", "camera", "state", "id"),
+    # The running and the failed nights of all cameras, without reading all nights.
+    sa.Index("ix_nights_state", "state", "id"),
 )
 
 records_table = sa.Table(

@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """One more table."""
+    """One more table, and an index for the nights in one state."""
     op.create_table(
         "audit",
         sa.Column("id", sa.Integer, primary_key=True),
@@ -23,6 +23,7 @@ def upgrade() -> None:
         sa.Column("detail", sa.String, nullable=False),
     )
     op.create_index("ix_audit_camera", "audit", ["camera", "id"])
+    op.create_index("ix_nights_state", "nights", ["state", "id"])
 
 
 def downgrade() -> None:
