@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,12 +13,12 @@ import models
 from culling_pipeline.run.progress import Progress
 from jobs.config.weights import PTH_SUFFIXES, UNTRAINED, StudentSettings, TeacherSettings
 from jobs.errors import UsageError
-from models.base import Backend
+from models.base import Backend, backend_of
 from models.boxes.backend import at_work
 from models.boxes.detections import Detector
 from models.boxes.detector import DetectorSpec, TorchDetector, build_model, with_weights
 from models.boxes.families.base import ForeignOptions
-from models.boxes.foreign import open_foreign
+from models.boxes.foreign import ForeignDetector, open_foreign
 from models.boxes.recognition import GivenOptions
 from models.boxes.student import fresh_spec, load_detector, spec_from_meta
 from models.checkpoint import load_pth
@@ -217,6 +218,23 @@ def weights_in_words(settings: StudentSettings | TeacherSettings) -> str:
     path = weights_path(settings.weights)
     here = f"here: {path}" if path.is_file() else "not downloaded yet, which the first night does"
     return f"{settings.weights}: {entry.described()}, {here}"
+
+
+def are_here(settings: StudentSettings | TeacherSettings) -> bool:
+    """Whether the weights need no download any more."""
+    return settings.published is None or weights_path(settings.weights).is_file()
+
+
+def opened_in_words(settings: StudentSettings | TeacherSettings) -> tuple[Sequence[str], str]:
+    """The detector's classes, and the backend that runs it on a CPU, as words to append. Weights
+    that would have to be downloaded are not opened."""
+    opener = configured_detector(settings, device="cpu")
+    entry = opener.published
+    if entry is not None and not opener.path.is_file():
+        return entry.class_names, ""
+    detector = opener()
+    recognised = f", {detector.described}" if isinstance(detector, ForeignDetector) else ""
+    return detector.class_names, f"{recognised}, run by {backend_of(detector)} on a CPU"
 
 
 def pick_device(wanted: str) -> str:

@@ -9,17 +9,22 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from culling_pipeline.run.progress import Progress
 from jobs.cameras.detectors import (
+    are_here,
     bring_weights,
     configured_detector,
     described,
     full_size,
+    opened_in_words,
+    weights_in_words,
     weights_path,
     why_untrained,
 )
+from jobs.cameras.student_origin import origin_in_words
+from jobs.cameras.task import task_of
 from jobs.config.settings import CameraConfig
 from jobs.config.weights import BUILT_IN, OWN_SUFFIXES
 from jobs.errors import UsageError
@@ -27,10 +32,15 @@ from models.base import OpenModel, Trainable
 from models.boxes.classes import ClassMap
 from models.errors import WeightsError
 from models.files import load_meta
+from models.registry import ModelRegistry
 from models.versions import untrained_in
 
 if TYPE_CHECKING:
     from models.density.student import DensityStudent
+
+
+TRIED_AT = (96, 160)
+"""Height and width in pixels at which a counting net is opened, to see whether it can be."""
 
 
 class First(NamedTuple):
@@ -45,6 +55,10 @@ class Nets(ABC):
     """The nets of one camera."""
 
     camera: CameraConfig
+    found: ClassVar[str]
+    """What the camera's classes are to it, in a word."""
+    drawn: ClassVar[str]
+    """What is seen of an answer in a picture."""
 
     @property
     @abstractmethod
@@ -84,12 +98,26 @@ class Nets(ABC):
         """What opens the teacher for frames of this height and width."""
 
     @abstractmethod
+    def missing(self, *, student: bool) -> list[str]:
+        """The published weights that are not here yet; the student's only if asked for."""
+
+    @abstractmethod
+    def student_seen(self, registry: ModelRegistry) -> str:
+        """The student, opened, in words for `culling check`. Raises what is wrong with it."""
+
+    @abstractmethod
+    def teacher_seen(self) -> str:
+        """The same of the teacher, which must know the camera's classes."""
+
+    @abstractmethod
     def bring(self, progress: Progress, *, student: bool) -> None:
         """Download published weights that are missing; the student's only if asked for."""
 
 
 class BoxNets(Nets):
     """Detectors."""
+
+    found, drawn = "classes", "boxes"
 
     @property
     def student(self) -> str:
@@ -135,6 +163,23 @@ class BoxNets(Nets):
         size = full_size(*shape, max_side_px=self.camera.teacher.max_side_px)
         return configured_detector(self.camera.teacher, device=device, size=size)
 
+    def missing(self, *, student: bool) -> list[str]:
+        wanted = [*([self.camera.student] if student else ()), self.camera.teacher]
+        return [settings.weights for settings in wanted if not are_here(settings)]
+
+    def student_seen(self, registry: ModelRegistry) -> str:
+        settings, name = self.camera.student, self.camera.name
+        names, backend = opened_in_words(settings)
+        known = f" ({len(names)} classes{backend})" if settings.untrained is None else ""
+        words = f"{weights_in_words(settings)}{known}; {origin_in_words(registry, self.camera)}"
+        rows = ClassMap.from_config(self.camera.wanted).rows_for(names)
+        if known and registry.incumbent(name) is None and not any(r is not None for r in rows):
+            words += ", but of none of this camera's classes: the first night takes frames evenly"
+        return words
+
+    def teacher_seen(self) -> str:
+        return detector_in_words(self.camera)
+
     def bring(self, progress: Progress, *, student: bool) -> None:
         if student:
             bring_weights(self.camera.student, progress)
@@ -143,6 +188,8 @@ class BoxNets(Nets):
 
 class CountNets(Nets):
     """Density nets; the teacher may be a detector, whose boxes are counted."""
+
+    found, drawn = "counts", "map and count"
 
     @property
     def student(self) -> str:
@@ -195,6 +242,29 @@ class CountNets(Nets):
             return configured_detector(self.camera.teacher, device=device, size=size)
         return OpenCounterTeacher(weights_path(weights), device, size)
 
+    def missing(self, *, student: bool) -> list[str]:
+        settings = self.camera.teacher
+        counted = self.camera.count.teacher is None and not are_here(settings)
+        return [settings.weights] if counted else []
+
+    def student_seen(self, registry: ModelRegistry) -> str:
+        version = registry.incumbent(self.camera.name)
+        _, untrained = self.first(TRIED_AT, device="cpu")
+        words = f"{self.student}, counts {self.camera.class_names[0]}"
+        if version is not None:
+            untrained = registry.untrained(self.camera.name, version)
+            words = f"{words}; {version} is in use"
+        if untrained is None:
+            return words
+        return f"{words}; untrained: {untrained}; its first night takes frames evenly in time"
+
+    def teacher_seen(self) -> str:
+        if self.camera.count.teacher is None:
+            return detector_in_words(self.camera)
+        names = self.open_teacher(TRIED_AT, device="cpu")().class_names
+        task_of(self.camera).check_teacher(names)
+        return self.teacher
+
     def bring(self, progress: Progress, *, student: bool) -> None:
         if self.camera.count.teacher is None:
             bring_weights(self.camera.teacher, progress)
@@ -228,6 +298,13 @@ def require_task(camera: CameraConfig, version: str, path: Path) -> None:
 
 
 _NETS: dict[str, Callable[[CameraConfig], Nets]] = {"boxes": BoxNets, "count": CountNets}
+
+
+def detector_in_words(camera: CameraConfig) -> str:
+    """The teacher that is a detector, which must know the camera's classes."""
+    names, backend = opened_in_words(camera.teacher)
+    ClassMap.from_config(camera.wanted).check(names)
+    return f"{weights_in_words(camera.teacher)} ({len(names)} classes{backend})"
 
 
 def counts(weights: str) -> bool:

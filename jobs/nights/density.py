@@ -77,6 +77,7 @@ def train(wish: DensityWish, plan: DensityPlan, progress: Progress) -> DensityTr
     need_extra()
     _check(wish)
     gallery, test = (open_gallery(wish.data, s, wish.max_side_px, progress) for s in (TRAIN, TEST))
+    _check_points(gallery, wish.data)
     student = _begin(wish, plan, progress)
     checkpoint = wish.out.with_suffix(".checkpoint")
     try:
@@ -126,6 +127,23 @@ def open_gallery(data: Path, split: str, max_side_px: int, progress: Progress) -
     if found.problems:
         progress.note(f"{len(found.problems)} bad files of split {split!r} are left out")
     return Gallery(found.pictures, max_side_px=max_side_px)
+
+
+def _check_points(gallery: Gallery, data: Path) -> None:
+    """Refuse a data set in which nothing is counted, before hours of training on nothing."""
+    there = np.flatnonzero(gallery.counts)
+    if not len(there):
+        message = (
+            f"{data}: no picture of split {TRAIN!r} has a point: there is nothing to learn from"
+        )
+        raise UsageError(message)
+    if any(len(gallery[int(number)].points) for number in there):  # the first, mostly
+        return
+    message = (
+        f"{data}: not one point of split {TRAIN!r} lies in its picture: are x and y the other way "
+        "round, or are they of pictures of another size?"
+    )
+    raise UsageError(message)
 
 
 def _note_outside(gallery: Gallery, data: Path, progress: Progress) -> None:

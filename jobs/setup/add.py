@@ -84,9 +84,9 @@ class Added:
         shown = {} if self.found is None else figures(self.found)
         if self.snapshot is not None:
             shown["snapshot"] = str(self.snapshot)
-        verb = "counts" if self.camera.task == "count" else "classes"
-        shown |= {"source": mask(self.source), verb: ", ".join(self.camera.class_names)}
-        shown["teacher"] = nets_of(self.camera).teacher_weights
+        nets = nets_of(self.camera)
+        shown |= {"source": mask(self.source), nets.found: ", ".join(self.camera.class_names)}
+        shown["teacher"] = nets.teacher_weights
         width = max(map(len, shown)) + 2
         lines = [f"{self.camera.name}: added to {self.config}"]
         lines += [f"  {name:{width}}{value}" for name, value in shown.items()]

@@ -15,16 +15,10 @@ from culling_pipeline.run.progress import Advance, NoProgress, Progress
 from jobs.bucket.bucket import StorageError
 from jobs.bucket.sharing import open_registry, try_storage
 from jobs.cameras.detectors import (
-    configured_detector,
     pick_device,
-    weights_in_words,
-    weights_path,
 )
 from jobs.cameras.nets import nets_of
-from jobs.cameras.student_origin import origin_in_words
-from jobs.cameras.task import task_of
 from jobs.config.settings import CameraConfig, Config
-from jobs.config.weights import StudentSettings, TeacherSettings
 from jobs.errors import (
     EXIT_DONE,
     EXIT_STREAM,
@@ -47,9 +41,6 @@ from jobs.setup.probing import (
     too_late,
 )
 from jobs.setup.teacher_look import FRAMES, teachers_look, unfit_for
-from models.base import backend_of
-from models.boxes.classes import ClassMap
-from models.boxes.foreign import ForeignDetector
 from models.registry import ModelRegistry
 from streams.base import DAY_S
 
@@ -58,8 +49,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-TRIED_AT = (96, 160)
-"""Height and width in pixels at which a counting net is opened, to see whether it can be."""
 PARTS = ("stream", "student", "teacher", "first night")
 """What progress counts of each camera, beside the frames that the teacher looks at."""
 NOBODY_WATCHES = NoProgress()
@@ -130,7 +119,7 @@ class _Models:
         if worst_exit_code(findings) != EXIT_DONE or stream.found is None:
             self.advance(FRAMES + 1)
             return findings
-        if camera.count.teacher is not None or _is_here(camera.teacher):
+        if not nets_of(camera).missing(student=False):
             device = pick_device(self.config.device)
             look = partial(teachers_look, self.config.data_dir, device=device, advance=self.advance)
             findings.append(_look(camera, "teacher's look", look))
@@ -209,27 +198,7 @@ def _look(camera: CameraConfig, part: str, look: Callable[[CameraConfig], Probe 
 
 
 def _check_student(registry: ModelRegistry, camera: CameraConfig) -> str:
-    if camera.task != "boxes":
-        return _check_counter(registry, camera)
-    names, backend = _opened(camera.student)
-    known = f" ({len(names)} classes{backend})" if camera.student.untrained is None else ""
-    words = f"{weights_in_words(camera.student)}{known}; {origin_in_words(registry, camera)}"
-    rows = ClassMap.from_config(camera.wanted).rows_for(names)
-    if known and registry.incumbent(camera.name) is None and not any(r is not None for r in rows):
-        return f"{words}, but of none of this camera's classes: the first night takes frames evenly"
-    return words
-
-
-def _check_counter(registry: ModelRegistry, camera: CameraConfig) -> str:
-    """The student of a counting camera."""
-    nets, version = nets_of(camera), registry.incumbent(camera.name)
-    _, untrained = nets.first(TRIED_AT, device="cpu")
-    words = f"{nets.student}, counts {camera.class_names[0]}"
-    if version is not None:
-        untrained, words = registry.untrained(camera.name, version), f"{words}; {version} is in use"
-    if untrained is None:
-        return words
-    return f"{words}; untrained: {untrained}; its first night takes frames evenly in time"
+    return nets_of(camera).student_seen(registry)
 
 
 class Speeds:
@@ -259,11 +228,7 @@ def _first_night(
     versions = [registry.meta(camera.name, v) for v in registry.all_versions(camera.name)]
     if any(meta.get("run_id") for meta in versions):
         return ""
-    needed: tuple[StudentSettings | TeacherSettings, ...] = (camera.student, camera.teacher)
-    if camera.task == "count":
-        needed = needed[1:] if camera.count.teacher is None else ()
-    missing = [s.weights for s in needed if not _is_here(s)]
-    if missing:
+    if missing := nets_of(camera).missing(student=True):
         return f"its cost is not known before {' and '.join(missing)} is downloaded"
     height_px, width_px = stream["height_px"], stream["width_px"]
     if not (isinstance(height_px, int) and isinstance(width_px, int) and height_px and width_px):
@@ -296,30 +261,9 @@ def cost_of_first_night(
     return cost
 
 
-def _is_here(settings: StudentSettings | TeacherSettings) -> bool:
-    return settings.published is None or weights_path(settings.weights).is_file()
-
-
 def _check_teacher(camera: CameraConfig) -> str:
-    if camera.task == "count" and camera.count.teacher is not None:
-        nets = nets_of(camera)
-        task_of(camera).check_teacher(nets.open_teacher(TRIED_AT, device="cpu")().class_names)
-        return "; ".join(filter(None, [nets.teacher, unfit_for(camera)]))
-    names, backend = _opened(camera.teacher)
-    ClassMap.from_config(camera.wanted).check(names)
-    words = f"{weights_in_words(camera.teacher)} ({len(names)} classes{backend})"
-    if not _is_here(camera.teacher):
+    nets = nets_of(camera)
+    words = nets.teacher_seen()
+    if nets.missing(student=False):
         words += "; `culling check --download` fetches it now and shows what it finds"
     return "; ".join(filter(None, [words, unfit_for(camera)]))
-
-
-def _opened(settings: StudentSettings | TeacherSettings) -> tuple[Sequence[str], str]:
-    """The detector's classes, and the backend that runs it on a CPU, as words to append. Weights
-    that would have to be downloaded are not opened."""
-    opener = configured_detector(settings, device="cpu")
-    entry = opener.published
-    if entry is not None and not opener.path.is_file():
-        return entry.class_names, ""
-    detector = opener()
-    recognised = f", {detector.described}" if isinstance(detector, ForeignDetector) else ""
-    return detector.class_names, f"{recognised}, run by {backend_of(detector)} on a CPU"

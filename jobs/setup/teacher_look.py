@@ -43,7 +43,8 @@ def teachers_look(
     if not images:
         return "its source gives no frame to ask it about"
     height_px, width_px = images[0].shape[:2]
-    opener = nets_of(camera).open_teacher((height_px, width_px), device=device)
+    nets = nets_of(camera)
+    opener = nets.open_teacher((height_px, width_px), device=device)
     task, truths = task_of(camera), list[Truth]()
     teacher = task.teacher_opener(opener)()
     for image in images:
@@ -54,14 +55,11 @@ def teachers_look(
     fullest = max(range(len(truths)), key=lambda index: task.objects(truths[index]))
     picture = task.painted(images[fullest], truths[fullest], task.class_names)
     path = write_snapshot(data_dir, f"{camera.name}-teacher", picture)
-    return f"{_counted(task, truths)}; its {_KINDS[camera.task]} are in {path}"
+    return f"{_counted(task, truths)}; its {nets.drawn} are in {path}"
 
 
 def _untold(done: int) -> None:
     """Nobody watches."""
-
-
-_KINDS = {"boxes": "boxes", "count": "map and count"}
 
 
 def _counted(task: Task, truths: Sequence[Truth]) -> str:

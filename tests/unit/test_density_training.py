@@ -237,6 +237,28 @@ def test_bad_files_are_a_line_each_and_counted(
 
 
 @pytest.mark.parametrize(
+    ("point", "message"),
+    [
+        ("", "no picture of split 'train' has a point: there is nothing to learn from"),
+        ("48,900", "not one point of split 'train' lies in its picture: are x and y the other way"),
+    ],
+)
+def test_a_data_set_without_a_single_point_is_refused_before_training(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], point: str, message: str
+) -> None:
+    for path in folder.glob("*.png"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    rows = [f"{number}.png,{point or ','}" for number in range(10)]
+    (tmp_path / "points.csv").write_text("\n".join(["file,x,y", *rows]))
+    out = tmp_path / "dots.safetensors"
+    assert run(["density", "train", str(tmp_path), *SMALL, "--out", str(out)]) == 2
+    said = capsys.readouterr().err
+    assert message in said.splitlines()[-1]
+    assert "Traceback" not in said
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
         (["train", "DIR", "--out", "a.pth"], 2, "must end in .safetensors"),
