@@ -26,7 +26,7 @@ import torch
 
 from benchmarks.book import Book, Row, line
 from culling_pipeline.day.frame_files import load_images
-from culling_pipeline.night.at_work import TEACHER_FILE, frames_of
+from culling_pipeline.night.files import TEACHER_FILE
 from culling_pipeline.records import NightRecord
 from culling_pipeline.run.progress import NoProgress
 from jobs.cameras.task import task_of
@@ -148,7 +148,7 @@ def _measure(
 
 def _score(config: Config, of: NightRecord, version: str) -> float:
     task, folder = task_of(config.cameras[CAMERA]), config.frames_dir(CAMERA, of.run_id)
-    frames = frames_of(of.ingest, of.ingest.control)
+    frames = of.ingest.frames_of(of.ingest.control)
     truths = task.load(folder / TEACHER_FILE)
     student = task.open_student(config.models_root / CAMERA / version, device="cpu")
     said = student.predict(list(load_images(folder, frames)))

@@ -345,6 +345,11 @@ class IngestRecord(Record):
     feed: FeedRecord | None = None
     figures: DayFigures | None = None
 
+    def frames_of(self, ids: Iterable[int]) -> list[StoredFrame]:
+        """The stored frames of these ids, in their order."""
+        by_id = {frame.id: frame for frame in self.frames}
+        return [by_id[i] for i in ids]
+
 
 class Disagreement(Record):
     """Where student and teacher differ on one frame (greedy matching, IoU ≥ 0.5).

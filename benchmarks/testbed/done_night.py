@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.testbed.small_night import DAY, START, night_record
 from culling_pipeline.day.frame_files import frame_name, load_images, write_image
-from culling_pipeline.night.at_work import TEACHER_FILE
+from culling_pipeline.night.files import TEACHER_FILE
 from culling_pipeline.records import Disagreement, NightRecord, StoredFrame
 from culling_pipeline.tasks.boxes.answer_files import save_detections
 from jobs.cameras.incumbent import ensure_incumbent

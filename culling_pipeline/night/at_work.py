@@ -8,17 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
+from culling_pipeline.night.files import SHOWN_FILE, STUDENT_FILE, TEACHER_FILE
 from culling_pipeline.night.inputs import NightParts, NightPlan
-from culling_pipeline.records import Activity, Cost, IngestRecord, Purpose, StoredFrame
+from culling_pipeline.records import Activity, Cost, IngestRecord, Purpose
 from culling_pipeline.run.workers import PooledModel, Workers
 from culling_pipeline.tasks.base import Task
-
-STUDENT_FILE = "student.npz"
-"""The student's answers to the stored frames, in the night's work folder …"""
-SHOWN_FILE = "shown.npz"
-"""… those that the report alone needs …"""
-TEACHER_FILE = "teacher.npz"
-"""… and the teacher's labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +98,3 @@ class Spent:
     def cost(self, stage: str, activity: Activity, purpose: Purpose) -> Cost:
         """The line of the ledger."""
         return Cost(stage=stage, activity=activity, purpose=purpose, **asdict(self))
-
-
-def frames_of(day: IngestRecord, ids: Sequence[int]) -> list[StoredFrame]:
-    """The stored frames of these ids, in their order."""
-    by_id = {frame.id: frame for frame in day.frames}
-    return [by_id[i] for i in ids]

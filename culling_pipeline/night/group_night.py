@@ -19,7 +19,7 @@ from pathlib import Path
 from culling_pipeline import stage_names
 from culling_pipeline.groups.cross import Looks, Member, cross
 from culling_pipeline.judging.together import judge_together
-from culling_pipeline.night.at_work import Night, frames_of
+from culling_pipeline.night.at_work import Night
 from culling_pipeline.night.inputs import NightParts, NightPlan
 from culling_pipeline.night.night import Once, Prepared, begin, conclude, prepare
 from culling_pipeline.night.stages.judge import judge_students
@@ -137,7 +137,7 @@ def _member(one: _Ready) -> Member:
         size=night.plan.full_size,
         folder=night.parts.frames,
         shape=(day.height_px, day.width_px),
-        frames=tuple(frames_of(day, day.control)),
+        frames=tuple(day.frames_of(day.control)),
         truths=tuple(truths[i] for i in day.control),
         blocks=day.control_blocks,
     )

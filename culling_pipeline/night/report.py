@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from culling_pipeline.day.frame_files import load_image
-from culling_pipeline.night.at_work import Night, frames_of
+from culling_pipeline.night.at_work import Night
 from culling_pipeline.records import NightRecord, UnusableNight
 from culling_pipeline.report import PAGE
 from culling_pipeline.report.page import render_report
@@ -31,7 +31,7 @@ def _exhibits(night: Night, record: NightRecord) -> list[Exhibit]:
     by_id = {d.frame_id: d for d in (*record.cull.survivors, *record.cull.shown)}
     exhibits = []
     looked_at = [i for i in record.cull.kept if i in by_id]  # older nights: not all
-    for frame in frames_of(record.ingest, looked_at[:MAX_PICTURES]):
+    for frame in record.ingest.frames_of(looked_at[:MAX_PICTURES]):
         image = load_image(night.parts.frames, frame)
         drawing = night.task.drawing(answers[frame.id], truths[frame.id], width_px=image.shape[1])
         exhibits.append(Exhibit(image, frame, by_id[frame.id], tuple(drawing)))
@@ -40,7 +40,7 @@ def _exhibits(night: Night, record: NightRecord) -> list[Exhibit]:
 
 def _glimpses(night: Night, record: UnusableNight) -> list[Glimpse]:
     """Some control frames from the first to the last of the day."""
-    frames = frames_of(record.ingest, record.ingest.control)
+    frames = record.ingest.frames_of(record.ingest.control)
     last, count = len(frames) - 1, min(MAX_GLIMPSES, len(frames))
     chosen = [frames[round(k * last / max(count - 1, 1))] for k in range(count)]
     return [Glimpse(load_image(night.parts.frames, frame), frame) for frame in chosen]

@@ -17,7 +17,6 @@ from culling_pipeline.labels.corrections import (
     add_corrections,
     load_corrections,
 )
-from culling_pipeline.night.at_work import frames_of
 from culling_pipeline.records import CorrectedFrame, NightRecord, StoredFrame
 from culling_pipeline.tasks.boxes.coco_files import DatasetError, LabelledImage, coco_of, read_coco
 from jobs.bucket.sharing import open_sharing
@@ -27,7 +26,7 @@ from jobs.config.settings import CameraConfig, Config
 from jobs.database.store import Store
 from jobs.errors import UsageError
 from jobs.nights.last_night import last_night, require_frames
-from jobs.nights.plans import code_version
+from jobs.program import code_version
 from models.boxes.classes import ClassMap
 from models.files import replace_file
 
@@ -221,7 +220,7 @@ def _frame_of(record: NightRecord, frame_id: int, image: LabelledImage, file: Pa
     if frame_id not in {frame.id for frame in record.ingest.frames}:
         message = f"{file}: image {image.name!r}: night {record.run_id} has no frame {frame_id}"
         raise DatasetError(message)
-    return frames_of(record.ingest, [frame_id])[0]
+    return record.ingest.frames_of([frame_id])[0]
 
 
 def _image_file(config: Config, name: str, run_id: str, frame: StoredFrame, file: Path) -> Path:

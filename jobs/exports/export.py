@@ -20,7 +20,7 @@ from jobs.database.store import Store
 from jobs.errors import UsageError
 from jobs.exports.counts import CountCheck, checked_counts
 from jobs.nights.last_night import LastNight, last_night, require_frames
-from jobs.nights.plans import code_version
+from jobs.program import code_version
 from models.boxes.detections import Detections, Detector
 from models.boxes.detector import TorchDetector
 from models.boxes.export import (

@@ -31,7 +31,7 @@ from jobs.errors import NightError, UsageError
 from jobs.nights.bootstrap_inputs import BootstrapInputs
 from jobs.nights.bootstrap_rollout import CameraResult, Rollout
 from jobs.nights.bootstrap_shares import ShareMaker
-from jobs.nights.plans import code_version
+from jobs.program import code_version
 from models.checkpoint import load_checkpoint, save_checkpoint
 from models.versions import ORIGIN_META
 

@@ -20,7 +20,8 @@ from jobs.cameras.student_origin import BOOTSTRAP
 from jobs.cameras.task import task_of
 from jobs.config.settings import CameraConfig
 from jobs.nights.bootstrap_inputs import BootstrapInputs
-from jobs.nights.plans import code_version, night_judging
+from jobs.nights.plans import night_judging
+from jobs.program import code_version
 from models.boxes.classes import ClassMap
 from models.boxes.detections import Detections
 from models.boxes.detector import TorchDetector

@@ -25,7 +25,7 @@ from culling_pipeline.training.density import (
 from culling_pipeline.training.loop import TrainingError
 from jobs.cameras.detectors import bring_published, pick_device
 from jobs.errors import NightError, UsageError
-from jobs.nights.plans import code_version
+from jobs.program import code_version
 from models.density.nets import NETS
 from models.density.student import DensityStudent, load_density_student, new_density_student
 from models.density.vgg import VGG, begin_with_vgg, takes_vgg

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from culling_pipeline.night.at_work import TEACHER_FILE, frames_of
+from culling_pipeline.night.files import TEACHER_FILE
 from culling_pipeline.records import NightRecord, StoredFrame
 from culling_pipeline.tasks.base import Truth
 from jobs.bucket.sharing import open_sharing
@@ -36,7 +36,7 @@ class LastNight:
         return self._there(self.record.cull.kept)
 
     def _there(self, ids: Sequence[int]) -> list[StoredFrame]:
-        frames = frames_of(self.record.ingest, ids)
+        frames = self.record.ingest.frames_of(ids)
         return [frame for frame in frames if (self.folder / frame.path).is_file()]
 
 

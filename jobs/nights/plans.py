@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
-
 from culling_pipeline.culling.budget import DAY_FRAMES
 from culling_pipeline.culling.strategies import RANDOM, STRATEGIES
 from culling_pipeline.judging.verdict import JudgePlan
@@ -16,6 +14,7 @@ from jobs.cameras.nets import nets_of
 from jobs.config.night import TrainingSettings
 from jobs.config.settings import CameraConfig, Config
 from jobs.database.nights import Night
+from jobs.program import code_version
 
 
 def night_plan(
@@ -77,11 +76,3 @@ def images_of(training: TrainingSettings, frames: int, epochs: int) -> int:
     """Images that a training of so many frames and epochs goes through, by these settings."""
     plan = training.changed(epochs=epochs).to_plan()
     return sum(show(plan.schedule, frames, epochs, plan.options).per_epoch)
-
-
-def code_version() -> str:
-    """The installed version of this program."""
-    try:
-        return version("culling-pipeline")
-    except PackageNotFoundError:
-        return "unknown"

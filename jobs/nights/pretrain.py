@@ -22,7 +22,7 @@ from jobs.cameras.detectors import bring_weights, pick_device
 from jobs.cameras.student_origin import COCO
 from jobs.config.weights import StudentSettings
 from jobs.errors import NightError, UsageError
-from jobs.nights.plans import code_version
+from jobs.program import code_version
 from models.boxes.detections import Detections
 from models.boxes.detector import DetectorSpec, TorchDetector, build_model
 from models.boxes.student import meta_of

@@ -10,7 +10,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from jobs.cameras.nets import nets_of
 from jobs.config.edit import insert_camera, read_text, template_text, update_file
 from jobs.config.load import (
     ADDRESS,
@@ -33,6 +32,7 @@ from streams.secret_places import lacks_scheme
 from streams.secret_words import mask
 
 if TYPE_CHECKING:
+    from jobs.cameras.nets import Nets
     from streams.probe import Probe
 
 
@@ -71,7 +71,7 @@ class Added:
             "camera": self.camera.name,
             "source": mask(self.source),
             "classes": list(self.camera.class_names),
-            "teacher": nets_of(self.camera).teacher_weights,
+            "teacher": _nets(self.camera).teacher_weights,
             "config": str(self.config),
             "found": None if self.found is None else found_to_dict(self.found),
             "snapshot": None if self.snapshot is None else str(self.snapshot),
@@ -84,7 +84,7 @@ class Added:
         shown = {} if self.found is None else figures(self.found)
         if self.snapshot is not None:
             shown["snapshot"] = str(self.snapshot)
-        nets = nets_of(self.camera)
+        nets = _nets(self.camera)
         shown |= {"source": mask(self.source), nets.found: ", ".join(self.camera.class_names)}
         shown["teacher"] = nets.teacher_weights
         width = max(map(len, shown)) + 2
@@ -100,7 +100,7 @@ class Added:
                 "the snapshot shows what the camera sees; only you can read it: delete it once "
                 "you have looked"
             )
-        weights = nets_of(self.camera).teacher_weights
+        weights = _nets(self.camera).teacher_weights
         if weights.startswith(PREFIX) and (entry := published(weights)) is not None:
             said.append(
                 f"the teacher, {entry.described()}, is downloaded at its first use: by "
@@ -234,6 +234,12 @@ def _write_password_file(path: Path | None, taken: Taken) -> None:
 
 
 # -- the configuration -----------------------------------------------------------------------------
+
+
+def _nets(camera: CameraConfig) -> Nets:
+    from jobs.cameras.nets import nets_of  # torch: seconds, and the pages of a service come here
+
+    return nets_of(camera)
 
 
 def _planned(

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jobs.cameras.nets import counts
 from jobs.config.settings import TaskName
 from jobs.config.weights import (
     BUILT_IN,
@@ -64,9 +63,15 @@ def block(wish: Wish, source: str, defaults: object, folder: Path) -> dict[str, 
     if wish.teacher is None:
         return settings | _usual_teacher(wish, task, source, above)
     named = wish.teacher.startswith(BY_NAME)
-    if task == "count" and counts(wish.teacher if named else str(folder / wish.teacher)):
+    if task == "count" and _counts(wish.teacher if named else str(folder / wish.teacher)):
         return settings | {"count": {"teacher": wish.teacher}}
     return settings | {"teacher": teacher_settings(wish.teacher, wish.teacher_classes)}
+
+
+def _counts(weights: str) -> bool:
+    from jobs.cameras.nets import counts  # torch: seconds, and the pages of a service come here
+
+    return counts(weights)
 
 
 def teacher_settings(teacher: str, classes: tuple[str, ...]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.testbed.tiny import CAMERA, SETTINGS, DoneNight, run_tiny_night, tiny_config
-from culling_pipeline.night.at_work import TEACHER_FILE
+from culling_pipeline.night.files import TEACHER_FILE
 from culling_pipeline.tasks.boxes.answer_files import load_detections
 from jobs.database.store import Store
 from jobs.exports.dataset import export_dataset, import_dataset

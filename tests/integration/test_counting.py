@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks.testbed.tiny import CAMERA, COUNTING, write_config
-from culling_pipeline.night.at_work import TEACHER_FILE
+from culling_pipeline.night.files import TEACHER_FILE
 from culling_pipeline.records import NightRecord
 from jobs import cli
 from jobs.cameras.task import task_of

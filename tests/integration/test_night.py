@@ -23,7 +23,7 @@ from benchmarks.testbed.tiny import (
 from culling_pipeline.culling.budget import cost_s
 from culling_pipeline.culling.resolution import relative_mse, scales_down_to
 from culling_pipeline.day.frame_files import load_images
-from culling_pipeline.night.at_work import TEACHER_FILE
+from culling_pipeline.night.files import TEACHER_FILE
 from culling_pipeline.records import NightRecord, Portions
 from culling_pipeline.report import PAGE
 from culling_pipeline.run.progress import Advance, NoProgress

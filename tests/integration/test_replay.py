@@ -144,7 +144,7 @@ def test_the_second_trains_on_frames_of_the_first_also_after_a_kill(
 
 
 def test_labels_are_those_of_then(first: tuple[Path, NightRecord], tmp_path: Path) -> None:
-    from culling_pipeline.night.at_work import TEACHER_FILE
+    from culling_pipeline.night.files import TEACHER_FILE
     from culling_pipeline.tasks.boxes.answer_files import load_detections
     from jobs.cameras.task import task_of
 

@@ -30,7 +30,7 @@ from benchmarks.testbed.tiny import (
     stages_of,
     write_config,
 )
-from culling_pipeline.night.at_work import TEACHER_FILE
+from culling_pipeline.night.files import TEACHER_FILE
 from jobs.config.load import load_config
 from jobs.database.store import Store
 from models.boxes.student import load_detector

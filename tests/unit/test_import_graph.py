@@ -59,7 +59,7 @@ FLOORS: dict[str, Floors] = {
         ("night",),
     ),
     "jobs": (
-        ("errors", "private"),
+        ("errors", "private", "program"),
         ("config", "logs"),
         ("database",),
         ("cameras",),

@@ -71,3 +71,16 @@ def test_looking_something_up_loads_no_detector_and_no_decoder(tmp_path: Path) -
     assert loaded == {command: [0] for command in NO_CAMERA}
     loaded = loaded_by(A_CAMERA, HEAVY, tmp_path)
     assert loaded == {command: [0] for command in A_CAMERA}
+
+
+def test_pages_load_no_detector() -> None:
+    wanted = "import sys, jobs.pages.app, jobs.pages.port, jobs.commands.run_service\n"
+    shown = "print([name for name in ('torch', 'torchvision', 'openvino') if name in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", wanted + shown],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "[]"

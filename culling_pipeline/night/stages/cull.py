@@ -16,7 +16,7 @@ import numpy as np
 from culling_pipeline.culling.candidates import Candidates
 from culling_pipeline.culling.strategies import RANDOM
 from culling_pipeline.labels.teacher_labels import answers_of
-from culling_pipeline.night.at_work import Night, Spent, frames_of
+from culling_pipeline.night.at_work import Night, Spent
 from culling_pipeline.records import (
     Cost,
     CullRecord,
@@ -41,7 +41,7 @@ def cull(night: Night, day: IngestRecord, label: LabelRecord) -> CullRecord:
     kept = asked[: plan.budget.own.keep]
     if plan.strategy.uses_teacher and asked == day.survivors:
         kept = _kept_by_precision(night, day, disagreements)
-    late, costs = _answers_to_show(night, frames_of(day, kept[:MAX_PICTURES]), answers)
+    late, costs = _answers_to_show(night, day.frames_of(kept[:MAX_PICTURES]), answers)
     return CullRecord(
         strategy=plan.strategy_name if asked == day.survivors else RANDOM,
         kept=kept,
@@ -71,6 +71,6 @@ def _kept_by_precision(
     night: Night, day: IngestRecord, disagreements: tuple[Disagreement, ...]
 ) -> tuple[int, ...]:
     plan = night.plan
-    candidates = Candidates.from_frames(frames_of(day, day.survivors), n_parts=plan.ingest.parts)
+    candidates = Candidates.from_frames(day.frames_of(day.survivors), n_parts=plan.ingest.parts)
     rng = np.random.default_rng([plan.ingest.seed, 41])
     return plan.strategy.kept_set(candidates, disagreements, plan.budget.own.keep, rng)

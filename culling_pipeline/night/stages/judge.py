@@ -15,7 +15,7 @@ from culling_pipeline.judging.verdict import judge
 from culling_pipeline.labels.replay import EarlierFrame
 from culling_pipeline.labels.teacher_labels import answers_of
 from culling_pipeline.monitoring.daily_figures import day_figures
-from culling_pipeline.night.at_work import Night, Spent, frames_of
+from culling_pipeline.night.at_work import Night, Spent
 from culling_pipeline.night.stages.earlier_days import (
     answers_of_before,
     frames_of_before,
@@ -42,7 +42,7 @@ def judge_students(night: Night, day: IngestRecord, arms: ArmsRecord) -> JudgeRe
         students["random"] = night.candidate("random")
     earlier = frames_of_before(night, day)
     found, said, costs = _measured(night, day, students, earlier)
-    frames, truths = frames_of(day, day.control), night.task.load(night.truths)
+    frames, truths = day.frames_of(day.control), night.task.load(night.truths)
 
     def control(answers: dict[int, Answer]) -> list[Answer]:
         return [answers[i] for i in day.control]
@@ -86,7 +86,7 @@ def _measured(
 ) -> tuple[Found, dict[str, list[Answer]], tuple[Cost, ...]]:
     """What these students say of the control slice, and the old and the new one of earlier days'
     control frames."""
-    frames, parts = frames_of(day, day.control), night.parts
+    frames, parts = day.frames_of(day.control), night.parts
     found: Found = {}
     of_before: dict[str, list[Answer]] = {}
     costs: list[Cost] = []

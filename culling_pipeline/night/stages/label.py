@@ -15,7 +15,8 @@ from culling_pipeline.culling.trust import trust
 from culling_pipeline.judging.blindness import blindness
 from culling_pipeline.labels.checks import agreement
 from culling_pipeline.labels.teacher_labels import answers_of, truths_of
-from culling_pipeline.night.at_work import TEACHER_FILE, Night, Spent, frames_of
+from culling_pipeline.night.at_work import Night, Spent
+from culling_pipeline.night.files import TEACHER_FILE
 from culling_pipeline.records import (
     BlindSpot,
     Cost,
@@ -50,7 +51,7 @@ def ask_the_teacher(night: Night, day: IngestRecord) -> LabelRecord:
             at_work.label(RANDOM_FRAMES, "comparison", night.random_frames(day))
     truths = at_work.truths
     corrections = night.parts.corrections
-    corrected = corrections.truths_of(frames_of(day, list(truths)), night.task)
+    corrected = corrections.truths_of(day.frames_of(list(truths)), night.task)
     truths |= corrected
     night.task.save(night.truths, truths)
     return LabelRecord(
@@ -85,7 +86,7 @@ class _Teacher:
         night, day, pool = self._night, self._day, self._pool
         todo = [i for i in ids if i not in self.truths]
         before = Spent.by(pool)
-        said = answers_of(pool, frames_of(day, todo), night.parts.frames, self._advance)
+        said = answers_of(pool, day.frames_of(todo), night.parts.frames, self._advance)
         self.truths |= truths_of(
             said, night.task, pool.class_names, height_px=day.height_px, width_px=day.width_px
         )
@@ -96,7 +97,7 @@ def _of_control(
     night: Night, day: IngestRecord, truths: dict[int, Truth]
 ) -> tuple[TrustRecord, tuple[BlindSpot, ...]]:
     """Whether to go by the student's unsureness, and what it does not see."""
-    task, frames, answers = night.task, frames_of(day, day.control), night.task.load(night.answers)
+    task, frames, answers = night.task, day.frames_of(day.control), night.task.load(night.answers)
     errors: list[Disagreement] = [task.disagreement(i, answers[i], truths[i]) for i in day.control]
     score = task.score([answers[i] for i in day.control], [truths[i] for i in day.control]).score
     verdict = trust(

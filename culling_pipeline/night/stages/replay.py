@@ -15,7 +15,7 @@ from datetime import datetime
 from culling_pipeline.day.frame_files import frame_name, load_image
 from culling_pipeline.labels.corrections import Moment, unseen
 from culling_pipeline.labels.replay import EarlierFrame, ReplayStore, light_of, spread
-from culling_pipeline.night.at_work import Night, frames_of
+from culling_pipeline.night.at_work import Night
 from culling_pipeline.records import CullRecord, IngestRecord, StoredFrame, ViewRecord
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ def frames_again(
     free = unseen(
         night.parts.replay.usable(plan.date),
         beside=beside,
-        control=frames_of(day, day.control),
+        control=day.frames_of(day.control),
         gap_s=plan.ingest.control.block_s,
     )
     known = night.parts.corrections.by_time(task.class_names)
@@ -69,10 +69,10 @@ def keep_for_later(night: Night, day: IngestRecord, cull: CullRecord) -> None:
     later nights."""
     parts = night.parts
     corrected = parts.corrections.by_time(night.task.class_names)
-    _add(night, parts.replay, frames_of(day, cull.kept), corrected=corrected)
+    _add(night, parts.replay, day.frames_of(cull.kept), corrected=corrected)
     every = max(1, -(-len(day.control) // max(1, parts.earlier_control.most)))
     untrained = {frame.image for frame in control_of_before(night, day)}
-    _add(night, parts.earlier_control, frames_of(day, day.control[::every]), still=untrained)
+    _add(night, parts.earlier_control, day.frames_of(day.control[::every]), still=untrained)
 
 
 def _add(

@@ -11,7 +11,7 @@ import numpy as np
 
 from culling_pipeline.culling.resolution import Search, opt_resolution
 from culling_pipeline.day.frame_files import load_images
-from culling_pipeline.night.at_work import Night, Spent, frames_of
+from culling_pipeline.night.at_work import Night, Spent
 from culling_pipeline.records import Cost, CullRecord, IngestRecord, ResolutionRecord, StoredFrame
 from culling_pipeline.run.workers import batched_images
 from culling_pipeline.stage_names import RESOLUTION
@@ -30,7 +30,7 @@ def find_resolution(night: Night, day: IngestRecord, cull: CullRecord) -> Resolu
         allowed = night.task.smallest_scale(
             [truths[i] for i in cull.kept], shrink=plan.full_size[0] / day.height_px
         )
-        search, costs = _search(night, frames_of(day, cull.kept), max(plan.min_scale, allowed))
+        search, costs = _search(night, day.frames_of(cull.kept), max(plan.min_scale, allowed))
     return ResolutionRecord(
         scale=search.scale,
         height_px=plan.full_size[0],

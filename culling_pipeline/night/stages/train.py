@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Literal
 
-from culling_pipeline.night.at_work import Night, frames_of
+from culling_pipeline.night.at_work import Night
 from culling_pipeline.night.stages.replay import frames_again
 from culling_pipeline.records import (
     ArmsRecord,
@@ -68,11 +68,11 @@ def _job(
     *,
     others: Sequence[int],
 ) -> TrainJob:
-    plan, corrections, frames = night.plan, night.parts.corrections, frames_of(day, ids)
+    plan, corrections, frames = night.plan, night.parts.corrections, day.frames_of(ids)
     corrected = corrections.to_train_on(
         night.task.class_names,
         beside=frames,
-        control=frames_of(day, day.control),
+        control=day.frames_of(day.control),
         gap_s=plan.ingest.control.block_s,
         most=plan.corrected_frames,
     )
@@ -84,7 +84,7 @@ def _job(
         start=night.incumbent,
         size=scaled(*plan.full_size, size.scale),
         frames=tuple(frames),
-        others=tuple(frames_of(day, others)),
+        others=tuple(day.frames_of(others)),
         folder=night.parts.frames,
         labels=night.truths,
         out=night.candidate(arm),

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from culling_pipeline.day.recording import watch_recording
 from culling_pipeline.day.watched_day import WatchedDay
 from culling_pipeline.monitoring.daily_figures import day_figures
-from culling_pipeline.night.at_work import Night, frames_of
+from culling_pipeline.night.at_work import Night
 from culling_pipeline.records import IngestRecord
 from culling_pipeline.run.workers import PooledModel
 from culling_pipeline.stage_names import INGEST
@@ -19,7 +19,7 @@ def watch_the_day(night: Night) -> IngestRecord:
     pool, watched = night.student(night.incumbent), night.parts.watched_day
     day, found = _watched(night, pool) if watched is None else _collected(night, pool, watched)
     figures = day_figures(
-        frames_of(day, day.control),
+        day.frames_of(day.control),
         found,
         night.task,
         day=night.plan.date,
