@@ -20,6 +20,7 @@ from jobs.exports.checking import (
     sitting,
 )
 from jobs.pages.house import audit, camera_of, form_of, house_of, require_change
+from jobs.pages.moments import stamp
 from jobs.pages.sent import UNREADABLE, number, refusing, rows_of_json, text_of, whole
 from jobs.pages.templating import render, see
 
@@ -42,6 +43,7 @@ def labels(request: Request) -> Response:
         return render(request, "labels.html", camera=camera, seen=None, why_not=str(error))
     wanted = request.query_params.get("frame")
     now = _first_left(seen) if wanted is None else _at(seen, whole(wanted))
+    settings = house.config.cameras.get(camera)
     place = next((k for k, frame in enumerate(seen.frames) if frame is now), -1)
     return render(
         request,
@@ -54,7 +56,7 @@ def labels(request: Request) -> Response:
         after=seen.frames[place + 1] if now is not None and place + 1 < len(seen.frames) else None,
         why=WHY,
         more_rows=MORE_ROWS,
-        local=None if now is None else _local(now),
+        taken=None if now is None else stamp(now.frame.wall_time, settings, seconds=True),
     )
 
 
@@ -98,10 +100,6 @@ def _at(seen: Sitting, frame_id: int) -> FrameToCheck:
         return seen.at(seen.run_id, frame_id)
     except UsageError as error:
         raise HTTPException(404, str(error)) from error
-
-
-def _local(shown: FrameToCheck) -> str:
-    return f"{shown.frame.wall_time.astimezone():%Y-%m-%d %H:%M:%S %Z}"
 
 
 def _labels(form: FormData) -> tuple[Label, ...]:

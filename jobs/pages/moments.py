@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, tzinfo
 
+from culling_pipeline.report import words
 from jobs.config.local_zone import time_zone
 from jobs.config.settings import CameraConfig
 
@@ -14,10 +15,11 @@ def zone_of(camera: CameraConfig | None) -> tuple[tzinfo, str]:
     return zone, str(zone)
 
 
-def stamp(moment: datetime, camera: CameraConfig | None = None) -> str:
-    """Day and time to the minute, and the zone's name."""
+def stamp(moment: datetime, camera: CameraConfig | None = None, *, seconds: bool = False) -> str:
+    """Day and time to the minute or second, and the zone's name."""
     zone, name = zone_of(camera)
-    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M} {name}"
+    clock = "%H:%M:%S" if seconds else "%H:%M"
+    return f"{words.utc(moment).astimezone(zone):%Y-%m-%d {clock}} {name}"
 
 
 def ago(moment: datetime, now: datetime | None = None) -> str:

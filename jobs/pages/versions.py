@@ -12,8 +12,10 @@ from starlette.responses import Response
 
 from jobs.bucket.sharing import open_registry
 from jobs.cameras.versions import Switch, accuracy_words, roll_back, set_pin, undo, version_rows
+from jobs.config.settings import CameraConfig
 from jobs.nights.asked import ask_for_night
 from jobs.pages.house import audit, camera_of, form_of, house_of, require_change
+from jobs.pages.moments import stamp
 from jobs.pages.sent import refusing, text_of
 from jobs.pages.templating import render, see
 from models.registry import ModelRegistry
@@ -25,9 +27,14 @@ UNDO_S = 60
 def versions(request: Request) -> Response:
     """GET /camera/CAMERA/versions; `?use=VERSION` asks the second question."""
     camera, registry = camera_of(request), _registry(request)
+    settings = house_of(request).config.cameras.get(camera)
     with refusing():
         rows = [
-            {**row, "figures": accuracy_words(row["metrics"])}
+            {
+                **row,
+                "figures": accuracy_words(row["metrics"]),
+                "made": _made(row["created_at"], settings),
+            }
             for row in reversed(version_rows(registry, camera))
         ]
     known, asked = {row["version"] for row in rows}, request.query_params.get("use")
@@ -42,6 +49,11 @@ def versions(request: Request) -> Response:
         done=_done(request, known, in_use),
         undo_s=UNDO_S,
     )
+
+
+def _made(created_at: str | None, camera: CameraConfig | None) -> str:
+    """When a version was made, as people read it."""
+    return "–" if created_at is None else stamp(datetime.fromisoformat(created_at), camera)
 
 
 def use(request: Request) -> Response:

@@ -19,6 +19,7 @@ from jobs.config.settings import Config
 from jobs.database.store import Store
 from jobs.pages.access import hash_of
 from jobs.pages.house import House, Source
+from jobs.pages.moments import zone_of
 from jobs.pages.pages import Pages
 from models.registry import ModelRegistry
 from tests.unit.page_browser import PageBrowser
@@ -99,6 +100,8 @@ def test_a_frame_is_checked_without_a_script(site: Site) -> None:
     page = site.get(f"camera/{CAMERA}/labels")
     assert "Frame 1 of 3" in page
     assert "shown because student and teacher differ" in page
+    zone = str(zone_of(site.night.config.cameras[CAMERA])[0])
+    assert f" {zone} · shown because" in page
     form = rows(page)
     boxes = sum(name.startswith("x1") for name in form)
     assert boxes > 1
