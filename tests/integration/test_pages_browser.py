@@ -3,14 +3,13 @@ themes and three widths, a login with what goes wrong at it, the large picture b
 
 from __future__ import annotations
 
-import importlib.util
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
+from playwright.sync_api import Browser, Page, expect
 from prometheus_client import CollectorRegistry
 
 from benchmarks.testbed.nights import config_of
@@ -19,30 +18,19 @@ from jobs.database.store import Store
 from jobs.pages import access
 from jobs.pages.house import House
 from jobs.pages.pages import Pages
-from tests.integration.live import skip_or_fail
+from tests.integration.browsing import chromium, patient
 from tests.unit.test_pages_reading import RUN, done, kept_frames
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.slow
 
-CHROMIUM = shutil.which("chromium")
 READING = ("", "camera/yard", "camera/door", f"camera/yard/night/{RUN}", "system")
 SIZES = ((360, 780), (1280, 900), (2560, 1300))
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    if CHROMIUM is None or importlib.util.find_spec("playwright") is None:
-        message = "no browser here: install Debian's `chromium`, and the extra `dev`"
-        skip_or_fail(message, promised="CULLING_NEEDS_BROWSER")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        made = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield made
-        made.close()
+    with chromium() as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -63,23 +51,29 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def test_all_reading_works_without_javascript(browser: Browser, address: str) -> None:
-    page = browser.new_page(java_script_enabled=False)
+    page = patient(browser.new_page(java_script_enabled=False))
     page.goto(address)
-    page.get_by_role("link", name="yard", exact=True).click()
+    with page.expect_navigation():
+        page.get_by_role("link", name="yard", exact=True).click()
     page.get_by_text("The same as a table").click()
-    assert page.get_by_role("cell", name="0.500", exact=True).first.is_visible()
-    page.get_by_role("link", name=RUN, exact=True).click()
+    expect(page.get_by_role("cell", name="0.500", exact=True).first).to_be_visible()
+    with page.expect_navigation():
+        page.get_by_role("link", name=RUN, exact=True).click()
     page.get_by_label("Student and teacher").select_option("missed")
-    page.get_by_role("button", name="Show").click()
-    assert page.locator("#gallery li").count() == 1
-    page.locator("#gallery li a").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Show").click()
+    expect(page.locator("#gallery li")).to_have_count(1)
+    with page.expect_navigation():
+        page.locator("#gallery li a").click()
     assert "/picture/" in page.url
     page.goto(address)
     page.get_by_label("Name or class").fill("door")
-    page.get_by_role("button", name="Show").click()
-    assert page.locator(".camera").count() == 1
-    page.get_by_role("link", name="System").click()
-    assert page.get_by_text("its last night failed: no labels").is_visible()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Show").click()
+    expect(page.locator(".camera")).to_have_count(1)
+    with page.expect_navigation():
+        page.get_by_role("link", name="System").click()
+    expect(page.get_by_text("its last night failed: no labels")).to_be_visible()
     page.close()
 
 
@@ -92,7 +86,7 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_window(
     said: list[str] = []
     # The rules are put into the page as a script, which its own policy would refuse.
     context = browser.new_context(color_scheme=scheme, bypass_csp=True)
-    page = context.new_page()
+    page = patient(context.new_page())
     for path in READING:
         page.goto(address + path)
         for width, height in SIZES:
@@ -114,7 +108,7 @@ def what_of(violation: dict[str, Any]) -> str:
 
 def test_no_page_breaks_its_own_rules(browser: Browser, address: str) -> None:
     """With the script: nothing on the console, such as what the policy of the page refused."""
-    page = browser.new_page()
+    page = patient(browser.new_page())
     said: list[str] = []
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
@@ -125,17 +119,16 @@ def test_no_page_breaks_its_own_rules(browser: Browser, address: str) -> None:
 
 
 def test_the_large_picture_goes_by_keys(browser: Browser, address: str) -> None:
-    page = browser.new_page()
+    page = patient(browser.new_page())
     page.goto(f"{address}camera/yard/night/{RUN}")
     page.locator("#gallery li a").first.focus()
     page.keyboard.press("Enter")
     box = page.locator("dialog.lightbox")
-    assert box.is_visible()
-    assert "(1 of 3)" in box.inner_text()
+    expect(box).to_contain_text("(1 of 3)")
     page.keyboard.press("ArrowLeft")
-    assert "(3 of 3)" in box.inner_text()
+    expect(box).to_contain_text("(3 of 3)")
     page.keyboard.press("Escape")
-    assert not box.is_visible()
+    expect(box).to_be_hidden()
     page.close()
 
 
@@ -147,20 +140,21 @@ def test_a_login_with_what_goes_wrong_at_it(browser: Browser, tmp_path: Path) ->
         pages = Pages(House(config_of(tmp_path, port=0, **hashes), store, CollectorRegistry()))
         pages.start()
         context = browser.new_context()
-        page = context.new_page()
+        page = patient(context.new_page())
         try:
             page.goto(f"{pages.root}camera/yard")
             assert page.url == f"{pages.root}login"
             log_in(page, "guess")
-            assert page.get_by_role("alert").inner_text() == "This password is wrong."
+            expect(page.get_by_role("alert")).to_have_text("This password is wrong.")
             log_in(page, look)
-            assert page.get_by_role("heading", name="Cameras").is_visible()
-            assert page.get_by_text("may look").is_visible()
-            page.get_by_role("button", name="Log out").click()
+            expect(page.get_by_role("heading", name="Cameras")).to_be_visible()
+            expect(page.get_by_text("may look")).to_be_visible()
+            with page.expect_navigation():
+                page.get_by_role("button", name="Log out").click()
             for _ in range(access.TRIES):
                 log_in(page, "guess")
             log_in(page, look)
-            assert "Too many wrong passwords" in page.get_by_role("alert").inner_text()
+            expect(page.get_by_role("alert")).to_contain_text("Too many wrong passwords")
         finally:
             context.close()
             pages.close()
@@ -169,4 +163,5 @@ def test_a_login_with_what_goes_wrong_at_it(browser: Browser, tmp_path: Path) ->
 def log_in(page: Page, password: str) -> None:
     """Send the form of the login."""
     page.get_by_label("Password").fill(password)
-    page.get_by_role("button", name="Log in").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Log in").click()

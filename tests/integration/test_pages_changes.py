@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 from prometheus_client import CollectorRegistry
 
 from benchmarks.testbed.done_night import CAMERA, AfterNight, make_night
@@ -20,10 +20,9 @@ from jobs.database.store import Store
 from jobs.pages.house import House, Source
 from jobs.pages.pages import Pages
 from models.registry import ModelRegistry
+from tests.integration.browsing import chromium, patient
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 @dataclass
@@ -51,17 +50,15 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> AfterNight:
 def site(made: AfterNight) -> Iterator[Site]:
     config = load_config(made.path)
     config = config.changed(service=config.service.changed(port=0))
-    with Store(config.data_dir) as store, sync_playwright() as browsers:
+    with Store(config.data_dir) as store, chromium() as browser:
         pages = Pages(House(config, store, CollectorRegistry(), source=Source(made.path)))
         pages.start()
-        assert CHROMIUM is not None, "install Debian's chromium"
-        browser = browsers.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page()
+        page = patient(browser.new_page())
         wrong: list[str] = []
         page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
         page.on("pageerror", lambda error: wrong.append(str(error)))
         yield Site(made, store, pages.address, page)
-        browser.close()
+        page.close()
         pages.close()
     assert wrong == [], "the scripts fail, or the browser refuses what they do"
 
@@ -73,7 +70,8 @@ def test_three_labels_are_corrected_by_keyboard(site: Site) -> None:
         before = page.locator(".place b").inner_text()
         for key in keys:
             page.keyboard.press(key)
-        page.keyboard.press("Enter")
+        with page.expect_navigation():
+            page.keyboard.press("Enter")
         expect(page.locator("main")).not_to_contain_text(before)
     expect(page.locator("main")).to_contain_text("All 3 frames of night")
     frames = load_corrections(site.night.config.corrections_dir(CAMERA)).frames
@@ -85,7 +83,8 @@ def test_three_labels_are_corrected_by_keyboard(site: Site) -> None:
 def test_a_box_is_drawn_and_moved_by_mouse(site: Site) -> None:
     page, folder = site.page, site.night.config.corrections_dir(CAMERA)
     before = {frame.frame_id: frame for frame in load_corrections(folder).frames}
-    page.get_by_text("Look at them again").click()
+    with page.expect_navigation():
+        page.get_by_text("Look at them again").click()
     frame = int(page.locator("input[name=frame]").input_value())
     area = page.locator(".canvas").bounding_box()
     assert area is not None
@@ -96,8 +95,8 @@ def test_a_box_is_drawn_and_moved_by_mouse(site: Site) -> None:
         page.mouse.down()
         page.mouse.move(*end, steps=3)
         page.mouse.up()
-    page.get_by_role("button", name="Save, next frame").click()
-    page.wait_for_load_state()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Save, next frame").click()
     after = {frame.frame_id: frame for frame in load_corrections(folder).frames}[frame]
     assert len(after.classes) == len(before[frame].classes) + 1
     shares = [edge / 160 for edge in after.boxes_xyxy[-1][::2]]

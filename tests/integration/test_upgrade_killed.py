@@ -13,7 +13,7 @@ from tests.unit.stores import Where
 from tests.unit.test_database_upgrade import assert_nothing_is_lost, make_first_release
 
 ROOT = Path(__file__).resolve().parents[2]
-STEPS = 60
+STEPS = 80
 """More than the upgrade has statements and commits."""
 KILLED = """
 import os, pathlib, sys
