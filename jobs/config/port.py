@@ -26,7 +26,7 @@ class PortSettings(Section):
         LOCAL,
         "where the pages can be reached; 127.0.0.1: from this machine only",
         more="`0.0.0.0` is every address of this machine. Any but this machine's own needs "
-        "`password_hash`, and `certificate` or `proxy` "
+        "`password_hash` and `certificate` "
         "([The pages](../guide/pages.md#from-other-machines)).",
     )
     password_hash: Annotated[Text | None, Field(repr=False)] = setting(
@@ -89,10 +89,10 @@ class PortSettings(Section):
                 "make one by `culling serve --hash-password`"
             )
             raise ValueError(message)
-        if not (self.is_loopback or self.is_encrypted):
+        if not self.is_loopback and self.certificate is None:
             message = (
-                f"address: {self.address} needs service.certificate or service.proxy: without TLS "
-                "anybody on the way reads the password"
+                f"address: {self.address} needs service.certificate: without TLS anybody on the "
+                f"way reads the password; behind a proxy on this machine leave it at {LOCAL}"
             )
             raise ValueError(message)
         return self

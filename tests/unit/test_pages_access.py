@@ -214,7 +214,8 @@ def test_metrics_need_the_token_where_there_is_a_password(browser: Browser, tmp_
     ("given", "said"),
     [
         ({"address": "0.0.0.0"}, r"address: needs service\.password_hash"),
-        ({"address": "0.0.0.0", **HASHES}, r"needs service\.certificate or service\.proxy"),
+        ({"address": "0.0.0.0", **HASHES}, r"needs service\.certificate:"),
+        ({"address": "0.0.0.0", "proxy": "https://c.example/", **HASHES}, r"behind a proxy on"),
         ({"proxy": "https://c.example/"}, r"proxy: needs service\.password_hash"),
         ({"look_password_hash": HASHES["look_password_hash"]}, r"needs service\.password_hash"),
         ({"password_hash": "hunter2"}, r"must be a hash that `culling serve --hash-password`"),
