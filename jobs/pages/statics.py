@@ -15,7 +15,7 @@ HERE = Path(__file__).parent / "static"
 REPORT = Path(culling_pipeline.report.__file__).parent
 PARTS = {
     "style.css": (REPORT / "style.css", HERE / "pages.css", HERE / "changes.css"),
-    "pages.js": (HERE / "pages.js", HERE / "boxes.js", HERE / "areas.js"),
+    "pages.js": tuple(HERE / f"{name}.js" for name in ("pages", "drawing", "boxes", "areas")),
     "icon.svg": (HERE / "icon.svg",),
 }
 KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}

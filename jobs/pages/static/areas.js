@@ -8,7 +8,6 @@
   const svg = canvas.querySelector("svg");
   const status = form.querySelector(".status");
   const fields = [...form.querySelectorAll("textarea")];
-  const NS = "http://www.w3.org/2000/svg";
   const past = [];
   let areas = {}; // by key: a list of areas, each a list of [x, y] in percent
   let open = null; // the corners of the area that is being drawn
@@ -38,11 +37,7 @@
 
   // -- drawing ------------------------------------------------------------------------------------
 
-  function element(name, attributes) {
-    const made = document.createElementNS(NS, name);
-    for (const [attribute, value] of Object.entries(attributes)) made.setAttribute(attribute, value);
-    svg.append(made);
-  }
+  const element = (name, attributes) => drawing.element(svg, name, attributes);
 
   function draw() {
     svg.replaceChildren();
@@ -72,17 +67,6 @@
     const now = open ? `${named(open.length, "corner")}, Enter closes the area` : counts;
     status.textContent = [said, now, `cross at ${at}`].filter(Boolean).join("; ");
     write();
-    draw();
-  }
-
-  // A small picture is shown larger, and none is higher than the window.
-  function fit() {
-    const picture = canvas.querySelector("img");
-    if (!picture || !picture.naturalWidth) return;
-    const [w, h] = [picture.naturalWidth, picture.naturalHeight];
-    const shown = Math.min(canvas.parentElement.clientWidth - 36, (0.74 * innerHeight * w) / h, 4 * w);
-    picture.style.width = `${Math.max(240, Math.round(shown))}px`;
-    picture.style.maxHeight = "none";
     draw();
   }
 
@@ -216,9 +200,7 @@
   canvas.tabIndex = 0;
   canvas.setAttribute("role", "application");
   canvas.setAttribute("aria-label", "The camera's picture: keys are listed below");
-  addEventListener("resize", fit);
-  canvas.querySelector("img")?.addEventListener("load", fit);
   read();
-  fit();
+  drawing.fit(canvas, draw);
   tell();
 })();

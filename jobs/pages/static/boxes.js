@@ -11,7 +11,6 @@
   const height = Number(form.dataset.height);
   const classes = JSON.parse(form.dataset.classes);
   const isPoints = form.dataset.points === "yes";
-  const NS = "http://www.w3.org/2000/svg";
   const LEAST = 2; // px of a box that somebody draws
   let boxes = [];
   let chosen = -1;
@@ -42,12 +41,7 @@
 
   // -- drawing ------------------------------------------------------------------------------------
 
-  function element(name, attributes) {
-    const made = document.createElementNS(NS, name);
-    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-    svg.append(made);
-    return made;
-  }
+  const element = (name, attributes) => drawing.element(svg, name, attributes);
 
   function draw() {
     svg.replaceChildren();
@@ -82,17 +76,6 @@
     const now = box ? `${what} ${chosen + 1} of ${boxes.length}: ${box.name}${box.wrong ? ", wrong" : ""}` : "";
     const each = isPoints ? (right === 1 ? "point" : "points") : right === 1 ? "box" : "boxes";
     status.textContent = [said, now || `${right} ${each}; new ones are ${classes[newClass]}`].filter(Boolean).join("; ");
-    draw();
-  }
-
-  // A small picture is shown larger, and none is higher than the window.
-  function fit() {
-    const picture = canvas.querySelector("img");
-    if (!picture || !picture.naturalWidth) return;
-    const [w, h] = [picture.naturalWidth, picture.naturalHeight];
-    const shown = Math.min(canvas.parentElement.clientWidth - 36, (0.74 * innerHeight * w) / h, 4 * w);
-    picture.style.width = `${Math.max(240, Math.round(shown))}px`;
-    picture.style.maxHeight = "none";
     draw();
   }
 
@@ -265,9 +248,7 @@
   canvas.tabIndex = 0;
   canvas.setAttribute("role", "application");
   canvas.setAttribute("aria-label", "The picture with its boxes: keys are listed below");
-  addEventListener("resize", fit);
-  canvas.querySelector("img")?.addEventListener("load", fit);
-  fit();
+  drawing.fit(canvas, draw);
   canvas.focus({ preventScroll: true });
   tell();
 })();
