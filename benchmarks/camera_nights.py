@@ -32,7 +32,7 @@ import yaml
 from benchmarks import recordings
 from benchmarks.book import Book, Row, markdown
 from culling_pipeline.culling.budget import DAY_FRAMES
-from culling_pipeline.records import NightRecord
+from culling_pipeline.records.night import NightRecord
 from jobs.config.load import load_config
 from jobs.config.night import CullingSettings
 from jobs.database.store import open_store

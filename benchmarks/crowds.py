@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 from benchmarks.book import Book, Row, line
-from culling_pipeline.records import EpochPoint
+from culling_pipeline.records.training import EpochPoint
 from culling_pipeline.run.progress import NoProgress
 from culling_pipeline.tasks.density.datasets import read_points
 from culling_pipeline.tasks.density.gallery import Gallery

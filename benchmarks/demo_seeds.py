@@ -21,7 +21,7 @@ import torch
 
 from benchmarks.book import Book, Row, markdown
 from benchmarks.culling import interval
-from culling_pipeline.records import NightRecord
+from culling_pipeline.records.night import NightRecord
 from culling_pipeline.report.page import cautions
 from culling_pipeline.run.progress import NoProgress
 from jobs.config.settings import CameraConfig, Config

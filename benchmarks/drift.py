@@ -28,7 +28,8 @@ from benchmarks.drift_views import FIRST, view_rows
 from benchmarks.fleet import TASK
 from culling_pipeline.monitoring.daily_figures import SLOTS, as_table, figure_names, slot_figures
 from culling_pipeline.monitoring.drift import watch_drift
-from culling_pipeline.records import DayFigures, DriftRecord, SlotFigures
+from culling_pipeline.records.day import DayFigures, SlotFigures
+from culling_pipeline.records.monitoring import DriftRecord
 from streams.synthetic.street.light import light_at
 from streams.synthetic.street.scene import make_scene
 from streams.synthetic.truth import CLASS_NAMES

@@ -22,7 +22,8 @@ from benchmarks.tried.regions import fewer_regions
 from culling_pipeline.culling.budget import DAY_FRAMES, Wishes, cost_s, divide
 from culling_pipeline.culling.candidates import Candidates, parts_of_day
 from culling_pipeline.culling.strategies import STRATEGIES, Strategy
-from culling_pipeline.records import EpochPoint, Portions, SecondsPerImage
+from culling_pipeline.records.costs import Portions, SecondsPerImage
+from culling_pipeline.records.training import EpochPoint
 from culling_pipeline.tasks.boxes.average_precision import coco_map
 from culling_pipeline.tasks.boxes.disagreement import disagreement
 from culling_pipeline.training.loop import fine_tune

@@ -27,7 +27,7 @@ import yaml
 
 from benchmarks.book import Book, markdown
 from culling_pipeline.judging.cost_ratio import seconds_by_stage
-from culling_pipeline.records import NightRecord
+from culling_pipeline.records.night import NightRecord
 from culling_pipeline.run.progress import Advance
 from jobs.config.load import load_config
 from jobs.config.settings import Config

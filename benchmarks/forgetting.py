@@ -27,7 +27,7 @@ import torch
 from benchmarks.book import Book, Row, line
 from culling_pipeline.day.frame_files import load_images
 from culling_pipeline.night.files import TEACHER_FILE
-from culling_pipeline.records import NightRecord
+from culling_pipeline.records.night import NightRecord
 from culling_pipeline.run.progress import NoProgress
 from jobs.cameras.task import task_of
 from jobs.config.settings import CameraConfig, Config

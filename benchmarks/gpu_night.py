@@ -56,7 +56,7 @@ def own_loop(bench: Bench, cell: Cell, *, tiny: bool) -> Row:
 def demo_night(device: str, *, tiny: bool) -> Row:
     """`culling demo`, on this device: its seconds, and what of them was whose."""
     from culling_pipeline.judging.cost_ratio import seconds_by_stage
-    from culling_pipeline.records import NightRecord
+    from culling_pipeline.records.night import NightRecord
     from culling_pipeline.run.progress import NoProgress
     from jobs.config.settings import CameraConfig, Config
     from jobs.database.store import open_store
@@ -132,7 +132,7 @@ def _fastest(rows: list[Row]) -> dict[str, Row] | None:
 def _day(chosen: dict[str, Row], compare: bool) -> Row:
     """Hours of one device, and camera-nights that it does in a day."""
     from culling_pipeline.culling.budget import cost_s
-    from culling_pipeline.records import SecondsPerImage
+    from culling_pipeline.records.costs import SecondsPerImage
     from jobs.config.settings import CameraConfig
     from jobs.nights.budget import TRIAL, budget_of, full_seconds
 

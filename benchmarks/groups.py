@@ -31,7 +31,7 @@ from benchmarks.fleet import FLEET, STREET, STUDENT, TEACHER, images, moments
 from culling_pipeline.day.frame_files import frame_name, load_image, write_image
 from culling_pipeline.groups.cross import Looks, Member, cross
 from culling_pipeline.groups.proposal import propose, trial
-from culling_pipeline.records import StoredFrame
+from culling_pipeline.records.day import StoredFrame
 from culling_pipeline.run.progress import NoProgress
 from culling_pipeline.run.workers import Workers
 from culling_pipeline.tasks.base import Comparison, Sample

@@ -25,7 +25,7 @@ import torch
 import yaml
 
 from benchmarks.book import markdown
-from culling_pipeline.records import NightRecord
+from culling_pipeline.records.night import NightRecord
 from culling_pipeline.tasks.boxes.average_precision import coco_map
 from jobs.cameras.detectors import configured_detector
 from jobs.commands.progress import open_progress

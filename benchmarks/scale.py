@@ -32,7 +32,8 @@ import sqlalchemy as sa
 
 from benchmarks.testbed.example_night import example_night
 from benchmarks.testbed.nights import Quick, config_of, service_of
-from culling_pipeline.records import Disagreement, NightRecord
+from culling_pipeline.records.labels import Disagreement
+from culling_pipeline.records.night import NightRecord
 from jobs.commands.summary import nights_table
 from jobs.commands.tonight import tonight
 from jobs.config.settings import Config

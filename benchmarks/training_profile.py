@@ -31,7 +31,7 @@ from benchmarks.book import Row, markdown
 from benchmarks.fleet import FLEET, STUDENT, TASK, moments
 from culling_pipeline.culling.budget import EPOCHS
 from culling_pipeline.day.frame_files import as_jpeg, frame_name, load_images
-from culling_pipeline.records import StoredFrame
+from culling_pipeline.records.day import StoredFrame
 from culling_pipeline.tasks.boxes.augment import BoxPictures
 from culling_pipeline.tasks.boxes.task import BoxTask
 from culling_pipeline.training import job, loop

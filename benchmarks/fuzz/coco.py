@@ -14,7 +14,7 @@ from benchmarks.fuzz.case import Case
 from benchmarks.fuzz.mutate import spoilt_json
 from benchmarks.testbed.small_night import DAY, START, night_record
 from culling_pipeline.day.frame_files import frame_name, write_image
-from culling_pipeline.records import StoredFrame
+from culling_pipeline.records.day import StoredFrame
 from culling_pipeline.tasks.boxes.coco_files import DatasetError, read_coco
 from jobs.config.load import load_config
 from jobs.config.settings import Config

@@ -9,7 +9,9 @@ from pathlib import Path
 from benchmarks.testbed.small_night import DAY, START, night_record
 from culling_pipeline.day.frame_files import frame_name, load_images, write_image
 from culling_pipeline.night.files import TEACHER_FILE
-from culling_pipeline.records import Disagreement, NightRecord, StoredFrame
+from culling_pipeline.records.day import StoredFrame
+from culling_pipeline.records.labels import Disagreement
+from culling_pipeline.records.night import NightRecord
 from culling_pipeline.tasks.boxes.answer_files import save_detections
 from jobs.cameras.incumbent import ensure_incumbent
 from jobs.config.load import load_config

@@ -15,25 +15,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from culling_pipeline.records import (
-    Accuracy,
-    Activity,
-    Cost,
-    CullRecord,
-    Disagreement,
-    EpochPoint,
-    IngestRecord,
-    JudgeRecord,
-    LabelRecord,
-    LossPoint,
-    NightRecord,
-    Purpose,
-    ResolutionRecord,
-    ScalePoint,
-    Score,
-    StoredFrame,
-    TrainRecord,
-)
+from culling_pipeline.records.costs import Activity, Cost, Purpose
+from culling_pipeline.records.day import IngestRecord, LossPoint, StoredFrame
+from culling_pipeline.records.judging import JudgeRecord
+from culling_pipeline.records.labels import CullRecord, Disagreement, LabelRecord
+from culling_pipeline.records.night import NightRecord
+from culling_pipeline.records.scores import Accuracy, Score
+from culling_pipeline.records.training import EpochPoint, ResolutionRecord, ScalePoint, TrainRecord
 from culling_pipeline.report.page import render_report
 from culling_pipeline.report.pictures import Exhibit
 from culling_pipeline.stage_names import INGEST, JUDGE, LABEL, RESOLUTION, TRAIN

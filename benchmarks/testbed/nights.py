@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.testbed.small_night import night_record
-from culling_pipeline.records import Cost, LabelRecord
+from culling_pipeline.records.costs import Cost
+from culling_pipeline.records.labels import LabelRecord
 from jobs.config.service import ServiceSettings
 from jobs.config.settings import CameraConfig, Config
 from jobs.database.store import Store

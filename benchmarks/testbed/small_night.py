@@ -4,20 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
-from culling_pipeline.records import (
-    Accuracy,
-    CullRecord,
-    IngestRecord,
-    JudgeRecord,
-    LabelRecord,
-    NightRecord,
-    ResolutionRecord,
-    Score,
-    SlotView,
-    TrainRecord,
-    UnusableNight,
-    ViewRecord,
-)
+from culling_pipeline.records.day import IngestRecord
+from culling_pipeline.records.judging import JudgeRecord
+from culling_pipeline.records.labels import CullRecord, LabelRecord
+from culling_pipeline.records.monitoring import SlotView, ViewRecord
+from culling_pipeline.records.night import NightRecord, UnusableNight
+from culling_pipeline.records.scores import Accuracy, Score
+from culling_pipeline.records.training import ResolutionRecord, TrainRecord
 
 DAY = date(2026, 11, 21)
 START = datetime(2026, 11, 21, 22, tzinfo=UTC)

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from culling_pipeline.records import NightRecord
+from culling_pipeline.records.night import NightRecord
 from culling_pipeline.run.progress import NoProgress
 from jobs.cameras.detectors import BUILTIN_FOLDER
 from jobs.config.settings import CameraConfig, Config

@@ -9,7 +9,7 @@ import numpy as np
 
 from culling_pipeline.culling.candidates import Candidates
 from culling_pipeline.culling.strategies.mixed import Mixed
-from culling_pipeline.records import Disagreement
+from culling_pipeline.records.labels import Disagreement
 from models.boxes.detections import Detections
 
 

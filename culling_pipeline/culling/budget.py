@@ -18,7 +18,7 @@ from culling_pipeline.ranges import (
     WholeFromZero,
     check,
 )
-from culling_pipeline.records import Portions, SecondsPerImage
+from culling_pipeline.records.costs import Portions, SecondsPerImage
 
 DAY_FRAMES = 86_400
 """Full training is training on a whole day at a frame a second, as in Dataset Culling, Table 1; a

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from culling_pipeline.records import ScalePoint
+from culling_pipeline.records.training import ScalePoint
 
 STEP = 0.9
 """Each try is this much smaller than the one before, on both sides."""

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from culling_pipeline.records import Disagreement, Score, TrustRecord
+from culling_pipeline.records.labels import Disagreement, TrustRecord
+from culling_pipeline.records.scores import Score
 
 LEAST_FRAMES = 30
 """A control slice with fewer frames says nothing of the order."""

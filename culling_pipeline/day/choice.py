@@ -13,7 +13,8 @@ from culling_pipeline.culling.strategies import Strategy
 from culling_pipeline.day.day import Day, EmptyDayError
 from culling_pipeline.day.frame_files import frame_name
 from culling_pipeline.day.loss_series import HISTOGRAM_BINS, LossSeries
-from culling_pipeline.records import Cost, FeedRecord, GateRecord, IngestRecord, StoredFrame
+from culling_pipeline.records.costs import Cost
+from culling_pipeline.records.day import FeedRecord, GateRecord, IngestRecord, StoredFrame
 from streams.left_out import in_words
 
 LEAST_SEEN, LEAST_TO_TRAIN = 10, 2

@@ -17,7 +17,7 @@ from typing import Any, Literal, Self
 from culling_pipeline.day.control_slice import SHORT_S
 from culling_pipeline.day.day import Day, IngestPlan
 from culling_pipeline.day.loss_series import LossSeries, Seen
-from culling_pipeline.records import FeedRecord, GateRecord
+from culling_pipeline.records.day import FeedRecord, GateRecord
 from culling_pipeline.tasks.base import Answer, Task
 
 DAYBOOK = "daybook.jsonl"

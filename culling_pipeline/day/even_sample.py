@@ -21,7 +21,8 @@ from culling_pipeline.day.daybook import FRAMES
 from culling_pipeline.day.frame_files import frame_name, load_images, write_image
 from culling_pipeline.day.loss_series import Seen
 from culling_pipeline.day.watched_day import WatchedDay
-from culling_pipeline.records import Record, StoredFrame
+from culling_pipeline.records.base import Record
+from culling_pipeline.records.day import StoredFrame
 from culling_pipeline.run.progress import Progress
 from streams.base import Frame, FrameSource
 from streams.one_size import OneSize

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from culling_pipeline.records import StoredFrame
+from culling_pipeline.records.day import StoredFrame
 from streams.pictures import PictureError, read_picture
 
 JPEG_QUALITY = 90

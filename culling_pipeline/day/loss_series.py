@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from culling_pipeline.records import LossPoint
+from culling_pipeline.records.day import LossPoint
 from culling_pipeline.tasks.base import Answer, Task
 
 HISTOGRAM_BINS = 40

@@ -21,7 +21,8 @@ from culling_pipeline.day.loss_series import LossSeries
 from culling_pipeline.gate.gate import Decision, Gate
 from culling_pipeline.gate.moments import ControlMoments, PlannedLooks, draw_moments
 from culling_pipeline.gate.sparse import SparseLooks, SparsePlan
-from culling_pipeline.records import Cost, IngestRecord, Purpose
+from culling_pipeline.records.costs import Cost, Purpose
+from culling_pipeline.records.day import IngestRecord
 from culling_pipeline.run.progress import Progress
 from culling_pipeline.run.workers import PooledModel, batched_images
 from culling_pipeline.stage_names import CONTROL_SLICE, INGEST, READING, STORED_FRAMES

@@ -41,7 +41,8 @@ from culling_pipeline.day.daybook import (
 from culling_pipeline.day.frame_files import frame_name, write_image
 from culling_pipeline.day.loss_series import LossSeries
 from culling_pipeline.errors import CullingError
-from culling_pipeline.records import Cost, IngestRecord
+from culling_pipeline.records.costs import Cost
+from culling_pipeline.records.day import IngestRecord
 from culling_pipeline.stage_names import INGEST
 from culling_pipeline.tasks.base import Answer
 from streams.base import Frame

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from culling_pipeline.gate.memory import GateMemory, GateTally
 from culling_pipeline.gate.threshold import GateThreshold
 from culling_pipeline.ranges import Count, Flag, InnerShare, PositiveShare, check
-from culling_pipeline.records import GateRecord
+from culling_pipeline.records.day import GateRecord
 from culling_pipeline.tasks.base import Answer, Task
 
 SIDE_PX = 48

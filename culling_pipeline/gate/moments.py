@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from culling_pipeline.gate.gate import Decision
-from culling_pipeline.records import GateRecord
+from culling_pipeline.records.day import GateRecord
 from culling_pipeline.tasks.base import Answer, Task
 
 

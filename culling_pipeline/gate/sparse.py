@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from culling_pipeline.gate.gate import ChangeMeter, Decision
 from culling_pipeline.ranges import Count, check
-from culling_pipeline.records import GateRecord
+from culling_pipeline.records.day import GateRecord
 from culling_pipeline.tasks.base import Answer, Task
 
 BLIND_SHARE = 0.5

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from culling_pipeline.labels.teacher_labels import answers_of
-from culling_pipeline.records import StoredFrame
+from culling_pipeline.records.day import StoredFrame
 from culling_pipeline.run.progress import Advance, Progress
 from culling_pipeline.run.workers import Workers
 from culling_pipeline.stage_names import CONTROL_SLICE, JUDGE

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from culling_pipeline.records import BlindSpot, Disagreement, StoredFrame
+from culling_pipeline.records.day import StoredFrame
+from culling_pipeline.records.labels import BlindSpot, Disagreement
 
 DRAWS = 1000
 _HOURS = 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from culling_pipeline.records import Cost, mean_seconds
+from culling_pipeline.records.costs import Cost, mean_seconds
 
 
 @dataclass(frozen=True, slots=True)

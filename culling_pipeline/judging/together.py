@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from culling_pipeline.judging.verdict import signed
-from culling_pipeline.records import JudgeRecord
+from culling_pipeline.records.judging import JudgeRecord
 from culling_pipeline.tasks.base import Metric
 
 

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from culling_pipeline.ranges import Flag, SignedShare, WholeFromZero, check
-from culling_pipeline.records import Accuracy, Cost, DayFigures, EarlierDays, JudgeRecord
+from culling_pipeline.records.costs import Cost
+from culling_pipeline.records.day import DayFigures
+from culling_pipeline.records.judging import EarlierDays, JudgeRecord
+from culling_pipeline.records.scores import Accuracy
 from culling_pipeline.tasks.base import Answer, Comparison, Metric, Task, Truth
 
 

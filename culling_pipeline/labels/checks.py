@@ -18,7 +18,8 @@ from typing import Literal
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from culling_pipeline.records import Agreement, CheckedFrame, NightRecord
+from culling_pipeline.records.labels import Agreement, CheckedFrame
+from culling_pipeline.records.night import NightRecord
 from culling_pipeline.tasks.boxes.coco_files import DatasetError
 from models.boxes.detections import Detections, match
 from models.files import replace_file

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from culling_pipeline.labels.checks import load_checks
-from culling_pipeline.records import CheckedFrame, CorrectedFrame, StoredFrame
+from culling_pipeline.records.day import StoredFrame
+from culling_pipeline.records.labels import CheckedFrame, CorrectedFrame
 from culling_pipeline.tasks.base import Sample, Task, Truth
 from culling_pipeline.tasks.boxes.coco_files import DatasetError
 from models.files import replace_file

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
-from culling_pipeline.records import Record
+from culling_pipeline.records.base import Record
 from culling_pipeline.tasks.base import Sample, Task
 from models.files import replace_file
 from streams.pictures import PictureError, read_picture

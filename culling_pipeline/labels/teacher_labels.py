@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from culling_pipeline.day.frame_files import load_images
-from culling_pipeline.records import StoredFrame
+from culling_pipeline.records.day import StoredFrame
 from culling_pipeline.run.progress import Advance
 from culling_pipeline.run.workers import PooledModel, batched_images
 from culling_pipeline.tasks.base import Answer, Task, TeacherAnswer, Truth

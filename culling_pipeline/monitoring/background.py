@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from culling_pipeline.day.frame_files import load_image
 from culling_pipeline.monitoring.daily_figures import slot_of
-from culling_pipeline.records import StoredFrame
+from culling_pipeline.records.day import StoredFrame
 
 Picture = NDArray[np.uint8]
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from culling_pipeline.day.day import IngestPlan
 from culling_pipeline.day.daybook import answers_in
 from culling_pipeline.day.watched_day import WatchedDay
-from culling_pipeline.records import DayFigures, SlotFigures, StoredFrame
+from culling_pipeline.records.day import DayFigures, SlotFigures, StoredFrame
 from culling_pipeline.tasks.base import Answer, Task
 
 Table = NDArray[np.float64]

@@ -21,13 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from culling_pipeline.monitoring.daily_figures import FigureTable, Table, as_table, figure_names
-from culling_pipeline.records import (
-    DayFigures,
-    DriftPoint,
-    DriftRecord,
-    FigureDrift,
-    NightRecord,
-)
+from culling_pipeline.records.day import DayFigures
+from culling_pipeline.records.monitoring import DriftPoint, DriftRecord, FigureDrift
+from culling_pipeline.records.night import NightRecord
 
 Rows = NDArray[np.int64]
 

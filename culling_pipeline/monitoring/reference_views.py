@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from culling_pipeline.monitoring.background import Background
 from culling_pipeline.monitoring.viewpoint import SETTLED, PastDay, references, watch_view
-from culling_pipeline.records import ViewRecord, ViewState
+from culling_pipeline.records.monitoring import ViewRecord, ViewState
 
 logger = logging.getLogger(__name__)
 

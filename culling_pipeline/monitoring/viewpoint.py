@@ -23,7 +23,7 @@ from culling_pipeline.monitoring.background import (
     best_shift,
     edges_of,
 )
-from culling_pipeline.records import SlotView, ViewRecord, ViewState
+from culling_pipeline.records.monitoring import SlotView, ViewRecord, ViewState
 
 _Number = TypeVar("_Number", np.complex64, np.float32)
 

@@ -10,7 +10,8 @@ from typing import Any, Self
 
 from culling_pipeline.night.files import SHOWN_FILE, STUDENT_FILE, TEACHER_FILE
 from culling_pipeline.night.inputs import NightParts, NightPlan
-from culling_pipeline.records import Activity, Cost, IngestRecord, Purpose
+from culling_pipeline.records.costs import Activity, Cost, Purpose
+from culling_pipeline.records.day import IngestRecord
 from culling_pipeline.run.workers import PooledModel, Workers
 from culling_pipeline.tasks.base import Task
 

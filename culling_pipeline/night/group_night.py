@@ -24,13 +24,9 @@ from culling_pipeline.night.inputs import NightParts, NightPlan
 from culling_pipeline.night.night import Once, Prepared, begin, conclude, prepare
 from culling_pipeline.night.stages.judge import judge_students
 from culling_pipeline.night.stages.train import candidate_job
-from culling_pipeline.records import (
-    AnyNight,
-    ArmsRecord,
-    JudgeRecord,
-    TrainRecord,
-    UnusableNight,
-)
+from culling_pipeline.records.judging import JudgeRecord
+from culling_pipeline.records.night import AnyNight, UnusableNight
+from culling_pipeline.records.training import ArmsRecord, TrainRecord
 from culling_pipeline.run.workers import Workers
 from culling_pipeline.training.job import TrainJob, save_candidate
 from culling_pipeline.training.loop import TrainPlan

@@ -16,16 +16,11 @@ from culling_pipeline.labels.corrections import Corrections
 from culling_pipeline.labels.replay import ReplayStore
 from culling_pipeline.monitoring.reference_views import ReferenceViews
 from culling_pipeline.ranges import Count, Flag, Positive, PositiveShare, WholeFromZero, check
-from culling_pipeline.records import (
-    ArmsRecord,
-    BudgetRecord,
-    CullRecord,
-    DayFigures,
-    IngestRecord,
-    JudgeRecord,
-    LabelRecord,
-    ResolutionRecord,
-)
+from culling_pipeline.records.costs import BudgetRecord
+from culling_pipeline.records.day import DayFigures, IngestRecord
+from culling_pipeline.records.judging import JudgeRecord
+from culling_pipeline.records.labels import CullRecord, LabelRecord
+from culling_pipeline.records.training import ArmsRecord, ResolutionRecord
 from culling_pipeline.run.progress import Progress
 from culling_pipeline.tasks.base import Task
 from culling_pipeline.training.loop import TrainPlan

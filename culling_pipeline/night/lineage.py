@@ -10,7 +10,9 @@ from typing import Any
 
 from culling_pipeline.judging.cost_ratio import seconds_by_stage
 from culling_pipeline.night.inputs import NightPlan, Results
-from culling_pipeline.records import CullRecord, IngestRecord, Record
+from culling_pipeline.records.base import Record
+from culling_pipeline.records.day import IngestRecord
+from culling_pipeline.records.labels import CullRecord
 
 
 def lineage(plan: NightPlan, parent: str, results: Results) -> dict[str, Any]:

@@ -34,21 +34,13 @@ from culling_pipeline.night.stages.start import check_teacher, for_untrained, st
 from culling_pipeline.night.stages.train import retrain
 from culling_pipeline.night.stages.view import compare_the_view
 from culling_pipeline.night.stages.watch import watch_the_day
-from culling_pipeline.records import (
-    STORED,
-    AnyNight,
-    ArmsRecord,
-    CullRecord,
-    IngestRecord,
-    JudgeRecord,
-    LabelRecord,
-    NightRecord,
-    PromotionRecord,
-    Record,
-    ResolutionRecord,
-    UnusableNight,
-    ViewRecord,
-)
+from culling_pipeline.records.base import STORED, Record
+from culling_pipeline.records.day import IngestRecord
+from culling_pipeline.records.judging import JudgeRecord, PromotionRecord
+from culling_pipeline.records.labels import CullRecord, LabelRecord
+from culling_pipeline.records.monitoring import ViewRecord
+from culling_pipeline.records.night import AnyNight, NightRecord, UnusableNight
+from culling_pipeline.records.training import ArmsRecord, ResolutionRecord
 from culling_pipeline.run.workers import Workers
 from culling_pipeline.stage_names import StageName
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from culling_pipeline.day.frame_files import load_image
 from culling_pipeline.night.at_work import Night
-from culling_pipeline.records import NightRecord, UnusableNight
+from culling_pipeline.records.night import NightRecord, UnusableNight
 from culling_pipeline.report import PAGE
 from culling_pipeline.report.page import render_report
 from culling_pipeline.report.pictures import MAX_PICTURES, Exhibit

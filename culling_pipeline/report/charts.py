@@ -13,17 +13,11 @@ from itertools import pairwise
 from markupsafe import Markup
 
 from culling_pipeline import svg
-from culling_pipeline.records import (
-    Accuracy,
-    CountPoint,
-    DriftRecord,
-    EpochPoint,
-    JudgeRecord,
-    LossPoint,
-    ResolutionRecord,
-    ScalePoint,
-    Score,
-)
+from culling_pipeline.records.day import LossPoint
+from culling_pipeline.records.judging import CountPoint, JudgeRecord
+from culling_pipeline.records.monitoring import DriftRecord
+from culling_pipeline.records.scores import Accuracy, Score
+from culling_pipeline.records.training import EpochPoint, ResolutionRecord, ScalePoint
 from culling_pipeline.report import words
 
 NOTHING_DRAWN = Markup("")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from culling_pipeline.records import AnyNight, NightRecord
+from culling_pipeline.records.night import AnyNight, NightRecord
 from culling_pipeline.report import PAGE, words
 from culling_pipeline.report.page import PAGES
 from models.files import replace_file

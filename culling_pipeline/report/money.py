@@ -5,13 +5,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from culling_pipeline.records import (
-    Activity,
-    BlindSpot,
-    BudgetRecord,
-    NightRecord,
-    mean_seconds,
-)
+from culling_pipeline.records.costs import Activity, BudgetRecord, mean_seconds
+from culling_pipeline.records.labels import BlindSpot
+from culling_pipeline.records.night import NightRecord
 from culling_pipeline.report import words
 
 

@@ -15,12 +15,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from culling_pipeline.culling.strategies import STRATEGIES, StrategyWords
-from culling_pipeline.records import (
-    Cost,
-    JudgeRecord,
-    NightRecord,
-    Score,
-)
+from culling_pipeline.records.costs import Cost
+from culling_pipeline.records.judging import JudgeRecord
+from culling_pipeline.records.night import NightRecord
+from culling_pipeline.records.scores import Score
 from culling_pipeline.report import charts, money, words
 from culling_pipeline.report.pictures import Exhibit, draw_pictures
 from culling_pipeline.report.sentences import (

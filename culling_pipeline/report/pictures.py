@@ -12,7 +12,8 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from culling_pipeline import svg
-from culling_pipeline.records import Disagreement, StoredFrame
+from culling_pipeline.records.day import StoredFrame
+from culling_pipeline.records.labels import Disagreement
 from culling_pipeline.report import words
 
 MAX_PICTURES = 24

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
-from culling_pipeline.records import Accuracy, FeedRecord, GateRecord, JudgeRecord
+from culling_pipeline.records.day import FeedRecord, GateRecord
+from culling_pipeline.records.judging import JudgeRecord
+from culling_pipeline.records.scores import Accuracy
 from culling_pipeline.report import words
 
 

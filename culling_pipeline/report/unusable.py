@@ -12,7 +12,9 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from culling_pipeline import svg
-from culling_pipeline.records import TO_DO, SlotView, StoredFrame, UnusableNight
+from culling_pipeline.records.day import StoredFrame
+from culling_pipeline.records.monitoring import TO_DO, SlotView
+from culling_pipeline.records.night import UnusableNight
 from culling_pipeline.report import words
 from culling_pipeline.report.page import PAGES
 from culling_pipeline.report.pictures import encode_jpeg

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 
-from culling_pipeline.records import Score
+from culling_pipeline.records.scores import Score
 
 NOTHING = "–"
 """Stands where there is no figure: no such object in the truth, or a mean over nothing."""

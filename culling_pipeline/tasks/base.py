@@ -30,7 +30,8 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from culling_pipeline.ranges import Flag, HalfShare, Share, check
-from culling_pipeline.records import Accuracy, CorrectedFrame, Disagreement, Score
+from culling_pipeline.records.labels import CorrectedFrame, Disagreement
+from culling_pipeline.records.scores import Accuracy, Score
 from models.base import Backend, Model, OpenModel, Trainable
 from models.zones import NO_ZONES, Zones
 

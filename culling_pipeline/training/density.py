@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from culling_pipeline.ranges import Count, Flag, HalfShare, Positive, WholeFromZero, check
-from culling_pipeline.records import EpochPoint
+from culling_pipeline.records.training import EpochPoint
 from culling_pipeline.run.progress import Progress
 from culling_pipeline.tasks.density.gallery import Crowd, Gallery, Showing, shown
 from culling_pipeline.tasks.density.losses import map_losses

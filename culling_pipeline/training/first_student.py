@@ -11,7 +11,7 @@ import numpy as np
 
 from culling_pipeline.day.even_sample import EvenSample
 from culling_pipeline.day.frame_files import load_image
-from culling_pipeline.records import TrainRecord
+from culling_pipeline.records.training import TrainRecord
 from culling_pipeline.tasks.base import FLIPPED, Sample, Task, Truth
 from culling_pipeline.training.job import OnEpoch, train_to
 from culling_pipeline.training.loop import TrainPlan

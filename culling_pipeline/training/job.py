@@ -15,7 +15,10 @@ from typing import Literal, NamedTuple
 from culling_pipeline.day.frame_files import load_image
 from culling_pipeline.labels.corrections import samples_of
 from culling_pipeline.labels.replay import EarlierFrame, samples_again
-from culling_pipeline.records import CorrectedFrame, Cost, EpochPoint, StoredFrame, TrainRecord
+from culling_pipeline.records.costs import Cost
+from culling_pipeline.records.day import StoredFrame
+from culling_pipeline.records.labels import CorrectedFrame
+from culling_pipeline.records.training import EpochPoint, TrainRecord
 from culling_pipeline.stage_names import FIRST_STUDENT, RANDOM_FRAMES, TRAIN
 from culling_pipeline.tasks.base import Sample, Task
 from culling_pipeline.training.loop import TrainPlan, fine_tune

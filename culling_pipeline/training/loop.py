@@ -21,7 +21,7 @@ from culling_pipeline.ranges import (
     WholeFromZero,
     check,
 )
-from culling_pipeline.records import EpochPoint
+from culling_pipeline.records.training import EpochPoint
 from culling_pipeline.tasks.base import Pictures, Prepared, Sample, Task, Variation
 from culling_pipeline.training.options import ScheduleName, ScheduleOptions, build_schedule
 from culling_pipeline.training.schedule import Schedule

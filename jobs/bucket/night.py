@@ -23,7 +23,8 @@ from culling_pipeline.labels.corrections import (
     corrected_frames,
     load_corrections,
 )
-from culling_pipeline.records import AnyNight, CheckedFrame, UnusableNight
+from culling_pipeline.records.labels import CheckedFrame
+from culling_pipeline.records.night import AnyNight, UnusableNight
 from jobs.bucket.bucket import Bucket, StorageError
 from jobs.bucket.days import StoredDays
 from jobs.bucket.shelf import Manifest, Shelf, files_below

@@ -8,7 +8,7 @@ from jobs.database.store import NightJournal
 
 if TYPE_CHECKING:
     from culling_pipeline.night.inputs import Journal
-    from culling_pipeline.records import AnyNight
+    from culling_pipeline.records.night import AnyNight
 
 
 class NightSharing:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from culling_pipeline.day.day import IngestPlan
-from culling_pipeline.records import BudgetRecord
+from culling_pipeline.records.costs import BudgetRecord
 from jobs.cameras.task import task_of
 from jobs.config.settings import CameraDefaults
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from culling_pipeline.records import STORED, Accuracy
+from culling_pipeline.records.base import STORED
+from culling_pipeline.records.scores import Accuracy
 from jobs.errors import UsageError
 from models.errors import WeightsError
 

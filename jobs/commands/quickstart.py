@@ -25,7 +25,7 @@ from jobs.commands.wishes import TaskOption, TeacherClassesOption, TeacherOption
 from jobs.errors import EXIT_DONE
 
 if TYPE_CHECKING:
-    from culling_pipeline.records import NightRecord, UnusableNight
+    from culling_pipeline.records.night import NightRecord, UnusableNight
     from jobs.config.settings import Config
     from jobs.database.nights import Night
     from jobs.setup.camera_block import Wish

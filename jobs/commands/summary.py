@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from culling_pipeline.records import AnyNight, NightRecord, UnusableNight
+from culling_pipeline.records.night import AnyNight, NightRecord, UnusableNight
 from culling_pipeline.report.sentences import earlier_words, feed_words, gate_words, headline
 from jobs.cameras.reports import report_path
 from jobs.commands.listing import Listing, Name

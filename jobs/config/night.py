@@ -29,7 +29,7 @@ from jobs.config.fields import NO_UNIT, Section, setting
 if TYPE_CHECKING:
     from culling_pipeline.day.control_slice import ControlPlan
     from culling_pipeline.gate.gate import GatePlan
-    from culling_pipeline.records import SecondsPerImage
+    from culling_pipeline.records.costs import SecondsPerImage
     from culling_pipeline.tasks.base import Variation
     from culling_pipeline.tasks.boxes.confidence import ConfidencePlan
     from culling_pipeline.training.loop import TrainPlan
@@ -169,7 +169,7 @@ class SecondsSettings(Section):
         """As the budget takes them; None: to be measured."""
         if self.look is None or self.label is None or self.train is None:
             return None
-        from culling_pipeline.records import SecondsPerImage
+        from culling_pipeline.records.costs import SecondsPerImage
 
         return SecondsPerImage(look=self.look, label=self.label, train=self.train)
 

@@ -8,7 +8,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from culling_pipeline.judging.cost_ratio import seconds_by_stage
-from culling_pipeline.records import DriftRecord, NightRecord
+from culling_pipeline.records.monitoring import DriftRecord
+from culling_pipeline.records.night import NightRecord
 
 
 class Past(NamedTuple):

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
-from culling_pipeline.records import AnyNight, DayFigures, NightRecord
+from culling_pipeline.records.day import DayFigures
+from culling_pipeline.records.night import AnyNight, NightRecord
 from jobs.database.connection import Database
 from jobs.database.tables import history_table
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, cast
 import sqlalchemy as sa
 from pydantic import TypeAdapter, ValidationError
 
-from culling_pipeline.records import AnyNight, NightRecord
+from culling_pipeline.records.night import AnyNight, NightRecord
 from jobs.database.connection import Database, StoreError, aware
 from jobs.database.figures import Figures, Past
 from jobs.database.tables import nights_table, records_table, stages_table

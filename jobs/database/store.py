@@ -16,7 +16,7 @@ from typing import Any, Self
 
 import sqlalchemy as sa
 
-from culling_pipeline.records import AnyNight, UnusableNight
+from culling_pipeline.records.night import AnyNight, UnusableNight
 from jobs.config.settings import Config
 from jobs.database.audit import Audit
 from jobs.database.claims import NightClaims, require_own

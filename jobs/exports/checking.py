@@ -26,7 +26,8 @@ from culling_pipeline.labels.corrections import (
     add_corrections,
     load_corrections,
 )
-from culling_pipeline.records import Agreement, CheckedFrame, CorrectedFrame, StoredFrame
+from culling_pipeline.records.day import StoredFrame
+from culling_pipeline.records.labels import Agreement, CheckedFrame, CorrectedFrame
 from culling_pipeline.tasks.base import Task, Truth
 from jobs.bucket.sharing import open_sharing
 from jobs.cameras.task import task_of

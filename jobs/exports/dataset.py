@@ -17,7 +17,9 @@ from culling_pipeline.labels.corrections import (
     add_corrections,
     load_corrections,
 )
-from culling_pipeline.records import CorrectedFrame, NightRecord, StoredFrame
+from culling_pipeline.records.day import StoredFrame
+from culling_pipeline.records.labels import CorrectedFrame
+from culling_pipeline.records.night import NightRecord
 from culling_pipeline.tasks.boxes.coco_files import DatasetError, LabelledImage, coco_of, read_coco
 from jobs.bucket.sharing import open_sharing
 from jobs.cameras.task import task_of

@@ -10,7 +10,7 @@ from typing import Any
 
 from culling_pipeline.judging.verdict import judge
 from culling_pipeline.labels.teacher_labels import answers_of
-from culling_pipeline.records import Accuracy
+from culling_pipeline.records.scores import Accuracy
 from culling_pipeline.run.progress import Progress
 from culling_pipeline.run.workers import Workers
 from culling_pipeline.stage_names import JUDGE

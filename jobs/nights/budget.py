@@ -14,14 +14,14 @@ from culling_pipeline.culling.budget import (
     full_training_s,
 )
 from culling_pipeline.culling.strategies import STRATEGIES
-from culling_pipeline.records import (
+from culling_pipeline.records.costs import (
     Activity,
     BudgetRecord,
-    NightRecord,
     Portions,
     SecondsPerImage,
     mean_seconds,
 )
+from culling_pipeline.records.night import NightRecord
 from jobs.config.night import MOST_HELD, TrainingSettings
 from jobs.config.settings import CameraConfig
 from jobs.nights.plans import images_of, night_judging

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from culling_pipeline.day.even_sample import control_count, first_of_day
-from culling_pipeline.records import BudgetRecord, SecondsPerImage
+from culling_pipeline.records.costs import BudgetRecord, SecondsPerImage
 from culling_pipeline.report import words
 from culling_pipeline.report.money import share_words
 from culling_pipeline.tasks.base import Sample, Task

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from culling_pipeline.records import NightRecord, UnusableNight
+from culling_pipeline.records.night import NightRecord, UnusableNight
 from culling_pipeline.run.progress import Progress
 from jobs.config.settings import CameraConfig, Config, TaskName
 from jobs.database.store import open_store

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from culling_pipeline.records import EpochPoint
+from culling_pipeline.records.training import EpochPoint
 from culling_pipeline.run.progress import Progress
 from culling_pipeline.tasks.density.datasets import read_points
 from culling_pipeline.tasks.density.datasets.base import PointsError

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from culling_pipeline.culling.strategies import STRATEGIES
-from culling_pipeline.records import NightRecord
+from culling_pipeline.records.night import NightRecord
 from culling_pipeline.tasks.base import Metric
 from jobs.cameras.task import task_of
 from jobs.config.settings import CameraConfig

@@ -15,7 +15,7 @@ import torch
 from culling_pipeline.day.day import EmptyDayError
 from culling_pipeline.night.group_night import GroupPlan, run_group_night
 from culling_pipeline.night.inputs import NightParts, NightPlan
-from culling_pipeline.records import AnyNight
+from culling_pipeline.records.night import AnyNight
 from culling_pipeline.report.group import GroupPage, write_group_page
 from culling_pipeline.run.progress import Progress
 from culling_pipeline.training.loop import TrainingError

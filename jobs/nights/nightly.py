@@ -18,7 +18,7 @@ from culling_pipeline.labels.replay import ReplayStore
 from culling_pipeline.monitoring.reference_views import ReferenceViews
 from culling_pipeline.night.inputs import Journal, NightParts, NightPlan
 from culling_pipeline.night.night import run_night
-from culling_pipeline.records import AnyNight
+from culling_pipeline.records.night import AnyNight
 from culling_pipeline.run.progress import Progress
 from culling_pipeline.training.loop import TrainingError
 from jobs.bucket.bucket import NIGHT_PATIENCE_S

@@ -6,7 +6,7 @@ from culling_pipeline.culling.budget import DAY_FRAMES
 from culling_pipeline.culling.strategies import RANDOM, STRATEGIES
 from culling_pipeline.judging.verdict import JudgePlan
 from culling_pipeline.night.inputs import NightPlan
-from culling_pipeline.records import BudgetRecord
+from culling_pipeline.records.costs import BudgetRecord
 from culling_pipeline.training.options import show
 from jobs.cameras.day_plan import ingest_plan
 from jobs.cameras.detectors import pick_device

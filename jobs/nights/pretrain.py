@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
-from culling_pipeline.records import Accuracy
+from culling_pipeline.records.scores import Accuracy
 from culling_pipeline.run.progress import NoProgress, Progress
 from culling_pipeline.tasks.boxes.average_precision import coco_map
 from culling_pipeline.tasks.boxes.coco_dataset import CocoError, Labelled, has_split, read_split

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from culling_pipeline.night.inputs import Journal
-from culling_pipeline.records import BudgetRecord, DayFigures, NightRecord, SecondsPerImage
+from culling_pipeline.records.costs import BudgetRecord, SecondsPerImage
+from culling_pipeline.records.day import DayFigures
+from culling_pipeline.records.night import NightRecord
 from culling_pipeline.run.progress import Progress
 from culling_pipeline.stage_names import BUDGET
 from jobs.cameras.detectors import pick_device

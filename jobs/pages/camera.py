@@ -12,7 +12,7 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import Response
 
-from culling_pipeline.records import NightRecord
+from culling_pipeline.records.night import NightRecord
 from culling_pipeline.report import courses, words
 from culling_pipeline.report.courses import NightPoint
 from jobs.config.settings import Config

@@ -13,7 +13,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from culling_pipeline.records import AnyNight, Disagreement, NightRecord, StoredFrame, UnusableNight
+from culling_pipeline.records.day import StoredFrame
+from culling_pipeline.records.labels import Disagreement
+from culling_pipeline.records.night import AnyNight, NightRecord, UnusableNight
 from culling_pipeline.report import words
 from culling_pipeline.report.page import report_values
 from culling_pipeline.report.sentences import worse_classes

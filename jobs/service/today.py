@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from culling_pipeline.day.daybook import DayClock, mean_loss
 from culling_pipeline.monitoring.daily_figures import figures_of_watched_day
 from culling_pipeline.monitoring.drift import watch_drift
-from culling_pipeline.records import DriftRecord
+from culling_pipeline.records.monitoring import DriftRecord
 from jobs.cameras.day_plan import ingest_plan
 from jobs.cameras.watched_days import date_of_night, watched_day
 from jobs.config.settings import CameraConfig, Config

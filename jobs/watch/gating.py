@@ -13,7 +13,7 @@ from culling_pipeline.day.day import IngestPlan
 from culling_pipeline.day.daybook import DayClock
 from culling_pipeline.gate.gate import Decision, Gate, GatePlan
 from culling_pipeline.gate.memory import GateTally, key_of, load_memory, save_memory
-from culling_pipeline.records import GateRecord
+from culling_pipeline.records.day import GateRecord
 from culling_pipeline.tasks.base import Answer
 from jobs.cameras.watched_days import watched_days
 from jobs.config.settings import CameraConfig, Config

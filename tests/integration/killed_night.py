@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.testbed.tiny import CAMERA, DAY, stages_of
-from culling_pipeline.records import NightRecord
+from culling_pipeline.records.night import NightRecord
 from culling_pipeline.run.progress import NoProgress
 from jobs.config.load import load_config
 from jobs.database import store as store_module

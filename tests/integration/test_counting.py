@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.testbed.tiny import CAMERA, COUNTING, write_config
 from culling_pipeline.night.files import TEACHER_FILE
-from culling_pipeline.records import NightRecord
+from culling_pipeline.records.night import NightRecord
 from jobs import cli
 from jobs.cameras.task import task_of
 from jobs.config.load import load_config

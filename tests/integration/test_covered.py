@@ -19,7 +19,7 @@ from benchmarks.testbed.tiny import (
 from culling_pipeline.monitoring.background import Background, median, shrunk
 from culling_pipeline.monitoring.reference_views import save_day
 from culling_pipeline.monitoring.viewpoint import PastDay
-from culling_pipeline.records import UnusableNight
+from culling_pipeline.records.night import UnusableNight
 from culling_pipeline.run.progress import NoProgress
 from jobs.config.load import load_config
 from jobs.database import store as store_module

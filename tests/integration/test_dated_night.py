@@ -9,7 +9,7 @@ import cv2
 import pytest
 
 from benchmarks.testbed.tiny import CAMERA, SOURCE, tiny_config
-from culling_pipeline.records import NightRecord
+from culling_pipeline.records.night import NightRecord
 from culling_pipeline.run.progress import NoProgress
 from jobs.config.settings import Config
 from jobs.database.store import Store

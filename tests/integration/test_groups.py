@@ -12,7 +12,9 @@ import pytest
 
 from benchmarks.testbed.tiny import DAY, SMALL, debris, write_config
 from culling_pipeline.night import group_night
-from culling_pipeline.records import IngestRecord, NightRecord, TrainRecord
+from culling_pipeline.records.day import IngestRecord
+from culling_pipeline.records.night import NightRecord
+from culling_pipeline.records.training import TrainRecord
 from culling_pipeline.run.progress import NoProgress
 from culling_pipeline.training.loop import TrainingError
 from jobs.cli import run

@@ -24,7 +24,8 @@ from culling_pipeline.culling.budget import cost_s
 from culling_pipeline.culling.resolution import relative_mse, scales_down_to
 from culling_pipeline.day.frame_files import load_images
 from culling_pipeline.night.files import TEACHER_FILE
-from culling_pipeline.records import NightRecord, Portions
+from culling_pipeline.records.costs import Portions
+from culling_pipeline.records.night import NightRecord
 from culling_pipeline.report import PAGE
 from culling_pipeline.run.progress import Advance, NoProgress
 from culling_pipeline.stage_names import STAGES

@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.testbed.tiny import CAMERA, DAY, SMALL, SOURCE, tiny_config
 from culling_pipeline.night.stages import train
-from culling_pipeline.records import NightRecord
+from culling_pipeline.records.night import NightRecord
 from culling_pipeline.report.sentences import earlier_words
 from culling_pipeline.run.progress import NoProgress
 from culling_pipeline.training.job import TrainJob

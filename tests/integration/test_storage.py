@@ -20,7 +20,7 @@ import yaml
 from benchmarks.testbed.servers.bucket import BUCKET, S3Server
 from benchmarks.testbed.servers.web import CANARY
 from benchmarks.testbed.tiny import CAMERA, DAY, ROOT, SOURCE, environment, stages_of
-from culling_pipeline.records import NightRecord
+from culling_pipeline.records.night import NightRecord
 from culling_pipeline.run.progress import Advance, NoProgress
 from jobs.bucket import bucket as bucket_module
 from jobs.bucket import sharing as sharing_module

@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from culling_pipeline.records import Accuracy, Disagreement
+from culling_pipeline.records.labels import Disagreement
+from culling_pipeline.records.scores import Accuracy
 from culling_pipeline.tasks.base import Metric, Prepared, Sight, Task
 from models.checkpoint import load_checkpoint
 

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from culling_pipeline.records import Accuracy, Score
+from culling_pipeline.records.scores import Accuracy, Score
 from culling_pipeline.tasks.boxes.average_precision import coco_map, paired_bootstrap
 from models.boxes.detections import Detections
 

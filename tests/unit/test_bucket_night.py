@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.testbed.small_night import night_record, unusable_night
-from culling_pipeline.records import AnyNight
+from culling_pipeline.records.night import AnyNight
 from jobs.bucket.bucket import Bucket, StorageError, open_bucket
 from jobs.bucket.night import SharedNight
 from jobs.bucket.sharing import open_sharing

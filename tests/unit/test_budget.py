@@ -15,7 +15,7 @@ from culling_pipeline.culling.budget import (
     cost_s,
     divide,
 )
-from culling_pipeline.records import Portions, SecondsPerImage
+from culling_pipeline.records.costs import Portions, SecondsPerImage
 from jobs.config.settings import CameraConfig
 from jobs.nights.budget import BY_HAND, budget_of, full_seconds
 

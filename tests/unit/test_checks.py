@@ -19,7 +19,8 @@ from culling_pipeline.labels.checks import (
     load_checks,
     random_share,
 )
-from culling_pipeline.records import CheckedFrame, Disagreement, NightRecord
+from culling_pipeline.records.labels import CheckedFrame, Disagreement
+from culling_pipeline.records.night import NightRecord
 from culling_pipeline.tasks.boxes.coco_files import DatasetError
 from models.boxes.detections import Detections
 

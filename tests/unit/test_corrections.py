@@ -16,7 +16,8 @@ from culling_pipeline.labels.corrections import (
     load_corrections,
     samples_of,
 )
-from culling_pipeline.records import CorrectedFrame, StoredFrame
+from culling_pipeline.records.day import StoredFrame
+from culling_pipeline.records.labels import CorrectedFrame
 from culling_pipeline.tasks.boxes.coco_files import DatasetError
 from models.zones import Zones
 from tests.unit.plans import box_task

@@ -18,7 +18,8 @@ from alembic.config import Config
 
 from benchmarks.testbed.example_night import example_night
 from benchmarks.testbed.small_night import DAY, START, night_record, unusable_night
-from culling_pipeline.records import JudgeRecord, NightRecord
+from culling_pipeline.records.judging import JudgeRecord
+from culling_pipeline.records.night import NightRecord
 from jobs.database.connection import MIGRATIONS
 from jobs.database.figures import Figures
 from jobs.database.store import NightJournal

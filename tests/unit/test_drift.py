@@ -23,14 +23,9 @@ from culling_pipeline.monitoring.daily_figures import (
     slot_of,
 )
 from culling_pipeline.monitoring.drift import DriftPlan, watch_drift
-from culling_pipeline.records import (
-    DayFigures,
-    DriftRecord,
-    IngestRecord,
-    JudgeRecord,
-    SlotFigures,
-    StoredFrame,
-)
+from culling_pipeline.records.day import DayFigures, IngestRecord, SlotFigures, StoredFrame
+from culling_pipeline.records.judging import JudgeRecord
+from culling_pipeline.records.monitoring import DriftRecord
 from models.boxes.detections import Detections
 from streams.base import Frame
 from tests.unit.plans import box_task, confidence_plan, control_plan, gate_plan

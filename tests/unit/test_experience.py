@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from benchmarks.testbed.small_night import night_record
-from culling_pipeline.records import NightRecord
+from culling_pipeline.records.night import NightRecord
 from jobs.config.settings import CameraConfig
 from jobs.database.figures import Figures
 from jobs.database.nights import Night

@@ -25,7 +25,7 @@ from culling_pipeline.gate.gate import (
 )
 from culling_pipeline.gate.memory import GateTally
 from culling_pipeline.gate.threshold import GateThreshold, upper_bound
-from culling_pipeline.records import IngestRecord
+from culling_pipeline.records.day import IngestRecord
 from culling_pipeline.run.progress import NoProgress
 from culling_pipeline.run.workers import Images, Workers
 from culling_pipeline.tasks.boxes.disagreement import differ

@@ -14,7 +14,8 @@ import time_machine
 from benchmarks.testbed.nights import Quick, config_of, service_of
 from benchmarks.testbed.small_night import DAY, night_record, unusable_night
 from culling_pipeline.judging.together import judge_together
-from culling_pipeline.records import Accuracy, JudgeRecord, Score
+from culling_pipeline.records.judging import JudgeRecord
+from culling_pipeline.records.scores import Accuracy, Score
 from culling_pipeline.report.group import GroupPage, write_group_page
 from culling_pipeline.tasks.boxes.task import MAP50
 from jobs.config.settings import CameraConfig, Config

@@ -75,7 +75,7 @@ FLOORS: dict[str, Floors] = {
 }
 """The rooms of a package, from the lowest floor to the highest. A room is a folder; a file directly
 in the package has a place among them."""
-MAX_ROOMS, MAX_FLOORS = 12, 7
+MAX_ROOMS, MAX_FLOORS = 13, 7
 """Folders and floors of `culling_pipeline`: a newcomer has to see the night in it."""
 
 Edge = tuple[str, str]

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from benchmarks.testbed.small_night import DAY, night_record
-from culling_pipeline.records import GateRecord
+from culling_pipeline.records.day import GateRecord
 from jobs import cli
 from jobs.cameras.detectors import weights_path
 from jobs.commands.summary import _figures, in_one_line

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from culling_pipeline import stage_names
 from culling_pipeline.judging.cost_ratio import price, seconds_by_stage
-from culling_pipeline.records import Activity, Cost, Purpose
+from culling_pipeline.records.costs import Activity, Cost, Purpose
 from culling_pipeline.stage_names import STAGES
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ from typing import Any, cast
 from benchmarks.testbed.example_night import example_judge, example_night
 from culling_pipeline.night.inputs import NightPlan, Results
 from culling_pipeline.night.lineage import lineage
-from culling_pipeline.records import Accuracy, Score
+from culling_pipeline.records.scores import Accuracy, Score
 
 PLAN = cast(
     "NightPlan",

@@ -19,7 +19,9 @@ from prometheus_client import CollectorRegistry
 
 from benchmarks.testbed.nights import config_of
 from benchmarks.testbed.small_night import START, night_record
-from culling_pipeline.records import Disagreement, NightRecord, StoredFrame
+from culling_pipeline.records.day import StoredFrame
+from culling_pipeline.records.labels import Disagreement
+from culling_pipeline.records.night import NightRecord
 from jobs.config.settings import Config
 from jobs.database.store import Store
 from jobs.pages.cameras import A_PAGE

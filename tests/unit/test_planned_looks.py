@@ -19,7 +19,7 @@ from culling_pipeline.day.even_sample import draw_recording
 from culling_pipeline.day.recording import watch_recording
 from culling_pipeline.gate.moments import ControlMoments, PlannedLooks, draw_moments
 from culling_pipeline.judging.cost_ratio import price
-from culling_pipeline.records import Activity, Cost
+from culling_pipeline.records.costs import Activity, Cost
 from culling_pipeline.run.progress import NoProgress
 from culling_pipeline.run.workers import Workers
 from streams.recorded.recordings import reading

@@ -11,7 +11,11 @@ import pytest
 from pydantic import ValidationError
 
 from benchmarks.testbed.example_night import cost, example_night
-from culling_pipeline.records import STORED, Cost, ScalePoint, SlotView, TrustRecord, changed
+from culling_pipeline.records.base import STORED, changed
+from culling_pipeline.records.costs import Cost
+from culling_pipeline.records.labels import TrustRecord
+from culling_pipeline.records.monitoring import SlotView
+from culling_pipeline.records.training import ScalePoint
 from jobs.config.night import CullingSettings
 
 ROOT = Path(__file__).parents[2]

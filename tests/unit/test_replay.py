@@ -28,7 +28,9 @@ from culling_pipeline.labels.replay import (
 )
 from culling_pipeline.night.at_work import Night
 from culling_pipeline.night.stages.replay import control_of_before, mind_the_view
-from culling_pipeline.records import CorrectedFrame, StoredFrame, ViewRecord, ViewState
+from culling_pipeline.records.day import StoredFrame
+from culling_pipeline.records.labels import CorrectedFrame
+from culling_pipeline.records.monitoring import ViewRecord, ViewState
 from culling_pipeline.run.workers import Workers
 from jobs.bucket.bucket import open_bucket
 from jobs.bucket.night import bring_replay

@@ -27,14 +27,10 @@ from benchmarks.testbed.example_night import (
 )
 from culling_pipeline import svg
 from culling_pipeline.culling.strategies import STRATEGIES
-from culling_pipeline.records import (
-    Agreement,
-    EarlierDays,
-    FeedRecord,
-    GateRecord,
-    JudgeRecord,
-    NightRecord,
-)
+from culling_pipeline.records.day import FeedRecord, GateRecord
+from culling_pipeline.records.judging import EarlierDays, JudgeRecord
+from culling_pipeline.records.labels import Agreement
+from culling_pipeline.records.night import NightRecord
 from culling_pipeline.report import charts, pictures, words
 from culling_pipeline.report import page as page_module
 from culling_pipeline.report.page import beside_words, cautions, render_report, strategy_words

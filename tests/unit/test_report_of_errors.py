@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from benchmarks.testbed.example_night import example_judge, example_night
-from culling_pipeline.records import Accuracy, JudgeRecord, Score
+from culling_pipeline.records.judging import JudgeRecord
+from culling_pipeline.records.scores import Accuracy, Score
 from culling_pipeline.report import charts, words
 from culling_pipeline.report.page import render_report
 

@@ -24,7 +24,8 @@ from prometheus_client import CollectorRegistry
 
 from benchmarks.testbed.nights import Quick, config_of
 from benchmarks.testbed.small_night import night_record, unusable_night
-from culling_pipeline.records import AnyNight, DriftRecord
+from culling_pipeline.records.monitoring import DriftRecord
+from culling_pipeline.records.night import AnyNight
 from jobs.commands.tonight import needs_in_words, needs_of, tonight
 from jobs.config.service import ServiceSettings
 from jobs.config.settings import Config

@@ -20,13 +20,9 @@ from culling_pipeline.day.daybook import DayClock
 from culling_pipeline.day.watched_day import WatchedDay
 from culling_pipeline.monitoring.daily_figures import figures_of_watched_day
 from culling_pipeline.monitoring.drift import drift_of_night, watch_drift
-from culling_pipeline.records import (
-    DayFigures,
-    IngestRecord,
-    LossPoint,
-    NightRecord,
-    ViewRecord,
-)
+from culling_pipeline.records.day import DayFigures, IngestRecord, LossPoint
+from culling_pipeline.records.monitoring import ViewRecord
+from culling_pipeline.records.night import NightRecord
 from jobs.cameras.day_plan import ingest_plan
 from jobs.cameras.watched_days import date_of_night
 from jobs.commands.tonight import tonight

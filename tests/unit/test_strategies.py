@@ -15,7 +15,8 @@ from culling_pipeline.culling.candidates import (
 from culling_pipeline.culling.strategies import STRATEGIES
 from culling_pipeline.culling.strategies.coverage import cull_by_coverage
 from culling_pipeline.culling.strategies.strata import cull_by_disagreement
-from culling_pipeline.records import Disagreement, StoredFrame
+from culling_pipeline.records.day import StoredFrame
+from culling_pipeline.records.labels import Disagreement
 
 
 def differs(frame_id: int, errors: int, precision: float = 0.5) -> Disagreement:

@@ -19,13 +19,9 @@ from culling_pipeline.labels.replay import ReplayStore
 from culling_pipeline.monitoring.reference_views import ReferenceViews
 from culling_pipeline.night.inputs import NightParts, NightPlan
 from culling_pipeline.night.night import run_night
-from culling_pipeline.records import (
-    Accuracy,
-    BudgetRecord,
-    NightRecord,
-    Portions,
-    SecondsPerImage,
-)
+from culling_pipeline.records.costs import BudgetRecord, Portions, SecondsPerImage
+from culling_pipeline.records.night import NightRecord
+from culling_pipeline.records.scores import Accuracy
 from culling_pipeline.run.progress import NoProgress
 from culling_pipeline.tasks.base import load_json
 from models.registry import ModelRegistry

@@ -12,7 +12,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from culling_pipeline.records import CorrectedFrame
+from culling_pipeline.records.labels import CorrectedFrame
 from culling_pipeline.tasks.base import AS_IT_IS, FLIPPED, Sample
 from culling_pipeline.tasks.density.counted import Counted, peaks
 from culling_pipeline.tasks.density.drawing import painted

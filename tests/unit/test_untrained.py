@@ -14,7 +14,7 @@ import torch
 from benchmarks.testbed.small_night import DAY, START
 from culling_pipeline.culling.strategies import STRATEGIES, Uniform
 from culling_pipeline.night.stages.start import for_untrained
-from culling_pipeline.records import SecondsPerImage
+from culling_pipeline.records.costs import SecondsPerImage
 from jobs.cameras.detectors import configured_detector, described, why_untrained
 from jobs.cameras.incumbent import ensure_incumbent
 from jobs.config.load import load_config

@@ -14,7 +14,7 @@ from rich.console import Console
 from benchmarks.testbed.example_night import stored_frame
 from benchmarks.testbed.nights import config_of
 from benchmarks.testbed.small_night import DAY, night_record, unusable_night
-from culling_pipeline.records import UnusableNight
+from culling_pipeline.records.night import UnusableNight
 from culling_pipeline.report.unusable import Glimpse, render_unusable
 from jobs.commands.summary import night_table, night_to_dict, nights_table
 from jobs.database.nights import Night

@@ -9,7 +9,9 @@ import pytest
 
 from culling_pipeline.judging.cost_ratio import price
 from culling_pipeline.judging.verdict import judge, verdict
-from culling_pipeline.records import Accuracy, Activity, Cost, JudgeRecord, Purpose
+from culling_pipeline.records.costs import Activity, Cost, Purpose
+from culling_pipeline.records.judging import JudgeRecord
+from culling_pipeline.records.scores import Accuracy
 from culling_pipeline.tasks.base import Comparison
 from culling_pipeline.tasks.boxes.answer_files import load_detections, save_detections
 from culling_pipeline.tasks.boxes.task import MAP50

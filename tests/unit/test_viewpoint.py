@@ -25,7 +25,8 @@ from culling_pipeline.monitoring.background import (
 )
 from culling_pipeline.monitoring.reference_views import ReferenceViews, load_day, save_day
 from culling_pipeline.monitoring.viewpoint import PastDay, compare, references, watch_view
-from culling_pipeline.records import StoredFrame, ViewRecord
+from culling_pipeline.records.day import StoredFrame
+from culling_pipeline.records.monitoring import ViewRecord
 from streams.synthetic.street.render import StreetRenderer
 from streams.synthetic.street.scene import make_scene
 

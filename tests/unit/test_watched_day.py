@@ -22,7 +22,7 @@ from culling_pipeline.culling.strategies import STRATEGIES
 from culling_pipeline.day.day import Day, IngestPlan
 from culling_pipeline.day.daybook import DAYBOOK, FRAMES, DayClock, mean_loss, replay
 from culling_pipeline.day.watched_day import DayInUseError, DayWriter, WatchedDay
-from culling_pipeline.records import IngestRecord
+from culling_pipeline.records.day import IngestRecord
 from culling_pipeline.run.workers import Workers
 from models.boxes.detections import Detections
 from streams.base import DAY_S, Frame

@@ -9,7 +9,7 @@ from typing import ClassVar, NamedTuple, Protocol
 import numpy as np
 
 from culling_pipeline.culling.candidates import Candidates, labelled_of
-from culling_pipeline.records import Disagreement
+from culling_pipeline.records.labels import Disagreement
 
 
 class StrategyWords(NamedTuple):

@@ -21,7 +21,7 @@ from culling_pipeline.culling.candidates import (
     hard_and_drawn,
 )
 from culling_pipeline.culling.strategies.base import StrategyWords
-from culling_pipeline.records import Disagreement
+from culling_pipeline.records.labels import Disagreement
 
 FOUND_WEIGHT = 0.3
 """What an object that the student finds already is worth beside one that it misses."""

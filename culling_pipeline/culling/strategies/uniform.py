@@ -16,7 +16,7 @@ from culling_pipeline.culling.candidates import (
     check_budget,
 )
 from culling_pipeline.culling.strategies.base import StrategyWords
-from culling_pipeline.records import Disagreement
+from culling_pipeline.records.labels import Disagreement
 
 
 @dataclass(frozen=True, slots=True)

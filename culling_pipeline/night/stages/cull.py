@@ -17,14 +17,9 @@ from culling_pipeline.culling.candidates import Candidates
 from culling_pipeline.culling.strategies import RANDOM
 from culling_pipeline.labels.teacher_labels import answers_of
 from culling_pipeline.night.at_work import Night, Spent
-from culling_pipeline.records import (
-    Cost,
-    CullRecord,
-    Disagreement,
-    IngestRecord,
-    LabelRecord,
-    StoredFrame,
-)
+from culling_pipeline.records.costs import Cost
+from culling_pipeline.records.day import IngestRecord, StoredFrame
+from culling_pipeline.records.labels import CullRecord, Disagreement, LabelRecord
 from culling_pipeline.report.pictures import MAX_PICTURES
 from culling_pipeline.stage_names import CULL, PICTURES
 from culling_pipeline.tasks.base import Answer

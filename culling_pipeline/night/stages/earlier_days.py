@@ -12,7 +12,8 @@ from culling_pipeline.labels.replay import EarlierFrame, samples_again
 from culling_pipeline.labels.teacher_labels import BATCH
 from culling_pipeline.night.at_work import Night
 from culling_pipeline.night.stages.replay import control_of_before
-from culling_pipeline.records import EarlierDays, IngestRecord
+from culling_pipeline.records.day import IngestRecord
+from culling_pipeline.records.judging import EarlierDays
 from culling_pipeline.run.workers import PooledModel, batched_images
 from culling_pipeline.tasks.base import Answer
 

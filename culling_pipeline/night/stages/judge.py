@@ -21,14 +21,10 @@ from culling_pipeline.night.stages.earlier_days import (
     frames_of_before,
     on_earlier_days,
 )
-from culling_pipeline.records import (
-    ArmsRecord,
-    Cost,
-    CountPoint,
-    IngestRecord,
-    JudgeRecord,
-    StoredFrame,
-)
+from culling_pipeline.records.costs import Cost
+from culling_pipeline.records.day import IngestRecord, StoredFrame
+from culling_pipeline.records.judging import CountPoint, JudgeRecord
+from culling_pipeline.records.training import ArmsRecord
 from culling_pipeline.stage_names import INCUMBENT, JUDGE, RANDOM_FRAMES
 from culling_pipeline.tasks.base import Answer, Task
 

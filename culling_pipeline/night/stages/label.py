@@ -17,15 +17,9 @@ from culling_pipeline.labels.checks import agreement
 from culling_pipeline.labels.teacher_labels import answers_of, truths_of
 from culling_pipeline.night.at_work import Night, Spent
 from culling_pipeline.night.files import TEACHER_FILE
-from culling_pipeline.records import (
-    BlindSpot,
-    Cost,
-    Disagreement,
-    IngestRecord,
-    LabelRecord,
-    Purpose,
-    TrustRecord,
-)
+from culling_pipeline.records.costs import Cost, Purpose
+from culling_pipeline.records.day import IngestRecord
+from culling_pipeline.records.labels import BlindSpot, Disagreement, LabelRecord, TrustRecord
 from culling_pipeline.run.progress import Advance
 from culling_pipeline.run.workers import PooledModel
 from culling_pipeline.stage_names import CONTROL_SLICE, LABEL, RANDOM_FRAMES, SURVIVORS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from culling_pipeline.night.at_work import Night
 from culling_pipeline.night.inputs import Results
 from culling_pipeline.night.lineage import lineage
-from culling_pipeline.records import JudgeRecord, PromotionRecord
+from culling_pipeline.records.judging import JudgeRecord, PromotionRecord
 
 
 def promote(night: Night, results: Results) -> PromotionRecord:

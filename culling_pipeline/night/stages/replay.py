@@ -16,7 +16,9 @@ from culling_pipeline.day.frame_files import frame_name, load_image
 from culling_pipeline.labels.corrections import Moment, unseen
 from culling_pipeline.labels.replay import EarlierFrame, ReplayStore, light_of, spread
 from culling_pipeline.night.at_work import Night
-from culling_pipeline.records import CullRecord, IngestRecord, StoredFrame, ViewRecord
+from culling_pipeline.records.day import IngestRecord, StoredFrame
+from culling_pipeline.records.labels import CullRecord
+from culling_pipeline.records.monitoring import ViewRecord
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,10 @@ import numpy as np
 from culling_pipeline.culling.resolution import Search, opt_resolution
 from culling_pipeline.day.frame_files import load_images
 from culling_pipeline.night.at_work import Night, Spent
-from culling_pipeline.records import Cost, CullRecord, IngestRecord, ResolutionRecord, StoredFrame
+from culling_pipeline.records.costs import Cost
+from culling_pipeline.records.day import IngestRecord, StoredFrame
+from culling_pipeline.records.labels import CullRecord
+from culling_pipeline.records.training import ResolutionRecord
 from culling_pipeline.run.workers import batched_images
 from culling_pipeline.stage_names import RESOLUTION
 from models.base import Model, backend_of, device_of

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from culling_pipeline.culling.strategies import Uniform
 from culling_pipeline.night.inputs import NightParts, NightPlan
-from culling_pipeline.records import StartRecord
+from culling_pipeline.records.day import StartRecord
 from culling_pipeline.stage_names import LABEL, START
 from models.errors import ModelError
 

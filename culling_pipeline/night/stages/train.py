@@ -8,14 +8,9 @@ from typing import Literal
 
 from culling_pipeline.night.at_work import Night
 from culling_pipeline.night.stages.replay import frames_again
-from culling_pipeline.records import (
-    ArmsRecord,
-    CullRecord,
-    IngestRecord,
-    LabelRecord,
-    ResolutionRecord,
-    TrainRecord,
-)
+from culling_pipeline.records.day import IngestRecord
+from culling_pipeline.records.labels import CullRecord, LabelRecord
+from culling_pipeline.records.training import ArmsRecord, ResolutionRecord, TrainRecord
 from culling_pipeline.stage_names import RANDOM_FRAMES, TRAIN
 from culling_pipeline.training.job import TrainJob, run_training
 from models.images import scaled

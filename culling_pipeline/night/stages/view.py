@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from culling_pipeline.monitoring.background import background_of
 from culling_pipeline.night.at_work import Night
-from culling_pipeline.records import IngestRecord, ViewRecord
+from culling_pipeline.records.day import IngestRecord
+from culling_pipeline.records.monitoring import ViewRecord
 from culling_pipeline.stage_names import VIEW
 
 

@@ -8,7 +8,7 @@ from culling_pipeline.day.recording import watch_recording
 from culling_pipeline.day.watched_day import WatchedDay
 from culling_pipeline.monitoring.daily_figures import day_figures
 from culling_pipeline.night.at_work import Night
-from culling_pipeline.records import IngestRecord
+from culling_pipeline.records.day import IngestRecord
 from culling_pipeline.run.workers import PooledModel
 from culling_pipeline.stage_names import INGEST
 from culling_pipeline.tasks.base import Answer

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from culling_pipeline.records import Accuracy, Score
+from culling_pipeline.records.scores import Accuracy, Score
 from culling_pipeline.tasks.base import Comparison
 from models.boxes.detections import Detections
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from culling_pipeline.records import Disagreement
+from culling_pipeline.records.labels import Disagreement
 from models.boxes.detections import Detections, match
 
 AP_MIN_SCORE = 0.05

@@ -16,7 +16,8 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from culling_pipeline.ranges import NotNegative, Share, check
-from culling_pipeline.records import Accuracy, CorrectedFrame, Disagreement
+from culling_pipeline.records.labels import CorrectedFrame, Disagreement
+from culling_pipeline.records.scores import Accuracy
 from culling_pipeline.tasks.base import (
     Comparison,
     Metric,
