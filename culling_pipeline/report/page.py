@@ -27,6 +27,7 @@ from culling_pipeline.report.sentences import (
     gate_words,
     headline,
     is_measured,
+    usual_number_words,
 )
 from streams.base import redact_url
 from streams.left_out import in_words
@@ -119,6 +120,7 @@ def report_values(night: NightRecord) -> dict[str, Any]:
         agreement=night.label.agreement,
         beside_words=beside_words(night),
         earlier_words=earlier_words(judge),
+        usual_number=usual_number_words(judge),
         key_figures=_key_figures(night),
     )
 

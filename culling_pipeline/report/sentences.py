@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from statistics import fmean, median
 
 from culling_pipeline.records.day import FeedRecord, GateRecord
 from culling_pipeline.records.judging import JudgeRecord
@@ -37,6 +38,21 @@ def earlier_words(judge: JudgeRecord) -> str:
     )
     frames = words.count(earlier.after.frames, "control frame")
     return f"{old} → {new} on {frames} of {words.count(earlier.days, 'earlier day')}{within}"
+
+
+def usual_number_words(judge: JudgeRecord) -> str:
+    """How a counting camera's student compares with who always says the usual number (the median
+    of the teacher's counts of these very frames, so the best such guess); empty without counts."""
+    if not judge.counts:
+        return ""
+    usual = median(point.teacher for point in judge.counts)
+    guess = fmean(abs(usual - point.teacher) for point in judge.counts)
+    student = fmean(abs(point.after - point.teacher) for point in judge.counts)
+    off, said = words.pair(guess, student)
+    always = f"Who says {usual:.0f} on each of these frames is {off} off on average, the new model"
+    if student < guess:
+        return f"{always} {said}."
+    return f"{always} {said}: do not rely on its count yet."
 
 
 def feed_words(feed: FeedRecord | None) -> str:

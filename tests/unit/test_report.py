@@ -6,7 +6,7 @@ import base64
 import html
 import json
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -28,14 +28,20 @@ from benchmarks.testbed.example_night import (
 from culling_pipeline import svg
 from culling_pipeline.culling.strategies import STRATEGIES
 from culling_pipeline.records.day import FeedRecord, GateRecord
-from culling_pipeline.records.judging import EarlierDays, JudgeRecord
+from culling_pipeline.records.judging import CountPoint, EarlierDays, JudgeRecord
 from culling_pipeline.records.labels import Agreement
 from culling_pipeline.records.night import NightRecord
 from culling_pipeline.report import charts, pictures, words
 from culling_pipeline.report import page as page_module
 from culling_pipeline.report.page import beside_words, cautions, render_report, strategy_words
 from culling_pipeline.report.pictures import Exhibit
-from culling_pipeline.report.sentences import earlier_words, feed_words, gate_words, headline
+from culling_pipeline.report.sentences import (
+    earlier_words,
+    feed_words,
+    gate_words,
+    headline,
+    usual_number_words,
+)
 from culling_pipeline.tasks.boxes import drawing
 from models.boxes.detections import Detections
 
@@ -607,3 +613,23 @@ def test_the_page_says_what_the_new_model_is_worth_on_earlier_days() -> None:
     # Without an object there is nothing to say
     nothing = {"before": old.changed(objects=0), "after": new.changed(objects=0)}
     assert earlier_words(example_judge(earlier=earlier.changed(**nothing))) == ""
+
+
+@pytest.mark.parametrize(
+    ("after", "said"),
+    [
+        ((10.0, 17.0, 15.0), "is 1.67 off on average, the new model 0.67."),
+        ((16.0, 13.0, 10.0), "the new model 4.33: do not rely on its count yet."),
+    ],
+)
+def test_a_count_is_compared_with_the_usual_number(after: tuple[float, ...], said: str) -> None:
+    """By hand: 11, 16 and 15 animals; who says 15 is 4, 1 and 0 off."""
+    hours = zip((11.0, 16.0, 15.0), after, strict=True)
+    counts = [
+        CountPoint(wall_time=datetime(2026, 3, 8, 7 + k, tzinfo=UTC), teacher=t, before=0, after=a)
+        for k, (t, a) in enumerate(hours)
+    ]
+    words = usual_number_words(example_judge(counts=counts))
+    assert words.startswith("Who says 15 on each of these frames")
+    assert words.endswith(said)
+    assert usual_number_words(example_judge()) == ""
