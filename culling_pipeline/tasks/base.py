@@ -45,6 +45,7 @@ from models.zones import NO_ZONES, Zones
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from culling_pipeline.tasks.export import StudentExport
     from models.boxes.detections import Detections
 
 
@@ -269,6 +270,12 @@ class Task(ABC):
     def at_threshold(self, answer: Answer) -> Answer:
         """What of a student's answer is shown to people: all, or what is sure enough."""
         return answer
+
+    def export(self, path: Path) -> StudentExport:
+        """The student in a version's folder, to be a file for other programs. Enables
+        `culling export`."""
+        message = f"{type(self).__name__} cannot be exported yet"
+        raise NotImplementedError(message)
 
     def painted(
         self, image: NDArray[np.uint8], answer: Answer, class_names: Sequence[str]

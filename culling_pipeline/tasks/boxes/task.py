@@ -36,6 +36,8 @@ from models.zones import NO_ZONES, Zones
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from culling_pipeline.tasks.boxes.export import BoxExport
+
 MAP50 = Metric("mAP50", points=100)
 
 
@@ -251,6 +253,14 @@ class BoxTask(Task):
 
     def labelled(self, truth: Detections) -> Detections:
         return truth
+
+    def export(self, path: Path) -> BoxExport:
+        from culling_pipeline.tasks.boxes.export import BoxExport
+        from models.boxes.student import load_detector
+
+        return BoxExport(
+            student=load_detector(path), zones=self.ignore_zones, min_score=self.student_min_score
+        )
 
     def at_threshold(self, answer: Detections) -> Detections:
         return answer.above(self.student_min_score)

@@ -36,6 +36,8 @@ from models.zones import NO_ZONES, Zones
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from culling_pipeline.tasks.density.export import CountExport
+
 MAE = Metric("MAE", unit="objects", higher_is_better=False)
 LEVEL = 3
 """What is missed and invented is added up in 8×8 parts of the picture."""
@@ -267,6 +269,12 @@ class CountTask(Task):
         boxes = np.concatenate([points - half, points + half], axis=1).astype(np.float32)
         ones, zeros = np.ones(len(points), np.float32), np.zeros(len(points), np.int64)
         return Detections(boxes, ones, zeros)
+
+    def export(self, path: Path) -> CountExport:
+        from culling_pipeline.tasks.density.export import CountExport
+        from models.density.student import load_density_student
+
+        return CountExport(student=load_density_student(path), zones=self.ignore_zones)
 
     def painted(
         self, image: NDArray[np.uint8], answer: Counted, class_names: Sequence[str]
