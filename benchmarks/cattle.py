@@ -25,10 +25,10 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.book import Book, Row, markdown
-from culling_pipeline.tasks.base import Sample
 from culling_pipeline.tasks.bootstrap import interval_of_gain
 from culling_pipeline.tasks.density.counted import Counted
 from culling_pipeline.tasks.density.task import CountTask
+from culling_pipeline.tasks.samples import Sample
 from culling_pipeline.training.loop import fine_tune
 from jobs.cameras.task import task_of
 from jobs.config.night import TrainingSettings

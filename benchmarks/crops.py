@@ -22,11 +22,11 @@ import torch
 
 from benchmarks.book import Book, markdown
 from benchmarks.real_footage import CLIPS, human_boxes
-from culling_pipeline.tasks.base import Prepared, Sample
 from culling_pipeline.tasks.boxes.augment import prepared
 from culling_pipeline.tasks.boxes.average_precision import coco_map
 from culling_pipeline.tasks.boxes.crops import LEAST_SHARE, cropped, square_of
 from culling_pipeline.tasks.boxes.labels import clean_labels
+from culling_pipeline.tasks.samples import Prepared, Sample
 from culling_pipeline.training.loop import fine_tune
 from jobs.cameras.detectors import configured_detector
 from jobs.cameras.task import task_of

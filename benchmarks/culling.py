@@ -38,9 +38,9 @@ from benchmarks.fleet import (
 from culling_pipeline.culling.candidates import Candidates, parts_of_day
 from culling_pipeline.culling.strategies import STRATEGIES
 from culling_pipeline.run.workers import Workers
-from culling_pipeline.tasks.base import Sample
 from culling_pipeline.tasks.boxes.average_precision import coco_map
 from culling_pipeline.tasks.boxes.disagreement import disagreement
+from culling_pipeline.tasks.samples import Sample
 from culling_pipeline.training.loop import TrainPlan, fine_tune
 from jobs.config.night import CullingSettings, TrainingSettings
 from jobs.config.weights import StudentSettings

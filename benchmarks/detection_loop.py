@@ -19,7 +19,8 @@ from benchmarks.book import Row
 from benchmarks.rivals import InfoBatch, SelectiveBackprop
 from benchmarks.tried.early import Plateau
 from benchmarks.tried.soft_labels import drawn_by_score
-from culling_pipeline.tasks.base import Prepared, Sample, Task
+from culling_pipeline.tasks.base import Task
+from culling_pipeline.tasks.samples import Prepared, Sample
 from culling_pipeline.training import Schedule
 from culling_pipeline.training.loop import (
     MAX_GRADIENT_NORM,

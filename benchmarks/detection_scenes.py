@@ -17,8 +17,9 @@ from benchmarks.fleet import CACHE, STUDENT, TASK, images, seen_day
 from benchmarks.real_days_places import PLACES, open_scene
 from benchmarks.real_days_students import Students
 from benchmarks.real_footage import CLIPS, human_boxes
-from culling_pipeline.tasks.base import Sample, Task
+from culling_pipeline.tasks.base import Task
 from culling_pipeline.tasks.boxes.average_precision import coco_map
+from culling_pipeline.tasks.samples import Sample
 from jobs.cameras.detectors import configured_detector
 from jobs.cameras.task import task_of
 from models.boxes.backend import at_work

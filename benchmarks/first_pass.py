@@ -43,9 +43,9 @@ from benchmarks.fleet import (
 )
 from benchmarks.wide import widened
 from culling_pipeline.gate.gate import Gate
-from culling_pipeline.tasks.base import Sample
 from culling_pipeline.tasks.boxes.answer_files import load_detections, save_detections
 from culling_pipeline.tasks.boxes.disagreement import differ
+from culling_pipeline.tasks.samples import Sample
 from culling_pipeline.training.loop import fine_tune
 from culling_pipeline.training.options import show
 from jobs.config.night import (

@@ -27,7 +27,7 @@ def own_loop(bench: Bench, cell: Cell, *, tiny: bool) -> Row:
     import numpy as np
 
     from benchmarks.fleet import TASK
-    from culling_pipeline.tasks.base import Sample
+    from culling_pipeline.tasks.samples import Sample
     from culling_pipeline.training.loop import fine_tune
     from jobs.config.night import TrainingSettings
     from models.boxes.detections import Detections

@@ -34,7 +34,8 @@ from culling_pipeline.groups.proposal import propose, trial
 from culling_pipeline.records.day import StoredFrame
 from culling_pipeline.run.progress import NoProgress
 from culling_pipeline.run.workers import Workers
-from culling_pipeline.tasks.base import Comparison, Sample
+from culling_pipeline.tasks.metric import Comparison
+from culling_pipeline.tasks.samples import Sample
 from culling_pipeline.training.job import train_to
 from jobs.cameras.task import task_of
 from jobs.config.night import TrainingSettings

@@ -33,10 +33,10 @@ from culling_pipeline.culling.resolution import (
     relative_mse,
     scales_down_to,
 )
-from culling_pipeline.tasks.base import Sample
 from culling_pipeline.tasks.boxes.answer_files import load_detections, save_detections
 from culling_pipeline.tasks.boxes.average_precision import coco_map
 from culling_pipeline.tasks.boxes.smallest_size import smallest_scale_for
+from culling_pipeline.tasks.samples import Sample
 from culling_pipeline.training.loop import fine_tune
 from jobs.config.night import ResolutionSettings
 from models.boxes.detections import Detections

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from benchmarks.fleet import STUDENT
 from benchmarks.real_days_arms import Arm, Budget, View
 from benchmarks.real_days_places import CACHE, Scene
-from culling_pipeline.tasks.base import Sample
+from culling_pipeline.tasks.samples import Sample
 from culling_pipeline.training.loop import TrainPlan, fine_tune
 from culling_pipeline.training.options import show
 from jobs.config.night import TrainingSettings

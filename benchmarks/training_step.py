@@ -23,7 +23,7 @@ import torch
 from benchmarks.book import Row, markdown
 from benchmarks.fleet import FLEET, STUDENT, TASK, images, moments
 from benchmarks.tried.regions import fewer_regions
-from culling_pipeline.tasks.base import Pictures, Sample
+from culling_pipeline.tasks.samples import Pictures, Sample
 from culling_pipeline.training.loop import train_mode
 from jobs.config.night import TrainingSettings
 from models.boxes.backend import at_work

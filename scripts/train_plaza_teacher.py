@@ -19,9 +19,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from culling_pipeline.tasks.base import FLIPPED, Prepared, Sample
 from culling_pipeline.tasks.density.counted import Counted
 from culling_pipeline.tasks.density.pictures import density_pictures, losses_by_image
+from culling_pipeline.tasks.samples import FLIPPED, Prepared, Sample
 from models.checkpoint import save_checkpoint
 from models.density.student import DensityStudent, new_density_student
 from streams.synthetic.plaza.render import PlazaRenderer

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from benchmarks.testbed.small_night import DAY, START, night_record
 from culling_pipeline.day.frame_files import frame_name, load_images, write_image
@@ -12,20 +15,31 @@ from culling_pipeline.night.files import TEACHER_FILE
 from culling_pipeline.records.day import StoredFrame
 from culling_pipeline.records.labels import Disagreement
 from culling_pipeline.records.night import NightRecord
-from culling_pipeline.tasks.boxes.answer_files import save_detections
 from jobs.cameras.incumbent import ensure_incumbent
+from jobs.cameras.sources import open_camera
+from jobs.cameras.task import task_of
 from jobs.config.load import load_config
-from jobs.config.settings import Config
+from jobs.config.settings import Config, TaskName
 from jobs.database.store import Store
-from models.boxes.detections import Detections
-from models.boxes.student import load_detector
 from models.registry import ModelRegistry
 from streams.sampler import Sampler
-from streams.synthetic.source import SyntheticCamera
 
 CAMERA = "yard"
 CLASSES = ("person", "car", "bicycle")
-SOURCE = "synthetic://street?seed=5&hours=24&width=160&height=96"
+PLAZA = "builtin:plaza-teacher"
+SETTINGS: dict[TaskName, dict[str, Any]] = {
+    "boxes": {
+        "source": "synthetic://street?seed=5&hours=24&width=160&height=96",
+        "classes": list(CLASSES),
+        "teacher": {"min_score": 0.3},
+    },
+    "count": {
+        "source": "synthetic://plaza?seed=5&hours=24&width=160&height=96",
+        "task": "count",
+        "count": {"what": "person", "student": PLAZA, "teacher": PLAZA},
+    },
+}
+"""The camera of each task. Its student knows the scene, so that there is something to measure."""
 CONTROL, KEPT = (10, 11, 12), (13, 15, 14)
 """Ids of frames, which are the hours they were taken at."""
 
@@ -47,16 +61,15 @@ class AfterNight:
         return self.frames / TEACHER_FILE
 
 
-def make_night(folder: Path, *, compared: bool = False) -> AfterNight:
-    """Six frames of a small street; what the built-in student finds there is the teacher's word,
-    so that there is something to measure. `compared`: two of the kept frames were drawn at random
-    too, and in the third the student had missed two objects."""
+def make_night(folder: Path, *, task: TaskName = "boxes", compared: bool = False) -> AfterNight:
+    """Six frames of a small street or square; what the built-in student finds there is the
+    teacher's word. `compared`: two of the kept frames were drawn at random too, and in the third
+    the student had missed two objects."""
     path = folder / "config.yaml"
-    path.write_text(
-        f"data_dir: data\ndevice: cpu\nworkers: 1\ncameras:\n  {CAMERA}:\n"
-        f"    source: {SOURCE}\n    classes: [{', '.join(CLASSES)}]\n",
-        encoding="utf-8",
-    )
+    content = {
+        "data_dir": "data", "device": "cpu", "workers": 1, "cameras": {CAMERA: SETTINGS[task]},
+    }  # fmt: skip
+    path.write_text(yaml.safe_dump(content, default_flow_style=None), encoding="utf-8")
     config = load_config(path)
     version = ensure_incumbent(
         ModelRegistry(config.models_root), config.cameras[CAMERA], size=(96, 160), device="cpu"
@@ -64,19 +77,18 @@ def make_night(folder: Path, *, compared: bool = False) -> AfterNight:
     record = _record(config)
     if compared:
         record = _compared(record)
-    frames = config.frames_dir(CAMERA, record.run_id)
-    save_detections(frames / TEACHER_FILE, _labels(version, frames, record))
+    _write_labels(config, record, version)
     with Store(config.data_dir) as store, store.running_night(CAMERA, DAY) as journal:
         store.finish_night(journal.night.id, record)
     return AfterNight(path, config, record)
 
 
 def _record(config: Config) -> NightRecord:
-    record = night_record(CAMERA)
+    record, camera = night_record(CAMERA), config.cameras[CAMERA]
     folder = config.frames_dir(CAMERA, record.run_id)
     folder.mkdir(parents=True)
     rows = []
-    with SyntheticCamera.from_url(SOURCE, camera=CAMERA) as source:
+    with open_camera(camera) as source:
         for hour, frame in enumerate(source.frames(Sampler(3600))):
             if hour in (*CONTROL, *KEPT):
                 name = frame_name(hour)
@@ -93,17 +105,17 @@ def _record(config: Config) -> NightRecord:
                 )
             if hour == max(*CONTROL, *KEPT):
                 break
-    ingest = record.ingest.model_copy(
-        update={
-            "frames": tuple(rows),
-            "survivors": KEPT,
-            "control": CONTROL,
-            "width_px": 160,
-            "height_px": 96,
-        }
+    ingest = record.ingest.changed(
+        frames=tuple(rows), survivors=KEPT, control=CONTROL, width_px=160, height_px=96
     )
-    cull = record.cull.model_copy(update={"kept": KEPT})
-    return record.model_copy(update={"ingest": ingest, "cull": cull, "classes": CLASSES})
+    score = task_of(camera).metric.score(0.5)
+    judged = {"before": record.judge.before, "after": record.judge.after}
+    return record.changed(
+        ingest=ingest,
+        cull=record.cull.changed(kept=KEPT),
+        classes=camera.class_names,
+        judge=record.judge.changed(**{k: v.changed(score=score) for k, v in judged.items()}),
+    )
 
 
 def _compared(record: NightRecord) -> NightRecord:
@@ -117,8 +129,12 @@ def _compared(record: NightRecord) -> NightRecord:
     )
 
 
-def _labels(version: Path, frames: Path, record: NightRecord) -> dict[int, Detections]:
-    student = load_detector(version)
-    stored = record.ingest.frames
-    found = student.predict(list(load_images(frames, stored)))
-    return {frame.id: d.above(0.3) for frame, d in zip(stored, found, strict=True)}
+def _write_labels(config: Config, record: NightRecord, version: Path) -> None:
+    task, folder = task_of(config.cameras[CAMERA]), config.frames_dir(CAMERA, record.run_id)
+    student, frames = task.open_student(version, device="cpu"), record.ingest.frames
+    said = student.predict(list(load_images(folder, frames)))
+    truths = {
+        frame.id: task.truth(found, student.class_names, height_px=96, width_px=160)
+        for frame, found in zip(frames, said, strict=True)
+    }
+    task.save(folder / TEACHER_FILE, truths)

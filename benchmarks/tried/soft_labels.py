@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from culling_pipeline.tasks.base import Sample
+from culling_pipeline.tasks.samples import Sample
 
 
 def drawn_by_score(samples: Sequence[Sample], rng: np.random.Generator) -> list[Sample]:

@@ -23,7 +23,8 @@ from culling_pipeline.day.reservoir import RandomDraw, Reservoir
 from culling_pipeline.errors import CullingError
 from culling_pipeline.gate.gate import GatePlan
 from culling_pipeline.ranges import Count, Positive, WholeFromZero, check
-from culling_pipeline.tasks.base import Answer, Task
+from culling_pipeline.tasks.answers import Answer
+from culling_pipeline.tasks.base import Task
 from streams.base import DAY_S, Frame, FrameSource
 
 

@@ -18,7 +18,8 @@ from culling_pipeline.day.control_slice import SHORT_S
 from culling_pipeline.day.day import Day, IngestPlan
 from culling_pipeline.day.loss_series import LossSeries, Seen
 from culling_pipeline.records.day import FeedRecord, GateRecord
-from culling_pipeline.tasks.base import Answer, Task
+from culling_pipeline.tasks.answers import Answer
+from culling_pipeline.tasks.base import Task
 
 DAYBOOK = "daybook.jsonl"
 FRAMES = "frames"

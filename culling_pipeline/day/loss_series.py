@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from culling_pipeline.records.day import LossPoint
-from culling_pipeline.tasks.base import Answer, Task
+from culling_pipeline.tasks.answers import Answer
+from culling_pipeline.tasks.base import Task
 
 HISTOGRAM_BINS = 40
 _POINTS = 96

@@ -26,7 +26,7 @@ from culling_pipeline.records.day import IngestRecord
 from culling_pipeline.run.progress import Progress
 from culling_pipeline.run.workers import PooledModel, batched_images
 from culling_pipeline.stage_names import CONTROL_SLICE, INGEST, READING, STORED_FRAMES
-from culling_pipeline.tasks.base import Answer
+from culling_pipeline.tasks.answers import Answer
 from streams.base import DAY_S, Frame, FrameSource
 from streams.one_size import OneSize
 from streams.sampler import Sampler

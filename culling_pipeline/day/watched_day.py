@@ -44,7 +44,7 @@ from culling_pipeline.errors import CullingError
 from culling_pipeline.records.costs import Cost
 from culling_pipeline.records.day import IngestRecord
 from culling_pipeline.stage_names import INGEST
-from culling_pipeline.tasks.base import Answer
+from culling_pipeline.tasks.answers import Answer
 from streams.base import Frame
 
 if TYPE_CHECKING:

@@ -24,7 +24,8 @@ from culling_pipeline.gate.memory import GateMemory, GateTally
 from culling_pipeline.gate.threshold import GateThreshold
 from culling_pipeline.ranges import Count, Flag, InnerShare, PositiveShare, check
 from culling_pipeline.records.day import GateRecord
-from culling_pipeline.tasks.base import Answer, Task
+from culling_pipeline.tasks.answers import Answer
+from culling_pipeline.tasks.base import Task
 
 SIDE_PX = 48
 """Shorter side of the picture that changes are looked for in: an object at the teacher's smallest

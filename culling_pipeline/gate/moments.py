@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from culling_pipeline.gate.gate import Decision
 from culling_pipeline.records.day import GateRecord
-from culling_pipeline.tasks.base import Answer, Task
+from culling_pipeline.tasks.answers import Answer
+from culling_pipeline.tasks.base import Task
 
 
 class ControlMoments(NamedTuple):

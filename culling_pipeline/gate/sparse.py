@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from culling_pipeline.gate.gate import ChangeMeter, Decision
 from culling_pipeline.ranges import Count, check
 from culling_pipeline.records.day import GateRecord
-from culling_pipeline.tasks.base import Answer, Task
+from culling_pipeline.tasks.answers import Answer
+from culling_pipeline.tasks.base import Task
 
 BLIND_SHARE = 0.5
 """The share of the looks that are blind."""

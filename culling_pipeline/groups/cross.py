@@ -17,7 +17,9 @@ from culling_pipeline.records.day import StoredFrame
 from culling_pipeline.run.progress import Advance, Progress
 from culling_pipeline.run.workers import Workers
 from culling_pipeline.stage_names import CONTROL_SLICE, JUDGE
-from culling_pipeline.tasks.base import Answer, Comparison, Task, Truth
+from culling_pipeline.tasks.answers import Answer, Truth
+from culling_pipeline.tasks.base import Task
+from culling_pipeline.tasks.metric import Comparison
 
 Answers = list[Answer]
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from culling_pipeline.groups.average import save_average
 from culling_pipeline.groups.clusters import Cluster, clusters
 from culling_pipeline.groups.cross import Crossed, Looks
-from culling_pipeline.tasks.base import Comparison
+from culling_pipeline.tasks.metric import Comparison
 
 NEAR = 0.5
 """Cameras come into one cluster while they lose less than this share of their score, on average,

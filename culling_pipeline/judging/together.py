@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from culling_pipeline.judging.verdict import signed
 from culling_pipeline.records.judging import JudgeRecord
-from culling_pipeline.tasks.base import Metric
+from culling_pipeline.tasks.metric import Metric
 
 
 def judge_together(

@@ -12,7 +12,9 @@ from culling_pipeline.records.costs import Cost
 from culling_pipeline.records.day import DayFigures
 from culling_pipeline.records.judging import EarlierDays, JudgeRecord
 from culling_pipeline.records.scores import Accuracy
-from culling_pipeline.tasks.base import Answer, Comparison, Metric, Task, Truth
+from culling_pipeline.tasks.answers import Answer, Truth
+from culling_pipeline.tasks.base import Task
+from culling_pipeline.tasks.metric import Comparison, Metric
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

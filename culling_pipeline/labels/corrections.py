@@ -20,8 +20,10 @@ from pydantic import TypeAdapter, ValidationError
 from culling_pipeline.labels.checks import load_checks
 from culling_pipeline.records.day import StoredFrame
 from culling_pipeline.records.labels import CheckedFrame, CorrectedFrame
-from culling_pipeline.tasks.base import Sample, Task, Truth
+from culling_pipeline.tasks.answers import Truth
+from culling_pipeline.tasks.base import Task
 from culling_pipeline.tasks.boxes.coco_files import DatasetError
+from culling_pipeline.tasks.samples import Sample
 from models.files import replace_file
 from streams.pictures import PictureError, read_picture
 

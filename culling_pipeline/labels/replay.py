@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
 from culling_pipeline.records.base import Record
-from culling_pipeline.tasks.base import Sample, Task
+from culling_pipeline.tasks.base import Task
+from culling_pipeline.tasks.samples import Sample
 from models.files import replace_file
 from streams.pictures import PictureError, read_picture
 

@@ -9,7 +9,8 @@ from culling_pipeline.day.frame_files import load_images
 from culling_pipeline.records.day import StoredFrame
 from culling_pipeline.run.progress import Advance
 from culling_pipeline.run.workers import PooledModel, batched_images
-from culling_pipeline.tasks.base import Answer, Task, TeacherAnswer, Truth
+from culling_pipeline.tasks.answers import Answer, TeacherAnswer, Truth
+from culling_pipeline.tasks.base import Task
 
 BATCH = 4
 

@@ -18,7 +18,8 @@ from culling_pipeline.day.day import IngestPlan
 from culling_pipeline.day.daybook import answers_in
 from culling_pipeline.day.watched_day import WatchedDay
 from culling_pipeline.records.day import DayFigures, SlotFigures, StoredFrame
-from culling_pipeline.tasks.base import Answer, Task
+from culling_pipeline.tasks.answers import Answer
+from culling_pipeline.tasks.base import Task
 
 Table = NDArray[np.float64]
 

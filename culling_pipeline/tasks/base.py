@@ -17,136 +17,36 @@ docstrings say what they enable. `tests/unit/brightness.py` is a whole task in s
 
 from __future__ import annotations
 
-import json
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from culling_pipeline.ranges import Flag, HalfShare, Share, check
 from culling_pipeline.records.labels import CorrectedFrame, Disagreement
-from culling_pipeline.records.scores import Accuracy, Score
+from culling_pipeline.records.scores import Accuracy
+from culling_pipeline.tasks.answers import (
+    Answer,
+    Sight,
+    TeacherAnswer,
+    Truth,
+    load_json,
+    save_as_json,
+)
+from culling_pipeline.tasks.metric import Comparison, Metric
+from culling_pipeline.tasks.samples import Pictures, Prepared, Sample, Variation
 from models.base import Backend, Model, OpenModel, Trainable
 from models.zones import NO_ZONES, Zones
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from culling_pipeline.tasks.export import StudentExport
     from models.boxes.detections import Detections
-
-Answer = Any
-"""A student's answer to one image. The task decides its type."""
-TeacherAnswer = Any
-"""A teacher's answer to one image. Its type may differ: boxes can teach a count."""
-Truth = Any
-"""The ground truth of one image, from the teacher or from a person."""
-Prepared = tuple["Tensor", dict[str, "Tensor"]]
-"""A picture to train on, 3×H×W uint8, and its target as the task's model takes it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """What a student is judged by: the name and the unit of the figure (`unit` is empty for a
-    share of 1), and whether more is better. `points` of it make 1: a gain of 0.02 mAP50 is said as
-    2 points."""
-
-    name: str
-    unit: str = ""
-    higher_is_better: bool = True
-    points: float = 1.0
-
-    def score(self, value: float) -> Score:
-        """A figure of this metric, as a record."""
-        return Score(metric=self.name, value=value, higher_is_better=self.higher_is_better)
-
-    @property
-    def unit_of_gain(self) -> str:
-        """What a gain is counted in: "points of mAP50", "people of MAE"."""
-        return f"{self.unit or 'points'} of {self.name}"
-
-    def gain(self, before: float, after: float) -> float:
-        """How much better `after` is than `before`; negative if it is worse."""
-        return self.score(after).gain_over(self.score(before))
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Two students on the same frames: the figure of each, the gain of the second, and the 95 %
-    interval of the gain. Above 0 is better for every metric.
-    """
-
-    before: float
-    after: float
-    gain: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """The figures of one answer that drift is measured by: whether there is an object, the number
-    of detections, and the amount of each class (C floats; uncertain objects count less)."""
-
-    busy: bool
-    detections: int
-    objects: tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Sample:
-    """One labelled frame: H×W×3 uint8 RGB, its truth in the frame's pixels, and where nothing is to
-    be learned (`Zones.map`). `scene` tells frames of several cameras apart."""
-
-    image: NDArray[np.uint8]
-    truth: Truth
-    ignored: NDArray[np.bool_] | None = None
-    scene: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Variation:
-    """How far a sample may be varied when it is shown; all zero and false shows it as it is.
-
-    `flip`: mirror every other picture. `paste`: the chance that an object of a like frame is
-    pasted. `shift`: every other picture is scaled by up to this share, and moved by up to half of
-    it. `light`: brightness and contrast change by up to this share. `crops`: this share of the
-    pictures are square parts of the frame around objects. A task may ignore what makes no sense for
-    its answers.
-    """
-
-    flip: Flag
-    paste: Share
-    shift: HalfShare
-    light: HalfShare
-    crops: Share
-
-    def __post_init__(self) -> None:
-        check(self)
-
-
-AS_IT_IS = Variation(flip=False, paste=0.0, shift=0.0, light=0.0, crops=0.0)
-FLIPPED = Variation(flip=True, paste=0.0, shift=0.0, light=0.0, crops=0.0)
-
-
-class Pictures(Protocol):
-    """Samples at the student's size. `plain` has them unvaried; each call varies one at random."""
-
-    @property
-    def plain(self) -> Sequence[Prepared]:
-        """All samples, unvaried, in their order."""
-
-    @property
-    def givers(self) -> int:
-        """How many further samples, not trained on, contributed to these."""
-
-    def __call__(self, number: int, rng: np.random.Generator) -> Prepared:
-        """The sample of this number, varied by what is drawn from `rng`."""
 
 
 class Task(ABC):
@@ -371,6 +271,12 @@ class Task(ABC):
         """What of a student's answer is shown to people: all, or what is sure enough."""
         return answer
 
+    def export(self, path: Path) -> StudentExport:
+        """The student in a version's folder, to be a file for other programs. Enables
+        `culling export`."""
+        message = f"{type(self).__name__} cannot be exported yet"
+        raise NotImplementedError(message)
+
     def painted(
         self, image: NDArray[np.uint8], answer: Answer, class_names: Sequence[str]
     ) -> NDArray[np.uint8]:
@@ -413,19 +319,3 @@ class OpenAsTrained:
     def __call__(self) -> Model:
         student = self.task.open_student(self.path, device=self.device)
         return student if self.size is None else student.at_size(*self.size)
-
-
-def save_as_json(path: Path, answers: Mapping[int, Mapping[str, Any]]) -> None:
-    """Write plain values by frame id to an `.npz`, complete or not at all."""
-    aside = path.with_suffix(".tmp")
-    with aside.open("wb") as file:
-        np.savez(file, answers=np.array(json.dumps({str(i): a for i, a in answers.items()})))
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
-
-
-def load_json(path: Path) -> dict[int, dict[str, Any]]:
-    """Read what `save_as_json` wrote."""
-    with np.load(path, allow_pickle=False) as stored:
-        return {int(i): answer for i, answer in json.loads(stored["answers"].item()).items()}

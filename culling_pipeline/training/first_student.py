@@ -12,7 +12,9 @@ import numpy as np
 from culling_pipeline.day.even_sample import EvenSample
 from culling_pipeline.day.frame_files import load_image
 from culling_pipeline.records.training import TrainRecord
-from culling_pipeline.tasks.base import FLIPPED, Sample, Task, Truth
+from culling_pipeline.tasks.answers import Truth
+from culling_pipeline.tasks.base import Task
+from culling_pipeline.tasks.samples import FLIPPED, Sample
 from culling_pipeline.training.job import OnEpoch, train_to
 from culling_pipeline.training.loop import TrainPlan
 from culling_pipeline.training.options import EVERYTHING

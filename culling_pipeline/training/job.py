@@ -20,7 +20,8 @@ from culling_pipeline.records.day import StoredFrame
 from culling_pipeline.records.labels import CorrectedFrame
 from culling_pipeline.records.training import EpochPoint, TrainRecord
 from culling_pipeline.stage_names import FIRST_STUDENT, RANDOM_FRAMES, TRAIN
-from culling_pipeline.tasks.base import Sample, Task
+from culling_pipeline.tasks.base import Task
+from culling_pipeline.tasks.samples import Sample
 from culling_pipeline.training.loop import TrainPlan, fine_tune
 from models.base import Trainable
 from models.checkpoint import save_checkpoint

@@ -22,7 +22,8 @@ from culling_pipeline.ranges import (
     check,
 )
 from culling_pipeline.records.training import EpochPoint
-from culling_pipeline.tasks.base import Pictures, Prepared, Sample, Task, Variation
+from culling_pipeline.tasks.base import Task
+from culling_pipeline.tasks.samples import Pictures, Prepared, Sample, Variation
 from culling_pipeline.training.options import ScheduleName, ScheduleOptions, build_schedule
 from culling_pipeline.training.schedule import Schedule
 from models.base import Trainable

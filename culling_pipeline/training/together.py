@@ -9,7 +9,7 @@ from pathlib import Path
 
 from culling_pipeline.records.costs import Cost
 from culling_pipeline.records.training import TrainRecord
-from culling_pipeline.tasks.base import Sample
+from culling_pipeline.tasks.samples import Sample
 from culling_pipeline.training.first_student import canvas_of, on_canvas, zones_on_canvas
 from culling_pipeline.training.job import (
     JobSamples,

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from culling_pipeline.day.control_slice import ControlPlan
     from culling_pipeline.gate.gate import GatePlan
     from culling_pipeline.records.costs import SecondsPerImage
-    from culling_pipeline.tasks.base import Variation
     from culling_pipeline.tasks.boxes.confidence import ConfidencePlan
+    from culling_pipeline.tasks.samples import Variation
     from culling_pipeline.training.loop import TrainPlan
     from culling_pipeline.training.options import ScheduleOptions
 
@@ -456,7 +456,7 @@ class TrainingSettings(Section):
 
     def to_variation(self) -> Variation:
         """How far frames are varied, as `culling_pipeline.tasks.boxes.augment` takes it."""
-        from culling_pipeline.tasks.base import Variation
+        from culling_pipeline.tasks.samples import Variation
 
         return Variation(**{name: getattr(self, name) for name in Variation.__slots__})
 

@@ -28,7 +28,8 @@ from culling_pipeline.labels.corrections import (
 )
 from culling_pipeline.records.day import StoredFrame
 from culling_pipeline.records.labels import Agreement, CheckedFrame, CorrectedFrame
-from culling_pipeline.tasks.base import Task, Truth
+from culling_pipeline.tasks.answers import Truth
+from culling_pipeline.tasks.base import Task
 from jobs.bucket.sharing import open_sharing
 from jobs.cameras.task import task_of
 from jobs.config.lock import locked

@@ -12,73 +12,19 @@ from typing import Any
 
 from culling_pipeline.day.frame_files import load_images
 from culling_pipeline.run.progress import Progress
-from culling_pipeline.tasks.boxes.average_precision import coco_map
+from culling_pipeline.tasks.answers import Answer
+from culling_pipeline.tasks.export import ExportCheck, StudentExport
 from jobs.bucket.sharing import open_registry
 from jobs.cameras.nets import require_task
+from jobs.cameras.task import task_of
 from jobs.config.settings import CameraConfig, Config
 from jobs.database.store import Store
 from jobs.errors import UsageError
-from jobs.exports.counts import CountCheck, checked_counts
 from jobs.nights.last_night import LastNight, last_night, require_frames
 from jobs.program import code_version
-from models.boxes.detections import Detections, Detector
-from models.boxes.detector import TorchDetector
-from models.boxes.export import (
-    SUFFIXES,
-    ExportError,
-    export_detector,
-    export_files,
-    require_packages,
-)
+from models.boxes.export import SUFFIXES, ExportError, export_files, require_packages
 from models.boxes.export_layouts import Layout
-from models.boxes.exported import CLOSE_PX, CLOSE_SCORE, Agreement, ExportedDetector, agreement
-from models.boxes.student import load_detector
-from models.boxes.zones import IgnoringDetector
-from models.density.export import ExportedCounter, export_counter
-from models.density.student import DensityStudent, load_density_student
 from models.registry import ModelRegistry
-from models.zones import Zones
-
-MAX_MAP50_CHANGE = 0.002
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """How the student and its file compare on the control slice; mAP50 (0…1) is None if the
-    teacher's labels are gone, or empty."""
-
-    agreement: Agreement
-    map50_student: float | None = None
-    map50_file: float | None = None
-
-    @property
-    def trouble(self) -> str | None:
-        """How the file differs from the student, or None."""
-        if self.map50_student is not None and self.map50_file is not None:
-            change = self.map50_file - self.map50_student
-            if abs(change) <= MAX_MAP50_CHANGE:
-                return None
-            return (
-                f"its mAP50 is {100 * change:+.2f} points off the student's "
-                f"({100 * MAX_MAP50_CHANGE:.1f} are allowed)"
-            )
-        seen = self.agreement
-        if not seen.unmatched and seen.is_close:
-            return None
-        return (
-            f"of {seen.boxes} boxes {seen.unmatched} have no partner, the others are up to "
-            f"{seen.max_box_px:.2f} px and {seen.max_score:.3f} of score off the student's "
-            f"({CLOSE_PX} px and {CLOSE_SCORE} are allowed)"
-        )
-
-    @property
-    def in_words(self) -> str:
-        """How far the file is from the student."""
-        seen = self.agreement
-        said = f"{seen.boxes} boxes at most {seen.max_box_px:.3f} px and {seen.max_score:.4f} off"
-        if self.map50_student is not None and self.map50_file is not None:
-            said = f"mAP50 {self.map50_student:.4f} → {self.map50_file:.4f}, {said}"
-        return f"on {seen.frames} control frames: {said}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +36,7 @@ class Exported:
     format: str
     files: tuple[Path, ...]
     about: dict[str, Any]
-    check: Check | CountCheck
+    check: ExportCheck
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
@@ -134,17 +80,13 @@ def export_camera(
     require_frames(night, night.control, "to check the file with")
     path = registry.path(name, version)
     require_task(camera, version, path)
-    student = _opened(camera, path, layout)
-    about = _about(camera, student, version, registry.meta(name, version))
+    export = task_of(camera).export(path)
+    _check_known(camera, export, layout)
+    about = _about(camera, export, version, registry.meta(name, version))
     with TemporaryDirectory(dir=output.parent, prefix=".export-", suffix=".tmp") as folder:
         aside = Path(folder) / output.name
-        check: Check | CountCheck
-        if isinstance(student, DensityStudent):
-            export_counter(student, aside, format_, about)
-            check = checked_counts(student, ExportedCounter(aside), night, progress)
-        else:
-            export_detector(student, aside, format_, about, layout=layout)
-            check = _checked(camera, student, ExportedDetector(aside), night, progress)
+        export.write(aside, format_, about, layout=layout)
+        check = _checked(export, aside, night, progress)
         if check.trouble:
             message = (
                 f"camera {name!r}: {version} as {format_} is not the same model: {check.trouble}; "
@@ -156,16 +98,6 @@ def export_camera(
     return Exported(
         camera=name, version=version, format=format_, files=files, about=about, check=check
     )
-
-
-def _opened(camera: CameraConfig, path: Path, layout: Layout) -> TorchDetector | DensityStudent:
-    """The student in a version's folder; a layout for boxes is refused for a camera that counts."""
-    if camera.task != "count":
-        return load_detector(path)
-    if layout != "ours":
-        message = f"--layout {layout}: is for boxes, and this camera counts: leave it out"
-        raise UsageError(message)
-    return load_density_student(path)
 
 
 def version_to_use(registry: ModelRegistry, camera: str, version: str | None) -> str:
@@ -190,6 +122,15 @@ def _check_layout(format_: str, layout: Layout) -> None:
         raise UsageError(message)
 
 
+def _check_known(camera: CameraConfig, export: StudentExport, layout: Layout) -> None:
+    if layout not in export.layouts:
+        message = (
+            f"--layout {layout}: camera {camera.name!r} has `task: {camera.task}`, whose files "
+            f"have the layout {' or '.join(export.layouts)}: leave it out"
+        )
+        raise UsageError(message)
+
+
 def _check_output(files: Sequence[Path], format_: str, *, force: bool) -> None:
     output = files[0]
     if output.suffix != SUFFIXES[format_]:
@@ -206,24 +147,24 @@ def _check_output(files: Sequence[Path], format_: str, *, force: bool) -> None:
 
 def _about(
     camera: CameraConfig,
-    student: TorchDetector | DensityStudent,
+    export: StudentExport,
     version: str,
     meta: dict[str, Any],
 ) -> dict[str, Any]:
     """The meta data that is written into the file beside the net."""
-    spec = student.spec
+    height_px, width_px = export.student.size
     return {
         "camera": camera.name,
         "version": version,
-        "class_names": list(student.class_names),
-        "height_px": spec.height_px,
-        "width_px": spec.width_px,
+        "class_names": list(export.student.class_names),
+        "height_px": height_px,
+        "width_px": width_px,
         "scale": meta.get("scale"),
         "min_score": camera.student.min_score,
         "ignore_zones": [[list(corner) for corner in zone] for zone in camera.ignore_zones],
         "channel_order": "rgb",
         "pixel_range": [0, 255],
-        "architecture": getattr(spec, "net", None) or getattr(spec, "architecture", None),
+        "architecture": export.architecture,
         "weights_sha256": meta.get("sha256"),
         "code_version": code_version(),
         "exported_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -231,29 +172,16 @@ def _about(
 
 
 def _checked(
-    camera: CameraConfig,
-    student: Detector,
-    file: Detector,
-    night: LastNight,
-    progress: Progress,
-) -> Check:
-    """Compare both on the control slice: mAP50 if the teacher's labels are there, and box by
-    box."""
-    frames, zones = night.control, Zones(camera.ignore_zones)
-    images = load_images(night.folder, frames)
-    ours: list[Detections] = []
-    theirs: list[Detections] = []
-    both = (IgnoringDetector(student, zones), ours), (IgnoringDetector(file, zones), theirs)
+    export: StudentExport, file: Path, night: LastNight, progress: Progress
+) -> ExportCheck:
+    """Ask student and file on the control slice, and compare what they say."""
+    frames, ours, theirs = night.control, list[Answer](), list[Answer]()
+    student, written = map(export.ignoring, (export.student, export.opened(file)))
     with progress.stage("checking the file", len(frames)) as advance:
-        for image in images:
-            for detector, found in both:
-                found += detector.predict([image])
+        for image in load_images(night.folder, frames):
+            ours += student.predict([image])
+            theirs += written.predict([image])
             advance(1)
-    seen = agreement(ours, theirs, min_score=camera.student.min_score)
-    if night.labels is None or night.record.classes != student.class_names:
-        return Check(agreement=seen)
-    truths = [night.labels[frame.id] for frame in frames]
-    if not sum(map(len, truths)):
-        return Check(agreement=seen)
-    before, after = (coco_map(f, truths, student.class_names) for f in (ours, theirs))
-    return Check(agreement=seen, map50_student=before.score.value, map50_file=after.score.value)
+    if night.labels is None or night.record.classes != export.student.class_names:
+        return export.check(ours, theirs, None)
+    return export.check(ours, theirs, [night.labels[frame.id] for frame in frames])

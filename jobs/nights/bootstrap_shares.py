@@ -9,7 +9,7 @@ from culling_pipeline.labels.teacher_labels import answers_of, truths_of
 from culling_pipeline.run.progress import Progress
 from culling_pipeline.run.workers import Workers
 from culling_pipeline.stage_names import LABEL
-from culling_pipeline.tasks.base import Truth
+from culling_pipeline.tasks.answers import Truth
 from culling_pipeline.training.first_student import CameraShare
 from jobs.cameras.day_plan import ingest_plan
 from jobs.cameras.detectors import full_size

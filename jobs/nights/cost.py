@@ -16,7 +16,8 @@ from culling_pipeline.day.even_sample import control_count, first_of_day
 from culling_pipeline.records.costs import BudgetRecord, SecondsPerImage
 from culling_pipeline.report import words
 from culling_pipeline.report.money import share_words
-from culling_pipeline.tasks.base import Sample, Task
+from culling_pipeline.tasks.base import Task
+from culling_pipeline.tasks.samples import Sample
 from culling_pipeline.training.first_student import canvas_of, first_plan, on_canvas
 from culling_pipeline.training.loop import fine_tune
 from jobs.cameras.day_plan import ingest_plan

@@ -14,7 +14,7 @@ import numpy as np
 
 from culling_pipeline.culling.strategies import STRATEGIES
 from culling_pipeline.records.night import NightRecord
-from culling_pipeline.tasks.base import Metric
+from culling_pipeline.tasks.metric import Metric
 from jobs.cameras.task import task_of
 from jobs.config.settings import CameraConfig
 from jobs.database.nights import Night

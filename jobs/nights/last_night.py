@@ -9,7 +9,7 @@ from pathlib import Path
 from culling_pipeline.night.files import TEACHER_FILE
 from culling_pipeline.records.day import StoredFrame
 from culling_pipeline.records.night import NightRecord
-from culling_pipeline.tasks.base import Truth
+from culling_pipeline.tasks.answers import Truth
 from jobs.bucket.sharing import open_sharing
 from jobs.cameras.task import task_of
 from jobs.config.settings import Config

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from culling_pipeline.run.progress import Advance
-from culling_pipeline.tasks.base import Task, Truth
+from culling_pipeline.tasks.answers import Truth
+from culling_pipeline.tasks.base import Task
 from jobs.cameras.nets import nets_of
 from jobs.cameras.sources import open_camera
 from jobs.cameras.task import task_of

@@ -14,7 +14,7 @@ from culling_pipeline.day.daybook import DayClock
 from culling_pipeline.gate.gate import Decision, Gate, GatePlan
 from culling_pipeline.gate.memory import GateTally, key_of, load_memory, save_memory
 from culling_pipeline.records.day import GateRecord
-from culling_pipeline.tasks.base import Answer
+from culling_pipeline.tasks.answers import Answer
 from jobs.cameras.watched_days import watched_days
 from jobs.config.settings import CameraConfig, Config
 from streams.base import Frame, redact_url

@@ -18,7 +18,6 @@ from jobs.cameras.task import task_of
 from jobs.config.load import load_config
 from jobs.config.settings import Config
 from jobs.database.store import Store
-from models.density.export import ExportedCounter
 from models.registry import ModelRegistry
 
 pytestmark = pytest.mark.timeout(900)
@@ -76,31 +75,6 @@ def test_detect_says_and_draws_the_count(
     assert {line["class"] for line in lines} == {"person"}
     assert all(line["count"] >= 0 and line["doubt"] >= 0 for line in lines)
     assert video.stat().st_size > 1000
-
-
-@pytest.mark.parametrize("format_", ["onnx", "openvino"])
-def test_its_model_is_exported_and_says_the_same(
-    yard: Yard, format_: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    pytest.importorskip("onnx")
-    pytest.importorskip(format_ if format_ == "openvino" else "onnxruntime")
-    file = tmp_path / ("yard.onnx" if format_ == "onnx" else "yard.xml")
-    assert yard.run("export", CAMERA, "--format", format_, "--output", str(file), "--json") == 0
-    shown = json.loads(capfd.readouterr().out)
-    assert shown["check"]["max_difference"] <= max(0.05, 0.005 * shown["check"]["max_count"])
-    assert shown["check"]["mae_file"] == pytest.approx(shown["check"]["mae_student"], abs=0.05)
-    exported = ExportedCounter(file)
-    assert exported.class_names == ("person",)
-    assert exported.predict([np.zeros((96, 160, 3), np.uint8)])[0].count >= 0
-
-
-def test_a_layout_for_boxes_is_refused_in_one_line(
-    yard: Yard, capfd: pytest.CaptureFixture[str]
-) -> None:
-    code = yard.run("export", CAMERA, "--format", "onnx", "--layout", "ssd")
-    said = capfd.readouterr().err.strip().splitlines()
-    assert code != 0
-    assert said == ["culling: --layout ssd: is for boxes, and this camera counts: leave it out"]
 
 
 def test_corrected_points_come_back_and_are_trained_on_and_versions_roll_back(

@@ -14,7 +14,10 @@ from torch import Tensor, nn
 
 from culling_pipeline.records.labels import Disagreement
 from culling_pipeline.records.scores import Accuracy
-from culling_pipeline.tasks.base import Metric, Prepared, Sight, Task
+from culling_pipeline.tasks.answers import Sight
+from culling_pipeline.tasks.base import Task
+from culling_pipeline.tasks.metric import Metric
+from culling_pipeline.tasks.samples import Prepared
 from models.checkpoint import load_checkpoint
 
 

@@ -8,9 +8,9 @@ from typing import Any
 from culling_pipeline.day.control_slice import ControlPlan
 from culling_pipeline.gate.gate import GatePlan
 from culling_pipeline.judging.verdict import JudgePlan
-from culling_pipeline.tasks.base import Variation
 from culling_pipeline.tasks.boxes.confidence import ConfidencePlan
 from culling_pipeline.tasks.boxes.task import BoxTask
+from culling_pipeline.tasks.samples import Variation
 from culling_pipeline.training.loop import TrainPlan
 from culling_pipeline.training.options import ScheduleOptions
 from jobs.cameras.task import task_of

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from culling_pipeline.tasks.base import Sample
 from culling_pipeline.tasks.boxes.augment import (
     DONORS,
     BoxPictures,
@@ -20,6 +19,7 @@ from culling_pipeline.tasks.boxes.augment import (
     shifted,
 )
 from culling_pipeline.tasks.plain_pictures import relit
+from culling_pipeline.tasks.samples import Sample
 from models.boxes.detections import Detections
 from tests.unit.plans import variation
 

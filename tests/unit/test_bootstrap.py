@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from culling_pipeline.tasks.base import Sample
+from culling_pipeline.tasks.samples import Sample
 from culling_pipeline.training.first_student import canvas_of, first_plan, on_canvas
 from jobs.cli import run
 from jobs.config.settings import CameraConfig

@@ -9,9 +9,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from culling_pipeline.tasks.base import Prepared, Sample
 from culling_pipeline.tasks.boxes.augment import box_pictures
 from culling_pipeline.tasks.boxes.crops import REST, Square, cropped, square_of, zones_in
+from culling_pipeline.tasks.samples import Prepared, Sample
 from models.boxes.detections import Detections
 from models.zones import GRID, Zones
 from tests.unit.plans import variation

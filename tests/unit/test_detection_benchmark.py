@@ -11,8 +11,8 @@ from benchmarks.detection_loop import KINDS, Kind, Length, Training, epochs_of, 
 from benchmarks.detection_pages import apart, picture, table
 from benchmarks.tried.early import Plateau
 from benchmarks.tried.soft_labels import drawn_by_score
-from culling_pipeline.tasks.base import Sample
 from culling_pipeline.tasks.boxes.augment import prepared
+from culling_pipeline.tasks.samples import Sample
 from culling_pipeline.training.loop import TrainPlan, fine_tune
 from culling_pipeline.training.options import show
 from jobs.config.night import TrainingSettings

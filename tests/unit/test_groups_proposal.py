@@ -9,7 +9,7 @@ from scipy.spatial.distance import squareform
 
 from culling_pipeline.groups.clusters import clusters
 from culling_pipeline.groups.proposal import propose
-from culling_pipeline.tasks.base import Comparison
+from culling_pipeline.tasks.metric import Comparison
 
 
 def distances(*rows: list[float]) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from culling_pipeline.tasks.base import Sample
+from culling_pipeline.tasks.samples import Sample
 from culling_pipeline.training.loop import fine_tune
 from models.boxes.detections import Detections
 from models.boxes.detector import SLIM_ANCHOR_PX, DetectorSpec, TorchDetector, build_model

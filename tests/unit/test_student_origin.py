@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from culling_pipeline.tasks.base import Sample
+from culling_pipeline.tasks.samples import Sample
 from jobs.cameras.incumbent import ensure_incumbent
 from jobs.cameras.student_origin import _of_parent, origin_in_words
 from jobs.cli import run

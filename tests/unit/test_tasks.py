@@ -23,7 +23,7 @@ from culling_pipeline.records.costs import BudgetRecord, Portions, SecondsPerIma
 from culling_pipeline.records.night import NightRecord
 from culling_pipeline.records.scores import Accuracy
 from culling_pipeline.run.progress import NoProgress
-from culling_pipeline.tasks.base import load_json
+from culling_pipeline.tasks.answers import load_json
 from models.registry import ModelRegistry
 from streams.open import open_source
 from tests.unit.brightness import Brightness

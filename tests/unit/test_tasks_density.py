@@ -13,11 +13,11 @@ import torch
 from numpy.typing import NDArray
 
 from culling_pipeline.records.labels import CorrectedFrame
-from culling_pipeline.tasks.base import AS_IT_IS, FLIPPED, Sample
 from culling_pipeline.tasks.density.counted import Counted, peaks
 from culling_pipeline.tasks.density.drawing import painted
 from culling_pipeline.tasks.density.opening import SelfDoubting
 from culling_pipeline.tasks.density.task import CountTask
+from culling_pipeline.tasks.samples import AS_IT_IS, FLIPPED, Sample
 from models.boxes.classes import ClassMap
 from models.boxes.detections import Detections
 from models.density.answer import DensityMap

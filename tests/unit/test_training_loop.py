@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from culling_pipeline.tasks.base import Sample
+from culling_pipeline.tasks.samples import Sample
 from culling_pipeline.training.loop import (
     TrainingError,
     TrainPlan,

@@ -12,7 +12,7 @@ from culling_pipeline.culling.trust import LEAST_FRAMES, rank_correlation, trust
 from culling_pipeline.judging.blindness import blindness
 from culling_pipeline.records.day import StoredFrame
 from culling_pipeline.records.labels import Disagreement
-from culling_pipeline.tasks.base import Metric
+from culling_pipeline.tasks.metric import Metric
 
 MAP50 = Metric("mAP50", points=100.0)
 

@@ -12,9 +12,9 @@ from culling_pipeline.judging.verdict import judge, verdict
 from culling_pipeline.records.costs import Activity, Cost, Purpose
 from culling_pipeline.records.judging import JudgeRecord
 from culling_pipeline.records.scores import Accuracy
-from culling_pipeline.tasks.base import Comparison
 from culling_pipeline.tasks.boxes.answer_files import load_detections, save_detections
 from culling_pipeline.tasks.boxes.task import MAP50
+from culling_pipeline.tasks.metric import Comparison
 from models.boxes.detections import Detections
 from tests.unit.plans import box_task, judge_plan
 

@@ -22,7 +22,7 @@ from culling_pipeline.records.day import IngestRecord, StoredFrame
 from culling_pipeline.records.labels import CullRecord, Disagreement, LabelRecord
 from culling_pipeline.report.pictures import MAX_PICTURES
 from culling_pipeline.stage_names import CULL, PICTURES
-from culling_pipeline.tasks.base import Answer
+from culling_pipeline.tasks.answers import Answer
 
 
 def cull(night: Night, day: IngestRecord, label: LabelRecord) -> CullRecord:

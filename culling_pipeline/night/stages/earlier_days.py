@@ -15,7 +15,7 @@ from culling_pipeline.night.stages.replay import control_of_before
 from culling_pipeline.records.day import IngestRecord
 from culling_pipeline.records.judging import EarlierDays
 from culling_pipeline.run.workers import PooledModel, batched_images
-from culling_pipeline.tasks.base import Answer
+from culling_pipeline.tasks.answers import Answer
 
 
 def frames_of_before(night: Night, day: IngestRecord) -> list[EarlierFrame]:

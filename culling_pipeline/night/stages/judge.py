@@ -26,7 +26,8 @@ from culling_pipeline.records.day import IngestRecord, StoredFrame
 from culling_pipeline.records.judging import CountPoint, JudgeRecord
 from culling_pipeline.records.training import ArmsRecord
 from culling_pipeline.stage_names import INCUMBENT, JUDGE, RANDOM_FRAMES
-from culling_pipeline.tasks.base import Answer, Task
+from culling_pipeline.tasks.answers import Answer
+from culling_pipeline.tasks.base import Task
 
 Found = dict[str, dict[int, Answer]]
 

@@ -23,7 +23,7 @@ from culling_pipeline.records.labels import BlindSpot, Disagreement, LabelRecord
 from culling_pipeline.run.progress import Advance
 from culling_pipeline.run.workers import PooledModel
 from culling_pipeline.stage_names import CONTROL_SLICE, LABEL, RANDOM_FRAMES, SURVIVORS
-from culling_pipeline.tasks.base import Truth
+from culling_pipeline.tasks.answers import Truth
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from culling_pipeline.night.at_work import Night
 from culling_pipeline.records.day import IngestRecord
 from culling_pipeline.run.workers import PooledModel
 from culling_pipeline.stage_names import INGEST
-from culling_pipeline.tasks.base import Answer
+from culling_pipeline.tasks.answers import Answer
 
 
 def watch_the_day(night: Night) -> IngestRecord:

@@ -19,9 +19,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from culling_pipeline.tasks.base import Prepared, Sample, Variation
 from culling_pipeline.tasks.boxes.crops import LEAST_SHARE, cropped, cut, square_of
 from culling_pipeline.tasks.plain_pictures import relit
+from culling_pipeline.tasks.samples import Prepared, Sample, Variation
 from models.boxes.detections import Detections
 from models.images import resize
 

@@ -14,7 +14,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from culling_pipeline.records.scores import Accuracy, Score
-from culling_pipeline.tasks.base import Comparison
+from culling_pipeline.tasks.metric import Comparison
 from models.boxes.detections import Detections
 
 RECALLS = np.linspace(0.0, 1.0, 101)

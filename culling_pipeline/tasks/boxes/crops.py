@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from culling_pipeline.tasks.base import Prepared
+from culling_pipeline.tasks.samples import Prepared
 from models.images import resize
 from models.zones import GRID
 

@@ -18,21 +18,15 @@ from numpy.typing import NDArray
 from culling_pipeline.ranges import NotNegative, Share, check
 from culling_pipeline.records.labels import CorrectedFrame, Disagreement
 from culling_pipeline.records.scores import Accuracy
-from culling_pipeline.tasks.base import (
-    Comparison,
-    Metric,
-    Pictures,
-    Prepared,
-    Sample,
-    Sight,
-    Task,
-    Variation,
-)
+from culling_pipeline.tasks.answers import Sight
+from culling_pipeline.tasks.base import Task
 from culling_pipeline.tasks.boxes import answer_files, drawing
 from culling_pipeline.tasks.boxes.confidence import ConfidencePlan
 from culling_pipeline.tasks.boxes.disagreement import differ, disagreement
 from culling_pipeline.tasks.boxes.labels import clean_labels
 from culling_pipeline.tasks.boxes.smallest_size import smallest_scale_for
+from culling_pipeline.tasks.metric import Comparison, Metric
+from culling_pipeline.tasks.samples import Pictures, Prepared, Sample, Variation
 from models.base import Backend, Model, OpenModel, Trainable
 from models.boxes.classes import ClassMap
 from models.boxes.detections import Detections
@@ -41,6 +35,8 @@ from models.zones import NO_ZONES, Zones
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from culling_pipeline.tasks.boxes.export import BoxExport
 
 MAP50 = Metric("mAP50", points=100)
 
@@ -257,6 +253,14 @@ class BoxTask(Task):
 
     def labelled(self, truth: Detections) -> Detections:
         return truth
+
+    def export(self, path: Path) -> BoxExport:
+        from culling_pipeline.tasks.boxes.export import BoxExport
+        from models.boxes.student import load_detector
+
+        return BoxExport(
+            student=load_detector(path), zones=self.ignore_zones, min_score=self.student_min_score
+        )
 
     def at_threshold(self, answer: Detections) -> Detections:
         return answer.above(self.student_min_score)

@@ -67,11 +67,11 @@ class OpenCounter:
         )
 
 
-class IgnoringTeacher(Wrapping):
-    """A teacher, of boxes or of maps, that says nothing of what lies in the zones."""
+class IgnoringZones(Wrapping):
+    """A model, of boxes or of maps, that says nothing of what lies in the zones."""
 
-    def __init__(self, teacher: Model, zones: Zones) -> None:
-        super().__init__(teacher)
+    def __init__(self, model: Model, zones: Zones) -> None:
+        super().__init__(model)
         self._zones = zones
 
     def predict(self, images: Sequence[NDArray[np.uint8]]) -> list[Any]:
@@ -94,4 +94,4 @@ class OpenTeacher:
 
     def __call__(self) -> Model:
         teacher = self.build()
-        return IgnoringTeacher(teacher, self.zones) if self.zones else teacher
+        return IgnoringZones(teacher, self.zones) if self.zones else teacher

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from culling_pipeline.tasks.base import Prepared, Sample, Variation
 from culling_pipeline.tasks.density.counted import STRIDE, Counted
 from culling_pipeline.tasks.density.losses import map_losses
 from culling_pipeline.tasks.density.metrics import regrid
 from culling_pipeline.tasks.plain_pictures import PlainPictures, Target
+from culling_pipeline.tasks.samples import Prepared, Sample, Variation
 from models.base import Trainable
 from models.images import resize
 

@@ -17,22 +17,16 @@ from numpy.typing import NDArray
 from culling_pipeline.ranges import PositiveShare, Share, check
 from culling_pipeline.records.labels import CorrectedFrame, Disagreement
 from culling_pipeline.records.scores import Accuracy
-from culling_pipeline.tasks.base import (
-    Comparison,
-    Metric,
-    Pictures,
-    Prepared,
-    Sample,
-    Sight,
-    Task,
-    Variation,
-)
+from culling_pipeline.tasks.answers import Sight
+from culling_pipeline.tasks.base import Task
 from culling_pipeline.tasks.bootstrap import interval_of_gain
 from culling_pipeline.tasks.boxes.labels import clean_labels
 from culling_pipeline.tasks.density import answer_files, drawing
 from culling_pipeline.tasks.density.counted import Counted, peaks
 from culling_pipeline.tasks.density.metrics import cells, game, mae, rmse
 from culling_pipeline.tasks.density.opening import OpenCounter, OpenTeacher, SelfDoubting
+from culling_pipeline.tasks.metric import Comparison, Metric
+from culling_pipeline.tasks.samples import Pictures, Prepared, Sample, Variation
 from models.base import Backend, Model, OpenModel, Trainable
 from models.boxes.classes import ClassMap
 from models.boxes.detections import Detections
@@ -41,6 +35,8 @@ from models.zones import NO_ZONES, Zones
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from culling_pipeline.tasks.density.export import CountExport
 
 MAE = Metric("MAE", unit="objects", higher_is_better=False)
 LEVEL = 3
@@ -273,6 +269,12 @@ class CountTask(Task):
         boxes = np.concatenate([points - half, points + half], axis=1).astype(np.float32)
         ones, zeros = np.ones(len(points), np.float32), np.zeros(len(points), np.int64)
         return Detections(boxes, ones, zeros)
+
+    def export(self, path: Path) -> CountExport:
+        from culling_pipeline.tasks.density.export import CountExport
+        from models.density.student import load_density_student
+
+        return CountExport(student=load_density_student(path), zones=self.ignore_zones)
 
     def painted(
         self, image: NDArray[np.uint8], answer: Counted, class_names: Sequence[str]
