@@ -16,7 +16,6 @@ from culling_pipeline.judging.blindness import blindness
 from culling_pipeline.labels.checks import agreement
 from culling_pipeline.labels.teacher_labels import answers_of, truths_of
 from culling_pipeline.night.at_work import Night, Spent
-from culling_pipeline.night.files import TEACHER_FILE
 from culling_pipeline.records.costs import Cost, Purpose
 from culling_pipeline.records.day import IngestRecord
 from culling_pipeline.records.labels import BlindSpot, Disagreement, LabelRecord, TrustRecord
@@ -58,11 +57,6 @@ def ask_the_teacher(night: Night, day: IngestRecord) -> LabelRecord:
         asked=asked,
         agreement=agreement(corrections.checks, night.plan.teacher_name),
     )
-
-
-def keep_labels(night: Night) -> None:
-    """The labels stay with the frames they are of; the rest of the night's work goes."""
-    night.task.save(night.parts.frames / TEACHER_FILE, night.task.load(night.truths))
 
 
 class _Teacher:
