@@ -100,5 +100,6 @@ def _of_control(
         blocks=day.control_blocks,
         class_names=task.class_names,
         rng=np.random.default_rng([night.plan.ingest.seed, 43]),
+        zone=night.plan.zone,
     )
     return verdict, blind
