@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from datetime import UTC, tzinfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,13 +30,14 @@ def blindness(
     blocks: Sequence[int],
     class_names: Sequence[str],
     rng: np.random.Generator,
+    zone: tzinfo = UTC,
 ) -> tuple[BlindSpot, ...]:
-    """Missed objects of the control slice: all, by class, and by hours of the day (local time).
+    """Missed objects of the control slice: all, by class, and by hours of the day (in `zone`).
     `blocks` names the stretch of time of each frame; the interval draws whole ones. Empty for a
     task whose answers have no classes, or without an object."""
     spots: dict[tuple[str, int | None], _Counts] = defaultdict(lambda: defaultdict(lambda: [0, 0]))
     for frame, errors, block in zip(frames, found, blocks, strict=True):
-        hour = frame.wall_time.astimezone().hour // _HOURS * _HOURS
+        hour = frame.wall_time.astimezone(zone).hour // _HOURS * _HOURS
         for label, missed in _objects(errors):
             for name in (("", None), (class_names[label], None), ("", hour)):
                 objects = spots[name][block]

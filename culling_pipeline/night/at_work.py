@@ -8,7 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from culling_pipeline.night.files import SHOWN_FILE, STUDENT_FILE, TEACHER_FILE
+from culling_pipeline.night.files import (
+    NEW_FILE,
+    OLD_FILE,
+    SHOWN_FILE,
+    STUDENT_FILE,
+    TEACHER_FILE,
+)
 from culling_pipeline.night.inputs import NightParts, NightPlan
 from culling_pipeline.records.costs import Activity, Cost, Purpose
 from culling_pipeline.records.day import IngestRecord
@@ -45,6 +51,16 @@ class Night:
     def truths(self) -> Path:
         """The file of the teacher's labels."""
         return self.parts.work / TEACHER_FILE
+
+    @property
+    def judged_old(self) -> Path:
+        """The file of the incumbent's answers to the control frames, for people …"""
+        return self.parts.work / OLD_FILE
+
+    @property
+    def judged_new(self) -> Path:
+        """… and of the candidate's; absent in a night that an older release has judged."""
+        return self.parts.work / NEW_FILE
 
     def candidate(self, arm: str) -> Path:
         """The weights that this arm has trained."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, tzinfo
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -73,6 +73,8 @@ class NightPlan:
     """How many frames with corrected labels are trained on beside the kept set, at most."""
     workers: Count
     device: str
+    zone: tzinfo
+    """The camera's, for the times in its report."""
     student_name: str = ""
     teacher_name: str = ""
     teacher_weights: str = ""

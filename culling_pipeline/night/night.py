@@ -24,9 +24,10 @@ from culling_pipeline.monitoring.drift import drift_of_night
 from culling_pipeline.night.at_work import Night
 from culling_pipeline.night.inputs import Journal, NightParts, NightPlan, Results
 from culling_pipeline.night.report import report_night, report_unusable
+from culling_pipeline.night.stages.answers import keep_answers
 from culling_pipeline.night.stages.cull import cull
 from culling_pipeline.night.stages.judge import judge_students
-from culling_pipeline.night.stages.label import ask_the_teacher, keep_labels
+from culling_pipeline.night.stages.label import ask_the_teacher
 from culling_pipeline.night.stages.promote import overruled, promote
 from culling_pipeline.night.stages.replay import keep_for_later, mind_the_view
 from culling_pipeline.night.stages.resolution import find_resolution
@@ -106,7 +107,7 @@ def conclude(night: Night, ready: Prepared, arms: ArmsRecord, verdict: JudgeReco
     results = Results(ready.day, ready.label, ready.kept, ready.size, arms, verdict)
     promotion = once(stage_names.PROMOTE, PromotionRecord, lambda: promote(night, results))
     record = _record(night, ready.view, results, promotion)
-    keep_labels(night)
+    keep_answers(night)
     keep_for_later(night, ready.day, ready.kept)
     report_night(night, record)
     return record

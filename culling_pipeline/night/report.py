@@ -8,6 +8,7 @@ from culling_pipeline.day.frame_files import load_image
 from culling_pipeline.night.at_work import Night
 from culling_pipeline.records.night import NightRecord, UnusableNight
 from culling_pipeline.report import PAGE
+from culling_pipeline.report.clock import Clock
 from culling_pipeline.report.page import render_report
 from culling_pipeline.report.pictures import MAX_PICTURES, Exhibit
 from culling_pipeline.report.unusable import MAX_GLIMPSES, Glimpse, render_unusable
@@ -15,12 +16,16 @@ from culling_pipeline.report.unusable import MAX_GLIMPSES, Glimpse, render_unusa
 
 def report_night(night: Night, record: NightRecord) -> Path:
     """Write the page of a whole night; where it is."""
-    return _write(night.parts.report, render_report(record, _exhibits(night, record)))
+    return _write(
+        night.parts.report,
+        render_report(record, _exhibits(night, record), clock=Clock.of(night.plan.zone)),
+    )
 
 
 def report_unusable(night: Night, record: UnusableNight) -> Path:
     """Write the page of a night that ended early; where it is."""
-    return _write(night.parts.report, render_unusable(record, _glimpses(night, record)))
+    page = render_unusable(record, _glimpses(night, record), clock=Clock.of(night.plan.zone))
+    return _write(night.parts.report, page)
 
 
 def _exhibits(night: Night, record: NightRecord) -> list[Exhibit]:

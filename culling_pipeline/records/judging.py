@@ -23,19 +23,47 @@ class EarlierDays(Record):
 
 class CountPoint(Record):
     """One control frame of a camera that counts: what the teacher, the old and the new student
-    count there."""
+    count there, and, if it ran, the one trained on random frames. Older nights do not name the
+    frame."""
 
     wall_time: datetime
     teacher: float
     before: float
     after: float
+    random: float | None = None
+    frame_id: int | None = None
+
+
+class Errors(Record):
+    """A student against the teacher on one frame: the numbers of the classes of the objects that it
+    found, of those that it missed, and of those that it invented, one entry an object."""
+
+    found: tuple[int, ...] = ()
+    missed: tuple[int, ...] = ()
+    invented: tuple[int, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """How many errors it made here."""
+        return len(self.missed) + len(self.invented)
+
+
+class ControlFrame(Record):
+    """One control frame of a camera that looks for objects: the old and the new student against the
+    teacher, and, if it ran, the student trained on random frames."""
+
+    frame_id: int
+    before: Errors
+    after: Errors
+    random: Errors | None = None
 
 
 class JudgeRecord(Record):
     """What the night was worth, measured on the control slice. `figures` are the candidate's, of
     the same frames as the incumbent's in the `IngestRecord`: they link the two students. `earlier`
     is what both are worth on control frames of earlier days (None where there are none). `counts`
-    are of cameras that count, in the order of time."""
+    are of cameras that count, in the order of time; `frames` of those that look for objects (none
+    in older nights)."""
 
     before: Accuracy
     after: Accuracy
@@ -48,6 +76,7 @@ class JudgeRecord(Record):
     figures: DayFigures | None = None
     earlier: EarlierDays | None = None
     counts: tuple[CountPoint, ...] = ()
+    frames: tuple[ControlFrame, ...] = ()
 
 
 class PromotionRecord(Record):

@@ -106,7 +106,7 @@ class TrustRecord(Record):
 class BlindSpot(Record):
     """Objects that the teacher found in the control slice and how many of these the student missed,
     with the 95 % interval of the share: of a class (`label`, empty for all) or between two `hours`
-    of the local clock."""
+    of the camera's clock (in older nights, of the machine's)."""
 
     label: str
     hours: tuple[int, int] | None

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from itertools import pairwise
 
 from markupsafe import Markup
@@ -19,6 +18,7 @@ from culling_pipeline.records.monitoring import DriftRecord
 from culling_pipeline.records.scores import Accuracy, Score
 from culling_pipeline.records.training import EpochPoint, ResolutionRecord, ScalePoint
 from culling_pipeline.report import words
+from culling_pipeline.report.clock import UTC_CLOCK, Clock
 
 NOTHING_DRAWN = Markup("")
 _LEFT, _RIGHT = 54.0, 12.0
@@ -122,19 +122,18 @@ def _bins(panel: svg.Panel, edges: Sequence[float], counts: Sequence[int]) -> li
     return parts
 
 
-def course(points: Sequence[LossPoint]) -> Markup:
-    """Mean and 90th percentile of the confidence loss over the day, in UTC; gaps stay open."""
+def course(points: Sequence[LossPoint], clock: Clock = UTC_CLOCK) -> Markup:
+    """Mean and 90th percentile of the confidence loss over the day; gaps stay open."""
     known = [p for p in points if p.frames and math.isfinite(p.mean) and math.isfinite(p.p90)]
     if not known:
         return NOTHING_DRAWN
-    seconds = [words.utc(point.wall_time).timestamp() for point in known]
+    seconds = [clock.local(point.wall_time).timestamp() for point in known]
     top = 1.05 * max(max(p.mean, p.p90) for p in known)
     x = (seconds[0], seconds[-1])
     panel = svg.Panel(_LEFT, 44, _PLOT_WIDTH, 180, x, (0, top or 1.0))
-    marks = [(tick, _hour(tick)) for tick in svg.time_ticks(*panel.x)]
     parts = [
         panel.rows(lambda value: f"{value:g}", unit=""),
-        panel.columns(marks, unit="time of day, hours UTC"),
+        panel.columns(clock.marks(panel.x, svg.time_ticks), unit=f"time of day, {clock.name}"),
         svg.text(_LEFT, 14, "confidence loss", class_="unit"),
         svg.legend(32, [("line new", "mean"), ("line p90", "1 frame in 10 is above")], x=_LEFT),
     ]
@@ -144,24 +143,23 @@ def course(points: Sequence[LossPoint]) -> Markup:
             parts.append(svg.path(places, f"line {name}"))
             if len(places) == 1:
                 parts.append(svg.dot(places[0], f"dot {name}"))
-    first, last = words.stamp(known[0].wall_time), words.stamp(known[-1].wall_time)
+    first, last = clock.stamp(known[0].wall_time), clock.stamp(known[-1].wall_time)
     label = f"Confidence loss from {first} to {last}"
     return svg.chart(label, panel.bottom + 44, parts)
 
 
-def counts(points: Sequence[CountPoint]) -> Markup:
+def counts(points: Sequence[CountPoint], clock: Clock = UTC_CLOCK) -> Markup:
     """The teacher's count of each control frame through the day, and the new student's beside it;
     nothing for cameras that do not count."""
     if len(points) < 2:
         return NOTHING_DRAWN
-    seconds = [words.utc(point.wall_time).timestamp() for point in points]
+    seconds = [clock.local(point.wall_time).timestamp() for point in points]
     top = 1.05 * max(max(p.teacher, p.after) for p in points)
     panel = svg.Panel(_LEFT, 44, _PLOT_WIDTH, 180, (seconds[0], seconds[-1]), (0, top or 1.0))
-    marks = [(tick, _hour(tick)) for tick in svg.time_ticks(*panel.x)]
     said = [("line teacher", "teacher"), ("line new", "new model")]
     parts = [
         panel.rows(lambda value: f"{value:g}", unit=""),
-        panel.columns(marks, unit="time of day, hours UTC"),
+        panel.columns(clock.marks(panel.x, svg.time_ticks), unit=f"time of day, {clock.name}"),
         svg.text(_LEFT, 14, "count", class_="unit"),
         svg.legend(32, said, x=_LEFT),
     ]
@@ -172,9 +170,9 @@ def counts(points: Sequence[CountPoint]) -> Markup:
         places = [panel.at(*place) for place in zip(seconds, values, strict=True)]
         parts.append(svg.path(places, f"line {name}"))
     for point, second in zip(points, seconds, strict=True):
-        hint = f"{words.clock(point.wall_time)}: teacher {point.teacher:.0f}, new {point.after:.0f}"
+        hint = f"{clock.time(point.wall_time)}: teacher {point.teacher:.0f}, new {point.after:.0f}"
         parts.append(svg.dot(panel.at(second, point.after), "dot new", hint=hint, radius=2))
-    first, last = words.stamp(points[0].wall_time), words.stamp(points[-1].wall_time)
+    first, last = clock.stamp(points[0].wall_time), clock.stamp(points[-1].wall_time)
     return svg.chart(f"Counts from {first} to {last}", panel.bottom + 44, parts)
 
 
@@ -323,10 +321,6 @@ def _plain(values: Sequence[float]) -> list[tuple[float, str]]:
 
 def _percent_tick(value: float) -> str:
     return f"{100 * value:g} %"
-
-
-def _hour(seconds: float) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC):%H:%M}"
 
 
 def square(share: float) -> Markup:

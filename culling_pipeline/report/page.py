@@ -20,6 +20,7 @@ from culling_pipeline.records.judging import JudgeRecord
 from culling_pipeline.records.night import NightRecord
 from culling_pipeline.records.scores import Score
 from culling_pipeline.report import charts, money, words
+from culling_pipeline.report.clock import UTC_CLOCK, Clock
 from culling_pipeline.report.pictures import Exhibit, draw_pictures
 from culling_pipeline.report.sentences import (
     earlier_words,
@@ -85,17 +86,20 @@ class AccuracyRow:
     random: str
 
 
-def render_report(night: NightRecord, exhibits: Sequence[Exhibit]) -> str:
+def render_report(
+    night: NightRecord, exhibits: Sequence[Exhibit], *, clock: Clock = UTC_CLOCK
+) -> str:
     """One self-contained HTML page about `night`, with `exhibits` as pictures."""
     return PAGES.get_template("night.html").render(
-        **report_values(night), pictures=draw_pictures(exhibits)
+        **report_values(night, clock), pictures=draw_pictures(exhibits, clock)
     )
 
 
-def report_values(night: NightRecord) -> dict[str, Any]:
-    """What `night.html` says of a night, its pictures aside."""
+def report_values(night: NightRecord, clock: Clock = UTC_CLOCK) -> dict[str, Any]:
+    """What `night.html` says of a night, its pictures aside. Times are by `clock`."""
     judge = night.judge
     return dict(
+        clock=clock,
         night=night,
         judge=judge,
         source=redact_url(night.source),
@@ -106,7 +110,7 @@ def report_values(night: NightRecord) -> dict[str, Any]:
         accuracy_rows=_accuracy_rows(night),
         funnel=_funnel(night),
         strategy=strategy_words(night.cull.strategy),
-        charts=_charts(night),
+        charts=_charts(night, clock),
         ledger=night.ledger,
         total=_total(night.ledger),
         cost_words=_cost_words(night),
@@ -233,7 +237,7 @@ def _one_in(before: int, after: int) -> str:
     return f": 1 in {words.times(before / after)}" if 0 < after < before else ""
 
 
-def _charts(night: NightRecord) -> dict[str, Markup]:
+def _charts(night: NightRecord, clock: Clock) -> dict[str, Markup]:
     judge, ingest = night.judge, night.ingest
     bars = [("old", "Old model", judge.before), ("new", "New model", judge.after)]
     if judge.random is not None:
@@ -248,8 +252,8 @@ def _charts(night: NightRecord) -> dict[str, Markup]:
             ingest.histogram_counts,
             survivors_from=min(survivors, default=None),
         ),
-        "course": charts.course(ingest.course),
-        "counts": charts.counts(judge.counts),
+        "course": charts.course(ingest.course, clock),
+        "counts": charts.counts(judge.counts, clock),
         "resolution": charts.resolution(night.resolution),
         "training": charts.training(night.train.epochs),
         "drift": charts.drift(night.drift),

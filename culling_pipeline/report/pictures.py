@@ -15,6 +15,7 @@ from culling_pipeline import svg
 from culling_pipeline.records.day import StoredFrame
 from culling_pipeline.records.labels import Disagreement
 from culling_pipeline.report import words
+from culling_pipeline.report.clock import UTC_CLOCK, Clock
 
 MAX_PICTURES = 24
 """As many as fit on one screen; more would not be looked at."""
@@ -50,10 +51,10 @@ class Picture:
     invented: int
 
 
-def draw_pictures(exhibits: Sequence[Exhibit]) -> list[Picture]:
+def draw_pictures(exhibits: Sequence[Exhibit], clock: Clock = UTC_CLOCK) -> list[Picture]:
     """The first `MAX_PICTURES` exhibits, in the given order, within `BUDGET_BYTES`."""
     shown = exhibits[:MAX_PICTURES]
-    return [_draw(exhibit, max_bytes=BUDGET_BYTES // len(shown)) for exhibit in shown]
+    return [_draw(exhibit, clock, max_bytes=BUDGET_BYTES // len(shown)) for exhibit in shown]
 
 
 def encode_jpeg(image: NDArray[np.uint8], *, max_bytes: int) -> bytes:
@@ -73,12 +74,12 @@ def encode_jpeg(image: NDArray[np.uint8], *, max_bytes: int) -> bytes:
     return data
 
 
-def _draw(exhibit: Exhibit, *, max_bytes: int) -> Picture:
+def _draw(exhibit: Exhibit, clock: Clock, *, max_bytes: int) -> Picture:
     height, width = exhibit.image.shape[:2]
     jpeg = encode_jpeg(exhibit.image, max_bytes=max_bytes)
-    disagreement, time = exhibit.disagreement, words.clock(exhibit.frame.wall_time)
+    disagreement, time = exhibit.disagreement, clock.time(exhibit.frame.wall_time)
     label = (
-        f"Frame of {time} UTC: the teacher sees "
+        f"Frame of {time} {clock.name}: the teacher sees "
         f"{words.count(disagreement.teacher_objects, 'object')}, "
         f"the model missed {disagreement.missed} and invented {disagreement.invented}"
     )

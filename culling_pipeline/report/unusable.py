@@ -16,6 +16,7 @@ from culling_pipeline.records.day import StoredFrame
 from culling_pipeline.records.monitoring import TO_DO, SlotView
 from culling_pipeline.records.night import UnusableNight
 from culling_pipeline.report import words
+from culling_pipeline.report.clock import UTC_CLOCK, Clock
 from culling_pipeline.report.page import PAGES
 from culling_pipeline.report.pictures import encode_jpeg
 from culling_pipeline.report.sentences import feed_words
@@ -47,15 +48,19 @@ class SlotRow:
     why: str
 
 
-def render_unusable(night: UnusableNight, glimpses: Sequence[Glimpse]) -> str:
+def render_unusable(
+    night: UnusableNight, glimpses: Sequence[Glimpse], *, clock: Clock = UTC_CLOCK
+) -> str:
     """One self-contained HTML page about `night`, with `glimpses` of its day in order of time."""
-    pictures = [(words.stamp(g.frame.wall_time), _drawn(g)) for g in glimpses]
-    return PAGES.get_template("unusable.html").render(**unusable_values(night), pictures=pictures)
+    pictures = [(stamp := clock.stamp(g.frame.wall_time), _drawn(g, stamp)) for g in glimpses]
+    values = unusable_values(night, clock)
+    return PAGES.get_template("unusable.html").render(**values, pictures=pictures)
 
 
-def unusable_values(night: UnusableNight) -> dict[str, Any]:
+def unusable_values(night: UnusableNight, clock: Clock = UTC_CLOCK) -> dict[str, Any]:
     """What `unusable.html` says of a night, its pictures aside."""
     return dict(
+        clock=clock,
         night=night.changed(source=redact_url(night.source)),
         headline=unusable_headline(night),
         reason=night.view.reason,
@@ -80,10 +85,10 @@ def _row(slot: SlotView) -> SlotRow:
     )
 
 
-def _drawn(glimpse: Glimpse) -> Markup:
+def _drawn(glimpse: Glimpse, stamp: str) -> Markup:
     jpeg = encode_jpeg(glimpse.image, max_bytes=PICTURE_BYTES)
     height, width = glimpse.image.shape[:2]
     data = "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
     picture = svg.tag("image", href=data, width=width, height=height)
-    label = f"What the camera saw at {words.stamp(glimpse.frame.wall_time)}"
+    label = f"What the camera saw at {stamp}"
     return svg.tag("svg", picture, viewBox=f"0 0 {width} {height}", role="img", aria_label=label)

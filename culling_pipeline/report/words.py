@@ -1,9 +1,8 @@
-"""Numbers in words: the formats the report uses for figures, counts and times."""
+"""Numbers in words: the formats the report uses for figures, counts and durations."""
 
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
 
 from culling_pipeline.records.scores import Score
 
@@ -91,18 +90,3 @@ def short_seconds(seconds: float) -> str:
 def times(ratio: float) -> str:
     """How many times: a decimal below ten, none above."""
     return figure(ratio, 1 if abs(ratio) < 9.95 else 0).removesuffix(".0")
-
-
-def utc(moment: datetime) -> datetime:
-    """`moment` in UTC; one without a time zone is taken to be UTC already."""
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-
-
-def clock(moment: datetime) -> str:
-    """The time of day in UTC, to the second."""
-    return f"{utc(moment):%H:%M:%S}"
-
-
-def stamp(moment: datetime) -> str:
-    """Day and time in UTC, to the minute."""
-    return f"{utc(moment):%Y-%m-%d %H:%M} UTC"

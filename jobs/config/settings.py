@@ -98,7 +98,9 @@ class CameraDefaults(Section):
         "when clocks go forward is made up as much later; a time that comes twice counts once.",
     )
     time_zone: Text | None = setting(
-        None, "time zone of `schedule`, such as Europe/Berlin; null: the machine's"
+        None,
+        "time zone of `schedule` and of the times in reports and on pages, such as Europe/Berlin; "
+        "null: the machine's",
     )
     mask: Polygons = setting(
         (),

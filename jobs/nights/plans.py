@@ -11,6 +11,7 @@ from culling_pipeline.training.options import show
 from jobs.cameras.day_plan import ingest_plan
 from jobs.cameras.detectors import pick_device
 from jobs.cameras.nets import nets_of
+from jobs.config.local_zone import time_zone
 from jobs.config.night import TrainingSettings
 from jobs.config.settings import CameraConfig, Config
 from jobs.database.nights import Night
@@ -54,6 +55,7 @@ def night_plan(
         corrected_frames=training.corrected_frames,
         workers=1 if device == "cuda" else config.workers,
         device=device,
+        zone=time_zone(camera.time_zone),
         student_name=nets.student,
         teacher_name=nets.teacher,
         teacher_weights=nets.teacher_weights,

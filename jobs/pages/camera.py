@@ -19,7 +19,7 @@ from jobs.config.settings import Config
 from jobs.database.nights import Night
 from jobs.exports.checking import teacher_agreement
 from jobs.pages.house import House, camera_of, house_of
-from jobs.pages.moments import ago, stamp, zone_of
+from jobs.pages.moments import ago, clock_of, stamp
 from jobs.pages.night import said_of
 from jobs.pages.pictures import newest, picture_src
 from jobs.pages.templating import render
@@ -90,7 +90,7 @@ def camera(request: Request) -> Response:
         "camera.html",
         camera=name,
         settings=settings,
-        zone=zone_of(settings)[1],
+        zone=clock_of(settings).name,
         glance=glance,
         picture=picture,
         age="" if picture is None else (ago(picture.stored_at) if picture.watched else ""),
@@ -159,11 +159,11 @@ def _hours(house: House, config: Config, name: str, latest: Night | None) -> lis
     record, _ = said_of(house, latest)
     if not isinstance(record, NightRecord):
         return []
-    zone, _ = zone_of(config.cameras[name])
+    clock = clock_of(config.cameras[name])
     frames = {frame.id: frame for frame in record.ingest.frames}
     by_hour: dict[str, list[str]] = {}
     for frame in (frames[i] for i in record.cull.kept if i in frames):
-        hour = f"{words.utc(frame.wall_time).astimezone(zone):%H}"
+        hour = f"{clock.hour(frame.wall_time):02d}"
         by_hour.setdefault(hour, []).append(frame.path.rpartition("/")[2])
     return [
         Hour(hour, picture_src(name, latest.run_id, paths[0], width=240), len(paths))

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, tzinfo
 
-from culling_pipeline.report import words
+from culling_pipeline.report.clock import Clock
 from jobs.config.local_zone import time_zone
 from jobs.config.settings import CameraConfig
 
 
+def clock_of(camera: CameraConfig | None) -> Clock:
+    """A camera's clock; this machine's where the camera has no zone of its own."""
+    return Clock.of(time_zone(None if camera is None else camera.time_zone))
+
+
 def zone_of(camera: CameraConfig | None) -> tuple[tzinfo, str]:
     """A camera's zone and its name; this machine's where the camera has none of its own."""
-    zone = time_zone(None if camera is None else camera.time_zone)
-    return zone, str(zone)
+    clock = clock_of(camera)
+    return clock.zone, clock.name
 
 
 def stamp(moment: datetime, camera: CameraConfig | None = None, *, seconds: bool = False) -> str:
     """Day and time to the minute or second, and the zone's name."""
-    zone, name = zone_of(camera)
-    clock = "%H:%M:%S" if seconds else "%H:%M"
-    return f"{words.utc(moment).astimezone(zone):%Y-%m-%d {clock}} {name}"
+    return clock_of(camera).stamp(moment, seconds=seconds)
 
 
 def ago(moment: datetime, now: datetime | None = None) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import tzinfo
 from typing import Any
 
 from starlette.datastructures import QueryParams
@@ -17,12 +16,13 @@ from culling_pipeline.records.day import StoredFrame
 from culling_pipeline.records.labels import Disagreement
 from culling_pipeline.records.night import AnyNight, NightRecord, UnusableNight
 from culling_pipeline.report import words
+from culling_pipeline.report.clock import Clock
 from culling_pipeline.report.page import report_values
 from culling_pipeline.report.sentences import worse_classes
 from culling_pipeline.report.unusable import unusable_values
 from jobs.database.nights import Night
 from jobs.pages.house import House, camera_of, house_of
-from jobs.pages.moments import zone_of
+from jobs.pages.moments import clock_of
 from jobs.pages.pictures import picture_src
 from jobs.pages.reports import RUN, has_report
 from jobs.pages.templating import render
@@ -64,12 +64,13 @@ def night(request: Request) -> Response:
     found = _found(request, camera)
     record, values = said_of(house, found)
     about: dict[str, Any] = {"camera": camera, "found": found, "has_report": False}
+    clock = clock_of(house.config.cameras[camera])
     if record is None:
-        return render(request, "a_night_unfinished.html", **about)
+        return render(request, "a_night_unfinished.html", **about, clock=clock)
     about["has_report"] = has_report(house.config, camera, found.run_id)
     if isinstance(record, UnusableNight):
         return render(request, "an_unusable_night.html", **about, **values, pictures=[])
-    gallery = _gallery(record, zone_of(house.config.cameras[camera]), request.query_params)
+    gallery = _gallery(record, clock, request.query_params)
     return render(
         request,
         "a_night.html",
@@ -83,19 +84,23 @@ def night(request: Request) -> Response:
 
 
 def said_of(house: House, found: Night) -> tuple[AnyNight | None, dict[str, Any]]:
-    """The night's record, and what its report says: worked out once, for it cannot change."""
+    """The night's record, and what its report says: worked out once, for it cannot change but by
+    the camera's time zone."""
     if found.state != "done":
         return None, {}
+    clock = clock_of(house.config.cameras.get(found.camera))
 
     def make() -> tuple[AnyNight | None, dict[str, Any]]:
         record = house.store.record(found.id)
         if record is None:
             return None, {}
         if isinstance(record, UnusableNight):
-            return record, unusable_values(record)
-        return record, report_values(record)
+            return record, unusable_values(record, clock)
+        return record, report_values(record, clock)
 
-    made: tuple[AnyNight | None, dict[str, Any]] = house.nights.get((found.id, found.attempt), make)
+    made: tuple[AnyNight | None, dict[str, Any]] = house.nights.get(
+        (found.id, found.attempt, clock.name), make
+    )
     return made
 
 
@@ -119,37 +124,36 @@ def _found(request: Request, camera: str) -> Night:
     return found
 
 
-def _gallery(record: NightRecord, zone: tuple[tzinfo, str], asked: QueryParams) -> Gallery:
+def _gallery(record: NightRecord, clock: Clock, asked: QueryParams) -> Gallery:
     frames = {frame.id: frame for frame in record.ingest.frames}
     known = {d.frame_id: d for d in (*record.cull.survivors, *record.cull.shown)}
     kept = [(frames[i], known.get(i)) for i in record.cull.kept if i in frames]
-    hours = sorted({_hour(frame, zone[0]) for frame, _ in kept})
+    hours = sorted({_hour(frame, clock) for frame, _ in kept})
     wanted = {key: asked.get(key, "") for key in ("hour", "class", "differs")}
     label = record.classes.index(wanted["class"]) if wanted["class"] in record.classes else None
     fitting = [
         (frame, differs)
         for frame, differs in kept
-        if wanted["hour"] in ("", _hour(frame, zone[0]))
-        and _fits(differs, wanted["differs"], label)
+        if wanted["hour"] in ("", _hour(frame, clock)) and _fits(differs, wanted["differs"], label)
     ]
     pages = max(1, -(-len(fitting) // A_PAGE))
     number = asked.get("page", "1")
     page = min(max(int(number) if number.isascii() and number.isdigit() else 1, 1), pages)
     shown = fitting[A_PAGE * (page - 1) : A_PAGE * page]
     return Gallery(
-        shots=[_shot(record, frame, differs, zone[0]) for frame, differs in shown],
+        shots=[_shot(record, frame, differs, clock) for frame, differs in shown],
         fitting=len(fitting),
         total=len(kept),
         page=page,
         pages=pages,
         hours=hours,
-        zone=zone[1],
+        zone=clock.name,
         asked=wanted,
     )
 
 
-def _hour(frame: StoredFrame, zone: tzinfo) -> str:
-    return f"{words.utc(frame.wall_time).astimezone(zone):%H}"
+def _hour(frame: StoredFrame, clock: Clock) -> str:
+    return f"{clock.hour(frame.wall_time):02d}"
 
 
 def _fits(found: Disagreement | None, differs: str, label: int | None) -> bool:
@@ -169,13 +173,13 @@ def _fits(found: Disagreement | None, differs: str, label: int | None) -> bool:
 
 
 def _shot(
-    record: NightRecord, frame: StoredFrame, found: Disagreement | None, zone: tzinfo
+    record: NightRecord, frame: StoredFrame, found: Disagreement | None, clock: Clock
 ) -> Shot:
     name = frame.path.rpartition("/")[2]
     src, large = (
         picture_src(record.camera, record.run_id, name, width=width) for width in (240, 960)
     )
-    time = f"{words.utc(frame.wall_time).astimezone(zone):%H:%M:%S}"
+    time = clock.time(frame.wall_time)
     return Shot(src, large, time, words.figure(frame.confidence_loss), _said(record, found))
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from jobs.config.settings import Config
+from jobs.config.settings import CameraConfig, Config
 from jobs.database.nights import Night
 from jobs.database.store import Store
 from jobs.pages.moments import stamp
@@ -72,29 +72,30 @@ class Overview:
             slots.setdefault(camera, f"its night waits, {place} of {len(waiting)}")
         found = []
         for name, settings in config.cameras.items():
-            state, reasons = self._live(name)
-            reasons += _of_night(nights.get(name), now, scheduled=settings.schedule is not None)
+            state, reasons = self._live(settings)
+            reasons += _of_night(nights.get(name), now, settings)
             reasons.sort(reverse=True)
             rank = reasons[0][0] if reasons else 0
             needs = tuple(said for _, said in reasons)
             found.append(Glance(name, rank, state, needs, nights.get(name), slots.get(name)))
         return sorted(found, key=lambda glance: (-glance.rank, glance.name))
 
-    def _live(self, name: str) -> tuple[str, list[tuple[int, str]]]:
+    def _live(self, camera: CameraConfig) -> tuple[str, list[tuple[int, str]]]:
         """State of a camera that this process watches, and what is wrong with it."""
         watch = self._watch()
-        watcher = None if watch is None else watch.watchers.get(name)
+        watcher = None if watch is None else watch.watchers.get(camera.name)
         condition = None if watcher is None else watcher.condition
         if condition is None:
             return "", []
         if condition.state == "live":
             return "live", []
         rank = {"frozen": 80, "dark": 20, "connecting": 10}.get(condition.state, 90)
-        said = f"{condition.state} since {stamp(condition.since)}: {condition.reason}"
+        said = f"{condition.state} since {stamp(condition.since, camera)}: {condition.reason}"
         return condition.state, [(rank, said)]
 
 
-def _of_night(night: Night | None, now: datetime, *, scheduled: bool) -> list[tuple[int, str]]:
+def _of_night(night: Night | None, now: datetime, camera: CameraConfig) -> list[tuple[int, str]]:
+    scheduled = camera.schedule is not None
     if night is None:
         return [(5, "no night yet")] if scheduled else []
     found = []
@@ -105,5 +106,5 @@ def _of_night(night: Night | None, now: datetime, *, scheduled: bool) -> list[tu
     if night.figures is not None and night.figures.drift is not None:
         found.append((50, f"its data have drifted: {night.figures.drift}"))
     if scheduled and night.state != "running" and now - night.started_at > OVERDUE:
-        found.append((40, f"no night since {stamp(night.started_at)}"))
+        found.append((40, f"no night since {stamp(night.started_at, camera)}"))
     return found

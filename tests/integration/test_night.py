@@ -23,10 +23,11 @@ from benchmarks.testbed.tiny import (
 from culling_pipeline.culling.budget import cost_s
 from culling_pipeline.culling.resolution import relative_mse, scales_down_to
 from culling_pipeline.day.frame_files import load_images
-from culling_pipeline.night.files import TEACHER_FILE
+from culling_pipeline.night.files import NEW_FILE, OLD_FILE, TEACHER_FILE
 from culling_pipeline.records.costs import Portions
 from culling_pipeline.records.night import NightRecord
 from culling_pipeline.report import PAGE
+from culling_pipeline.report.pictures import MAX_PICTURES
 from culling_pipeline.run.progress import Advance, NoProgress
 from culling_pipeline.stage_names import STAGES
 from culling_pipeline.tasks.boxes.answer_files import load_detections
@@ -124,10 +125,17 @@ def test_what_a_night_leaves_on_disk(undisturbed: DoneNight) -> None:
     config, record = undisturbed.config, undisturbed.record
     frames = config.frames_dir(CAMERA, record.run_id)
     files = {f.path for f in record.ingest.frames}
-    assert {p.name for p in frames.iterdir()} == files | {TEACHER_FILE}
+    assert {p.name for p in frames.iterdir()} == files | {TEACHER_FILE, OLD_FILE, NEW_FILE}
     labels = load_detections(frames / TEACHER_FILE)
     assert {frame.id for frame in record.ingest.frames} == set(labels)
     assert sum(map(len, labels.values())) == record.label.objects
+    control = set(record.ingest.control)
+    assert control == set(load_detections(frames / NEW_FILE))
+    old = load_detections(frames / OLD_FILE)
+    assert control | set(record.cull.kept[:MAX_PICTURES]) <= set(old)
+    for frame in record.judge.frames:
+        assert len(old[frame.frame_id]) == len(frame.before.found) + len(frame.before.invented)
+    assert {frame.frame_id for frame in record.judge.frames} == control
     assert debris(config.data_dir) == []
     page = (config.report_dir(CAMERA, record.run_id) / "index.html").read_text(encoding="utf-8")
     assert CAMERA in page

@@ -115,7 +115,7 @@ def test_a_night_that_was_cut_off_goes_on(old: Path) -> None:
     assert record["label"]["corrected"] == journal["label"]["corrected"] > 0
     kept = files_in(data / "frames" / "yard" / SECOND)
     assert {name: content for name, content in kept.items() if name in frames} == frames
-    assert set(kept) - set(frames) == {"teacher.npz"}
+    assert set(kept) - set(frames) == {"teacher.npz", "old.npz", "new.npz"}
     assert (old / night["report"]).is_file()
     assert debris(data) == []
 

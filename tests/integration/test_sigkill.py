@@ -30,7 +30,7 @@ from benchmarks.testbed.tiny import (
     stages_of,
     write_config,
 )
-from culling_pipeline.night.files import TEACHER_FILE
+from culling_pipeline.night.files import NEW_FILE, OLD_FILE, TEACHER_FILE
 from jobs.config.load import load_config
 from jobs.database.store import Store
 from models.boxes.student import load_detector
@@ -122,7 +122,7 @@ def test_the_killed_night_ends_as_an_undisturbed_one(
     assert record.cull == undisturbed.record.cull
     assert record.judge.after == undisturbed.record.judge.after
     frames = {p.name for p in config.frames_dir(CAMERA, night.run_id).iterdir()}
-    assert frames == {f.path for f in record.ingest.frames} | {TEACHER_FILE}
+    assert frames == {f.path for f in record.ingest.frames} | {TEACHER_FILE, OLD_FILE, NEW_FILE}
     assert (config.report_dir(CAMERA, night.run_id) / "index.html").is_file()
     assert debris(config.data_dir) == []
     _require_working_incumbent(tries[0], night.run_id)

@@ -167,6 +167,8 @@ def test_a_night_shows_its_kept_frames_by_hour_and_difference(
     page = site.get(where)
     assert "hunter2" not in page
     assert "From a day of frames to the few worth learning" in page  # as the report says it
+    assert "Europe/Berlin</dd>" in page  # when it was started
+    assert "UTC" not in page
     assert page.count("data-large") == 3
     for query, found in (
         ("hour=23", 1), ("hour=05", 0), ("differs=missed", 1), ("differs=invented", 1),
@@ -199,7 +201,9 @@ def test_a_night_s_record_is_json_without_passwords(
 
 def test_a_night_that_is_not_done_says_so(store: Store, site: Site) -> None:
     night = store.open_night("yard", date.fromisoformat(RUN))
-    assert "This night is running" in site.get(f"camera/yard/night/{RUN}")
+    page = site.get(f"camera/yard/night/{RUN}")
+    assert "This night is running" in page
+    assert "Europe/Berlin, attempt 1" in page
     assert site.status(f"camera/yard/night/{RUN}.json") == 404
     store.fail_night(night.id, "the disk is full")
     assert "the disk is full" in site.get(f"camera/yard/night/{RUN}")

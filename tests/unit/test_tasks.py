@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ def plan(**training: Any) -> NightPlan:
         find_resolution=True, resolution_threshold=None, min_scale=0.5,
         training=train_plan(**recipe), lottery_training=train_plan(**recipe),
         full_images=20.0, judging=judge_plan(), full_size=(48, 64), corrected_frames=0, workers=1,
-        device="cpu",
+        device="cpu", zone=UTC,
     )  # fmt: skip
 
 

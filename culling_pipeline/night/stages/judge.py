@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from culling_pipeline.judging.frame_by_frame import Said, control_frames, count_points
 from culling_pipeline.judging.verdict import judge
 from culling_pipeline.labels.replay import EarlierFrame
 from culling_pipeline.labels.teacher_labels import answers_of
@@ -22,12 +22,11 @@ from culling_pipeline.night.stages.earlier_days import (
     on_earlier_days,
 )
 from culling_pipeline.records.costs import Cost
-from culling_pipeline.records.day import IngestRecord, StoredFrame
-from culling_pipeline.records.judging import CountPoint, JudgeRecord
+from culling_pipeline.records.day import IngestRecord
+from culling_pipeline.records.judging import JudgeRecord
 from culling_pipeline.records.training import ArmsRecord
 from culling_pipeline.stage_names import INCUMBENT, JUDGE, RANDOM_FRAMES
 from culling_pipeline.tasks.answers import Answer
-from culling_pipeline.tasks.base import Task
 
 Found = dict[str, dict[int, Answer]]
 
@@ -58,24 +57,18 @@ def judge_students(night: Night, day: IngestRecord, arms: ArmsRecord) -> JudgeRe
             frames, found["culled"], night.task, day=night.plan.date, student=night.plan.run_id
         ),
     )
-    counts = _counts(night.task, frames, [truths, found[INCUMBENT], found["culled"]])
-    return verdict.changed(counts=counts)
+    all_said = Said(truths, found[INCUMBENT], found["culled"], found.get("random"))
+    _keep_for_the_pages(night, all_said)
+    return verdict.changed(
+        counts=count_points(night.task, frames, all_said),
+        frames=control_frames(night.task, frames, all_said),
+    )
 
 
-def _counts(
-    task: Task, frames: Sequence[StoredFrame], said: Sequence[dict[int, Any]]
-) -> tuple[CountPoint, ...]:
-    """What the teacher, the old and the new student count on each frame; none where the task is
-    about something else."""
-    points = []
-    for frame in sorted(frames, key=lambda frame: frame.wall_time):
-        teacher, before, after = (task.amount(answers[frame.id]) for answers in said)
-        if teacher is None or before is None or after is None:
-            return ()
-        points.append(
-            CountPoint(wall_time=frame.wall_time, teacher=teacher, before=before, after=after)
-        )
-    return tuple(points)
+def _keep_for_the_pages(night: Night, said: Said) -> None:
+    """What both students said, as far as it is sure enough to be shown."""
+    for path, answers in ((night.judged_old, said.before), (night.judged_new, said.after)):
+        night.task.save(path, {i: night.task.at_threshold(a) for i, a in answers.items()})
 
 
 def _measured(

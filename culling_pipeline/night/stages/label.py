@@ -16,7 +16,6 @@ from culling_pipeline.judging.blindness import blindness
 from culling_pipeline.labels.checks import agreement
 from culling_pipeline.labels.teacher_labels import answers_of, truths_of
 from culling_pipeline.night.at_work import Night, Spent
-from culling_pipeline.night.files import TEACHER_FILE
 from culling_pipeline.records.costs import Cost, Purpose
 from culling_pipeline.records.day import IngestRecord
 from culling_pipeline.records.labels import BlindSpot, Disagreement, LabelRecord, TrustRecord
@@ -60,11 +59,6 @@ def ask_the_teacher(night: Night, day: IngestRecord) -> LabelRecord:
     )
 
 
-def keep_labels(night: Night) -> None:
-    """The labels stay with the frames they are of; the rest of the night's work goes."""
-    night.task.save(night.parts.frames / TEACHER_FILE, night.task.load(night.truths))
-
-
 class _Teacher:
     """The teacher at work: labels frame by frame, each once, and what that cost."""
 
@@ -106,5 +100,6 @@ def _of_control(
         blocks=day.control_blocks,
         class_names=task.class_names,
         rng=np.random.default_rng([night.plan.ingest.seed, 43]),
+        zone=night.plan.zone,
     )
     return verdict, blind
