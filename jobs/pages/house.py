@@ -16,6 +16,7 @@ from starlette.requests import Request
 from jobs.config.load import load_config
 from jobs.config.settings import Config
 from jobs.database.store import Store
+from jobs.disk.use import DiskUse
 from jobs.errors import ConfigError, describe
 from jobs.pages.access import Passwords, Sessions, Visitor
 from jobs.pages.kept import Kept
@@ -56,6 +57,7 @@ class House:
         self.sessions = Sessions()
         self.passwords = Passwords(config.service.password_hashes)
         self.statics = Statics()
+        self.disk_use = DiskUse(config.data_dir)
         self.overview = Overview(store, watch)
         self.cards: Kept[Any] = Kept(CARDS)
         self.nights: Kept[Any] = Kept(NIGHTS)

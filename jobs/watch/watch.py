@@ -22,7 +22,8 @@ from jobs.cameras.detectors import pick_device
 from jobs.config.settings import CameraConfig, Config
 from jobs.database.connection import StoreError
 from jobs.database.store import Store
-from jobs.disk.budget import GB, DiskBudget, FreeSpace
+from jobs.disk.budget import DiskBudget, FreeSpace
+from jobs.disk.use import GB
 from jobs.errors import describe
 from jobs.watch.feed import Feed, Waiting
 from jobs.watch.intake import Intake
