@@ -90,6 +90,11 @@ class DayWriter:
             self._file.close()
 
     @property
+    def first(self) -> datetime | None:
+        """When the day's first frame was taken, if there is one."""
+        return self._first
+
+    @property
     def bytes(self) -> int:
         """What the stored pictures take."""
         return sum(entry.stat().st_size for entry in os.scandir(self.folder / FRAMES))

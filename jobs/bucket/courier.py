@@ -49,6 +49,10 @@ class Courier:
         self._thread = threading.Thread(target=self._go_round, name="courier", daemon=True)
         self._thread.start()
 
+    def visit(self, config: Config, cameras: Sequence[str]) -> None:
+        """Visit these cameras from the next round on."""
+        self._config, self._cameras = config, cameras
+
     def close(self) -> None:
         """Stop the rounds and send the days as they are now."""
         if self._thread is None:

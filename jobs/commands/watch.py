@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import re
-from typing import Annotated
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,7 +23,16 @@ from jobs.commands.common import (
 )
 from jobs.errors import EXIT_DONE, UsageError, exit_code
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from jobs.config.settings import Config
+    from jobs.watch.watch import CameraWatch
+
 app = typer.Typer()
+
+LOOK_S = 1.0
+"""How often config.yaml is looked at."""
 
 
 @app.command()
@@ -58,8 +70,10 @@ def ingest(
             for_s=None if duration is None else seconds_of(duration),
             frames=frames,
         )
+        named = names if cameras else None
         try:
-            service.run()
+            with followed(service, loaded, (config, overrides), named):
+                service.run()
         finally:
             if as_json:
                 print_json({"cameras": feeds_to_dict(service)})
@@ -67,6 +81,34 @@ def ingest(
                 print_table(feeds_table(service))
     errors = [watcher.error for watcher in service.watchers.values() if watcher.error]
     raise typer.Exit(max((exit_code(error) for error in errors), default=EXIT_DONE))
+
+
+@contextmanager
+def followed(
+    watch: CameraWatch, config: Config, place: tuple[Path, list[str]], named: list[str] | None
+) -> Iterator[None]:
+    """Meanwhile cameras that are new in config.yaml, or other there, are taken up; of those that
+    were named, no others."""
+    from jobs.config.followed import FollowedConfig
+    from jobs.config.load import parse_overrides
+
+    followed = FollowedConfig(config, place[0], parse_overrides(place[1]))
+    ends = threading.Event()
+
+    def look() -> None:
+        while not ends.wait(LOOK_S):
+            now = followed.look()
+            if now is not None:
+                wanted = [c for n, c in now.cameras.items() if named is None or n in named]
+                watch.take_up(now, wanted)
+
+    looking = threading.Thread(target=look, name="config", daemon=True)
+    looking.start()
+    try:
+        yield
+    finally:
+        ends.set()
+        looking.join()
 
 
 def seconds_of(text: str) -> float:

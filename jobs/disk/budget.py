@@ -24,10 +24,10 @@ from jobs.cameras.day_plan import ingest_plan
 from jobs.cameras.watched_days import days_done, watched_days
 from jobs.config.settings import CameraConfig, Config
 from jobs.database.store import Store
+from jobs.disk.use import GB, write_use
 
 logger = logging.getLogger(__name__)
 
-GB = 10**9
 RESUME_ABOVE = 1.1
 """Writing resumes when this many times the minimum is free, so that it does not flicker."""
 AFTER_HIT_S = 5.0
@@ -110,6 +110,7 @@ class DiskBudget:
             if camera.disk_budget_gb is not None and name in used:
                 over = used[name] - camera.disk_budget_gb * GB
                 used[name] -= self._free([name], over, open_days)
+        write_use(self._config.data_dir, used)
         over = sum(used.values()) - self._config.disk.budget_gb * GB
         self._free(sorted(used), max(over, self._free_space.lacking), open_days)
 

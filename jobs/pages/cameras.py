@@ -13,6 +13,8 @@ from culling_pipeline.report.courses import sparkline
 from jobs.cameras.reports import report_path
 from jobs.config.settings import CameraConfig, Config
 from jobs.database.nights import Night
+from jobs.disk.use import GB
+from jobs.pages.frames_today import coverage_of, frames_of_today
 from jobs.pages.house import House, house_of
 from jobs.pages.moments import ago, zone_of
 from jobs.pages.overview import Glance
@@ -52,6 +54,7 @@ class Card:
     age: str
     version: str | None
     frames: str
+    storage: str
     slot: str
     has_report: bool
 
@@ -108,7 +111,8 @@ def _card(house: House, config: Config, glance: Glance) -> Card:
         picture=picture,
         age=_age(picture, past),
         version=_version(config, glance.name),
-        frames=_frames(house, camera, past),
+        frames=frames_of_today(house, camera) or past.frames,
+        storage=_storage(house, camera),
         slot=glance.slot or _slot(camera),
         has_report=past.run_id is not None and has_report(config, glance.name, past.run_id),
     )
@@ -119,7 +123,8 @@ def _past(house: House, glance: Glance) -> Past:
     nights: list[Night] = []
     if glance.night is not None:
         nights = house.store.nights(glance.name, state="done", limit=NIGHTS)
-    known = [night.figures for night in nights if night.figures is not None]
+    measured = [night for night in nights if night.figures is not None]
+    known = [night.figures for night in measured if night.figures is not None]
     run_id = nights[0].run_id if nights else None
     if not known:
         return Past(run_id, words.NOTHING, "", Markup(""), "no frames yet")
@@ -129,6 +134,8 @@ def _past(house: House, glance: Glance) -> Past:
     label = f"{last.metric} of the student in use over {words.count(len(values), 'night')}"
     score = f"{last.score_before:.3f} → {last.score_after:.3f}"
     frames = f"{words.count(last.frames_seen)} frames, {words.count(last.kept)} kept"
+    if (recorded := coverage_of(house, glance.name, measured[0])) is not None:
+        frames += f". {recorded}"
     return Past(run_id, score, last.metric, sparkline(values, label), frames)
 
 
@@ -145,13 +152,14 @@ def _version(config: Config, camera: str) -> str | None:
         return "damaged"
 
 
-def _frames(house: House, camera: CameraConfig, past: Past) -> str:
-    """Frames since the service began to watch, else of the last night's day."""
-    watch = house.watch()
-    feed = None if watch is None else watch.feeds.get(camera.name)
-    if feed is None:
-        return past.frames
-    return f"{words.count(feed.tally.seen, 'frame')} since the service began"
+def _storage(house: House, camera: CameraConfig) -> str:
+    """What its frames take on disk, as far as it was measured."""
+    used = house.disk_use.of(camera.name)
+    if used is None:
+        return ""
+    most = camera.disk_budget_gb
+    of = "" if most is None else f" of {words.figure(most, 1)}"
+    return f"{words.figure(used / GB, 2 if used < GB else 1)}{of} GB on disk"
 
 
 def _slot(camera: CameraConfig) -> str:

@@ -16,7 +16,8 @@ from starlette.requests import Request
 from jobs.config.load import load_config
 from jobs.config.settings import Config
 from jobs.database.store import Store
-from jobs.errors import ConfigError
+from jobs.disk.use import DiskUse
+from jobs.errors import ConfigError, describe
 from jobs.pages.access import Passwords, Sessions, Visitor
 from jobs.pages.kept import Kept
 from jobs.pages.overview import Overview
@@ -56,11 +57,13 @@ class House:
         self.sessions = Sessions()
         self.passwords = Passwords(config.service.password_hashes)
         self.statics = Statics()
+        self.disk_use = DiskUse(config.data_dir)
         self.overview = Overview(store, watch)
         self.cards: Kept[Any] = Kept(CARDS)
         self.nights: Kept[Any] = Kept(NIGHTS)
         self._read_at = self._stamp()
         self._reading = threading.Lock()
+        self._mistake: str | None = None
 
     @property
     def config(self) -> Config:
@@ -71,9 +74,16 @@ class House:
                 self._read_at = stamp
                 try:
                     self._config = load_config(self.source.path, overrides=self.source.overrides)
-                except (ConfigError, OSError):
-                    return self._config
+                except (ConfigError, OSError) as error:
+                    self._mistake = describe(error)
+                else:
+                    self._mistake = None
         return self._config
+
+    @property
+    def mistake(self) -> str | None:
+        """What is wrong with the file now, while `config` is as it was before."""
+        return self._mistake
 
     def _stamp(self) -> tuple[int, int] | None:
         try:

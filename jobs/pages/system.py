@@ -42,6 +42,7 @@ def system(request: Request) -> Response:
         waiting=waiting[:MOST_WAITING],
         more=max(0, len(waiting) - MOST_WAITING),
         counts=store.dues.counts(),
+        mistake=house.mistake,
         alerts=alerts[:MOST_ALERTS],
         more_alerts=max(0, len(alerts) - MOST_ALERTS),
         free=disk.free,

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from culling_pipeline.day.daybook import DayClock
 from jobs.bucket.courier import give_away
-from jobs.config.settings import Config
+from jobs.config.settings import CameraConfig, Config
 from jobs.config.wall_clock import WallClock, ticker, time_zone
 from jobs.database.store import Store
 from jobs.service.notify import Notifier
@@ -32,17 +32,32 @@ class Schedule:
         today: Today,
         now: Callable[[], datetime],
     ) -> None:
-        self._config, self._store, self._now = config, store, now
+        self._store, self._now = store, now
         self._notify, self._today = notify, today
-        self._began_at = now()
-        self._triggers = {
-            name: WallClock(camera.schedule, time_zone(camera.time_zone))
-            for name, camera in config.cameras.items()
-            if camera.schedule is not None
-        }
-        self._to_ask = set(self._triggers)
-        self._ticker = ticker(self._to_ask.add, self._triggers)
+        self._since: dict[str, datetime] = {}
+        self._triggers: dict[str, WallClock] = {}
+        self._to_ask: set[str] = set()
+        self._ticker = ticker(self._to_ask.add, {})
+        self._config = Config()
+        self.take_up(config)
         self._ask_all()
+
+    def take_up(self, config: Config) -> None:
+        """Go by the schedules of this configuration, as a service that begins now would. A camera
+        that had no night yet has none that was due before it had this schedule."""
+        now, before = self._now(), self._config.cameras
+        scheduled = {n: c for n, c in config.cameras.items() if c.schedule is not None}
+        self._since = {
+            name: self._since[name] if _has_schedule_of(camera, before.get(name)) else now
+            for name, camera in scheduled.items()
+        }
+        self._triggers = {
+            name: WallClock(camera.schedule or "", time_zone(camera.time_zone))
+            for name, camera in scheduled.items()
+        }
+        self._config, self._to_ask = config, set(self._triggers)
+        self._ticker.shutdown()
+        self._ticker = ticker(self._to_ask.add, self._triggers)
 
     def tick(self) -> None:
         """Call this about once a second."""
@@ -65,7 +80,7 @@ class Schedule:
         """Ask for the camera's latest due night: one night for all that were missed."""
         now = self._now()
         last = self._store.dues.last(camera)
-        after = self._began_at - timedelta(seconds=1) if last is None else last.due_at
+        after = self._since[camera] - timedelta(seconds=1) if last is None else last.due_at
         due_at = self._triggers[camera].last_until(now, after=after)
         if due_at is not None and self._store.dues.ask(camera, due_at):
             logger.info("%s: its night of %s is due", camera, due_at.astimezone())
@@ -87,6 +102,12 @@ class Schedule:
         # The hour, so that two services that both see the drift ask for one night.
         if dues.ask(camera, now.replace(minute=0, second=0, microsecond=0), reason=EARLY):
             logger.info("%s: an early night is due", camera)
+
+
+def _has_schedule_of(camera: CameraConfig, before: CameraConfig | None) -> bool:
+    if before is None:
+        return False
+    return (camera.schedule, camera.time_zone) == (before.schedule, before.time_zone)
 
 
 def report_drift(notify: Notifier, camera: str, reason: str) -> None:

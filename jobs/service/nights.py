@@ -32,6 +32,9 @@ from jobs.service.today import Today
 logger = logging.getLogger(__name__)
 
 LOOK_AROUND = timedelta(seconds=15)
+UNKNOWN_FOR = timedelta(seconds=10)
+"""How long a night may wait for a camera that is not known. One that has just been added is known
+to those who ask for its night a little before it is known here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class Nights:
         self._running: dict[int, Due] = {}
         self._ended: list[Outcome] = []
         self._in_doubt: set[int] = set()
+        self._unknown: dict[int, datetime] = {}
         self._looked_at = self._full_until = now()
         settings = config.service
         self._window = Window(settings.window, time_zone(None))
@@ -81,6 +85,12 @@ class Nights:
             self._look_around()
         if len(self._running) < self._executor.slots and self._now() >= self._full_until:
             self._begin_some()
+
+    def take_up(self, config: Config) -> None:
+        """Go on with the cameras and groups of this configuration."""
+        self._config = config
+        self._today.take_up(config)
+        self._schedule.take_up(config)
 
     @property
     def running(self) -> list[Due]:
@@ -108,10 +118,7 @@ class Nights:
         if self._config.groups:  # the night of one camera of a group was the night of them all
             self._close_made()
         waiting = {due.camera: due for due in self._store.dues.waiting()}
-        for camera in list(waiting):
-            if camera not in self._config.cameras:
-                due = waiting.pop(camera)
-                self._store.dues.fail(due.id, "no longer in the configuration", night_id=None)
+        self._fail_unknown([waiting.pop(c) for c in set(waiting) - set(self._config.cameras)])
         if not waiting:
             return
         plan = forecast(
@@ -130,6 +137,13 @@ class Nights:
                 spent_s += prospect.cost_s
         if refused:  # what does not fit into the budget now will not fit a second later
             self._full_until = self._now() + LOOK_AROUND
+
+    def _fail_unknown(self, dues: list[Due]) -> None:
+        now = self._now()
+        self._unknown = {due.id: self._unknown.get(due.id, now) for due in dues}
+        for due in dues:
+            if now - self._unknown[due.id] >= UNKNOWN_FOR:
+                self._store.dues.fail(due.id, "not in the configuration", night_id=None)
 
     def _begin(self, due: Due) -> bool:
         if due.attempt >= self._config.service.tries:

@@ -13,14 +13,13 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
+from jobs.config.followed import FollowedConfig
 from jobs.config.settings import CameraConfig, Config
 from jobs.database.store import Store
 from jobs.disk.cleanup import remove_old_reports
 from jobs.errors import describe
 from jobs.executors.base import Executor
-from jobs.service.new_areas import NewAreas
 from jobs.service.nights import Nights, Origin
 from jobs.service.notify import Notifier
 from jobs.service.outage import Outage
@@ -53,10 +52,10 @@ class Service:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._config, self._store, self._now = config, store, now
-        watches = config.service.watch
-        self._cameras = [c for c in config.cameras.values() if watches and is_watched(c)]
+        self._origin, self._executor = origin, executor
+        self._followed = FollowedConfig(config, origin.config, origin.overrides)
         self._ingest: CameraWatch | None = None
-        self._new_areas = NewAreas(origin.config, origin.overrides)
+        self._beginning = threading.Lock()
         self._awake = threading.Event()
         self._stopping = threading.Event()
         self._ends = False
@@ -65,7 +64,6 @@ class Service:
             "cameras are watched on, nights wait until it is back", "nights go on"
         )
         self._notify = Notifier(config.service, store.notices)
-        self._make_nights = partial(Nights, config, origin, store, executor, self._notify, now=now)
         self._nights = self._make_nights() if store.database.is_ready else None
 
     def run(self) -> None:
@@ -73,7 +71,7 @@ class Service:
         with ExitStack() as at_the_end:
             at_the_end.callback(self._notify.close)
             at_the_end.callback(self._stop_nights)
-            if self._cameras:
+            if self._config.service.watch:
                 watching = threading.Thread(target=self._watch, name="ingest", daemon=True)
                 watching.start()
                 at_the_end.callback(watching.join, STOP_S)
@@ -82,13 +80,23 @@ class Service:
                 self._tick()
 
     def _tick(self) -> None:
+        self._take_up_changes()
         with self._outage.bridged():
             self._store.database.make_ready()
             self._nights = self._nights or self._make_nights()
             self._nights.tick()
             self._ask_after_cameras()
             self._tidy_up()
-        self._take_up_areas()
+
+    def _make_nights(self) -> Nights:
+        return Nights(
+            self._config,
+            self._origin,
+            self._store,
+            self._executor,
+            self._notify,
+            now=self._now,
+        )
 
     def _stop_nights(self) -> None:
         if self._nights is not None:
@@ -116,25 +124,38 @@ class Service:
 
     def _watch(self) -> None:
         while not self._stopping.is_set():
+            self._awake.clear()
             try:
-                self._ingest = CameraWatch(self._config, self._cameras, self._store)
-                self._ingest.run()
+                self._watch_once()
             except Exception as error:  # the thread's boundary: the nights go on
                 logger.warning("ingest: %s; begun again in %.0f s", describe(error), INGEST_AGAIN_S)
                 logger.debug("ingest", exc_info=error)
             self._awake.wait(INGEST_AGAIN_S)
-            self._awake.clear()
 
-    def _take_up_areas(self) -> None:
-        """Watch on with the masks and ignore zones that somebody has drawn meanwhile."""
-        cameras = self._new_areas.of(self._cameras)
-        if cameras is None:
+    def _watch_once(self) -> None:
+        with self._beginning:
+            cameras = self._watched()
+            if not cameras:
+                return
+            self._ingest = ingest = CameraWatch(self._config, cameras, self._store)
+        ingest.run()
+
+    def _watched(self) -> list[CameraConfig]:
+        watches = self._config.service.watch
+        return [c for c in self._config.cameras.values() if watches and is_watched(c)]
+
+    def _take_up_changes(self) -> None:
+        """Go on with the cameras that config.yaml has by now."""
+        config = self._followed.look()
+        if config is None:
             return
-        logger.info("config.yaml has other masks or ignore zones: the cameras are opened anew")
-        self._cameras = cameras
+        with self._beginning:
+            self._config = config
+            if self._ingest is not None:
+                self._ingest.take_up(config, self._watched())
         self._awake.set()
-        if self._ingest is not None:
-            self._ingest.stop()
+        if self._nights is not None:
+            self._nights.take_up(config)
 
     def _stop_watching(self) -> None:
         self._stopping.set()

@@ -34,6 +34,10 @@ class Today:
         self._turns = deque(config.cameras)
         self._next_turn = now() + self._pause
 
+    def take_up(self, config: Config) -> None:
+        """Read the days of the cameras of this configuration."""
+        self._config, self._turns = config, deque(config.cameras)
+
     @property
     def _pause(self) -> timedelta:
         """The pause between two cameras, so that reading is spread over the hour."""

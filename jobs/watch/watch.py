@@ -11,10 +11,9 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from typing import Any
 
 import torch
 
@@ -23,24 +22,25 @@ from jobs.cameras.detectors import pick_device
 from jobs.config.settings import CameraConfig, Config
 from jobs.database.connection import StoreError
 from jobs.database.store import Store
-from jobs.disk.budget import GB, DiskBudget, FreeSpace
+from jobs.disk.budget import DiskBudget, FreeSpace
+from jobs.disk.use import GB
 from jobs.errors import describe
 from jobs.watch.feed import Feed, Waiting
+from jobs.watch.intake import Intake
+from jobs.watch.lineup import Lineup
 from jobs.watch.scoring import Scorer, Students
 from jobs.watch.watching import Inbox, Watcher
-from streams.base import Frame
 
 logger = logging.getLogger(__name__)
 
 TICK_S = 1.0
 RENEW_S = 30.0
 DISK_S = 60.0
-STOP_S = 5.0
-"""How long to wait for the cameras' threads at the end."""
 
 
 class CameraWatch:
-    """Watches these cameras until all have ended, `for_s` is over or it is interrupted."""
+    """Watches these cameras until all have ended, `for_s` is over or it is interrupted. Others may
+    be taken up on the way."""
 
     def __init__(
         self,
@@ -58,14 +58,32 @@ class CameraWatch:
         self._free_space = FreeSpace(config.data_dir, config.disk.min_free_gb * GB)
         self._store = store
         self._disk_budget = DiskBudget(config, store, self._free_space)
-        self._inbox: Inbox = queue.Queue(maxsize=max(8, 2 * len(cameras)))
-        self.feeds = {c.name: Feed(config, c, self._students, self._free_space) for c in cameras}
-        self.watchers = {c.name: Watcher(c, self._inbox, limit=frames) for c in cameras}
+        self._inbox: Inbox = queue.Queue(maxsize=_room(cameras))
+        self._config = config
+        self._lineup = Lineup(self._make_feed, lambda c: Watcher(c, self._inbox, limit=frames))
+        self._lineup.begin(cameras)
+        self._intake = Intake(self._inbox, self._lineup, self._scorer)
+        self._wanted: tuple[Config, Sequence[CameraConfig]] | None = None
         self._courier = Courier(config, [c.name for c in cameras], store)
         self._due_s: dict[str, float] = {}
         self._told = False
         self._stopped_at = datetime.now(UTC)
         self._stop = threading.Event()
+
+    @property
+    def feeds(self) -> Mapping[str, Feed]:
+        """By the names of the cameras that are watched now."""
+        return self._lineup.feeds
+
+    @property
+    def watchers(self) -> Mapping[str, Watcher]:
+        """The same."""
+        return self._lineup.watchers
+
+    def take_up(self, config: Config, cameras: Sequence[CameraConfig]) -> None:
+        """Watch these cameras from now on, from another thread. Those that have not changed are
+        watched on."""
+        self._wanted = config, cameras
 
     def stop(self) -> None:
         """End `run` soon, from another thread."""
@@ -78,14 +96,13 @@ class CameraWatch:
         with ExitStack() as at_the_end:
             at_the_end.callback(self._courier.close)
             at_the_end.callback(self._close_days)
-            at_the_end.callback(self._settle_all)
+            at_the_end.callback(self._intake.settle_all)
             at_the_end.callback(self._stop_watchers)
-            for watcher in self.watchers.values():
-                watcher.start()
+            self._lineup.start()
             began_s = time.monotonic()
             while self._goes_on(began_s):
-                self._take_some()
-                self._hand_out(self._scorer.collect())
+                self._intake.take_some()
+                self._intake.hand_out()
                 self._look_around()
 
     def _goes_on(self, began_s: float) -> bool:
@@ -93,46 +110,13 @@ class CameraWatch:
             return False
         if self._for_s is not None and time.monotonic() - began_s >= self._for_s:
             return False
-        ended = all(watcher.ended for watcher in self.watchers.values())
-        return not ended or not self._inbox.empty()
-
-    def _take_some(self) -> None:
-        """Take the frames that have arrived, as many as can be scored soon; wait briefly for the
-        first."""
-        wait_s: float | None = 0.1
-        while not self._scorer.is_full:
-            try:
-                frame = self._inbox.get(timeout=wait_s) if wait_s else self._inbox.get_nowait()
-            except queue.Empty:
-                return
-            wait_s = None
-            self._take(frame)
-        self._scorer.wait()
-
-    def _take(self, frame: Frame) -> None:
-        feed = self.feeds[frame.camera]
-        if not self.watchers[frame.camera].is_live and feed.has_seen(frame):
-            return
-        while feed.is_full:
-            self._scorer.wait()
-            self._hand_out(self._scorer.collect(flush=True))
-        waiting = feed.arrive(frame)
-        if waiting.decision.score:
-            self._scorer.add(waiting.student, frame.image, waiting)
-        else:
-            feed.settle()
-
-    def _hand_out(self, results: Sequence[Any]) -> None:
-        for scored in results:
-            scored.ticket.scored = scored
-        for feed in {id(s.ticket.feed): s.ticket.feed for s in results}.values():
-            feed.settle()
+        return not (self._lineup.is_over and self._intake.is_empty and self._wanted is None)
 
     def _look_around(self) -> None:
         """Do what is due now and then."""
         if self._is_due("tick", TICK_S):
-            for name, feed in self.feeds.items():
-                feed.tick(self.watchers[name].condition)
+            self._change()
+            self._lineup.tick()
         if self._is_due("renew", RENEW_S):
             for feed in self.feeds.values():
                 feed.renew_student()
@@ -140,6 +124,20 @@ class CameraWatch:
             self._students.keep_only(in_use)
         if self._is_due("disk", DISK_S):
             self._make_room()
+
+    def _change(self) -> None:
+        """Take up other cameras, if there are any, and end those that are to go."""
+        wanted, self._wanted = self._wanted, None
+        if wanted is not None:
+            self._config, cameras = wanted
+            self._inbox.maxsize = _room(cameras)
+            self._disk_budget = DiskBudget(self._config, self._store, self._free_space)
+            self._courier.visit(self._config, [camera.name for camera in cameras])
+            self._lineup.change_to(cameras)
+        self._lineup.let_go(self._intake.settle_arrived)
+
+    def _make_feed(self, camera: CameraConfig) -> Feed:
+        return Feed(self._config, camera, self._students, self._free_space)
 
     def _make_room(self) -> None:
         open_days = {n: f.day for n, f in self.feeds.items() if f.day is not None}
@@ -162,20 +160,13 @@ class CameraWatch:
 
     def _stop_watchers(self) -> None:
         self._stopped_at = datetime.now(UTC)
-        for name, feed in self.feeds.items():  # before stopping changes their conditions
-            feed.tick(self.watchers[name].condition)
-        for watcher in self.watchers.values():
-            watcher.stop()
-        deadline_s = time.monotonic() + STOP_S
-        for watcher in self.watchers.values():
-            watcher.join(max(0.0, deadline_s - time.monotonic()))
-
-    def _settle_all(self) -> None:
-        while not self._inbox.empty():
-            self._take(self._inbox.get_nowait())
-        self._hand_out(self._scorer.collect(flush=True))
+        self._lineup.stop()
 
     def _close_days(self) -> None:
         self._scorer.close()
-        for feed in self.feeds.values():
-            feed.close(self._stopped_at)
+        self._lineup.close(self._stopped_at)
+
+
+def _room(cameras: Sequence[CameraConfig]) -> int:
+    """How many frames may wait."""
+    return max(8, 2 * len(cameras))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -18,7 +19,8 @@ from jobs.cameras.watched_days import date_of_night, watched_day, watched_days
 from jobs.config.settings import CameraConfig, Config
 from jobs.database.store import Store
 from jobs.disk import budget as room
-from jobs.disk.budget import AFTER_HIT_S, GB, DiskBudget, FreeSpace, thin_day
+from jobs.disk.budget import AFTER_HIT_S, DiskBudget, FreeSpace, thin_day
+from jobs.disk.use import GB, DiskUse
 from models.boxes.detections import Detections
 from streams.base import Frame
 
@@ -240,3 +242,20 @@ def test_a_night_is_about_the_latest_day_that_is_over_and_had_none(
     finish_night(store, LONG_AGO)
     assert date_of_night(config, "yard", store) == TODAY
     assert watched_day(config, "yard", date(2020, 1, 1)) is None
+
+
+def test_what_was_measured_can_be_read_without_walking_the_disk(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, use = configuration(tmp_path), DiskUse(tmp_path)
+    assert use.of("yard") is None
+    watched(config, LONG_AGO, 20)
+    DiskBudget(config, store, FreeSpace(tmp_path, 0)).enforce({})
+    there = sum(path.stat().st_size for path in config.day_dir("yard", LONG_AGO).rglob("*.*"))
+    monkeypatch.setattr(os, "walk", None)
+    assert use.of("yard") == there > 0
+    assert use.of("gate") is None
+    for text in ("{", "[1]", '{"yard": "<b>"}', '{"yard": -1}'):
+        (tmp_path / "disk-use.json").write_text(text)
+        assert DiskUse(tmp_path).of("yard") is None
+    assert list(tmp_path.glob("*.tmp")) == []

@@ -253,7 +253,7 @@ def test_a_camera_that_left_the_configuration_is_let_go(
     nights = service_of(config_of(tmp_path), store, Quick(store))
     pass_time(nights, clock, 1)
     (due,) = store.dues.all()
-    assert (due.state, due.error) == ("failed", "no longer in the configuration")
+    assert (due.state, due.error) == ("failed", "not in the configuration")
 
 
 # -- window, budget, order -------------------------------------------------------------------------

@@ -96,4 +96,4 @@ def test_a_machine_may_leave_watching_to_another(
     with Store(config.data_dir) as store:
         origin = Origin(tmp_path / "config.yaml", {})
         service = Service(config, origin, store, LocalExecutor(1))
-        assert [camera.name for camera in service._cameras] == cameras
+        assert [camera.name for camera in service._watched()] == cameras
