@@ -1,4 +1,4 @@
-"""Adds a camera to config.yaml: lines are inserted, and no other byte changes. Changes one value.
+"""Adds a camera to config.yaml: lines are inserted, and no other byte changes.
 
 PyYAML gives the positions in the text. A writer that keeps comments (ruamel.yaml) would rewrite the
 whole file with its own indentation, quotes and nulls.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -36,34 +36,6 @@ def insert_camera(text: str, name: str, settings: Mapping[str, Any]) -> str:
         message = f"this file is written in a way that only you can add to; put in:\n{lines}"
         raise ConfigError(message)
     return written
-
-
-def replace_value(text: str, keys: Sequence[str], value: str) -> str:
-    """The text with another value under these keys; raises `ConfigError` where the text has no
-    value of its own there, or is too unusual for that."""
-    found: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
-    for key in keys:
-        pairs = found.value if isinstance(found, yaml.MappingNode) else ()
-        found = next((inner for name, inner in pairs if name.value == key), None)
-    where = ".".join(keys)
-    if not isinstance(found, yaml.ScalarNode):
-        message = f"it has no {where} of its own: write it there yourself, {where}: {value}"
-        raise ConfigError(message)
-    written = text[: found.start_mark.index] + as_yaml(value) + text[found.end_mark.index :]
-    try:
-        same = yaml.safe_load(written) == _with(yaml.safe_load(text), keys, value)
-    except yaml.YAMLError:
-        same = False
-    if not same:
-        message = f"{where} is written in a way that only you can change: make it {value}"
-        raise ConfigError(message)
-    return written
-
-
-def _with(content: Mapping[str, Any], keys: Sequence[str], value: str) -> dict[str, Any]:
-    """The content with another value under these keys, and nowhere else: an alias shares none."""
-    key, *inner = keys
-    return {**content, key: _with(content[key], inner, value) if inner else value}
 
 
 def template_text() -> str:

@@ -4,6 +4,7 @@ byte changes."""
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -16,44 +17,54 @@ _COMMENT = re.compile(r"(?<!\S)#[^\r\n]*")
 
 
 def set_key(text: str, camera: str, key: str, value: Any) -> str:
-    """The text of a configuration in which this camera's `key` has this value. Raises `ConfigError`
-    where the camera is written in a way that is too unusual for that."""
+    """The text of a configuration in which this camera's `key` ("mask", "teacher.weights") has this
+    value. Raises `ConfigError` where the camera is written in a way that is too unusual for
+    that."""
+    keys = key.split(".")
     try:
-        written = _with_key(text, camera, key, value)
-        same = yaml.safe_load(written) == _content(text, camera, key, value)
+        written = _with_key(text, camera, keys, value)
+        same = yaml.safe_load(written) == _content(text, camera, keys, value)
     except (yaml.YAMLError, ValueError, AttributeError, TypeError, LookupError):
         same = False
     if not same:
         message = (
             f"camera {camera!r} is written in a way that only you can add to; put in there:\n"
-            f"{key}: {as_yaml(value)}"
+            f"{keys[0]}: {as_yaml(_nested(keys[1:], value))}"
         )
         raise ConfigError(message)
     return written
 
 
-def _content(text: str, camera: str, key: str, value: Any) -> Any:
-    """What the new text has to hold: the old content with this value."""
+def _content(text: str, camera: str, keys: Sequence[str], value: Any) -> Any:
+    """What the new text has to hold: the old content with this value, and no other camera's."""
     raw = yaml.safe_load(text)
-    cameras = {name: settings or {} for name, settings in raw["cameras"].items()}
-    cameras[camera] = {**cameras[camera], key: value}
-    return {**raw, "cameras": raw["cameras"] | {camera: cameras[camera]}}
+    changed = _with(raw["cameras"][camera] or {}, keys, value)
+    return {**raw, "cameras": raw["cameras"] | {camera: changed}}
 
 
-def _with_key(text: str, camera: str, key: str, value: Any) -> str:
-    found = find_cameras(text)
-    if found is None or not isinstance(found[1], yaml.MappingNode):
+def _with(content: Mapping[str, Any], keys: Sequence[str], value: Any) -> dict[str, Any]:
+    key, *inner = keys
+    return {**content, key: _with(content.get(key, {}), inner, value) if inner else value}
+
+
+def _nested(keys: Sequence[str], value: Any) -> Any:
+    """The value below these keys; the value itself below none."""
+    for key in reversed(keys):
+        value = {key: value}
+    return value
+
+
+def _with_key(text: str, camera: str, keys: Sequence[str], value: Any) -> str:
+    cameras = find_cameras(text)
+    found = cameras and _entry(cameras[1], camera)
+    if not found:
         raise ValueError(camera)
-    name, section = next(
-        (pair for pair in found[1].value if pair[0].value == camera), (found[0], found[0])
-    )
-    if not isinstance(section, yaml.MappingNode) or not section.value:
-        raise ValueError(camera)
-    if section.start_mark.index < name.end_mark.index:  # an alias: what it means stands elsewhere
-        raise ValueError(camera)
-    for known, node in section.value:
-        if known.value == key:
-            return _replaced(text, known, node, value)
+    section, (key, *inner) = _own(*found), keys
+    while known := _entry(section, key):
+        if not inner:
+            return _replaced(text, *known, value)
+        section, (key, *inner) = _own(*known), inner
+    value = _nested(inner, value)
     if section.flow_style:
         last = section.value[-1][1].end_mark.index
         return f"{text[:last]}, {key}: {as_yaml(value)}{text[last:]}"
@@ -61,6 +72,22 @@ def _with_key(text: str, camera: str, key: str, value: Any) -> str:
     line = f"{' ' * indent}{key}: {as_yaml(value)}"
     ending = "\r\n" if "\r\n" in text else "\n"
     return put_lines(text, line_after(text, section, indent), [line], ending)
+
+
+def _entry(section: yaml.Node, key: str) -> tuple[yaml.Node, yaml.Node] | None:
+    """Key and value of this entry, with their places."""
+    if not isinstance(section, yaml.MappingNode):
+        raise ValueError(key)
+    return next((pair for pair in section.value if pair[0].value == key), None)
+
+
+def _own(name: yaml.Node, section: yaml.Node) -> yaml.MappingNode:
+    """A mapping with entries that stands here; what an alias means stands elsewhere."""
+    if not isinstance(section, yaml.MappingNode) or not section.value:
+        raise ValueError(name.value)
+    if section.start_mark.index < name.end_mark.index:
+        raise ValueError(name.value)
+    return section
 
 
 def _replaced(text: str, key: yaml.Node, node: yaml.Node, value: Any) -> str:

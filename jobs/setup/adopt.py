@@ -6,7 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from jobs.cameras.nets import nets_of
-from jobs.config.edit import replace_value, update_file
+from jobs.config.edit import update_file
+from jobs.config.edit_key import set_key
 from jobs.config.load import parse_config
 from jobs.config.settings import CameraConfig
 from jobs.errors import ConfigError, UsageError
@@ -46,7 +47,7 @@ def adopt(wish: Wish, budget: str | None, camera: CameraConfig, config: Path) ->
 
 def _with_teacher(text: str | None, name: str, teacher: str, config: Path) -> str:
     try:
-        written = replace_value(text or "", ("cameras", name, "teacher", "weights"), teacher)
+        written = set_key(text or "", name, "teacher.weights", teacher)
     except ConfigError as error:
         message = f"{config}: {error}"
         raise ConfigError(message) from None

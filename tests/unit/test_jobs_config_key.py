@@ -74,3 +74,31 @@ def test_a_value_is_replaced_and_its_comments_stay(before: str, after: str) -> N
 def test_what_is_too_unusual_is_left_to_the_operator(text: str) -> None:
     with pytest.raises(ConfigError, match="only you can add to; put in there:\nmask: "):
         set_key(text, "a", "mask", AREA)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            "# mine\ncameras:\n  a: {teacher: {weights: 'a.pth'}}   # kept\r\n",
+            "# mine\ncameras:\n  a: {teacher: {weights: 'b: c'}}   # kept\r\n",
+        ),
+        (
+            "cameras:\n  a:\n    teacher:\n      io: {}\n    source: x\n",
+            "cameras:\n  a:\n    teacher:\n      io: {}\n      weights: 'b: c'\n    source: x\n",
+        ),
+        (
+            "defaults: {teacher: {weights: a.pth}}\ncameras:\n  a:\n    source: x\n",
+            "defaults: {teacher: {weights: a.pth}}\ncameras:\n  a:\n    source: x\n"
+            "    teacher: {weights: 'b: c'}\n",
+        ),
+    ],
+)
+def test_a_key_of_a_section_is_set_where_it_stands(before: str, after: str) -> None:
+    assert set_key(before, "a", "teacher.weights", "b: c") == after
+
+
+def test_a_section_that_others_share_is_left_to_the_operator() -> None:
+    shared = "defaults: &all {weights: a.pth}\ncameras: {a: {teacher: *all}}\n"
+    with pytest.raises(ConfigError, match=r"there:\nteacher: \{weights: b.pth\}"):
+        set_key(shared, "a", "teacher.weights", "b.pth")

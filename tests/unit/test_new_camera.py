@@ -9,10 +9,9 @@ import pytest
 
 from jobs import cli
 from jobs.cameras.nets import nets_of
-from jobs.config.edit import replace_value
 from jobs.config.load import load_config
 from jobs.config.settings import CameraConfig
-from jobs.errors import ConfigError, UsageError
+from jobs.errors import UsageError
 from jobs.setup.adopt import adopt
 from jobs.setup.camera_block import Wish
 
@@ -169,14 +168,3 @@ def test_what_a_second_try_says_otherwise_is_not_ignored(
     with pytest.raises(UsageError, match=said):
         adopt(wish, budget, camera, config)
     assert config.read_text(encoding="utf-8") == before
-
-
-def test_one_value_is_replaced_and_no_other_byte() -> None:
-    text = "# mine\ncameras:\n  yard: {teacher: {weights: 'a.pth'}}   # kept\r\n"
-    keys = ("cameras", "yard", "teacher", "weights")
-    assert replace_value(text, keys, "b: c") == text.replace("'a.pth'", "'b: c'")
-    with pytest.raises(ConfigError, match=r"no cameras\.yard\.fps of its own: write it there"):
-        replace_value(text, ("cameras", "yard", "fps"), "2")
-    shared = "defaults: &all {weights: a.pth}\ncameras: {yard: {teacher: *all}}\n"
-    with pytest.raises(ConfigError, match="a way that only you can change"):
-        replace_value(shared, keys, "b.pth")
