@@ -23,6 +23,7 @@ from benchmarks.fuzz.case import Case
 from benchmarks.fuzz.mutate import spoilt
 from benchmarks.testbed.done_night import CAMERA, KEPT, make_night
 from culling_pipeline.day.frame_files import as_jpeg
+from jobs.config.edit import insert_camera
 from jobs.config.load import load_config
 from jobs.database.store import Store
 from jobs.pages.house import House, Source
@@ -97,8 +98,8 @@ def prepare(folder: Path) -> Callable[[int], Case]:
 def _serve(folder: Path) -> _Site:
     night = make_night(folder, compared=True)
     text = night.path.read_text(encoding="utf-8")
-    more = f'  other: {{source: "rtsp://me:{SECRET}@192.0.2.1/", classes: {{"{MARK}>": [car]}}}}\n'
-    night.path.write_text(f"# {SECRET}\n{text}{more}", encoding="utf-8")
+    other = {"source": f"rtsp://me:{SECRET}@192.0.2.1/", "classes": {f"{MARK}>": ["car"]}}
+    night.path.write_text(f"# {SECRET}\n{insert_camera(text, 'other', other)}", encoding="utf-8")
     config = load_config(night.path)
     config = config.changed(service=config.service.changed(port=0))
     store = Store(config.data_dir)
