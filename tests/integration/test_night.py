@@ -141,15 +141,20 @@ def test_what_a_night_leaves_on_disk(either: DoneNight) -> None:
     assert control == set(task.load(frames / NEW_FILE))
     old = task.load(frames / OLD_FILE)
     assert control | set(record.cull.kept[:MAX_PICTURES]) <= set(old)
-    for frame in record.judge.frames:
-        assert len(old[frame.frame_id]) == len(frame.before.found) + len(frame.before.invented)
-    assert {frame.frame_id for frame in record.judge.frames} == control
     assert debris(config.data_dir) == []
     page = (config.report_dir(CAMERA, record.run_id) / "index.html").read_text(encoding="utf-8")
     assert CAMERA in page
     fetched = re.findall(r"""(?:src|href)\s*=\s*["']?([^"'\s>]+)|url\(([^)]+)\)|@import""", page)
     outside = [a or b for a, b in fetched if not (a or b).strip("\"'").startswith(("data:", "#"))]
     assert outside == []
+
+
+def test_the_verdict_notes_each_control_frame(undisturbed: DoneNight) -> None:
+    config, record = undisturbed.config, undisturbed.record
+    old = load_detections(config.frames_dir(CAMERA, record.run_id) / OLD_FILE)
+    for frame in record.judge.frames:
+        assert len(old[frame.frame_id]) == len(frame.before.found) + len(frame.before.invented)
+    assert {frame.frame_id for frame in record.judge.frames} == set(record.ingest.control)
 
 
 def test_the_new_student_is_a_version_in_use_and_the_store_says_done(either: DoneNight) -> None:
