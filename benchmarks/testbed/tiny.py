@@ -17,7 +17,7 @@ import yaml
 from culling_pipeline.records.night import NightRecord
 from culling_pipeline.run.progress import NoProgress
 from jobs.cameras.detectors import BUILTIN_FOLDER
-from jobs.config.settings import CameraConfig, Config
+from jobs.config.settings import CameraConfig, Config, TaskName
 from jobs.database.store import Store
 from jobs.nights.nightly import retrain_camera
 
@@ -50,10 +50,15 @@ class DoneNight:
     config: Config
     record: NightRecord
 
+    @property
+    def camera(self) -> CameraConfig:
+        """Its camera."""
+        return self.config.cameras[CAMERA]
 
-def with_settings(**changes: Any) -> dict[str, Any]:
+
+def with_settings(base: dict[str, Any] = SETTINGS, **changes: Any) -> dict[str, Any]:
     """The tiny camera's settings; a mapping in `changes` adds to the section of that name."""
-    merged = dict(SETTINGS)
+    merged = dict(base)
     for key, value in changes.items():
         merged[key] = {**merged.get(key, {}), **value} if isinstance(value, dict) else value
     return merged
@@ -79,11 +84,15 @@ COUNTING: dict[str, Any] = {
     "judging": {"min_gain": -1, "compare_random": False},
 }
 """As small a night of a camera that counts, of a student that knows nobody yet."""
+TASKS: dict[TaskName, dict[str, Any]] = {"boxes": SETTINGS, "count": COUNTING}
 
 
-def tiny_config(data_dir: Path, *, workers: int = 1, **changes: Any) -> Config:
+def tiny_config(
+    data_dir: Path, *, workers: int = 1, task: TaskName = "boxes", **changes: Any
+) -> Config:
     """One tiny camera, as `jobs` has it after reading a file."""
-    camera = CameraConfig.model_validate({"name": CAMERA, **with_settings(**changes)})
+    settings = with_settings(TASKS[task], **changes)
+    camera = CameraConfig.model_validate({"name": CAMERA, **settings})
     return Config(data_dir=data_dir, workers=workers, device="cpu", cameras={CAMERA: camera})
 
 

@@ -54,6 +54,8 @@ class Task(ABC):
     process, and importing one loads no deep-learning library."""
 
     metric: ClassVar[Metric]
+    marks_points: ClassVar[bool] = False
+    """Whether a label by hand is a point, the middle of its box."""
     backend: Backend
     """How the student is run; `auto` for a task with only one way."""
 

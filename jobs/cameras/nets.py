@@ -59,6 +59,8 @@ class Nets(ABC):
     """What the camera's classes are to it, in a word."""
     drawn: ClassVar[str]
     """What is seen of an answer in a picture."""
+    poolable: ClassVar[bool]
+    """Whether several cameras get one first student, and groups of them are proposed."""
 
     @property
     @abstractmethod
@@ -79,6 +81,11 @@ class Nets(ABC):
     @abstractmethod
     def teacher_weights(self) -> str:
         """Where the teacher comes from, as the configuration names it."""
+
+    @property
+    @abstractmethod
+    def has_detector(self) -> bool:
+        """Whether the teacher answers with boxes."""
 
     @abstractmethod
     def made(self, meta: Mapping[str, Any]) -> bool:
@@ -117,7 +124,7 @@ class Nets(ABC):
 class BoxNets(Nets):
     """Detectors."""
 
-    found, drawn = "classes", "boxes"
+    found, drawn, poolable = "classes", "boxes", True
 
     @property
     def student(self) -> str:
@@ -134,6 +141,10 @@ class BoxNets(Nets):
     @property
     def teacher_weights(self) -> str:
         return self.camera.teacher.weights
+
+    @property
+    def has_detector(self) -> bool:
+        return True
 
     def made(self, meta: Mapping[str, Any]) -> bool:
         return "architecture" in meta["spec"]
@@ -189,7 +200,7 @@ class BoxNets(Nets):
 class CountNets(Nets):
     """Density nets; the teacher may be a detector, whose boxes are counted."""
 
-    found, drawn = "counts", "map and count"
+    found, drawn, poolable = "counts", "map and count", False
 
     @property
     def student(self) -> str:
@@ -212,6 +223,10 @@ class CountNets(Nets):
     @property
     def teacher_weights(self) -> str:
         return self.camera.count.teacher or self.camera.teacher.weights
+
+    @property
+    def has_detector(self) -> bool:
+        return self.camera.count.teacher is None
 
     def made(self, meta: Mapping[str, Any]) -> bool:
         return "net" in meta["spec"]

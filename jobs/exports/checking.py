@@ -132,7 +132,7 @@ def sitting(config: Config, camera: str, store: Store, *, most: int = AT_ONCE) -
         class_names=tuple(record.classes),
         height_px=record.ingest.height_px,
         width_px=record.ingest.width_px,
-        points=config.cameras[camera].task == "count",
+        points=task.marks_points,
         frames=tuple(
             FrameToCheck(
                 frames[shown.frame_id],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from jobs.cameras.nets import nets_of
 from jobs.config.alike import FOR_A_FIRST_STUDENT, difference
 from jobs.config.settings import CameraConfig
 from jobs.errors import UsageError
@@ -13,7 +14,7 @@ from models.boxes.classes import ClassMap
 def check_alike(cameras: Sequence[CameraConfig]) -> None:
     """Raise `UsageError` unless all have the same teacher and the same net for a student."""
     for camera in cameras:
-        require_boxes(camera, "a first student of several cameras")
+        require_poolable(camera, "a first student of several cameras")
     unlike = difference(cameras, FOR_A_FIRST_STUDENT)
     if unlike is not None:
         message = (
@@ -23,12 +24,12 @@ def check_alike(cameras: Sequence[CameraConfig]) -> None:
         raise UsageError(message)
 
 
-def require_boxes(camera: CameraConfig, what: str) -> None:
-    """Raise `UsageError` for a camera of another task than boxes."""
-    if camera.task != "boxes":
+def require_poolable(camera: CameraConfig, what: str) -> None:
+    """Raise `UsageError` for a camera whose task has nothing that several could share so."""
+    if not nets_of(camera).poolable:
         message = (
-            f"camera {camera.name!r}: {what} is for cameras with `task: boxes`, and this one has "
-            f"`task: {camera.task}`: leave it out; its own nights teach it"
+            f"camera {camera.name!r}: {what} is not for cameras with `task: {camera.task}`: leave "
+            "it out; its own nights teach it"
         )
         raise UsageError(message)
 

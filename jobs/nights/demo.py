@@ -45,7 +45,7 @@ def run_demo(
 ) -> tuple[Config, NightRecord]:
     """Run the demo's night under `data_dir`. It starts over each time, unless the last one was cut
     off."""
-    camera = CameraConfig.model_validate(COUNTING if task == "count" else SETTINGS)
+    camera = CameraConfig.model_validate({"boxes": SETTINGS, "count": COUNTING}[task])
     config = Config(data_dir=data_dir.absolute(), cameras={CAMERA: camera})
     with open_store(config) as store:
         record = retrain_camera(config, CAMERA, store=store, progress=progress)

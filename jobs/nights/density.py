@@ -93,7 +93,7 @@ def train(wish: DensityWish, plan: DensityPlan, progress: Progress) -> DensityTr
     except TrainingError as error:
         message = f"density train: {error}"
         raise NightError(message) from error
-    _note_outside(gallery, wish.data, progress)
+    _note_odd_points(gallery, wish.data, progress)
     found = measure_density(student, test, sigma_px=plan.sigma_px, progress=progress)
     training = {"sigma_px": plan.sigma_px, "max_side_px": wish.max_side_px}
     student.save(wish.out, **{TRAINING_META: training, "code": code_version()})
@@ -112,7 +112,7 @@ def evaluate(
     how = _training_of(weights)
     gallery = open_gallery(data, split, how["max_side_px"], progress)
     found = measure_density(student, gallery, sigma_px=how["sigma_px"], progress=progress)
-    _note_outside(gallery, data, progress)
+    _note_odd_points(gallery, data, progress)
     return found
 
 
@@ -146,9 +146,15 @@ def _check_points(gallery: Gallery, data: Path) -> None:
     raise UsageError(message)
 
 
-def _note_outside(gallery: Gallery, data: Path, progress: Progress) -> None:
+def _note_odd_points(gallery: Gallery, data: Path, progress: Progress) -> None:
     if gallery.outside:
-        progress.note(f"{data}: {gallery.outside} points outside of their pictures are left out")
+        hint = f"; of {gallery.swapped} pictures x and y may be the other way round"
+        progress.note(
+            f"{data}: {gallery.outside} points outside of their pictures are left out"
+            f"{hint if gallery.swapped else ''}"
+        )
+    if gallery.twice:
+        progress.note(f"{data}: {gallery.twice} points stand where another stands: all count")
 
 
 def _check(wish: DensityWish) -> None:

@@ -11,7 +11,7 @@ from jobs.config.alike import difference, for_a_group
 from jobs.config.settings import CameraConfig, Config
 from jobs.database.store import Store
 from jobs.errors import UsageError
-from jobs.nights.alike import require_boxes
+from jobs.nights.alike import require_poolable
 from jobs.nights.last_night import LastNight, last_night, require_frames
 from models.boxes.detector import DetectorSpec
 from models.boxes.student import spec_from_meta
@@ -51,7 +51,7 @@ class Candidate:
 def candidate(config: Config, name: str, store: Store, registry: ModelRegistry) -> Candidate:
     """The camera as its last night left it; `UsageError` says why it cannot be compared yet."""
     camera = config.cameras[name]
-    require_boxes(camera, "a proposal of groups")
+    require_poolable(camera, "a proposal of groups")
     night = last_night(config, name, store)
     latest = store.latest_night(name, state="done")
     if latest is not None and latest.unusable is not None:

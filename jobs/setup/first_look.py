@@ -79,9 +79,10 @@ def _not_there(camera: CameraConfig) -> str:
     from jobs.cameras.detectors import weights_path  # brings torch
     from jobs.cameras.nets import nets_of
 
-    if camera.task != "boxes":
-        return "what a counting teacher finds is shown by `culling check`"
-    weights = nets_of(camera).teacher_weights
+    nets = nets_of(camera)
+    if not nets.has_detector:
+        return f"what {nets.teacher} finds is shown by `culling check`"
+    weights = nets.teacher_weights
     if weights_path(weights).exists():
         return ""
     entry = camera.teacher.published

@@ -15,7 +15,15 @@ import pytest
 
 from benchmarks.testbed.servers.postgres import PASSWORD, PostgresServer, forms, programs
 from benchmarks.testbed.servers.web import CANARY
-from benchmarks.testbed.tiny import CAMERA, DoneNight, run_tiny_night, tiny_config
+from benchmarks.testbed.tiny import (
+    CAMERA,
+    COUNTING,
+    DoneNight,
+    run_tiny_night,
+    tiny_config,
+    write_config,
+)
+from jobs.config.load import load_config
 from tests.integration.live import skip_or_fail
 
 
@@ -26,6 +34,22 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> DoneNight:
     given_up.mkdir(parents=True)
     (given_up / "student.npz").write_bytes(b"left by a night nobody took up again")
     return DoneNight(config, run_tiny_night(config))
+
+
+@pytest.fixture(scope="session")
+def counted(tmp_path_factory: pytest.TempPathFactory) -> DoneNight:
+    """The same of a camera that counts; its config.yaml lies beside its data."""
+    config = load_config(write_config(tmp_path_factory.mktemp("counted"), **{CAMERA: COUNTING}))
+    return DoneNight(config, run_tiny_night(config))
+
+
+@pytest.fixture(params=["boxes", "count"])
+def either(request: pytest.FixtureRequest) -> DoneNight:
+    """The undisturbed night of each task in turn. Another night of its camera is
+    `tiny_config(…, task=either.camera.task)`."""
+    which = {"boxes": "undisturbed", "count": "counted"}[request.param]
+    found: DoneNight = request.getfixturevalue(which)
+    return found
 
 
 @pytest.fixture(scope="session")

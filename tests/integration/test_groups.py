@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.testbed.tiny import DAY, SMALL, debris, write_config
+from benchmarks.testbed.tiny import COUNTING, DAY, SMALL, debris, with_settings, write_config
 from culling_pipeline.night import group_night
 from culling_pipeline.records.day import IngestRecord
 from culling_pipeline.records.night import NightRecord
@@ -115,23 +115,28 @@ def test_another_net_a_moved_lens_and_lost_frames(
 # -- the night of a group --------------------------------------------------------------------------
 
 TINY = {**SMALL, "training": {"epochs": 1}, "judging": {"min_gain": -1}}
-PAIR = {
-    "north": {**TINY, "source": "synthetic://street?seed=5&hours=24&width=160&height=96"},
-    "south": {**TINY, "source": "synthetic://street?seed=6&hours=24&width=128&height=96"},
+NIGHTS: dict[str, dict[str, Any]] = {
+    "street": TINY,
+    "plaza": with_settings(COUNTING, training={"epochs": 1}),
 }
 
 
-def write_pair(folder: Path) -> Config:
-    path = write_config(folder, **PAIR)
+def write_pair(folder: Path, scene: str) -> Config:
+    address = f"synthetic://{scene}?hours=24&height=96"
+    north, south = f"{address}&seed=5&width=160", f"{address}&seed=6&width=128"
+    night = NIGHTS[scene]
+    pair = {"north": {**night, "source": north}, "south": {**night, "source": south}}
+    path = write_config(folder, **pair)
     with path.open("a", encoding="utf-8") as file:
         file.write("groups: {entrance: [north, south]}\n")
     return load_config(path)
 
 
+@pytest.mark.parametrize("scene", NIGHTS)
 def test_a_group_has_one_student_one_version_and_a_record_each(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], scene: str
 ) -> None:
-    config = write_pair(tmp_path)
+    config = write_pair(tmp_path, scene)
     monkeypatch.chdir(tmp_path)
     stages: list[str] = []
     whole = group_night.train_together

@@ -21,6 +21,7 @@ from benchmarks.testbed.live import LOGIN, RtspServer
 from benchmarks.testbed.servers.clips import write_h264
 from benchmarks.testbed.servers.web import CANARY
 from benchmarks.testbed.tiny import (
+    COUNTING,
     command,
     environment,
     make_room,
@@ -151,12 +152,25 @@ def test_killed_anywhere_and_run_again_it_is_as_if_nothing_had_been(
     assert pictures(folder) == pictures(whole)
 
 
-def test_a_night_takes_the_day_that_was_watched(whole: Path) -> None:
-    done = here(whole, "retrain", "yard", "--json")
+@pytest.fixture(params=["boxes", "count"])
+def watched(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A camera of each task whose day was watched."""
+    if request.param == "boxes":
+        found: Path = request.getfixturevalue("whole")
+        return found
+    source = RECORDING.replace("street", "plaza")
+    folder = new_folder(tmp_path, "counted", yard={**COUNTING, "source": source, "fps": 0.02})
+    done = here(folder, "ingest")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_a_night_takes_the_day_that_was_watched(watched: Path) -> None:
+    done = here(watched, "retrain", "yard", "--json")
     assert done.returncode == 0, done.stderr
     record = json.loads(done.stdout)["cameras"]["yard"]["record"]
     assert record["date"] == "2026-01-05"
-    assert record["ingest"]["frames_seen"] == len(seen(whole))
+    assert record["ingest"]["frames_seen"] == len(seen(watched)) == 144
     assert record["ingest"]["feed"]["dropped"] == 0
 
 

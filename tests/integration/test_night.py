@@ -32,6 +32,7 @@ from culling_pipeline.run.progress import Advance, NoProgress
 from culling_pipeline.stage_names import STAGES
 from culling_pipeline.tasks.boxes.answer_files import load_detections
 from culling_pipeline.tasks.boxes.smallest_size import smallest_scale_for
+from jobs.cameras.task import task_of
 from jobs.config.night import ConfidenceSettings, ModelsSettings
 from jobs.database.store import Store
 from jobs.nights.nightly import retrain_camera
@@ -43,15 +44,20 @@ from models.registry import ModelRegistry
 pytestmark = pytest.mark.timeout(1200)
 
 
-def test_no_control_frame_is_trained_on(undisturbed: DoneNight) -> None:
-    day, kept = undisturbed.record.ingest, set(undisturbed.record.cull.kept)
-    assert len(kept) == 8
+def test_no_control_frame_is_trained_on(either: DoneNight) -> None:
+    day, kept = either.record.ingest, set(either.record.cull.kept)
+    culling = either.camera.culling
+    assert len(kept) == culling.keep
     assert kept <= set(day.survivors)
-    assert len(day.survivors) == 24
-    assert record_of_lottery(undisturbed).keep == len(day.random) == 42
-    assert len(day.control) == 20
+    assert len(day.control) == culling.control.frames
     assert not set(day.control) & (kept | set(day.survivors) | set(day.random))
     assert {f.id for f in day.frames} == {*day.control, *day.survivors, *day.random}
+
+
+def test_random_frames_are_as_many_as_cost_the_same(undisturbed: DoneNight) -> None:
+    day = undisturbed.record.ingest
+    assert len(day.survivors) == 24
+    assert record_of_lottery(undisturbed).keep == len(day.random) == 42
 
 
 def record_of_lottery(night: DoneNight) -> Portions:
@@ -121,21 +127,20 @@ def test_the_ledger_has_every_stage_and_every_image(undisturbed: DoneNight) -> N
     assert record.cost_ratio > 0
 
 
-def test_what_a_night_leaves_on_disk(undisturbed: DoneNight) -> None:
-    config, record = undisturbed.config, undisturbed.record
+def test_what_a_night_leaves_on_disk(either: DoneNight) -> None:
+    config, record, task = either.config, either.record, task_of(either.camera)
     frames = config.frames_dir(CAMERA, record.run_id)
     files = {f.path for f in record.ingest.frames}
     assert {p.name for p in frames.iterdir()} == files | {TEACHER_FILE, OLD_FILE, NEW_FILE}
-    labels = load_detections(frames / TEACHER_FILE)
-    assert {frame.id for frame in record.ingest.frames} == set(labels)
-    assert sum(map(len, labels.values())) == record.label.objects
+    labels = task.load(frames / TEACHER_FILE)
+    day = record.ingest
+    assert {*day.control, *record.cull.kept} <= set(labels) <= {frame.id for frame in day.frames}
+    assert len(labels) == record.label.labelled
+    assert sum(map(task.objects, labels.values())) == record.label.objects > 0
     control = set(record.ingest.control)
-    assert control == set(load_detections(frames / NEW_FILE))
-    old = load_detections(frames / OLD_FILE)
+    assert control == set(task.load(frames / NEW_FILE))
+    old = task.load(frames / OLD_FILE)
     assert control | set(record.cull.kept[:MAX_PICTURES]) <= set(old)
-    for frame in record.judge.frames:
-        assert len(old[frame.frame_id]) == len(frame.before.found) + len(frame.before.invented)
-    assert {frame.frame_id for frame in record.judge.frames} == control
     assert debris(config.data_dir) == []
     page = (config.report_dir(CAMERA, record.run_id) / "index.html").read_text(encoding="utf-8")
     assert CAMERA in page
@@ -144,15 +149,22 @@ def test_what_a_night_leaves_on_disk(undisturbed: DoneNight) -> None:
     assert outside == []
 
 
-def test_the_new_student_is_a_version_in_use_and_the_store_says_done(
-    undisturbed: DoneNight,
-) -> None:
+def test_the_verdict_notes_each_control_frame(undisturbed: DoneNight) -> None:
     config, record = undisturbed.config, undisturbed.record
+    old = load_detections(config.frames_dir(CAMERA, record.run_id) / OLD_FILE)
+    for frame in record.judge.frames:
+        assert len(old[frame.frame_id]) == len(frame.before.found) + len(frame.before.invented)
+    assert {frame.frame_id for frame in record.judge.frames} == set(record.ingest.control)
+
+
+def test_the_new_student_is_a_version_in_use_and_the_store_says_done(either: DoneNight) -> None:
+    config, record = either.config, either.record
     registry = ModelRegistry(config.models_root)
     assert record.judge.promoted
     assert registry.versions(CAMERA) == [record.run_id, "start"]
     assert registry.incumbent(CAMERA) == record.version == record.run_id
-    student = load_detector(registry.path(CAMERA, record.run_id))
+    path = registry.path(CAMERA, record.run_id)
+    student = task_of(either.camera).open_student(path, device="cpu")
     assert student.class_names == record.classes
     student.predict([np.zeros((96, 160, 3), np.uint8)])
     meta = registry.meta(CAMERA, record.run_id)
@@ -160,7 +172,8 @@ def test_the_new_student_is_a_version_in_use_and_the_store_says_done(
     assert meta["frames"]["ids"] == list(record.cull.kept)
     assert meta["settings"] == config.cameras[CAMERA].fingerprint
     assert meta["metrics"]["after"] == record.judge.after.model_dump(mode="json")
-    assert set(meta["ledger_s"]) == {c.stage for c in record.ledger if "training: r" not in c.stage}
+    later = ("training: random frames", "precision culling: pictures of the report")
+    assert set(meta["ledger_s"]) == {c.stage for c in record.ledger if c.stage not in later}
     with Store(config.data_dir) as store:
         (night,) = store.nights()
         found = store.record(night.id)
@@ -168,11 +181,14 @@ def test_the_new_student_is_a_version_in_use_and_the_store_says_done(
     assert found == record
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(
+    ("either", "workers"), [("boxes", 1), ("boxes", 2), ("count", 2)], indirect=["either"]
+)
 def test_the_same_seed_gives_the_same_night(
-    undisturbed: DoneNight, tmp_path: Path, workers: int
+    either: DoneNight, tmp_path: Path, workers: int
 ) -> None:
-    again, first = run_tiny_night(tiny_config(tmp_path, workers=workers)), undisturbed.record
+    config = tiny_config(tmp_path, workers=workers, task=either.camera.task)
+    again, first = run_tiny_night(config), either.record
     assert again.ingest.survivors == first.ingest.survivors
     assert again.ingest.control == first.ingest.control
     assert again.cull.kept == first.cull.kept
@@ -243,12 +259,12 @@ def _accuracies(record: NightRecord) -> list[object]:
 
 
 def test_what_was_put_to_work_by_hand_during_a_night_stays(
-    undisturbed: DoneNight, tmp_path: Path
+    either: DoneNight, tmp_path: Path
 ) -> None:
-    shutil.copytree(undisturbed.config.data_dir, tmp_path / "data")
-    config = tiny_config(tmp_path / "data")
+    shutil.copytree(either.config.data_dir, tmp_path / "data")
+    config = tiny_config(tmp_path / "data", task=either.camera.task)
     registry = ModelRegistry(config.models_root)
-    first = undisturbed.record
+    first = either.record
     changed = config.cameras[CAMERA].model_copy(update={"models": ModelsSettings(keep=1)})
     rolled_back = False
 

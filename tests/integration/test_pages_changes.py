@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 from prometheus_client import CollectorRegistry
 
 from benchmarks.testbed.done_night import CAMERA, AfterNight, make_night
 from culling_pipeline.labels.corrections import load_corrections
+from jobs.cameras.task import task_of
 from jobs.config.load import load_config
 from jobs.database.store import Store
+from jobs.exports.checking import Box, sitting
 from jobs.pages.house import House, Source
 from jobs.pages.pages import Pages
 from models.registry import ModelRegistry
@@ -47,10 +51,29 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> AfterNight:
 
 
 @pytest.fixture(scope="module")
-def site(made: AfterNight) -> Iterator[Site]:
+def browser() -> Iterator[Browser]:
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def site(made: AfterNight, browser: Browser) -> Iterator[Site]:
+    with served(made, browser) as site:
+        yield site
+
+
+@pytest.fixture
+def counting(tmp_path: Path, browser: Browser) -> Iterator[Site]:
+    """The pages of a camera that counts."""
+    with served(make_night(tmp_path, task="count", compared=True), browser) as site:
+        yield site
+
+
+@contextmanager
+def served(made: AfterNight, browser: Browser) -> Iterator[Site]:
     config = load_config(made.path)
     config = config.changed(service=config.service.changed(port=0))
-    with Store(config.data_dir) as store, chromium() as browser:
+    with Store(config.data_dir) as store:
         pages = Pages(House(config, store, CollectorRegistry(), source=Source(made.path)))
         pages.start()
         page = patient(browser.new_page())
@@ -101,6 +124,49 @@ def test_a_box_is_drawn_and_moved_by_mouse(site: Site) -> None:
     assert len(after.classes) == len(before[frame].classes) + 1
     shares = [edge / 160 for edge in after.boxes_xyxy[-1][::2]]
     assert shares == pytest.approx([0.12, 0.22], abs=0.02)
+
+
+def test_a_point_is_marked_wrong_one_moved_and_one_drawn_and_a_night_reads_them(
+    counting: Site,
+) -> None:
+    page, config = counting.page, counting.night.config
+    counting.open(f"camera/{CAMERA}/labels")
+    frame = int(page.locator("input[name=frame]").input_value())
+    with Store(config.data_dir) as store:
+        seen = sitting(config, CAMERA, store)
+    teacher = middles(label.box_xyxy for label in seen.at(seen.run_id, frame).labels)
+    assert len(teacher) > 3
+    expect(page.locator(".canvas circle.box")).to_have_count(len(teacher))
+    for key in ("Space", "x", "Space", "ArrowRight", "ArrowRight", "ArrowDown"):
+        page.keyboard.press(key)
+    expect(page.locator(".status")).to_contain_text(f"point 2 of {len(teacher)}: person")
+    moved = teacher[1][0] + 2, teacher[1][1] + 1
+    at = free_place([*teacher, moved])
+    area = page.locator(".canvas").bounding_box()
+    assert area is not None
+    page.mouse.click(
+        area["x"] + at[0] / 160 * area["width"], area["y"] + at[1] / 96 * area["height"]
+    )
+    expect(page.locator(".canvas circle.box")).to_have_count(len(teacher) + 1)
+    with page.expect_navigation():
+        page.get_by_role("button", name="Save, next frame").click()
+    corrections = load_corrections(config.corrections_dir(CAMERA))
+    (stored,) = [f for f in seen.frames if f.frame.id == frame]
+    truths = corrections.truths_of([stored.frame], task_of(config.cameras[CAMERA]))
+    found = sorted(map(tuple, truths[frame].points.tolist()))
+    assert np.array(found) == pytest.approx(np.array(sorted([moved, *teacher[2:], at])), abs=0.6)
+    trained = corrections.to_train_on(("person",), beside=[], control=[], gap_s=0, most=9)
+    assert [f.frame_id for f in trained] == [frame]
+
+
+def middles(boxes: Iterable[Box]) -> list[tuple[float, float]]:
+    return [((x1 + x2) / 2, (y1 + y2) / 2) for x1, y1, x2, y2 in boxes]
+
+
+def free_place(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """The place of a picture of 160×96 pixels, on a grid, that is the furthest from all points."""
+    grid = [(x, y) for x in range(12, 150, 6) for y in range(12, 86, 6)]
+    return max(grid, key=lambda at: min(np.hypot(at[0] - x, at[1] - y) for x, y in points))
 
 
 def test_a_mask_is_drawn_by_mouse_and_a_zone_by_keyboard(site: Site) -> None:

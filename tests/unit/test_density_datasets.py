@@ -154,6 +154,18 @@ def test_a_bad_line_names_its_picture_and_its_number(tmp_path: Path) -> None:
     assert "line 2 of points.csv: x 'ten'" in line
 
 
+@pytest.mark.parametrize("word", ["nan", "inf", "-inf"])
+def test_a_point_that_is_nowhere_names_its_picture_and_itself(tmp_path: Path, word: str) -> None:
+    table(tmp_path)
+    path = tmp_path / "points.csv"
+    path.write_text(path.read_text().replace("train2.jpg,train,3.0", f"train2.jpg,train,{word}"))
+    found = read_points(tmp_path, "train")
+    assert len(found.pictures) == 1
+    assert found.problems == (
+        f"{tmp_path}/images/train2.jpg: its point 2 is x {word}, y 4: must be numbers of pixels",
+    )
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -40,6 +40,21 @@ def test_level_4_is_a_grid_of_16_by_16() -> None:
     assert game(density(said), density(truth), level=2) == 0
 
 
+def test_game_of_every_level_by_hand() -> None:
+    """16×16 cells. Three people, each said at another place: one cell to the right within the same
+    parts of every level but the last (A); over the border of GAME(3)'s parts, which are 2×2 cells,
+    within those of GAME(2) (B); and from one half of the picture to the other (C). A fourth (D) is
+    invented. Whoever is displaced over a part's border counts twice: missed here, invented there.
+    """
+    said, truth = np.zeros((16, 16)), np.zeros((16, 16))
+    truth[0, 0], said[0, 1] = 1, 1  # A
+    truth[5, 1], said[5, 2] = 1, 1  # B
+    truth[10, 7], said[10, 8] = 1, 1  # C
+    said[15, 15] = 1  # D
+    found = [game(density(said), density(truth), level=level) for level in range(5)]
+    assert found == [1, 1 + 2, 1 + 2, 1 + 2 + 2, 1 + 2 + 2 + 2]
+
+
 def test_a_cell_cut_by_the_grid_is_shared_by_area() -> None:
     found = cells(np.array([[1, 2, 3]] * 3, np.float32), 2)
     assert found == pytest.approx(np.array([[3, 6], [3, 6]]))

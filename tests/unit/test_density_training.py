@@ -160,6 +160,45 @@ def test_a_picture_smaller_than_the_square_is_black_around() -> None:
     assert made.image[20:].max() == 0
 
 
+def write_points(folder: Path, *points: tuple[float, float]) -> Gallery:
+    """One picture of 48×64 pixels with these points."""
+    cv2.imwrite(str(folder / "a.png"), np.zeros((48, 64, 3), np.uint8))
+    lines = [f"a.png,train,{x},{y}" for x, y in points]
+    (folder / "points.csv").write_text("\n".join(["file,split,x,y", *lines]))
+    return gallery(folder)
+
+
+@pytest.mark.parametrize(
+    ("points", "swapped"),
+    [([(10, 60), (5, 50), (3, 3)], 1), ([(10, 60), (60, 10), (3, 3)], 0), ([(60, 10)], 0)],
+)
+def test_axes_the_other_way_round_are_noticed(
+    tmp_path: Path, points: list[tuple[float, float]], swapped: int
+) -> None:
+    data = write_points(tmp_path, *points)
+    assert len(data[0].points) + data.outside == len(points)
+    assert data.swapped == swapped
+
+
+def test_negative_points_are_outside_and_double_ones_count_and_are_said(tmp_path: Path) -> None:
+    data = write_points(tmp_path, (-1, 5), (5, -0.5), (7, 8), (7, 8), (9, 8))
+    assert len(data[0].points) == 3
+    assert (data.outside, data.twice) == (2, 1)
+
+
+def test_odd_points_are_said_in_a_line_each(
+    folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("skimage")
+    weights = tmp_path / "dots.safetensors"
+    student().save(weights, density_training={"sigma_px": 3.0, "max_side_px": 64})
+    write_points(tmp_path, (10, 60), (5, 50), (3, 3), (3, 3))
+    assert run(["density", "evaluate", str(tmp_path), str(weights), "--split", "train"]) == 0
+    said = capfd.readouterr().err
+    assert "2 points outside of their pictures are left out; of 1 pictures x and y may be" in said
+    assert "1 points stand where another stands: all count" in said
+
+
 def test_points_outside_are_left_out_and_counted(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((40, 80, 3), np.uint8))
     points = np.array([[40, 20], [81, 3], [4, -1]], np.float32)

@@ -56,6 +56,20 @@ def test_the_picture_with_the_teachers_boxes(config: Path, folder: Path) -> None
     assert {path.name for path in config.parent.iterdir()} == {"config.yaml", "pictures"}
 
 
+def test_a_detector_that_teaches_a_count_is_asked_and_a_counting_net_is_not(
+    config: Path, folder: Path
+) -> None:
+    counting = config.read_text() + "  task: count\n  classes: [person]\n"
+    config.write_text(counting.replace("defaults: {", "defaults:\n  ").replace("'}}", "'}"))
+    seen = first_look(request(config, str(folder)))
+    assert seen.why_not == ""
+    assert seen.found["person"] > 0
+    config.write_text(config.read_text() + "  count: {teacher: 'builtin:plaza-teacher'}\n")
+    seen = first_look(request(config, str(folder)))
+    assert seen.found == {}
+    assert "plaza-teacher" in seen.why_not
+
+
 def test_a_teacher_that_is_not_there_is_not_downloaded(
     config: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,7 @@ from benchmarks.testbed.done_night import CAMERA, CLASSES, CONTROL, KEPT, AfterN
 from culling_pipeline.labels.corrections import load_corrections
 from culling_pipeline.tasks.boxes.answer_files import load_detections
 from jobs import cli
+from jobs.cameras.task import task_of
 
 Content = dict[str, Any]
 
@@ -211,6 +212,56 @@ def test_a_file_that_does_not_fit_is_refused_whole(
     assert imported(night, content) == 2
     assert expected in one_error(capsys)
     assert load_corrections(night.config.corrections_dir(CAMERA)).frames == ()
+
+
+@pytest.fixture(scope="module")
+def counted(tmp_path_factory: pytest.TempPathFactory) -> AfterNight:
+    return make_night(tmp_path_factory.mktemp("counted"), task="count")
+
+
+@pytest.mark.parametrize(
+    ("bbox", "expected"),
+    [
+        ([170, 20, 4, 4], "but a box reaches from [170.0, 20.0] to [174.0, 24.0]"),
+        ([20, 120, 4, 4], "are these labels of another size of picture?"),  # y and x swapped
+        ([-9, 20, 4, 4], "but a box reaches from [-9.0, 20.0]"),
+        ([float("nan"), 20, 4, 4], "bbox: got [nan, 20, 4, 4], must be"),
+        ([20, 20, 0, 0], "bbox: got [20, 20, 0, 0], must be"),
+    ],
+)
+def test_a_point_that_is_not_in_its_picture_is_refused_in_one_line_and_nothing_is_taken(
+    counted: AfterNight,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    bbox: list[float],
+    expected: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    content = exported(counted)
+    content["annotations"][0]["bbox"] = bbox
+    capsys.readouterr()
+    assert imported(counted, content) == 2
+    assert expected in one_error(capsys)
+    assert load_corrections(counted.config.corrections_dir(CAMERA)).frames == ()
+
+
+def test_a_point_that_is_there_twice_counts_once_and_no_points_are_nobody(
+    counted: AfterNight, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    content = exported(counted)
+    image = content["images"][0]["id"]
+    row = {"image_id": image, "category_id": 1, "bbox": [20, 30, 4, 4]}
+    content["annotations"] = [{**row, "id": 1}, {**row, "id": 2}]
+    try:
+        assert imported(counted, content) == 0
+        frames = load_corrections(counted.config.corrections_dir(CAMERA)).frames
+        task = task_of(counted.config.cameras[CAMERA])
+        assert [task.counts(task.corrected(frame)) for frame in frames] == [(1,), (0,), (0,)]
+    finally:
+        for file in counted.config.corrections_dir(CAMERA).glob("*"):
+            file.unlink()
 
 
 def test_where_it_may_not_be_written(night: AfterNight, capsys: pytest.CaptureFixture[str]) -> None:

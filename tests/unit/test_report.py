@@ -382,6 +382,43 @@ def test_frames_that_only_gave_objects_are_told() -> None:
     assert html.unescape(render_report(example_night(train=train), [])).count(line) == 1
 
 
+def test_the_chart_of_counts_has_each_count_at_its_place() -> None:
+    """Four frames; the teacher counts 0, 10, 20 and 10, the new model half as many."""
+    points = [
+        CountPoint(
+            wall_time=datetime(2026, 11, 21, hour, tzinfo=UTC), teacher=n, before=99.0, after=n / 2
+        )
+        for hour, n in ((6, 0.0), (9, 10.0), (12, 20.0), (18, 10.0))
+    ]
+    drawn = str(charts.counts(points))
+    teacher, new = (
+        np.array(re.findall(r"(-?[\d.]+)[ ,](-?[\d.]+)", path), float)
+        for path in (
+            re.search(rf'<path[^>]*(?:d="([^"]+)"[^>]*class="line {name}"|'
+                      rf'class="line {name}"[^>]*d="([^"]+)")', drawn)[0]  # type: ignore[index]
+            for name in ("teacher", "new")
+        )
+    )  # fmt: skip
+    assert len(teacher) == len(new) == 4
+    assert teacher[:, 0] == pytest.approx(new[:, 0])
+    across = (teacher[:, 0] - teacher[0, 0]) / (teacher[-1, 0] - teacher[0, 0])
+    assert across == pytest.approx([0, 0.25, 0.5, 1], abs=0.01)
+    height = teacher[0, 1] - teacher[:, 1]  # y points down; nobody is on the axis
+    assert height / height[2] == pytest.approx([0, 0.5, 1, 0.5], abs=0.01)
+    assert teacher[0, 1] - new[:, 1] == pytest.approx(height / 2, abs=0.2)
+    assert "12:00:00: teacher 20, new 10" in drawn
+    assert charts.counts(points[:1]) == charts.counts([]) == ""
+
+
+def test_a_day_without_anybody_has_its_chart_too() -> None:
+    nobody = [
+        CountPoint(wall_time=datetime(2026, 11, 21, h, tzinfo=UTC), teacher=0, before=0, after=0)
+        for h in (6, 9)
+    ]
+    assert "nan" not in (drawn := str(charts.counts(nobody)))
+    assert drawn.count('class="line') == 4  # two lines and their names
+
+
 def test_the_key_figures_are_json_without_the_long_lists(page: str) -> None:
     found = re.search(r'<pre tabindex="0">(.*?)</pre>', page, re.DOTALL)
     assert found is not None

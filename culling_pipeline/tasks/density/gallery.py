@@ -35,7 +35,9 @@ class Crowd:
 class Gallery:
     """The pictures of a split, each scaled down to `max_side_px` on its longer side at most.
 
-    Points outside their picture are left out; `outside` is their number in what was read so far.
+    Points outside their picture are left out; `outside` is their number in what was read so far,
+    and `swapped` the number of pictures more of whose points are inside with x and y exchanged.
+    Points that stand twice at the same place, `twice` in all, both count.
     """
 
     def __init__(self, pictures: Sequence[PointedPicture], *, max_side_px: int) -> None:
@@ -43,6 +45,7 @@ class Gallery:
         self._kept: dict[int, Crowd] = {}
         self._bytes = 0
         self._outside: dict[int, int] = {}
+        self._swapped: set[int] = set()
 
     def __len__(self) -> int:
         return len(self._pictures)
@@ -51,6 +54,16 @@ class Gallery:
     def outside(self) -> int:
         """Points that lie outside of their pictures."""
         return sum(self._outside.values())
+
+    @property
+    def swapped(self) -> int:
+        """Pictures whose points have the axes exchanged, as it seems."""
+        return len(self._swapped)
+
+    @property
+    def twice(self) -> int:
+        """Points that stand where another of their picture stands, of all pictures."""
+        return sum(len(p.points) - len(np.unique(p.points, axis=0)) for p in self._pictures)
 
     @property
     def counts(self) -> NDArray[np.float64]:
@@ -72,6 +85,8 @@ class Gallery:
         height, width = image.shape[:2]
         here = inside(picture.points, height_px=height, width_px=width)
         self._outside[number] = int((~here).sum())
+        if here.sum() < inside(picture.points[:, ::-1], height_px=height, width_px=width).sum():
+            self._swapped.add(number)
         scale = min(1.0, self._most / max(height, width))
         small = resize(image, max(1, round(height * scale)), max(1, round(width * scale)))
         stretch = np.array([small.shape[1] / width, small.shape[0] / height])

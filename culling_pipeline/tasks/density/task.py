@@ -58,6 +58,7 @@ class CountTask(Task):
     """
 
     metric = MAE
+    marks_points = True
 
     classes: ClassMap
     sigma_share: PositiveShare

@@ -247,7 +247,7 @@
 
   canvas.tabIndex = 0;
   canvas.setAttribute("role", "application");
-  canvas.setAttribute("aria-label", "The picture with its boxes: keys are listed below");
+  canvas.setAttribute("aria-label", `The picture with its ${isPoints ? "points" : "boxes"}: keys are listed below`);
   drawing.fit(canvas, draw);
   canvas.focus({ preventScroll: true });
   tell();

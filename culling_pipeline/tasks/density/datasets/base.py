@@ -73,8 +73,13 @@ def gathered(entries: Iterable[Entry]) -> PointSplit:
 def _checked(found: object, path: Path) -> Points:
     points = np.asarray(found, np.float32)
     points = points.reshape(-1, 2) if points.size == 0 else points
-    if points.ndim != 2 or points.shape[1] != 2 or not np.isfinite(points).all():
+    if points.ndim != 2 or points.shape[1] != 2:
         message = f"{path}: its points must be N×2 numbers, found {points.shape}"
+        raise PointsError(message)
+    odd = np.flatnonzero(~np.isfinite(points).all(axis=1))
+    if len(odd):
+        x, y = points[odd[0]].tolist()
+        message = f"{path}: its point {odd[0] + 1} is x {x:g}, y {y:g}: must be numbers of pixels"
         raise PointsError(message)
     return points
 
