@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from culling_pipeline.day.frame_files import load_image
-from culling_pipeline.judging.frame_by_frame import Said
 from culling_pipeline.night.at_work import Night
 from culling_pipeline.night.stages.answers import new_answers, old_answers
 from culling_pipeline.records.night import NightRecord, UnusableNight
@@ -15,6 +14,7 @@ from culling_pipeline.report.page import render_report
 from culling_pipeline.report.pictures import MAX_PICTURES, Exhibit
 from culling_pipeline.report.unusable import MAX_GLIMPSES, Glimpse, render_unusable
 from culling_pipeline.report.worse import Side, embedded, worse_pairs
+from culling_pipeline.tasks.frame_by_frame import Said
 
 
 def report_night(night: Night, record: NightRecord) -> Path:

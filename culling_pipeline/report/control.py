@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from culling_pipeline.judging.frame_by_frame import errors_of, is_worse, worse_frames
 from culling_pipeline.records.judging import JudgeRecord
 from culling_pipeline.records.night import NightRecord
 from culling_pipeline.report import words
 from culling_pipeline.report.clock import Clock
 from culling_pipeline.report.tallies import CountTally, Tally, tallies
+from culling_pipeline.tasks.frame_by_frame import errors_of, is_worse, worse_frames
 
 FEW_OBJECTS, FEW_FRAMES = 20, 10
 """With fewer, a difference between two students is called a matter of a few."""

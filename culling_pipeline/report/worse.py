@@ -12,7 +12,6 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from culling_pipeline import svg
-from culling_pipeline.judging.frame_by_frame import Said, worse_frames
 from culling_pipeline.records.day import StoredFrame
 from culling_pipeline.records.judging import CountPoint, Errors
 from culling_pipeline.records.night import NightRecord
@@ -20,6 +19,7 @@ from culling_pipeline.report import words
 from culling_pipeline.report.clock import Clock
 from culling_pipeline.report.pictures import encode_jpeg
 from culling_pipeline.tasks.base import Task
+from culling_pipeline.tasks.frame_by_frame import Said, worse_frames
 
 MAX_WORSE = 6
 """Frames that are shown, the worst first."""

@@ -9,11 +9,11 @@ from pathlib import Path
 from markupsafe import Markup
 
 from culling_pipeline import svg
-from culling_pipeline.judging.frame_by_frame import Said
 from culling_pipeline.night.files import NEW_FILE, OLD_FILE, TEACHER_FILE
 from culling_pipeline.records.labels import Disagreement
 from culling_pipeline.records.night import NightRecord
 from culling_pipeline.tasks.base import Answer, Task
+from culling_pipeline.tasks.frame_by_frame import Said
 from jobs.cameras.task import task_of
 from jobs.config.settings import Config
 from models.boxes.classes import ClassMap

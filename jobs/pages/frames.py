@@ -82,10 +82,8 @@ def _views(house: House, record: NightRecord, now: StoredFrame, root: str) -> li
         views.append(View(who, _drawn(record, picture, drawing, f"{who}: {said}"), said))
     if views:
         return views
-    alone, objects = (
-        answers.teacher_alone(now.id),
-        answers.task.objects(answers.said.teacher[now.id]),
-    )
+    alone = answers.teacher_alone(now.id)
+    objects = answers.task.objects(answers.said.teacher[now.id])
     said = f"the teacher sees {words.count(objects, 'object')}"
     return [View("teacher", _drawn(record, picture, alone, said), said)]
 

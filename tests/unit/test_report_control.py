@@ -15,7 +15,6 @@ from benchmarks.testbed.example_night import (
     example_worse,
     stored_frame,
 )
-from culling_pipeline.judging.frame_by_frame import Said
 from culling_pipeline.records.judging import ControlFrame, CountPoint, Errors
 from culling_pipeline.records.night import NightRecord
 from culling_pipeline.report.clock import UTC_CLOCK, Clock
@@ -23,6 +22,7 @@ from culling_pipeline.report.control import ControlView, control_view
 from culling_pipeline.report.control_chart import by_hour
 from culling_pipeline.report.page import render_report
 from culling_pipeline.report.worse import MAX_WORSE, embedded, worse_pairs
+from culling_pipeline.tasks.frame_by_frame import Said
 from tests.unit.plans import box_task
 from tests.unit.test_frame_by_frame import boxes
 from tests.unit.test_report import read
