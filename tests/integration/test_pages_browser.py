@@ -23,7 +23,14 @@ from tests.unit.test_pages_reading import RUN, done, kept_frames
 
 pytestmark = pytest.mark.slow
 
-READING = ("", "camera/yard", "camera/door", f"camera/yard/night/{RUN}", "system")
+READING = (
+    "",
+    "camera/yard",
+    "camera/door",
+    f"camera/yard/night/{RUN}",
+    f"camera/yard/night/{RUN}/frame/1",
+    "system",
+)
 SIZES = ((360, 780), (1280, 900), (2560, 1300))
 
 
@@ -65,7 +72,7 @@ def test_all_reading_works_without_javascript(browser: Browser, address: str) ->
     expect(page.locator("#gallery li")).to_have_count(1)
     with page.expect_navigation():
         page.locator("#gallery li a").click()
-    assert "/picture/" in page.url
+    assert "/frame/" in page.url
     page.goto(address)
     page.get_by_label("Name or class").fill("door")
     with page.expect_navigation():

@@ -18,12 +18,12 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from benchmarks.testbed.nights import config_of
-from benchmarks.testbed.small_night import START, night_record
+from benchmarks.testbed.small_night import START, night_record, unusable_night
 from culling_pipeline.night.files import NEW_FILE, OLD_FILE, TEACHER_FILE
 from culling_pipeline.records.day import StoredFrame
 from culling_pipeline.records.judging import ControlFrame, Errors
 from culling_pipeline.records.labels import Disagreement
-from culling_pipeline.records.night import NightRecord
+from culling_pipeline.records.night import AnyNight, NightRecord
 from culling_pipeline.tasks.boxes.answer_files import save_detections
 from jobs.config.settings import Config
 from jobs.database.store import Store
@@ -106,7 +106,7 @@ def kept_frames(camera: str, run_id: str) -> NightRecord:
     )
 
 
-def done(config: Config, store: Store, record: NightRecord) -> None:
+def done(config: Config, store: Store, record: AnyNight) -> None:
     night = store.open_night(record.camera, date.fromisoformat(RUN), run_id=record.run_id)
     store.finish_night(night.id, record)
     folder = config.frames_dir(record.camera, record.run_id)
@@ -250,6 +250,29 @@ def test_a_frame_without_answers_is_still_shown(config: Config, store: Store, si
     page = site.get(f"camera/yard/night/{RUN}/frame/1")
     assert "000001.jpg?w=960" in page
     assert "said of this frame is no longer here" in page
+
+
+def test_the_day_of_a_camera_leads_to_its_frames(config: Config, store: Store, site: Site) -> None:
+    night = judged_frames(config, store)
+    page = site.get("camera/yard")
+    for frame in night.ingest.frames:  # one an hour: a kept one, two of the control slice
+        assert f'href="../camera/yard/night/{RUN}/frame/{frame.id}"' in page
+    assert "1 kept" in page
+    assert page.count("1 control") == 2
+    assert f'href="../camera/yard/night/{RUN}?hour=23#gallery"' in page
+
+
+def test_the_charts_of_a_camera_mark_the_days_without_training(
+    config: Config, store: Store, site: Site
+) -> None:
+    for run_id in (RUN, "2026-11-22"):
+        done(config, store, night_record("yard", run_id))
+    assert "lens moved or covered" not in site.get("camera/yard")
+    done(config, store, unusable_night("yard", "2026-11-23"))
+    page = site.get("camera/yard")
+    assert page.count('class="mark"') == 2  # the mark and its word, in the one chart there is
+    assert "lens moved or covered" in page
+    assert "not trained: the lens was covered, since 14:00" in page
 
 
 def test_a_night_s_record_is_json_without_passwords(
