@@ -192,17 +192,19 @@ def test_where_the_new_student_is_worse_is_said(config: Config, store: Store, si
     assert '0.50 → <span class="worse">0.25</span>' in page
 
 
-def judged_frames(config: Config, store: Store) -> NightRecord:
+def judged_frames(
+    config: Config, store: Store, night: NightRecord | None = None, *, kept: tuple[int, ...] = (0,)
+) -> NightRecord:
     """A night whose control slice is the frames 1 and 2, on one of which the new student is worse,
     with the answers beside the frames."""
-    night = kept_frames("yard", RUN)
+    night = night or kept_frames("yard", RUN)
     frames = (
         ControlFrame(frame_id=1, before=Errors(found=(0,)), after=Errors(missed=(0,))),
         ControlFrame(frame_id=2, before=Errors(), after=Errors()),
     )
     night = night.changed(
         ingest=night.ingest.changed(control=(1, 2), width_px=480, height_px=270),
-        cull=night.cull.changed(kept=(0,)),
+        cull=night.cull.changed(kept=kept),
         judge=night.judge.changed(frames=frames),
     )
     done(config, store, night)
