@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -17,13 +18,15 @@ from numpy.typing import NDArray
 
 from culling_pipeline.records.costs import Activity, Cost, Purpose
 from culling_pipeline.records.day import IngestRecord, LossPoint, StoredFrame
-from culling_pipeline.records.judging import JudgeRecord
+from culling_pipeline.records.judging import ControlFrame, Errors, JudgeRecord
 from culling_pipeline.records.labels import CullRecord, Disagreement, LabelRecord
 from culling_pipeline.records.night import NightRecord
 from culling_pipeline.records.scores import Accuracy, Score
 from culling_pipeline.records.training import EpochPoint, ResolutionRecord, ScalePoint, TrainRecord
+from culling_pipeline.report.clock import UTC_CLOCK
 from culling_pipeline.report.page import render_report
 from culling_pipeline.report.pictures import Exhibit
+from culling_pipeline.report.worse import Half, Pair, Side, embedded
 from culling_pipeline.stage_names import INGEST, JUDGE, LABEL, RESOLUTION, TRAIN
 from culling_pipeline.tasks.boxes import drawing
 from models.boxes.detections import Detections
@@ -36,6 +39,7 @@ SURVIVORS, KEPT, CONTROL = 1536, 256, 480
 
 def example_night(**changes: object) -> NightRecord:
     """A good night on a busy crossing; `changes` replace fields of the record."""
+    ingest = example_ingest()
     night = NightRecord(
         camera="Crossing north",
         date=date(2026, 3, 14),
@@ -47,7 +51,7 @@ def example_night(**changes: object) -> NightRecord:
         code_version="0.1.0+4e2a5b0",
         started_at=MIDNIGHT + timedelta(days=1, minutes=10),
         finished_at=MIDNIGHT + timedelta(days=1, minutes=51, seconds=12),
-        ingest=example_ingest(),
+        ingest=ingest,
         label=LabelRecord(
             labelled=2272, objects=11402, costs=(cost(LABEL.words, "label", 2272, 1181.0),)
         ),
@@ -55,7 +59,7 @@ def example_night(**changes: object) -> NightRecord:
         resolution=example_resolution(),
         train=example_training("culled", computation=0.46),
         random_train=example_training("random", computation=0.46),
-        judge=example_judge(),
+        judge=example_judge(frames=example_control(ingest.control)),
         version="v0012",
         cost_ratio=38.4,
         full_training_s=89_100.0,
@@ -91,6 +95,41 @@ def example_judge(**changes: object) -> JudgeRecord:
         costs=(cost(JUDGE.words, "measure", 1440, 96.0, purpose="control"),),
     )
     return judge.model_copy(update=changes)
+
+
+def example_control(ids: Sequence[int]) -> tuple[ControlFrame, ...]:
+    """Control frames on which the new student mostly gains, and loses bicycles in the evening."""
+    frames = []
+    for i in ids:
+        evening = i >= 18 * 3600
+        new = Errors(found=(0, 1), missed=(2,)) if evening else Errors(found=(0, 1, 2))
+        frames.append(
+            ControlFrame(
+                frame_id=i,
+                before=Errors(found=(1, 2), missed=(0,)) if i % 7 else Errors(found=(0, 1, 2)),
+                after=new.changed(invented=(0,)) if evening and i % 3 == 0 else new,
+                random=Errors(found=(0, 1), missed=(2,), invented=(1,)),
+            )
+        )
+    return tuple(frames)
+
+
+def example_worse(number: int = 2) -> list[Side]:
+    """Drawn street scenes on which the new student misses something."""
+    exhibits = example_exhibits(number)
+    pairs = [
+        Pair(
+            exhibit.frame,
+            WIDTH_PX,
+            HEIGHT_PX,
+            (
+                Half("old model", "all right", exhibit.drawing),
+                Half("new model", "missed 1 bicycle", exhibit.drawing),
+            ),
+        )
+        for exhibit in exhibits
+    ]
+    return embedded(pairs, [exhibit.image for exhibit in exhibits], UTC_CLOCK)
 
 
 def accuracy(map50: float, mean: float, **per_class: float | None) -> Accuracy:
@@ -291,7 +330,8 @@ def main() -> int:
     )
     parser.add_argument("path", type=Path)
     path: Path = parser.parse_args().path
-    path.write_text(render_report(example_night(), example_exhibits()), "utf-8")
+    page = render_report(example_night(), example_exhibits(), worse=example_worse())
+    path.write_text(page, "utf-8")
     return 0
 
 

@@ -19,8 +19,10 @@ from culling_pipeline.records.costs import Cost
 from culling_pipeline.records.judging import JudgeRecord
 from culling_pipeline.records.night import NightRecord
 from culling_pipeline.records.scores import Score
-from culling_pipeline.report import charts, money, words
+from culling_pipeline.report import charts, control_chart, money, words
+from culling_pipeline.report.charts import NOTHING_DRAWN
 from culling_pipeline.report.clock import UTC_CLOCK, Clock
+from culling_pipeline.report.control import control_view
 from culling_pipeline.report.pictures import Exhibit, draw_pictures
 from culling_pipeline.report.sentences import (
     earlier_words,
@@ -29,7 +31,9 @@ from culling_pipeline.report.sentences import (
     headline,
     is_measured,
     usual_number_words,
+    worse_classes,
 )
+from culling_pipeline.report.worse import Side
 from streams.base import redact_url
 from streams.left_out import in_words
 
@@ -46,7 +50,7 @@ _TOO_LONG_FOR_A_SUMMARY = {
     "train": {"epochs"},
     "random_train": {"epochs"},
     "view": {"slots"},
-    "judge": {"counts"},
+    "judge": {"counts", "frames"},
     "drift": {"figures", "course"},
 }
 
@@ -87,19 +91,30 @@ class AccuracyRow:
 
 
 def render_report(
-    night: NightRecord, exhibits: Sequence[Exhibit], *, clock: Clock = UTC_CLOCK
+    night: NightRecord,
+    exhibits: Sequence[Exhibit],
+    *,
+    worse: Sequence[Side] = (),
+    clock: Clock = UTC_CLOCK,
 ) -> str:
-    """One self-contained HTML page about `night`, with `exhibits` as pictures."""
+    """One self-contained HTML page about `night`, with `exhibits` as pictures, and frames on which
+    the new student is worse (`worse.embedded`)."""
     return PAGES.get_template("night.html").render(
-        **report_values(night, clock), pictures=draw_pictures(exhibits, clock)
+        **report_values(night, clock),
+        pictures=draw_pictures(exhibits, clock),
+        worse_sides=worse,
     )
 
 
 def report_values(night: NightRecord, clock: Clock = UTC_CLOCK) -> dict[str, Any]:
     """What `night.html` says of a night, its pictures aside. Times are by `clock`."""
     judge = night.judge
+    control = control_view(night, clock)
     return dict(
         clock=clock,
+        control=control,
+        control_chart=NOTHING_DRAWN if control is None else control_chart.by_hour(control, clock),
+        worse_classes=worse_classes(judge),
         night=night,
         judge=judge,
         source=redact_url(night.source),

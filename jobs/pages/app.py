@@ -27,6 +27,7 @@ from starlette.types import Receive, Scope, Send
 from jobs.pages.camera import camera
 from jobs.pages.cameras import cameras
 from jobs.pages.changes import CHANGES
+from jobs.pages.frames import frame
 from jobs.pages.login import login, logout
 from jobs.pages.night import night, night_json
 from jobs.pages.pictures import picture
@@ -44,6 +45,7 @@ ROUTES = [
     Route("/camera/{camera}", camera),
     Route("/camera/{camera}/night/{run_id}.json", night_json),
     Route("/camera/{camera}/night/{run_id}", night),
+    Route("/camera/{camera}/night/{run_id}/frame/{frame}", frame),
     Route("/camera/{camera}/picture/{folder}/{name}", picture),
     Route("/reports/{camera}/{run_id}/index.html", report),
     *CHANGES,

@@ -7,21 +7,24 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from culling_pipeline.records.day import StoredFrame
 from culling_pipeline.records.night import NightRecord
 from culling_pipeline.report import courses, words
 from culling_pipeline.report.courses import NightPoint
 from jobs.config.settings import Config
 from jobs.database.nights import Night
 from jobs.exports.checking import teacher_agreement
+from jobs.pages.frame_answers import frame_page, frame_src, frames_to_show
 from jobs.pages.house import House, camera_of, house_of
 from jobs.pages.moments import ago, clock_of, stamp
 from jobs.pages.night import said_of
-from jobs.pages.pictures import newest, picture_src
+from jobs.pages.pictures import newest
 from jobs.pages.templating import render
 
 NIGHTS = 90
@@ -35,11 +38,14 @@ FOLDERS = ("days", "frames", "replay", "models", "reports")
 
 @dataclass(frozen=True, slots=True)
 class Hour:
-    """One hour of a night's day: a frame of the kept set, and how many were kept."""
+    """One hour of a night's day: a frame with its page, and how many frames there are to see. The
+    frame is one of the control slice if there is one, for that has both models' answers."""
 
     hour: str
     src: str
+    page: str
     kept: int
+    control: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +105,7 @@ def camera(request: Request) -> Response:
         hours=_hours(house, config, name, latest),
         last=last,
         points=past.points,
+        away=[night for night in nights if night.unusable is not None],
         score_chart=past.score_chart,
         unsure_chart=past.unsure_chart,
         nights=nights[A_PAGE * (page - 1) : A_PAGE * page],
@@ -120,7 +127,11 @@ def _past(house: House, name: str) -> Past:
     def make() -> Past:
         nights = house.store.nights(name, limit=NIGHTS)
         points = _points(nights)
-        charts = _score_chart(points, nights), courses.unsureness_course(points)
+        away = [night.night_date for night in reversed(nights) if night.unusable is not None]
+        charts = (
+            _score_chart(points, nights, away),
+            courses.unsureness_course(points, unusable=away),
+        )
         return Past(nights, list(reversed(points)), *charts)
 
     past: Past = house.nights.get(key, make)
@@ -145,11 +156,13 @@ def _points(nights: Sequence[Night]) -> list[NightPoint]:
     ]
 
 
-def _score_chart(points: Sequence[NightPoint], nights: Sequence[Night]) -> str:
+def _score_chart(
+    points: Sequence[NightPoint], nights: Sequence[Night], away: Sequence[date]
+) -> str:
     metric = next((n.figures.metric for n in nights if n.figures is not None), "")
     is_share = metric == "mAP50"
     kind = f"{'accuracy' if is_share else 'error'} ({metric})"
-    return courses.score_course(points, kind=kind, most=1.0 if is_share else None)
+    return courses.score_course(points, kind=kind, most=1.0 if is_share else None, unusable=away)
 
 
 def _hours(house: House, config: Config, name: str, latest: Night | None) -> list[Hour]:
@@ -159,16 +172,24 @@ def _hours(house: House, config: Config, name: str, latest: Night | None) -> lis
     record, _ = said_of(house, latest)
     if not isinstance(record, NightRecord):
         return []
-    clock = clock_of(config.cameras[name])
-    frames = {frame.id: frame for frame in record.ingest.frames}
-    by_hour: dict[str, list[str]] = {}
-    for frame in (frames[i] for i in record.cull.kept if i in frames):
-        hour = f"{clock.hour(frame.wall_time):02d}"
-        by_hour.setdefault(hour, []).append(frame.path.rpartition("/")[2])
-    return [
-        Hour(hour, picture_src(name, latest.run_id, paths[0], width=240), len(paths))
-        for hour, paths in sorted(by_hour.items())
-    ]
+    clock, control = clock_of(config.cameras[name]), set(record.ingest.control)
+    by_hour: dict[int, list[StoredFrame]] = {}
+    for frame in frames_to_show(record):
+        by_hour.setdefault(clock.hour(frame.wall_time), []).append(frame)
+    hours = []
+    for hour, frames in sorted(by_hour.items()):
+        first = next((frame for frame in frames if frame.id in control), frames[0])
+        measuring = sum(frame.id in control for frame in frames)
+        hours.append(
+            Hour(
+                hour=f"{hour:02d}",
+                src=frame_src(record, first, width=240),
+                page=frame_page(record, first.id),
+                kept=len(frames) - measuring,
+                control=measuring,
+            )
+        )
+    return hours
 
 
 def _page(request: Request, count: int) -> tuple[int, int]:

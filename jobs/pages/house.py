@@ -24,11 +24,13 @@ from jobs.pages.overview import Overview
 from jobs.pages.statics import Statics
 
 if TYPE_CHECKING:
+    from jobs.nights.stored_answers import StoredAnswers
     from jobs.watch.watch import CameraWatch
 
 
-CARDS, NIGHTS = 2000, 16
-"""How many cards of cameras and pages of done nights are kept, as far as they cannot change."""
+CARDS, NIGHTS, ANSWERS = 2000, 16, 4
+"""How many cards of cameras, pages of done nights and nights' answers are kept, as far as they
+cannot change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class House:
         self.overview = Overview(store, watch)
         self.cards: Kept[Any] = Kept(CARDS)
         self.nights: Kept[Any] = Kept(NIGHTS)
+        self.answers: Kept[StoredAnswers | None] = Kept(ANSWERS)
         self._read_at = self._stamp()
         self._reading = threading.Lock()
         self._mistake: str | None = None

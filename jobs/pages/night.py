@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,14 +17,14 @@ from culling_pipeline.records.night import AnyNight, NightRecord, UnusableNight
 from culling_pipeline.report import words
 from culling_pipeline.report.clock import Clock
 from culling_pipeline.report.page import report_values
-from culling_pipeline.report.sentences import worse_classes
 from culling_pipeline.report.unusable import unusable_values
 from jobs.database.nights import Night
+from jobs.pages.frame_answers import differences, frame_page, worse_sides
 from jobs.pages.house import House, camera_of, house_of
 from jobs.pages.moments import clock_of
 from jobs.pages.pictures import picture_src
 from jobs.pages.reports import RUN, has_report
-from jobs.pages.templating import render
+from jobs.pages.templating import render, root_of
 from streams.base import redact_url
 
 A_PAGE = 48
@@ -39,6 +38,7 @@ class Shot:
 
     src: str
     large: str
+    page: str
     time: str
     loss: str
     said: str
@@ -61,7 +61,7 @@ class Gallery:
 def night(request: Request) -> Response:
     """GET /camera/CAMERA/night/RUN."""
     house, camera = house_of(request), camera_of(request)
-    found = _found(request, camera)
+    found = found_night(request, camera)
     record, values = said_of(house, found)
     about: dict[str, Any] = {"camera": camera, "found": found, "has_report": False}
     clock = clock_of(house.config.cameras[camera])
@@ -79,7 +79,7 @@ def night(request: Request) -> Response:
         pictures=[],
         gallery=gallery,
         differs=DIFFERS,
-        worse=worse_classes(record.judge),
+        worse_sides=worse_sides(house, record, root_of(request)),
     )
 
 
@@ -106,7 +106,7 @@ def said_of(house: House, found: Night) -> tuple[AnyNight | None, dict[str, Any]
 
 def night_json(request: Request) -> Response:
     """GET /camera/CAMERA/night/RUN.json: the whole record."""
-    found = _found(request, camera_of(request))
+    found = found_night(request, camera_of(request))
     record = house_of(request).store.record(found.id)
     if record is None:
         raise HTTPException(404, f"this night is {found.state}: it has no record")
@@ -114,7 +114,8 @@ def night_json(request: Request) -> Response:
     return Response(public.model_dump_json(indent=1), media_type="application/json")
 
 
-def _found(request: Request, camera: str) -> Night:
+def found_night(request: Request, camera: str) -> Night:
+    """The night that the path names; 404 where there is none."""
     run_id = request.path_params["run_id"]
     if RUN.fullmatch(run_id) is None:
         raise HTTPException(404)
@@ -179,23 +180,12 @@ def _shot(
     src, large = (
         picture_src(record.camera, record.run_id, name, width=width) for width in (240, 960)
     )
-    time = clock.time(frame.wall_time)
-    return Shot(src, large, time, words.figure(frame.confidence_loss), _said(record, found))
-
-
-def _said(record: NightRecord, found: Disagreement | None) -> str:
-    """How teacher and student differ on a frame, by class."""
-    if found is None:
-        return "not looked at by the student"
-    if not (found.missed or found.invented):
-        return f"both agree: {words.count(found.teacher_objects, 'object')}"
-    said = []
-    for kind, count, labels in (
-        ("missed", found.missed, found.missed_labels),
-        ("invented", found.invented, found.invented_labels),
-    ):
-        names = Counter(record.classes[i] for i in labels if i < len(record.classes))
-        which = ", ".join(f"{n} {name}" for name, n in names.items())
-        if count:
-            said.append(f"{kind} {which or count}")
-    return " · ".join(said)
+    said = "not looked at by the student" if found is None else differences(record, found)
+    return Shot(
+        src=src,
+        large=large,
+        page=frame_page(record, frame.id),
+        time=clock.time(frame.wall_time),
+        loss=words.figure(frame.confidence_loss),
+        said=said,
+    )

@@ -3,6 +3,7 @@ themes and three widths, a login with what goes wrong at it, the large picture b
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,18 @@ from jobs.pages import access
 from jobs.pages.house import House
 from jobs.pages.pages import Pages
 from tests.integration.browsing import chromium, patient
-from tests.unit.test_pages_reading import RUN, done, kept_frames
+from tests.unit.test_pages_reading import RUN, done, judged_frames, kept_frames
 
 pytestmark = pytest.mark.slow
 
-READING = ("", "camera/yard", "camera/door", f"camera/yard/night/{RUN}", "system")
+READING = (
+    "",
+    "camera/yard",
+    "camera/door",
+    f"camera/yard/night/{RUN}",
+    f"camera/yard/night/{RUN}/frame/1",
+    "system",
+)
 SIZES = ((360, 780), (1280, 900), (2560, 1300))
 
 
@@ -42,7 +50,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         worse = kept_frames("yard", RUN)
         after = worse.judge.after.changed(per_class={"person": 0.25})
         done(config, store, night_record("yard", "2026-11-20"))
-        done(config, store, worse.changed(judge=worse.judge.changed(after=after)))
+        worse = worse.changed(judge=worse.judge.changed(after=after))
+        judged_frames(config, store, worse, kept=(0, 1, 2))
         store.fail_night(store.open_night("door", worse.date).id, "no labels")
         pages = Pages(House(config, store, CollectorRegistry()))
         pages.start()
@@ -55,17 +64,22 @@ def test_all_reading_works_without_javascript(browser: Browser, address: str) ->
     page.goto(address)
     with page.expect_navigation():
         page.get_by_role("link", name="yard", exact=True).click()
+    with page.expect_navigation():
+        page.get_by_role("link", name="00:00").click()
+    expect(page.get_by_text("new model missed 1 person")).to_be_visible()
+    page.go_back()
     page.get_by_text("The same as a table").click()
     expect(page.get_by_role("cell", name="0.500", exact=True).first).to_be_visible()
     with page.expect_navigation():
         page.get_by_role("link", name=RUN, exact=True).click()
+    expect(page.get_by_text("On 1 of 2 control frames the new model makes more")).to_be_visible()
     page.get_by_label("Student and teacher").select_option("missed")
     with page.expect_navigation():
         page.get_by_role("button", name="Show").click()
     expect(page.locator("#gallery li")).to_have_count(1)
     with page.expect_navigation():
         page.locator("#gallery li a").click()
-    assert "/picture/" in page.url
+    assert "/frame/" in page.url
     page.goto(address)
     page.get_by_label("Name or class").fill("door")
     with page.expect_navigation():
@@ -125,6 +139,8 @@ def test_the_large_picture_goes_by_keys(browser: Browser, address: str) -> None:
     page.keyboard.press("Enter")
     box = page.locator("dialog.lightbox")
     expect(box).to_contain_text("(1 of 3)")
+    more = box.get_by_role("link", name="What teacher and models see")
+    expect(more).to_have_attribute("href", re.compile(r"/frame/0$"))
     page.keyboard.press("ArrowLeft")
     expect(box).to_contain_text("(3 of 3)")
     page.keyboard.press("Escape")

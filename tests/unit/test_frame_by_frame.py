@@ -7,14 +7,14 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from benchmarks.testbed.example_night import example_judge, stored_frame
-from culling_pipeline.judging.frame_by_frame import (
+from culling_pipeline.records.judging import ControlFrame, CountPoint, Errors, JudgeRecord
+from culling_pipeline.tasks.frame_by_frame import (
     FrameError,
     Said,
     control_frames,
     count_points,
     worse_frames,
 )
-from culling_pipeline.records.judging import ControlFrame, CountPoint, Errors, JudgeRecord
 from models.boxes.detections import Detections
 from tests.unit.brightness import Brightness
 from tests.unit.plans import box_task

@@ -18,10 +18,13 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from benchmarks.testbed.nights import config_of
-from benchmarks.testbed.small_night import START, night_record
+from benchmarks.testbed.small_night import START, night_record, unusable_night
+from culling_pipeline.night.files import NEW_FILE, OLD_FILE, TEACHER_FILE
 from culling_pipeline.records.day import StoredFrame
+from culling_pipeline.records.judging import ControlFrame, Errors
 from culling_pipeline.records.labels import Disagreement
-from culling_pipeline.records.night import NightRecord
+from culling_pipeline.records.night import AnyNight, NightRecord
+from culling_pipeline.tasks.boxes.answer_files import save_detections
 from jobs.config.settings import Config
 from jobs.database.store import Store
 from jobs.pages.cameras import A_PAGE
@@ -29,6 +32,7 @@ from jobs.pages.house import House
 from jobs.pages.pages import Pages
 from jobs.pages.pictures import CACHE_BYTES, Thumbnails
 from tests.unit.stores import Where
+from tests.unit.test_frame_by_frame import boxes
 
 RUN = "2026-11-21"
 
@@ -102,7 +106,7 @@ def kept_frames(camera: str, run_id: str) -> NightRecord:
     )
 
 
-def done(config: Config, store: Store, record: NightRecord) -> None:
+def done(config: Config, store: Store, record: AnyNight) -> None:
     night = store.open_night(record.camera, date.fromisoformat(RUN), run_id=record.run_id)
     store.finish_night(night.id, record)
     folder = config.frames_dir(record.camera, record.run_id)
@@ -184,8 +188,93 @@ def test_where_the_new_student_is_worse_is_said(config: Config, store: Store, si
     after = night.judge.after.changed(per_class={"person": 0.25})
     done(config, store, night.changed(judge=night.judge.changed(after=after)))
     page = site.get(f"camera/yard/night/{RUN}")
-    assert "Where is the new model worse?" in page
+    assert "where is it worse?" in page
     assert '0.50 → <span class="worse">0.25</span>' in page
+
+
+def judged_frames(
+    config: Config, store: Store, night: NightRecord | None = None, *, kept: tuple[int, ...] = (0,)
+) -> NightRecord:
+    """A night whose control slice is the frames 1 and 2, on one of which the new student is worse,
+    with the answers beside the frames."""
+    night = night or kept_frames("yard", RUN)
+    frames = (
+        ControlFrame(frame_id=1, before=Errors(found=(0,)), after=Errors(missed=(0,))),
+        ControlFrame(frame_id=2, before=Errors(), after=Errors()),
+    )
+    night = night.changed(
+        ingest=night.ingest.changed(control=(1, 2), width_px=480, height_px=270),
+        cull=night.cull.changed(kept=kept),
+        judge=night.judge.changed(frames=frames),
+    )
+    done(config, store, night)
+    folder = config.frames_dir("yard", RUN)
+    save_detections(folder / TEACHER_FILE, {0: boxes(0), 1: boxes(0), 2: boxes()})
+    save_detections(folder / OLD_FILE, {1: boxes(0), 2: boxes()})
+    save_detections(folder / NEW_FILE, {1: boxes(), 2: boxes()})
+    return night
+
+
+def test_a_night_shows_the_frames_that_the_new_student_lost(
+    config: Config, store: Store, site: Site
+) -> None:
+    judged_frames(config, store)
+    page = site.get(f"camera/yard/night/{RUN}")
+    assert "On 1 of 2 control frames the new model makes more errors" in page
+    assert page.count(f'class="shot" href="../../../camera/yard/night/{RUN}/frame/1"') == 2
+    assert "new model: missed 1 person" in page
+    (config.frames_dir("yard", RUN) / "000001.jpg").unlink()
+    assert "new model: missed" not in site.get(f"camera/yard/night/{RUN}")
+
+
+def test_a_frame_is_shown_with_all_answers_that_are_there(
+    config: Config, store: Store, site: Site
+) -> None:
+    judged_frames(config, store)
+    where = f"camera/yard/night/{RUN}/frame/"
+    both = site.get(where + "1")
+    assert "both agree: 1 object" in both  # the old model
+    assert "missed 1 person" in both  # the new one
+    assert (both.count("box teacher odd"), both.count('"box student"')) == (1, 1)
+    assert 'rel="prev"' in both
+    assert 'rel="next"' in both
+    assert "2026-11-22 00:00:00 Europe/Berlin" in both
+    alone = site.get(where + "0")  # a kept frame that no student has looked at
+    assert "the teacher sees 1 object" in alone
+    assert '"box teacher"' in alone
+    assert "Neither model has answered this frame" in alone
+    for wrong in ("3", "-1", "1x", "01", "..%2f1"):
+        assert site.status(where + wrong) == 404, wrong
+
+
+def test_a_frame_without_answers_is_still_shown(config: Config, store: Store, site: Site) -> None:
+    done(config, store, kept_frames("yard", RUN))
+    page = site.get(f"camera/yard/night/{RUN}/frame/1")
+    assert "000001.jpg?w=960" in page
+    assert "said of this frame is no longer here" in page
+
+
+def test_the_day_of_a_camera_leads_to_its_frames(config: Config, store: Store, site: Site) -> None:
+    night = judged_frames(config, store)
+    page = site.get("camera/yard")
+    for frame in night.ingest.frames:  # one an hour: a kept one, two of the control slice
+        assert f'href="../camera/yard/night/{RUN}/frame/{frame.id}"' in page
+    assert "1 kept" in page
+    assert page.count("1 control") == 2
+    assert f'href="../camera/yard/night/{RUN}?hour=23#gallery"' in page
+
+
+def test_the_charts_of_a_camera_mark_the_days_without_training(
+    config: Config, store: Store, site: Site
+) -> None:
+    for run_id in (RUN, "2026-11-22"):
+        done(config, store, night_record("yard", run_id))
+    assert "lens moved or covered" not in site.get("camera/yard")
+    done(config, store, unusable_night("yard", "2026-11-23"))
+    page = site.get("camera/yard")
+    assert page.count('class="mark"') == 2  # the mark and its word, in the one chart there is
+    assert "lens moved or covered" in page
+    assert "not trained: the lens was covered, since 14:00" in page
 
 
 def test_a_night_s_record_is_json_without_passwords(
@@ -279,7 +368,15 @@ class _Links(HTMLParser):
 
 
 @pytest.mark.parametrize(
-    "path", ["", "camera/yard", f"camera/yard/night/{RUN}", "system", "camera/door"]
+    "path",
+    [
+        "",
+        "camera/yard",
+        f"camera/yard/night/{RUN}",
+        f"camera/yard/night/{RUN}/frame/1",
+        "system",
+        "camera/door",
+    ],
 )
 def test_every_link_leads_somewhere_and_nothing_is_inline(
     config: Config, store: Store, site: Site, path: str

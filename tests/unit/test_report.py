@@ -23,6 +23,7 @@ from benchmarks.testbed.example_night import (
     example_judge,
     example_night,
     example_training,
+    example_worse,
     stored_frame,
 )
 from culling_pipeline import svg
@@ -102,7 +103,7 @@ def exhibits() -> list[Exhibit]:
 
 @pytest.fixture(scope="module")
 def page(exhibits: list[Exhibit]) -> str:
-    return render_report(example_night(), exhibits)
+    return render_report(example_night(), exhibits, worse=example_worse())
 
 
 def empty_night() -> NightRecord:
@@ -146,17 +147,20 @@ def empty_night() -> NightRecord:
 def test_the_page_is_well_formed_self_contained_and_small(page: str) -> None:
     reader = read(page)
 
-    assert all(address.startswith("data:image/jpeg;base64,") for address in reader.addresses)
+    pictures = [address for address in reader.addresses if not address.startswith("#worse-")]
+    assert all(address.startswith("data:image/jpeg;base64,") for address in pictures)
     assert "http://" not in page
     assert "https://" not in page
     assert not re.search(r"@import|url\(", page)
-    assert len(reader.addresses) == 24
-    assert reader.labels == 24 + 7
+    assert len(pictures) == 24 + 2
+    assert {a[1:] for a in reader.addresses if a not in pictures} == {"worse-1", "worse-2"}
+    assert {"worse-1", "worse-2"} <= set(reader.ids)
+    assert reader.labels == 24 + 4 + 8
     assert len(page.encode()) < 1_500_000
 
 
 def test_two_renders_are_the_same_bytes(page: str, exhibits: list[Exhibit]) -> None:
-    assert render_report(example_night(), exhibits) == page
+    assert render_report(example_night(), exhibits, worse=example_worse()) == page
 
 
 def test_the_headline_says_what_was_decided_and_why(page: str) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from culling_pipeline.judging.frame_by_frame import Said, control_frames, count_points
 from culling_pipeline.judging.verdict import judge
 from culling_pipeline.labels.replay import EarlierFrame
 from culling_pipeline.labels.teacher_labels import answers_of
@@ -27,6 +26,7 @@ from culling_pipeline.records.judging import JudgeRecord
 from culling_pipeline.records.training import ArmsRecord
 from culling_pipeline.stage_names import INCUMBENT, JUDGE, RANDOM_FRAMES
 from culling_pipeline.tasks.answers import Answer
+from culling_pipeline.tasks.frame_by_frame import Said, control_frames, count_points
 
 Found = dict[str, dict[int, Answer]]
 

@@ -39,12 +39,15 @@ if (shots.length) {
   const said = document.createElement("p");
   const close = document.createElement("button");
   close.textContent = "Close";
-  box.append(image, said, close);
+  const more = document.createElement("a");
+  more.textContent = "What teacher and models see";
+  box.append(image, said, more, " ", close);
   document.body.append(box);
   let at = 0;
   const show = (next) => {
     at = (next + shots.length) % shots.length;
     image.src = shots[at].dataset.large;
+    more.href = shots[at].href;
     image.alt = shots[at].querySelector("img").alt;
     said.textContent = `${shots[at].innerText.replace(/\s+/g, " ")} (${at + 1} of ${shots.length})`;
     if (!box.open) box.showModal();

@@ -11,6 +11,9 @@ from culling_pipeline.records.judging import ControlFrame, CountPoint, Errors, J
 from culling_pipeline.tasks.answers import Answer, Truth
 from culling_pipeline.tasks.base import Task
 
+LEAST = 0.5
+"""Half an object: a smaller difference of two errors is none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Said:
@@ -102,8 +105,14 @@ def errors_of(judge: JudgeRecord) -> tuple[FrameError, ...]:
     )
 
 
+def is_worse(before: float, after: float) -> bool:
+    """Whether an error has grown by more than a count may be off by rounding: counts are means over
+    a picture, and no two of them are equal."""
+    return after - before >= LEAST
+
+
 def worse_frames(judge: JudgeRecord) -> list[FrameError]:
     """Those on which the new student is worse than the old one, the worst first: where it lost
     most, then where it makes most errors."""
-    worse = [frame for frame in errors_of(judge) if frame.after > frame.before]
+    worse = [frame for frame in errors_of(judge) if is_worse(frame.before, frame.after)]
     return sorted(worse, key=lambda f: (f.before - f.after, -f.after, f.frame_id))
