@@ -4,6 +4,7 @@ themes and three widths, a login with what goes wrong at it, the large picture b
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from prometheus_client import CollectorRegistry
 from benchmarks.testbed.nights import config_of
 from benchmarks.testbed.small_night import night_record
 from jobs.database.store import Store
+from jobs.logs import LOG_FILE
 from jobs.pages import access
 from jobs.pages.house import House
 from jobs.pages.pages import Pages
@@ -43,6 +45,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         after = worse.judge.after.changed(per_class={"person": 0.25})
         done(config, store, night_record("yard", "2026-11-20"))
         done(config, store, worse.changed(judge=worse.judge.changed(after=after)))
+        (folder / LOG_FILE).write_text("2026-11-21 03:00:00+0000 yard: its night begins\n" * 60)
+        store.notices.is_news("lost:door", quiet=timedelta(hours=1))
         store.fail_night(store.open_night("door", worse.date).id, "no labels")
         pages = Pages(House(config, store, CollectorRegistry()))
         pages.start()
