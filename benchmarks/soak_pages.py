@@ -6,8 +6,8 @@ run`, in pairs of stretches with and without somebody who asks for pages all the
 
 One visitor asks for the cards, a camera, a night, the machine and all pictures in them, one after
 the other without a pause. Pairs that are in benchmarks/results/soak_pages.json are not run again.
-Frames, what is missing, how late they are and what scoring them took are read from the daybooks; `cores` is of the whole process, with its pages.
-`wrong` are answers other than 200: the night that is shown is made up and its frame is not on disk.
+Frames, what is missing, how late they are and what scoring them took are read from the daybooks;
+`cores` is of the whole process, with its pages; `wrong` are answers other than 200.
 """
 
 from __future__ import annotations
