@@ -42,6 +42,8 @@ SETTINGS: dict[TaskName, dict[str, Any]] = {
 """The camera of each task. Its student knows the scene, so that there is something to measure."""
 CONTROL, KEPT = (10, 11, 12), (13, 15, 14)
 """Ids of frames, which are the hours they were taken at."""
+MANY, MANY_EVERY_S = tuple(range(13, 73)), 1140.0
+"""As many as a sitting has to check, and how far apart they are, so that the day has so many."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,12 @@ class AfterNight:
         return self.frames / TEACHER_FILE
 
 
-def make_night(folder: Path, *, task: TaskName = "boxes", compared: bool = False) -> AfterNight:
-    """Six frames of a small street or square; what the built-in student finds there is the
-    teacher's word. `compared`: two of the kept frames were drawn at random too, and in the third
-    the student had missed two objects."""
+def make_night(
+    folder: Path, *, task: TaskName = "boxes", compared: bool = False, many: bool = False
+) -> AfterNight:
+    """Six frames of a small street or square, or `many`; what the built-in student finds there is
+    the teacher's word. `compared`: but for one the kept frames were drawn at random too, and in
+    that one the student had missed two objects."""
     path = folder / "config.yaml"
     content = {
         "data_dir": "data", "device": "cpu", "workers": 1, "cameras": {CAMERA: SETTINGS[task]},
@@ -74,7 +78,7 @@ def make_night(folder: Path, *, task: TaskName = "boxes", compared: bool = False
     version = ensure_incumbent(
         ModelRegistry(config.models_root), config.cameras[CAMERA], size=(96, 160), device="cpu"
     )
-    record = _record(config)
+    record = _record(config, *((MANY, MANY_EVERY_S) if many else (KEPT, 3600.0)))
     if compared:
         record = _compared(record)
     _write_labels(config, record, version)
@@ -83,47 +87,48 @@ def make_night(folder: Path, *, task: TaskName = "boxes", compared: bool = False
     return AfterNight(path, config, record)
 
 
-def _record(config: Config) -> NightRecord:
+def _record(config: Config, kept: tuple[int, ...], every_s: float) -> NightRecord:
     record, camera = night_record(CAMERA), config.cameras[CAMERA]
     folder = config.frames_dir(CAMERA, record.run_id)
     folder.mkdir(parents=True)
     rows = []
     with open_camera(camera) as source:
-        for hour, frame in enumerate(source.frames(Sampler(3600))):
-            if hour in (*CONTROL, *KEPT):
-                name = frame_name(hour)
+        for number, frame in enumerate(source.frames(Sampler(every_s))):
+            if number in (*CONTROL, *kept):
+                name = frame_name(number)
                 write_image(folder, name, frame.image)
                 rows.append(
                     StoredFrame(
-                        id=hour,
+                        id=number,
                         path=name,
-                        time_s=3600.0 * hour,
-                        wall_time=START + timedelta(hours=hour),
+                        time_s=every_s * number,
+                        wall_time=START + timedelta(seconds=every_s * number),
                         part=0,
                         confidence_loss=1.0,
                     )
                 )
-            if hour == max(*CONTROL, *KEPT):
+            if number == max(*CONTROL, *kept):
                 break
     ingest = record.ingest.changed(
-        frames=tuple(rows), survivors=KEPT, control=CONTROL, width_px=160, height_px=96
+        frames=tuple(rows), survivors=kept, control=CONTROL, width_px=160, height_px=96
     )
     score = task_of(camera).metric.score(0.5)
     judged = {"before": record.judge.before, "after": record.judge.after}
     return record.changed(
         ingest=ingest,
-        cull=record.cull.changed(kept=KEPT),
+        cull=record.cull.changed(kept=kept),
         classes=camera.class_names,
         judge=record.judge.changed(**{k: v.changed(score=score) for k, v in judged.items()}),
     )
 
 
 def _compared(record: NightRecord) -> NightRecord:
+    kept = record.cull.kept
     hard = Disagreement(
-        frame_id=KEPT[0], teacher_objects=4, missed=2, invented=0, average_precision=0.5
+        frame_id=kept[0], teacher_objects=4, missed=2, invented=0, average_precision=0.5
     )
     return record.changed(
-        ingest=record.ingest.changed(random=KEPT[1:]),
+        ingest=record.ingest.changed(random=kept[1:]),
         cull=record.cull.changed(survivors=(hard,)),
         random_train=record.train,
     )

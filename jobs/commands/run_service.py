@@ -50,10 +50,12 @@ def _run(config: Path, overrides: list[str]) -> None:
     from jobs.config.load import parse_overrides
     from jobs.database.store import open_store
     from jobs.executors.choose import configured_executor
+    from jobs.logs import log_to_file
     from jobs.service.nights import Origin
     from jobs.service.service import Service
 
     loaded = _loaded(config, overrides)
+    log_to_file(loaded.data_dir)
     origin = Origin(config.absolute(), parse_overrides(overrides))
     with open_store(loaded, may_be_away=True) as store:
         service = Service(loaded, origin, store, configured_executor(loaded))

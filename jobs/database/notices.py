@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -36,3 +36,11 @@ class Notices:
         with self._database.transaction() as connection:
             query = sa.delete(notices_table).where(notices_table.c.key == key)
             return connection.execute(query).rowcount > 0
+
+    def told(self, most: int) -> list[tuple[str, datetime]]:
+        """What people were told and is not over yet, and when; the latest first."""
+        query = sa.select(notices_table.c.key, notices_table.c.told_at)
+        query = query.order_by(notices_table.c.told_at.desc()).limit(most)
+        with self._database.reading() as connection:
+            rows = connection.execute(query).all()
+        return [(key, told_at.replace(tzinfo=UTC)) for key, told_at in rows]

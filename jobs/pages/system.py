@@ -13,7 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from culling_pipeline.stage_names import STAGES
-from jobs.pages.house import House, house_of
+from jobs.logs import last_entries
+from jobs.pages.house import House, house_of, visitor_of
 from jobs.pages.moments import ago, stamp
 from jobs.pages.templating import render
 
@@ -25,6 +26,8 @@ WORDS = {stage.key: stage.words for stage in STAGES}
 MOST_WAITING = 100
 MOST_CHANGES = 50
 MOST_ALERTS = 100
+MOST_TOLD = 50
+MOST_LINES = 200
 
 
 def system(request: Request) -> Response:
@@ -48,6 +51,8 @@ def system(request: Request) -> Response:
         free=disk.free,
         total=disk.total,
         least_free=config.disk.min_free_gb * 1e9,
+        told=store.notices.told(MOST_TOLD),
+        log=last_entries(config.data_dir, MOST_LINES) if visitor_of(request).may_change else None,
         changes=store.audit.last(MOST_CHANGES),
         failed=store.nights(state="failed", limit=20),
         window=config.service.window,

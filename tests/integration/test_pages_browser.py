@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from prometheus_client import CollectorRegistry
 from benchmarks.testbed.nights import config_of
 from benchmarks.testbed.small_night import night_record
 from jobs.database.store import Store
+from jobs.logs import LOG_FILE
 from jobs.pages import access
 from jobs.pages.house import House
 from jobs.pages.pages import Pages
@@ -52,6 +54,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         done(config, store, night_record("yard", "2026-11-20"))
         worse = worse.changed(judge=worse.judge.changed(after=after))
         judged_frames(config, store, worse, kept=(0, 1, 2))
+        (folder / LOG_FILE).write_text("2026-11-21 03:00:00+0000 yard: its night begins\n" * 60)
+        store.notices.is_news("lost:door", quiet=timedelta(hours=1))
         store.fail_night(store.open_night("door", worse.date).id, "no labels")
         pages = Pages(House(config, store, CollectorRegistry()))
         pages.start()
