@@ -28,7 +28,8 @@ from streams.recorded.header import keyframe_interval_s, read_header
 from streams.recorded.length import frame_s, is_short
 from streams.recorded.recordings.keyframe_index import (
     Keyframes,
-    keyframe_packet,
+    Track,
+    keyframe_at,
     keyframes_suffice,
     length_of,
     start_of,
@@ -153,12 +154,13 @@ class SegmentReader:
             context, aspect = stream.codec_context, Aspect(stream)
             context.thread_count = 1
             context.options = decoder_options(context.name, self.most_pixels)
+            track = Track(container, stream, start_of(stream), self.keyframe_interval_s)
             last_s = -math.inf
             for offset_s in offsets_s:
-                frame = self._keyframe(container, stream, offset_s)
+                frame = self._keyframe(track, offset_s)
                 if frame is None:
                     continue
-                at_s = max(0.0, float(frame.pts * stream.time_base) - start_of(stream))
+                at_s = track.time_s(frame)
                 if at_s <= last_s:
                     continue
                 last_s = at_s
@@ -168,20 +170,15 @@ class SegmentReader:
             if last_s == -math.inf:
                 raise SegmentError(NO_FRAME)
 
-    def _keyframe(self, container: Any, stream: Any, offset_s: float) -> Any:
+    def _keyframe(self, track: Track, offset_s: float) -> Any:
         """The last keyframe at or before this moment, decoded alone; None if that fails."""
-        context = stream.codec_context
         try:
-            packet = keyframe_packet(container, stream, offset_s, usual_s=self.keyframe_interval_s)
-            context.flush_buffers()
-            decoded = [] if packet is None else [*context.decode(packet), *context.decode(None)]
-            context.flush_buffers()
+            frame = keyframe_at(track, offset_s)
         except (av.error.FFmpegError, OSError):
-            decoded = []
-        whole = [f for f in decoded if not f.is_corrupt and f.pts is not None]
-        if not whole:
+            frame = None
+        if frame is None:
             self.left_out.note(DAMAGED)
-        return whole[0] if whole else None
+        return frame
 
     def _wanted(self, container: Any, stream: Any, grid: Grid) -> Iterator[Taken]:
         tally, aspect = Pass(self.left_out), Aspect(stream)
