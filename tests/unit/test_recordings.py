@@ -34,6 +34,7 @@ from streams.recorded.recordings.reading import BROKEN, EMPTY, GONE, GROWING
 from streams.recorded.recordings.source import Recordings
 from streams.sampler import Sampler
 from tests.unit.clips import HEIGHT_PX, WIDTH_PX, constant_rate, read_number, write_clip
+from tests.unit.dahua import write_dav
 from tests.unit.recorder import (
     BERLIN,
     LONG_AGO_S,
@@ -499,3 +500,22 @@ def test_twenty_six_hours_of_two_cameras_through_the_change_of_the_clock(
     assert walls == [before + timedelta(seconds=10 * n) for n in range(360) if 8100 + n not in bad]
     assert {f"{w.astimezone(BERLIN):%H}" for w in walls} == {"01", "03"}
     assert {p: p.stat().st_mtime_ns for p in root.rglob("gate/*.mp4")} == others
+
+
+def test_dahuas_own_files_are_read(tmp_path: Path) -> None:
+    """They have no index; FFmpeg notes the keyframes that it has come by."""
+    for number in range(3):
+        start = FIRST + timedelta(minutes=number)
+        path = tmp_path / dahua(start)
+        write_dav(path, start.replace(tzinfo=None), length_s=60)
+        os.utime(path, (LONG_AGO_S, LONG_AGO_S))
+    source = opened(tmp_path, minutes=3, zone=UTC)
+    assert source.facts.layout == "dahua"
+    assert source.info.keyframe_interval_s == pytest.approx(2.0)
+    assert source.facts.coverage.gaps_s == ()
+    every = [(f.time_s, read_number(f.image)) for f in source.frames(Sampler(1.0))]
+    assert every == [(float(s), s % 60 * 5) for s in range(180)]
+    looks = [1.0, 31.5, 58.9, 75.3, 100.0, 178.5]
+    got = [(f.time_s, read_number(f.image)) for f in source.frames_at(looks)]
+    assert got == [(0.0, 0), (30.0, 150), (58.0, 290), (74.0, 70), (100.0, 200), (178.0, 290)]
+    assert source.left_out == {}

@@ -7,7 +7,12 @@ from typing import Any, NamedTuple
 
 from streams.decoding import packet_time_s
 from streams.keyframes import TOLERANCE
+from streams.recorded.jumping import INDEXED
 from streams.sampler import TOLERANCE_S
+
+WITH_INDEX = INDEXED - {"hls"} | {"avi"}
+"""Containers whose index is whole from the beginning. Of others (Dahua's, MPEG-TS) FFmpeg notes the
+keyframes that it has come by, which says nothing of those between."""
 
 USUAL_S = 4.0
 """How far apart keyframes are taken to be where nothing tells."""
@@ -21,6 +26,8 @@ class Keyframes(NamedTuple):
     @classmethod
     def of(cls, stream: Any) -> Keyframes | None:
         """None for a file without an index, or with one that has no keyframe."""
+        if not has_index(stream):
+            return None
         base = float(stream.time_base)
         times = [e.timestamp * base for e in stream.index_entries if e.is_keyframe]
         if not times or len(stream.index_entries) < 2:
@@ -54,7 +61,15 @@ class Track(NamedTuple):
 def keyframe_at(track: Track, offset_s: float, *, from_start: bool = True) -> Any:
     """The last keyframe at or before this moment (seconds since the first frame), decoded alone;
     None if there is none that is whole. As a last resort it is looked for `from_start`."""
-    packet = _keyframe_packet(track, offset_s, from_start=from_start)
+    return _alone(track, _keyframe_packet(track, offset_s, from_start=from_start))
+
+
+def keyframe_without_seek(track: Track, offset_s: float) -> Any:
+    """The same in a container that was just opened, all of which is read up to there."""
+    return _alone(track, _last_keyframe(track, offset_s))
+
+
+def _alone(track: Track, packet: Any) -> Any:
     context = track.stream.codec_context
     context.flush_buffers()
     decoded = [] if packet is None else [*context.decode(packet), *context.decode(None)]
@@ -71,8 +86,8 @@ def _keyframe_packet(track: Track, offset_s: float, *, from_start: bool) -> Any:
     usual_s = track.usual_s or USUAL_S
     ways_back_s = [0.0, 1.1 * usual_s, 3 * usual_s, *([offset_s + usual_s] if from_start else ())]
     for back_s in ways_back_s:
-        to_s = track.start_s + offset_s - back_s
-        track.container.seek(math.floor(to_s / float(track.stream.time_base)), stream=track.stream)
+        at = math.floor((track.start_s + offset_s - back_s) / track.stream.time_base)
+        track.container.seek(at, stream=track.stream)
         found = _last_keyframe(track, offset_s)
         if found is not None:
             return found
@@ -91,9 +106,14 @@ def _last_keyframe(track: Track, offset_s: float) -> Any:
                 break
         elif packet.is_keyframe:
             found = packet
-            if track.stream.index_entries:
+            if has_index(track.stream):
                 break
     return found
+
+
+def has_index(stream: Any) -> bool:
+    """Whether a seek ends at the last keyframe before a moment, and no other lies between."""
+    return bool(stream.index_entries) and stream.container.format.name in WITH_INDEX
 
 
 def keyframes_suffice(stream: Any, interval_s: float | None, *, usual_s: float | None) -> bool:

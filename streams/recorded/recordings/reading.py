@@ -30,6 +30,7 @@ from streams.recorded.recordings.keyframe_index import (
     Keyframes,
     Track,
     keyframe_at,
+    keyframe_without_seek,
     keyframes_suffice,
     length_of,
     start_of,
@@ -150,14 +151,11 @@ class SegmentReader:
         """For each moment (rising) the last keyframe at or before it, each but once: a seek and one
         decoded picture."""
         with closing(self._open(path)) as container:
-            stream = main_video_stream(container)
-            context, aspect = stream.codec_context, Aspect(stream)
-            context.thread_count = 1
-            context.options = decoder_options(context.name, self.most_pixels)
-            track = Track(container, stream, start_of(stream), self.keyframe_interval_s)
+            track = self._track(container)
+            aspect = Aspect(track.stream)
             last_s = -math.inf
             for offset_s in offsets_s:
-                frame = self._keyframe(track, offset_s)
+                frame = self._keyframe(track, offset_s, path)
                 if frame is None:
                     continue
                 at_s = track.time_s(frame)
@@ -170,15 +168,30 @@ class SegmentReader:
             if last_s == -math.inf:
                 raise SegmentError(NO_FRAME)
 
-    def _keyframe(self, track: Track, offset_s: float) -> Any:
-        """The last keyframe at or before this moment, decoded alone; None if that fails."""
+    def _track(self, container: Any) -> Track:
+        stream = main_video_stream(container)
+        context = stream.codec_context
+        context.thread_count = 1
+        context.options = decoder_options(context.name, self.most_pixels)
+        return Track(container, stream, start_of(stream), self.keyframe_interval_s)
+
+    def _keyframe(self, track: Track, offset_s: float, path: str) -> Any:
+        """The last keyframe at or before this moment, decoded alone; None if that fails. FFmpeg
+        does not find the first one of Dahua's files again."""
         try:
             frame = keyframe_at(track, offset_s)
         except (av.error.FFmpegError, OSError):
-            frame = None
+            frame = self._without_seek(path, offset_s)
         if frame is None:
             self.left_out.note(DAMAGED)
         return frame
+
+    def _without_seek(self, path: str, offset_s: float) -> Any:
+        try:
+            with closing(self._open(path)) as container:
+                return keyframe_without_seek(self._track(container), offset_s)
+        except (av.error.FFmpegError, OSError, SegmentError):
+            return None
 
     def _wanted(self, container: Any, stream: Any, grid: Grid) -> Iterator[Taken]:
         tally, aspect = Pass(self.left_out), Aspect(stream)
