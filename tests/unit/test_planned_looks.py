@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from benchmarks.testbed.servers.web import WebServer
 from culling_pipeline.culling.strategies import STRATEGIES
@@ -27,7 +25,7 @@ from streams.open import open_source
 from streams.recorded.recordings import reading
 from streams.recorded.recordings.options import RecordingsOptions
 from streams.recorded.recordings.source import Recordings
-from tests.unit.brightness import Brightness
+from tests.unit.brightness import Brightness, Lamps
 from tests.unit.plans import control_plan, gate_plan, live_options
 from tests.unit.recorder import frigate_tree, segment_file
 from tests.unit.served import Counting, noisy
@@ -86,17 +84,6 @@ def test_looks_are_spread_evenly_and_never_too_many(reads: int, looks: int) -> N
     assert gate.record.scored == sum(scored)
     assert gate.record.passed_over == 1000 - sum(scored)
     assert gate.record.blind == sum(scored)
-
-
-class Lamps:
-    """A student that counts the pictures it is shown."""
-
-    class_names = ("brightness",)
-    shown = 0
-
-    def predict(self, images: Sequence[NDArray[np.uint8]]) -> list[float]:
-        Lamps.shown += len(images)
-        return [float(image.mean()) / 255 for image in images]
 
 
 def recorder(tmp_path: Path, hours: int) -> Recordings:

@@ -109,19 +109,17 @@ class SegmentReader:
                 raise SegmentError(NO_FRAME)
             height_px, width_px = self._rgb(first, aspect).shape[:2]
             header = read_header(container, first)
-            rate_fps, codec = header.rate_fps, header.codec
             index = Keyframes.of(stream)
+        interval_s = None if index is None else index.longest_gap_s(header.duration_s)
         if index is None:
             with closing(self._open(path)) as container:
                 interval_s = keyframe_interval_s(container)
-        else:
-            interval_s = index.longest_gap_s(header.duration_s)
         return SegmentFacts(
             length_s=header.duration_s,
             height_px=height_px,
             width_px=width_px,
-            rate_fps=rate_fps,
-            codec=codec,
+            rate_fps=header.rate_fps,
+            codec=header.codec,
             keyframe_interval_s=interval_s,
         )
 
