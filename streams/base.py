@@ -145,9 +145,14 @@ class FrameSource(ABC):
         none, or it does not tell."""
         return None
 
+    def look_bytes(self, interval_s: float) -> int | None:
+        """About how many bytes each frame of `frames_at` takes from a server; None as above, or
+        where there are no single frames."""
+        return None
+
     def moments(self, interval_s: float) -> Sequence[float] | None:
-        """When there are frames, every `interval_s` (seconds since the start), for a source that
-        gives out single ones (`frames_at`); None for one that can only be played."""
+        """When there are frames, every `interval_s` (seconds since the start) or more seldom, for a
+        source that gives out single ones (`frames_at`); None for one that can only be played."""
         return None
 
     def frames_at(self, times_s: Sequence[float]) -> Iterator[Frame]:

@@ -44,6 +44,12 @@ class MaskedSource(FrameSource):
     def expected(self, interval_s: float) -> int | None:
         return self.source.expected(interval_s)
 
+    def to_fetch(self, interval_s: float) -> int | None:
+        return self.source.to_fetch(interval_s)
+
+    def look_bytes(self, interval_s: float) -> int | None:
+        return self.source.look_bytes(interval_s)
+
     @property
     def coverage(self) -> str:
         return self.source.coverage

@@ -44,7 +44,9 @@ class Probe:
     frames: int | None = None
     """How many frames a night will be given, if that is known."""
     to_fetch: int | None = None
-    """About how many bytes it will fetch from a server."""
+    """About how many bytes it will fetch from a server, if it is given all of them."""
+    look_bytes: int | None = None
+    """About how many bytes a single frame takes, where the night fetches only those it looks at."""
 
 
 def probe(
@@ -85,6 +87,7 @@ def look_at(
         is_site=info.kind.startswith("site"),
         frames=source.expected(interval_s),
         to_fetch=source.to_fetch(interval_s),
+        look_bytes=source.look_bytes(interval_s),
     )
 
 

@@ -20,6 +20,9 @@ from streams.left_out import in_words
 LEAST_SEEN, LEAST_TO_TRAIN = 10, 2
 """Frames below which there is no night: those seen, and those stored beside the control slice."""
 
+LEAST_GROUPS = 2
+"""With fewer stretches of control frames nothing can be said of a student."""
+
 
 def close_day(
     day: Day,
@@ -32,7 +35,8 @@ def close_day(
 ) -> IngestRecord:
     """Choose survivors, control slice and random frames; delete the rest. `course` has the losses
     of all frames seen."""
-    control = _draw_control(day)
+    groups, spoilt = _unspoilt(day)
+    control = _draw_control(day, groups)
     height_px, width_px = _size_if_enough(day, control)
     losses = course.losses()
     survivors, random = _choose(day, losses, strategy)
@@ -47,7 +51,7 @@ def close_day(
         survivors=survivors,
         control=control,
         random=random,
-        control_is=day.control_slice.description,
+        control_is=day.control_slice.description + _left_out_words(spoilt),
         control_blocks=tuple(day.block_of(i) for i in control),
         histogram_edges=tuple(float(e) for e in edges),
         histogram_counts=tuple(int(c) for c in counts),
@@ -58,10 +62,27 @@ def close_day(
     )
 
 
-def _draw_control(day: Day) -> tuple[int, ...]:
+def _unspoilt(day: Day) -> tuple[list[list[int]], int]:
+    """The control frames of each stretch of time in which the last night has not trained, and how
+    many stretches are left out for that; all of them, should hardly one be left."""
+    spoilt = day.spoilt_groups
+    groups = [ids for ids in day.control_groups if ids]
+    left = [ids for ids in groups if day.block_of(ids[0]) not in spoilt]
+    if len(left) < LEAST_GROUPS:
+        return groups, 0
+    return left, len(groups) - len(left)
+
+
+def _left_out_words(spoilt: int) -> str:
+    if not spoilt:
+        return ""
+    return f", without {spoilt} in which the last night has trained"
+
+
+def _draw_control(day: Day, groups: Sequence[Sequence[int]]) -> tuple[int, ...]:
     """The same number from every stretch of time, as far as it has them."""
     most = day.plan.control.frames
-    queues = [list(day.rng.permutation(ids)) for ids in day.control_groups]
+    queues = [list(day.rng.permutation(ids)) for ids in groups]
     chosen: list[int] = []
     while len(chosen) < most and any(queues):
         for queue in queues:

@@ -11,6 +11,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +28,9 @@ from culling_pipeline.tasks.answers import Answer
 from culling_pipeline.tasks.base import Task
 from streams.base import DAY_S, Frame, FrameSource
 
+BORDER_S = 0.05
+"""So close to the border of a stretch of time a frame may belong to either side."""
+
 
 class EmptyDayError(CullingError):
     """The source gave too few frames for a night."""
@@ -39,7 +43,7 @@ class IngestPlan:
 
     Until the day is over up to `held` frames of each kind wait on disk: what a night takes is known
     only then. Of a recording the student looks at `looks` frames (None: at all that `gate` lets
-    through).
+    through). `trained`: when the frames were taken that the last night has trained on.
     """
 
     interval_s: Positive
@@ -52,6 +56,7 @@ class IngestPlan:
     gate: GatePlan
     seed: WholeFromZero
     looks: WholeFromZero | None
+    trained: tuple[datetime, ...] = ()
 
     def __post_init__(self) -> None:
         check(self)
@@ -163,6 +168,23 @@ class Day:
     def control_groups(self) -> list[list[int]]:
         """The stored frames of the control slice: one sorted list for each stretch of time."""
         return [sorted(self.frames.keys() & set(drawn.ids)) for drawn in self._control.values()]
+
+    @property
+    def spoilt_groups(self) -> set[int]:
+        """The stretches of the control slice in which the last night has trained. There are such
+        where the slice lay elsewhere then: of a recording of less than an hour that has become
+        longer, or where frames come more seldom now and blocks are longer."""
+        seen = next(iter(self.frames.values()), None)
+        if seen is None:
+            return set()
+        slice_, begin = self.control_slice, seen.wall_time - timedelta(seconds=seen.time_s)
+        times_s = [(moment - begin).total_seconds() for moment in self.plan.trained]
+        # A frame on a border is not inside, however its time is rounded.
+        return {
+            slice_.group_of(at_s)
+            for at_s in times_s
+            if at_s > BORDER_S and slice_.holds(at_s - BORDER_S) and slice_.holds(at_s + BORDER_S)
+        }
 
     @property
     def control_ids(self) -> set[int]:

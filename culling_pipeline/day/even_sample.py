@@ -83,8 +83,9 @@ def draw_recording(
     info, plan = source.info, plan.for_source(source)
     wanted = count + control_count(count, plan)
     interval_s = _interval_s(source, plan.interval_s, wanted)
-    moments = source.moments(interval_s)
-    frames = source.frames(Sampler(interval_s)) if moments is None else source.frames_at(moments)
+    moments = source.moments(interval_s) or ()
+    singly = len(moments) >= min(wanted, source.expected(interval_s) or wanted)
+    frames = source.frames_at(moments) if singly else source.frames(Sampler(interval_s))
     held: list[StoredFrame] = []
     stride, shape = 1, (info.height_px, info.width_px)
     with progress.stage("drawing frames", wanted if info.duration_s else None) as advance:

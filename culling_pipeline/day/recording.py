@@ -135,11 +135,11 @@ def _planned(
     control = ControlMoments(slice_.holds, slice_.group_of, slice_.frames_per_group)
     chosen = draw_moments(there, reads, control, rng)
     reads = sum(not slice_.holds(at_s) for at_s in chosen)
+    frames = max(len(there), source.expected(plan.interval_s) or 0)
     looker = PlannedLooks(
-        day.plan.task, frames=len(there), reads=reads, looks=looks, spared=slice_.holds
+        day.plan.task, frames=frames, reads=reads, looks=looks, spared=slice_.holds
     )
-    frames = source.frames_at(chosen)
-    return looker, _Reading(frames, expected=len(chosen), there=len(there))
+    return looker, _Reading(source.frames_at(chosen), expected=len(chosen), there=frames)
 
 
 def _looker(day: Day, frames: int, rng: np.random.Generator) -> Looker:

@@ -51,6 +51,13 @@ def count(value: int, noun: str = "", plural: str = "") -> str:
     return f"{text} {noun if value == 1 else plural or noun + 's'}"
 
 
+def size(count: int) -> str:
+    """Bytes as what they are about: "64 kB", "420 MB", "1.2 GB"."""
+    if count >= 1e9:
+        return f"{count / 1e9:.2g} GB"
+    return f"{max(1, round(count / 1e3))} kB" if count < 1e6 else f"{count / 1e6:.0f} MB"
+
+
 def percent(share: float | None) -> str:
     """A share of 1 in per cent, with a decimal below ten per cent."""
     if share is None or not math.isfinite(share):

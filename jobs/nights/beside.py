@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple
 
 from culling_pipeline.report import words
 from jobs.cameras.sources import open_camera
@@ -26,10 +27,12 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beside:
-    """Seconds on the clock: to read all frames of a recording (0: a watched day), to start."""
+    """Seconds on the clock: to read all frames of a recording (0: a watched day), to start; and
+    how many bytes are fetched from a server for that (None: there is none)."""
 
     reading_s: float
     starting_s: float
+    fetched: int | None = None
 
     def reading(self, looking: Span, *, processes: int) -> Span:
         """Seconds to go through the recording, while the student looks at some of its frames: one
@@ -45,7 +48,9 @@ class Beside:
         started = f"starting takes about {words.duration(self.starting_s)}"
         if not self.reading_s:
             return f"{started.capitalize()}. "
-        return f"Reading the recording takes about {words.duration(self.reading_s)}, {started}. "
+        fetched = "" if self.fetched is None else f" and fetches about {words.size(self.fetched)}"
+        reading = f"takes about {words.duration(self.reading_s)}{fetched}"
+        return f"Reading the recording {reading}, {started}. "
 
 
 NOTHING_BESIDE = Beside(reading_s=0.0, starting_s=0.0)
@@ -57,29 +62,43 @@ def beside(camera: CameraConfig, frames: int | None, *, looks: int) -> Beside:
     starting_s = STARTS * seconds_to_start()
     if frames is None:
         return Beside(reading_s=0.0, starting_s=starting_s)
-    each_s, singly = seconds_per_frame(camera)
-    read = min(frames, looks) if singly else frames
-    return Beside(reading_s=read * each_s, starting_s=starting_s)
+    trial = reading_of(camera, looks=looks)
+    return Beside(
+        reading_s=(min(frames, looks) if trial.singly else frames) * trial.each_s,
+        starting_s=starting_s,
+        fetched=trial.fetched,
+    )
 
 
-def seconds_per_frame(camera: CameraConfig, clock: Clock = time.perf_counter) -> tuple[float, bool]:
+class Trial(NamedTuple):
     """Seconds that reading a sampled frame takes, after the first, which opens the source (0 if
-    there is only one); and whether the source gives out single ones, so that the others are not
-    read."""
+    there is only one); whether only those are read that are looked at; and how many bytes a night
+    fetches (None: there is no server)."""
+
+    each_s: float
+    singly: bool
+    fetched: int | None
+
+
+def reading_of(camera: CameraConfig, *, looks: int, clock: Clock = time.perf_counter) -> Trial:
+    """Reads a few frames as a night with so many looks does."""
     interval_s = camera.sample_interval_s
     with open_camera(camera) as source:
-        there = source.moments(interval_s)
-        if there is None:
-            frames = source.frames(Sampler(interval_s))
-        else:
+        there = source.moments(interval_s) or ()
+        if singly := looks < len(there):
             frames = source.frames_at(there[:: max(1, len(there) // READ)])
+            each = source.look_bytes(interval_s)
+            fetched = None if each is None else looks * each
+        else:
+            frames = source.frames(Sampler(interval_s))
+            fetched = source.to_fetch(interval_s)
         next(frames, None)
         began, read = clock(), 0
         for _ in islice(frames, READ):
             read += 1
             if clock() - began > READ_FOR_S:
                 break
-        return (clock() - began) / read if read else 0.0, there is not None
+        return Trial((clock() - began) / read if read else 0.0, singly, fetched)
 
 
 def seconds_to_start() -> float:

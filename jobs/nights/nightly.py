@@ -6,7 +6,7 @@ import math
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 import torch
@@ -18,7 +18,7 @@ from culling_pipeline.labels.replay import ReplayStore
 from culling_pipeline.monitoring.reference_views import ReferenceViews
 from culling_pipeline.night.inputs import Journal, NightParts, NightPlan
 from culling_pipeline.night.night import run_night
-from culling_pipeline.records.night import AnyNight
+from culling_pipeline.records.night import AnyNight, NightRecord
 from culling_pipeline.run.progress import Progress
 from culling_pipeline.training.loop import TrainingError
 from jobs.bucket.bucket import NIGHT_PATIENCE_S
@@ -112,6 +112,7 @@ def night_inputs(
         size=full_size(*seen.shape, max_side_px=camera.student.max_side_px),
         budget=budget,
     )
+    plan = replace(plan, ingest=replace(plan.ingest, trained=trained_on(known.last)))
     if seen.coverage:
         plan = replace(plan, notes=(*plan.notes, seen.coverage))
     parts = NightParts(
@@ -136,6 +137,13 @@ def night_inputs(
         corrections=load_corrections(config.corrections_dir(camera.name)),
     )
     return plan, parts
+
+
+def trained_on(last: NightRecord | None) -> tuple[datetime, ...]:
+    """When the frames were taken that a night has trained on."""
+    if last is None:
+        return ()
+    return tuple(frame.wall_time for frame in last.ingest.frames_of(last.cull.kept))
 
 
 def replay_store(config: Config, camera: CameraConfig, seen: SeenDay) -> ReplayStore:

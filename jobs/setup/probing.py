@@ -7,6 +7,7 @@ import queue
 import threading
 from typing import TYPE_CHECKING
 
+from culling_pipeline.report import words
 from jobs.config.load import RECORDINGS
 from jobs.config.settings import CameraConfig
 from jobs.errors import redact
@@ -87,6 +88,7 @@ def found_to_dict(found: Probe) -> dict[str, object]:
         "duration_s": _rounded(info.duration_s),
         "frames": found.frames,
         "to_fetch": found.to_fetch,
+        "look_bytes": found.look_bytes,
         "said": list(info.said),
     }
 
@@ -108,9 +110,9 @@ def figures(found: Probe) -> dict[str, str]:
         "keyframes": f"a keyframe every {interval_s:g} s" if interval_s else "",
         "length": f"{info.duration_s:,.0f} s long" if info.duration_s else "",
         "said": ", ".join(info.said),
-        "fetch": "" if found.to_fetch is None else f"a night fetches about {_size(found.to_fetch)}",
+        "fetch": _fetched(found),
     }
-    return {name: words for name, words in said.items() if words}
+    return {name: text for name, text in said.items() if text}
 
 
 def advice(camera: CameraConfig, found: Probe | None) -> list[str]:
@@ -146,8 +148,16 @@ def _rare_keyframes(camera: CameraConfig, interval_s: float | None) -> str | Non
     )
 
 
-def _size(count: int) -> str:
-    return f"{count / 1e9:.2g} GB" if count >= 1e9 else f"{max(1, round(count / 1e6))} MB"
+def _fetched(found: Probe) -> str:
+    """What a night fetches from a server, as far as that is known before its budget."""
+    if found.to_fetch is None:
+        return ""
+    if found.look_bytes is None:
+        return f"a night fetches about {words.size(found.to_fetch)}"
+    return (
+        f"a night fetches about {words.size(found.look_bytes)} for each look, never more than "
+        f"{words.size(found.to_fetch)}"
+    )
 
 
 def _rounded(value: float | None) -> float | None:

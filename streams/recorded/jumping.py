@@ -32,16 +32,18 @@ Frames = Callable[[], Iterator[Any]]
 @dataclass(frozen=True, slots=True)
 class Pace:
     """What the beginning of a recording tells: whether it has an index, the longest gap between
-    keyframes (None: there is but one), and how many bytes its pictures take a second."""
+    keyframes (None: there is but one), how many bytes its pictures take a second, and how many the
+    largest keyframe."""
 
     is_indexed: bool
     key_gap_s: float | None
     bytes_a_second: float
+    key_bytes: int
 
 
 def pace_of(container: Any) -> Pace:
     """By the first few packets; nothing is decoded."""
-    gate, count, reached_s = KeyframeGate("keyframes"), 0, 0.0
+    gate, count, reached_s, key_bytes = KeyframeGate("keyframes"), 0, 0.0, 0
     with suppress(av.error.FFmpegError, OSError):
         for packet in islice(container.demux(main_video_stream(container)), LOOKED_AT_PACKETS):
             time_s = packet_time_s(packet)
@@ -50,8 +52,9 @@ def pace_of(container: Any) -> Pace:
             count, reached_s = count + packet.size, max(reached_s, time_s)
             if packet.is_keyframe:
                 gate.admits(is_key=True, time_s=time_s, interval_s=None)
+                key_bytes = max(key_bytes, packet.size)
     rate = count / reached_s if reached_s else 0.0
-    return Pace(container.format.name in INDEXED, gate.keyframe_interval_s, rate)
+    return Pace(container.format.name in INDEXED, gate.keyframe_interval_s, rate, key_bytes)
 
 
 class Jumps:

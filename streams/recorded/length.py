@@ -11,7 +11,7 @@ import av
 from streams.decoding import main_video_stream, packet_time_s
 from streams.recorded.header import Header
 from streams.recorded.sound import Pass
-from streams.sampler import MAX_LEAP_S, TimeRepair
+from streams.sampler import MAX_LEAP_S, Sampler, TimeRepair
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +40,12 @@ def is_short(tally: Pass, header: Header) -> bool:
     duration_s = header.duration_s or 0.0
     missing_s = duration_s - (tally.reached_s + frame_s(header))
     return missing_s > max(SHORT_S, SHORT_SHARE * duration_s)
+
+
+def has_all(sampler: Sampler | None, header: Header) -> bool:
+    """Whether the next wanted frame would come at the recording's end or later."""
+    due_s = None if sampler is None else sampler.next_due_s
+    return due_s is not None and header.duration_s is not None and due_s >= header.duration_s
 
 
 def report_length(tally: Pass, header: Header, *, where: str) -> None:

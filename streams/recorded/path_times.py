@@ -6,7 +6,7 @@ wanted back by its name. Letters that come twice must agree.
 
 Both changes of the clock: a time that the clock never showed (in spring) is read as if the clock
 had not been set yet. A time that it showed twice (in autumn) is the first of the two, unless the
-file was last written within an hour after the second.
+file was last written within an hour after the second (less its usual length, where that is known).
 """
 
 from __future__ import annotations
@@ -63,12 +63,15 @@ class PathTime(NamedTuple):
     again_s: float | None
     names: Mapping[str, str]
 
-    def settled_s(self, written_s: float | None) -> float:
-        """The one moment; `written_s` is when the file was last written, if that is known. It is
-        asked for only if `again_s` is not None."""
+    def settled_s(self, written_s: float | None, *, length_s: float = 0.0) -> float:
+        """The one moment; `written_s` is when the file was last written, if that is known, and
+        `length_s` how long after their beginning such files are. Both are asked for only if
+        `again_s` is not None."""
         if self.again_s is None or written_s is None:
             return self.at_s
-        return self.again_s if 0 <= written_s - self.again_s < _HOUR_S else self.at_s
+        slack_s = min(length_s, _HOUR_S) / 2
+        late_s = written_s - length_s - self.again_s
+        return self.again_s if -slack_s <= late_s < _HOUR_S - slack_s else self.at_s
 
 
 class PathTimes:

@@ -24,7 +24,7 @@ from streams.decoding import Aspect, finished, main_video_stream
 from streams.left_out import LeftOut
 from streams.pictures import MOST_PIXELS, PictureError, too_large
 from streams.recorded.header import Header, keyframe_interval_s, read_header
-from streams.recorded.length import frame_s, report_length
+from streams.recorded.length import frame_s, has_all, report_length
 from streams.recorded.sound import Pass, sound_frames
 from streams.sampler import Sampler, TimeRepair
 
@@ -66,9 +66,8 @@ class Recording(FrameSource):
         self._closed = False
         self._pass = Pass(LeftOut(self._where))
         self._header, shape = self._probe()
-        if started_at is None:
-            length = timedelta(seconds=self._header.duration_s or 0.0)
-            started_at = self._header.created_at or written_at - length
+        length = timedelta(seconds=self._header.duration_s or 0.0)
+        started_at = started_at or self._header.created_at or written_at - length
         self._info = SourceInfo(
             kind=kind,
             location=location,
@@ -95,10 +94,13 @@ class Recording(FrameSource):
         return self._pass.left_out.counts
 
     def frames(self, sampler: Sampler | None = None) -> Iterator[Frame]:
+        self._require_open()
+        return self._read(sampler)
+
+    def _require_open(self) -> None:
         if self._closed:
             message = f"{self._where}: it was closed; open it again to read from it"
             raise StreamError(message)
-        return self._read(sampler)
 
     def expected(self, interval_s: float) -> int | None:
         """A time-lapse may have frames more seldom than they are sampled."""
@@ -120,7 +122,15 @@ class Recording(FrameSource):
 
     def _read(self, sampler: Sampler | None) -> Iterator[Frame]:
         tally = self._pass = Pass(LeftOut(self._where))
-        for shown in self._decode_all(tally, sampler):
+        yield from self._given(self._decode_all(tally, sampler), tally, sampler)
+        if not self._closed and not has_all(sampler, self._header):
+            report_length(tally, self._header, where=self._where)
+
+    def _given(
+        self, found: Iterator[Shown], tally: Pass, sampler: Sampler | None = None
+    ) -> Iterator[Frame]:
+        """Those that the sampler wants, as frames, and a line on what was left out."""
+        for shown in found:
             tally.reached_s = shown.time_s
             if sampler is None or sampler.wants(shown.time_s):
                 try:
@@ -128,16 +138,11 @@ class Recording(FrameSource):
                 except PictureError as exc:
                     tally.left_out.note(str(exc))
                     continue
-                yield Frame(
-                    image=image,
-                    time_s=shown.time_s,
-                    wall_time=self._info.started_at + timedelta(seconds=shown.time_s),
-                    camera=self._camera,
-                )
+                wall_time = self._info.started_at + timedelta(seconds=shown.time_s)
+                yield Frame(image, shown.time_s, wall_time, self._camera)
             if self._closed:
                 return
         tally.left_out.say(tally.decoded)
-        report_length(tally, self._header, where=self._where)
 
     def _decode_all(self, tally: Pass, sampler: Sampler | None) -> Iterator[Shown]:
         """The recording's frames; those that the sampler does not want may be missing."""

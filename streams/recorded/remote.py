@@ -5,24 +5,27 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 import av
 
-from streams.base import ConnectionFailedError
+from streams.base import ConnectionFailedError, Frame
 from streams.decoding import Aspect, main_video_stream
 from streams.failures import guarded
+from streams.left_out import LeftOut
 from streams.pictures import MOST_PIXELS
 from streams.recorded.file import plain_formats
 from streams.recorded.header import Header
-from streams.recorded.jumping import INDEXED, WORTH, Jumps, Pace, pace_of
-from streams.recorded.length import is_short
-from streams.recorded.ranges import FIRST_BYTES, Parts, WebFile
+from streams.recorded.jumping import INDEXED, Jumps
+from streams.recorded.length import has_all, is_short
+from streams.recorded.picking import Picks
+from streams.recorded.ranges import Parts, WebFile
+from streams.recorded.reach import Reach
 from streams.recorded.recording import Recording, Shown
 from streams.recorded.sound import Pass
 from streams.sampler import TICK_S, Sampler
@@ -34,9 +37,6 @@ TRIES = 4
 
 FIRST_PAUSE_S = 0.5
 """Before the second try; twice as long before each further one."""
-
-LEAST_JUMP_S = 3.0
-"""Frames that are wanted more often than this are read one after the other in any case."""
 
 MISSING_START_S = 1.0
 """A pass that begins later than this has lost its beginning: some servers' Range answers are
@@ -73,7 +73,6 @@ class RemoteVideo(Recording):
     ) -> None:
         self._open_media = open_media
         self._closing = threading.Event()
-        self._can_jump, self._segment_s = True, segment_s
         self._web = None if web is None else replace(web, pause=self._closing.wait)
         self._size = None if self._web is None else _size_in_parts(self._web)
         super().__init__(
@@ -83,6 +82,13 @@ class RemoteVideo(Recording):
             written_at=written_at or datetime.now(UTC),
             most_pixels=most_pixels,
         )
+        self._reach = Reach(
+            opened=self._open,
+            picks=self._picks,
+            duration_s=self.info.duration_s,
+            size=self._size,
+            segment_s=segment_s,
+        )
 
     def close(self) -> None:
         """End running passes at their next frame, or their wait for the next try."""
@@ -91,35 +97,30 @@ class RemoteVideo(Recording):
 
     def to_fetch(self, interval_s: float) -> int | None:
         """About how many bytes of it a pass with a sampler of this interval fetches."""
-        duration_s = self.info.duration_s
-        if not duration_s:
-            return self._size
-        whole = self._size or round(self._pace.bytes_a_second * duration_s)
-        if not self._is_far(interval_s):
-            return whole or None
-        a_jump = FIRST_BYTES * (self._size is not None) + whole * self._gap_s / duration_s
-        return min(whole, round(a_jump * duration_s / interval_s)) or None
+        return self._reach.to_fetch(interval_s)
 
-    @cached_property
-    def _pace(self) -> Pace:
-        with closing(self._open()) as container:
-            return pace_of(container)
+    def look_bytes(self, interval_s: float) -> int | None:
+        return None if self.moments(interval_s) is None else self._reach.look_bytes()
 
-    @property
-    def _gap_s(self) -> float:
-        """What a jump leads back at most; endless where nothing tells."""
-        return max(self._segment_s, self._pace.key_gap_s or math.inf)
+    def moments(self, interval_s: float) -> Sequence[float] | None:
+        """Single keyframes, where they can be fetched alone; further apart than `interval_s` where
+        it would be as cheap to fetch all of it."""
+        return self._reach.moments(interval_s)
 
-    @property
-    def _reaches(self) -> bool:
-        """Whether any place of it can be fetched alone."""
-        return self._can_jump and (self._size is not None or self._segment_s > 0)
+    def frames_at(self, times_s: Sequence[float]) -> Iterator[Frame]:
+        self._require_open()
+        tally = self._pass = Pass(LeftOut(self._where))
+        picks = self._picks(self._reach.gap_s)
+        return self._given(picks.frames(times_s, tally), tally)
 
-    def _is_far(self, interval_s: float) -> bool:
-        """Whether frames so far apart are worth jumps, and jumps are possible."""
-        if interval_s < LEAST_JUMP_S or not self._reaches:
-            return False
-        return self._pace.is_indexed and interval_s > WORTH * self._gap_s
+    def _picks(self, gap_s: float) -> Picks:
+        return Picks(
+            opened=self._open_after,
+            where=self._where,
+            start_s=self._header.start_s,
+            gap_s=gap_s,
+            most_pixels=self._most_pixels,
+        )
 
     def _open(self) -> Any:
         if self._size is None or self._web is None:
@@ -130,8 +131,8 @@ class RemoteVideo(Recording):
         self, container: Any, tally: Pass, sampler: Sampler | None, from_s: float | None
     ) -> Iterator[Shown]:
         """In jumps where they are possible and worth it; after `from_s`, if that can be found."""
-        far = sampler is not None and self._is_far(sampler.interval_s)
-        back = from_s is not None and self._reaches and container.format.name in INDEXED
+        far = sampler is not None and self._reach.is_far(sampler.interval_s)
+        back = from_s is not None and self._reach.any_place and container.format.name in INDEXED
         if not far and not back:
             yield from self._timed(container, tally, self._header)
             return
@@ -141,20 +142,20 @@ class RemoteVideo(Recording):
             self._header.start_s,
             partial(self._decode, container, tally),
             sampler=sampler if far else None,
-            gap_s=self._gap_s if far else math.inf,
+            gap_s=self._reach.gap_s if far else math.inf,
             end_s=self._header.duration_s or math.inf,
             from_s=from_s if back else None,
         )
         for frame, time_s in jumps:
             yield Shown(frame, time_s, aspect.of(frame))
-        self._can_jump = not jumps.missed
+        self._reach.lost = jumps.missed
 
     def _decode_all(self, tally: Pass, sampler: Sampler | None) -> Iterator[Shown]:
         given_s, from_s = -math.inf, None
         for number in range(TRIES):
-            if number and self._closing.wait(FIRST_PAUSE_S * 2 ** (number - 1)):
+            container = self._open_after(number)
+            if container is None and self._closed:
                 return
-            container = self._open_again(first=number == 0)
             if container is None:
                 continue
             if from_s is None:
@@ -164,32 +165,27 @@ class RemoteVideo(Recording):
                     if shown.time_s <= given_s:
                         tally.decoded -= 1
                         continue
-                    self._check_start(shown.frame, given_s)
+                    if given_s == -math.inf:
+                        _check_start(shown.frame, self._header, self._where)
                     tally.reached_s = given_s = shown.time_s
                     from_s = given_s if _is_as_stamped(shown, self._header) else None
                     yield shown
-            has_all = self._can_jump and _has_all(sampler, self._header)
-            if self._closed or has_all or not is_short(tally, self._header):
+            all_there = not self._reach.lost and has_all(sampler, self._header)
+            if self._closed or all_there or not is_short(tally, self._header):
                 return
 
-    def _open_again(self, *, first: bool) -> Any | None:
+    def _open_after(self, failures: int) -> Any | None:
+        """Opened, or opened again after so many failures running and a pause; None if that fails,
+        too."""
+        if failures and self._closing.wait(FIRST_PAUSE_S * 2 ** (failures - 1)):
+            return None
         try:
             return self._open()
         except ConnectionFailedError as exc:
-            if first:
+            if not failures:
                 raise
             logger.info("%s: %s, trying again", self._where, exc.reason)
             return None
-
-    def _check_start(self, frame: Any, given_s: float) -> None:
-        late_s = (frame.time or 0.0) - self._header.start_s
-        if given_s == -math.inf and late_s > MISSING_START_S:
-            logger.warning(
-                "%s: its first %.1f s do not come; the server may answer Range requests wrongly: "
-                "download the file instead",
-                self._where,
-                late_s,
-            )
 
 
 def _is_as_stamped(shown: Shown, header: Header) -> bool:
@@ -198,10 +194,15 @@ def _is_as_stamped(shown: Shown, header: Header) -> bool:
     return raw_s is not None and abs(raw_s - header.start_s - shown.time_s) < TICK_S
 
 
-def _has_all(sampler: Sampler | None, header: Header) -> bool:
-    """Whether the next wanted frame would come after the recording's end."""
-    due_s = None if sampler is None else sampler.next_due_s
-    return due_s is not None and header.duration_s is not None and due_s >= header.duration_s
+def _check_start(first: Any, header: Header, where: str) -> None:
+    late_s = (first.time or 0.0) - header.start_s
+    if late_s > MISSING_START_S:
+        logger.warning(
+            "%s: its first %.1f s do not come; the server may answer Range requests wrongly: "
+            "download the file instead",
+            where,
+            late_s,
+        )
 
 
 def open_parts(web: WebFile, *, most_pixels: int) -> Any:

@@ -122,6 +122,7 @@ def test_add_then_check_then_load(
         "duration_s": None,
         "frames": None,
         "to_fetch": None,
+        "look_bytes": None,
         "said": [],
     }
     assert shown["variables"] == ["YARD_PASSWORD"]

@@ -4,13 +4,16 @@ half-written."""
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import shutil
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import pytest
 
 from benchmarks.testbed.tiny import (
@@ -31,7 +34,8 @@ from jobs.database.store import Store
 from jobs.errors import describe, exit_code
 from models.boxes.student import load_detector
 from models.registry import ModelRegistry
-from tests.unit.clips import constant_rate, write_clip
+from tests.unit.clips import constant_rate, numbered_image, write_clip
+from tests.unit.recorder import LONG_AGO_S, frigate_tree, segment_file
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -55,6 +59,40 @@ TROUBLES = {
     ),
     "strangenames": Trouble(
         {"source": "recordings:."}, 3, ("are not as any of frigate", "layout:")
+    ),
+    "severalcameras": Trouble(
+        {"source": "recordings:recorder", "recordings": {"hours": 100_000}}, 3,
+        ("several cameras (north, south)", "camera: north"),
+    ),
+    "nosuchcamera": Trouble(
+        {"source": "recordings:recorder", "recordings": {"camera": "gate"}}, 3,
+        ("no recordings of a camera 'gate'", "north, south"),
+    ),
+    "longago": Trouble(
+        {"source": "recordings:recorder", "recordings": {"camera": "north"}}, 3,
+        ("no recording from", "they go from 2026-03-01 00:00", "does the recorder still run"),
+    ),
+    "brokensegments": Trouble(
+        {"source": "recordings:broken", "recordings": {"hours": 100_000}}, 3,
+        ("none of its 3 recordings of this time can be read", "cannot be opened", "empty segment"),
+    ),
+    "nopictures": Trouble(
+        {"source": "others"}, 3, ("others: no images in this folder", "TIFF", "allowed: bmp, jpeg")
+    ),
+    "brokenpictures": Trouble(
+        {"source": "torn"}, 3, ("torn: none of its 3 images can be read", "copy them again")
+    ),
+    "nosuchday": Trouble(
+        {"source": "dated", "pictures": {"days": "2022-01-01"}}, 3,
+        ("no picture of 2022-01-01", "2026-03-01 to 2026-03-03", "change `pictures.days`"),
+    ),
+    "nosuchpattern": Trouble(
+        {"source": "dated", "pictures": {"pattern": "%d.%m.%Y.png"}}, 3,
+        ("none of its 3 pictures has a time (3 not of the pattern", "`pictures.pattern`"),
+    ),
+    "daysofnumbered": Trouble(
+        {"source": "numbered", "pictures": {"days": "last"}}, 3,
+        ("hold no times", "set `pictures.pattern`"),
     ),
     "noclass": Trouble(
         {"classes": ["person", "bycicle"]}, 4,
@@ -88,12 +126,35 @@ def write_bad_files(folder: Path) -> None:
     whole = write_clip(folder / "whole.mp4", constant_rate(50)).read_bytes()
     assert whole.rindex(b"moov") > len(whole) // 2
     (folder / "cut.mp4").write_bytes(whole[: len(whole) // 2])
+    write_bad_folders(folder)
     for suffix in (".safetensors", ".json"):
         shutil.copy(BUILTIN_FOLDER / f"street-student{suffix}", folder / f"flipped{suffix}")
     weights = folder / "flipped.safetensors"
     data = bytearray(weights.read_bytes())
     data[len(data) // 2] ^= 1
     weights.write_bytes(data)
+
+
+def write_bad_folders(folder: Path) -> None:
+    """Recorders' folders and folders of pictures; a picture is its number."""
+    clip = segment_file(folder / "clip")
+    first = datetime(2026, 3, 1, tzinfo=UTC)
+    for camera in ("north", "south"):
+        frigate_tree(folder / "recorder", clip, camera=camera, first=first, count=3)
+    broken = frigate_tree(folder / "broken", clip, camera="north", first=first, count=3)
+    for path, data in zip(broken, (b"", b"text", clip.read_bytes()[:500]), strict=True):
+        path.unlink()
+        path.write_bytes(data)
+        os.utime(path, (LONG_AGO_S, LONG_AGO_S))
+    for name in ("others", "torn", "dated", "numbered"):
+        (folder / name).mkdir()
+    (folder / "others" / "1.tiff").write_bytes(b"II*")
+    for number in range(3):
+        day = f"2026-03-0{number + 1}.png"
+        picture = cv2.imencode(".png", numbered_image(number))[1].tobytes()
+        (folder / "torn" / day).write_bytes(picture[:60])
+        (folder / "dated" / day).write_bytes(picture)
+        (folder / "numbered" / f"img{number}.png").write_bytes(picture)
 
 
 @dataclass(frozen=True)

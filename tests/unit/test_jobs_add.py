@@ -137,6 +137,7 @@ def test_json_is_one_object_that_says_it_all(
             "duration_s": 4.0,
             "frames": 4,
             "to_fetch": None,
+            "look_bytes": None,
             "said": [],
         },
         "snapshot": str(folder / "culling-data" / "snapshots" / "yard.jpg"),

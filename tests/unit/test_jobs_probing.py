@@ -60,7 +60,7 @@ def test_what_is_known_is_said_and_nothing_else() -> None:
     assert found_to_dict(recorded) == {
         "kind": "folder", "live": False, "width_px": 1920, "height_px": 1080, "rate_fps": None,
         "codec": None, "keyframe_interval_s": None, "duration_s": 9.0,
-        "frames": 9, "to_fetch": None, "said": [],
+        "frames": 9, "to_fetch": None, "look_bytes": None, "said": [],
     }  # fmt: skip
 
 

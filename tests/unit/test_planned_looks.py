@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from benchmarks.testbed.servers.web import WebServer
 from culling_pipeline.culling.strategies import STRATEGIES
 from culling_pipeline.day.control_slice import ControlPlan, ControlSlice
 from culling_pipeline.day.day import IngestPlan
@@ -22,12 +21,14 @@ from culling_pipeline.judging.cost_ratio import price
 from culling_pipeline.records.costs import Activity, Cost
 from culling_pipeline.run.progress import NoProgress
 from culling_pipeline.run.workers import Workers
+from streams.open import open_source
 from streams.recorded.recordings import reading
 from streams.recorded.recordings.options import RecordingsOptions
 from streams.recorded.recordings.source import Recordings
-from tests.unit.brightness import Brightness
-from tests.unit.plans import control_plan, gate_plan
+from tests.unit.brightness import Brightness, Lamps
+from tests.unit.plans import control_plan, gate_plan, live_options
 from tests.unit.recorder import frigate_tree, segment_file
+from tests.unit.served import Counting, noisy
 
 EMPTY = np.zeros((8, 8, 3), np.uint8)
 DAY = [float(s) for s in range(86_400)]
@@ -83,17 +84,6 @@ def test_looks_are_spread_evenly_and_never_too_many(reads: int, looks: int) -> N
     assert gate.record.scored == sum(scored)
     assert gate.record.passed_over == 1000 - sum(scored)
     assert gate.record.blind == sum(scored)
-
-
-class Lamps:
-    """A student that counts the pictures it is shown."""
-
-    class_names = ("brightness",)
-    shown = 0
-
-    def predict(self, images: Sequence[NDArray[np.uint8]]) -> list[float]:
-        Lamps.shown += len(images)
-        return [float(image.mean()) / 255 for image in images]
 
 
 def recorder(tmp_path: Path, hours: int) -> Recordings:
@@ -176,3 +166,33 @@ def test_reading_is_in_the_ledger_and_not_in_what_detectors_cost() -> None:
     with_reading = price([*work, line("read", 100.0)], frames_seen=100, shown=3.0)
     assert with_reading == price(work, frames_seen=100, shown=3.0)
     assert with_reading.night_s == 7.0
+
+
+def test_of_a_long_recording_on_the_web_only_the_keyframes_of_looks_are_fetched(
+    tmp_path: Path,
+) -> None:
+    """At one frame a second, as by default: an hour of noise, a keyframe every five seconds."""
+    data = noisy(tmp_path / "noise.mp4")
+    server, serve = WebServer(), Counting(data)
+    server.paths["/long.mp4"] = serve
+    plan = IngestPlan(
+        interval_s=1.0, survivors=20, random=20, held=1800, looks=60, parts=4, seed=3,
+        control=control_plan(frames=10, share=0.2, block_s=60.0),
+        task=Brightness(), gate=gate_plan(),
+    )  # fmt: skip
+    try:
+        options = live_options(open_timeout_s=5, read_timeout_s=5)
+        source = open_source(server.url("/long.mp4"), camera="gate", recorded=options)
+        serve.served = 0
+        record, _ = watch_recording(
+            source, Workers().model(Lamps), STRATEGIES["strata"], plan=plan,
+            folder=tmp_path / "frames", progress=NoProgress(),
+        )  # fmt: skip
+        each = source.look_bytes(1.0)
+    finally:
+        server.kill()
+    assert record.gate is not None
+    assert record.gate.scored == 60
+    assert record.frames_seen == 3600
+    assert each is not None
+    assert each * 60 < serve.served < len(data) / 2

@@ -10,7 +10,9 @@ from zoneinfo import ZoneInfo
 import pytest
 import yaml
 
+from jobs.cli import run
 from jobs.config.load import load_config
+from jobs.errors import EXIT_STREAM
 from jobs.setup.probing import probe_camera
 from tests.unit.recorder import put, segment_file
 
@@ -43,6 +45,20 @@ def lines_of(recorder: str) -> str:
 def test_every_example_of_the_guide_is_tried() -> None:
     text = GUIDE.read_text(encoding="utf-8")
     assert text.count("```yaml") == len(TREES)
+
+
+def test_the_crontab_line_is_for_the_camera_of_every_example(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes as far as the missing folder: the command is understood, and the camera known."""
+    text = GUIDE.read_text(encoding="utf-8")
+    found = re.search(r"^0 3 \* \* \*  cd /\S+ && \S+/culling (.+)$", text, re.MULTILINE)
+    assert found is not None
+    monkeypatch.chdir(tmp_path)
+    for recorder in TREES:
+        lines = lines_of(recorder).replace("recordings:/", f"recordings:{tmp_path}/gone/")
+        (tmp_path / "config.yaml").write_text(lines, encoding="utf-8")
+        assert run(found[1].split()) == EXIT_STREAM
 
 
 @pytest.mark.parametrize("recorder", TREES)

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -22,16 +23,18 @@ from streams.base import (
     StreamError,
 )
 from streams.one_size import OneSize
+from streams.recorded.path_times import PathTimes
 from streams.recorded.recordings import reading
 from streams.recorded.recordings.ahead import in_order
 from streams.recorded.recordings.coverage import coverage, stretches
-from streams.recorded.recordings.listing import Period, Segment
+from streams.recorded.recordings.listing import Lister, Period, Segment
 from streams.recorded.recordings.options import RecordingsOptions
 from streams.recorded.recordings.passes import OVERLAPPING
 from streams.recorded.recordings.reading import BROKEN, EMPTY, GONE, GROWING
 from streams.recorded.recordings.source import Recordings
 from streams.sampler import Sampler
 from tests.unit.clips import HEIGHT_PX, WIDTH_PX, constant_rate, read_number, write_clip
+from tests.unit.dahua import write_dav
 from tests.unit.recorder import (
     BERLIN,
     LONG_AGO_S,
@@ -101,6 +104,38 @@ def test_local_names_through_the_change_of_the_clock(tmp_path: Path, clip: Path)
     assert source.facts.segments == 18
     starts = [f.wall_time for f in source.frames(Sampler(20.0))]
     assert starts == [FIRST + timedelta(minutes=10 * n) for n in range(18)]
+
+
+@pytest.mark.parametrize("length_s", [10, 600, 1800, 3600])
+@pytest.mark.parametrize("zone", [BERLIN, ZoneInfo("America/New_York")])
+def test_local_names_through_the_hour_that_comes_twice(
+    tmp_path: Path, zone: ZoneInfo, length_s: int
+) -> None:
+    first = datetime(2026, 10, 24, 22, 7, tzinfo=UTC)
+    if zone is not BERLIN:
+        first = datetime(2026, 11, 1, 3, 7, tzinfo=UTC)
+    starts = [first + timedelta(seconds=length_s * n) for n in range(6 * 3600 // length_s)]
+    for number, start in enumerate(starts):
+        name = f"yard/{start.astimezone(zone):%Y-%m-%d_%H-%M-%S}-{number:06d}.mp4"
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+        written_s = (start + timedelta(seconds=length_s + 0.4)).timestamp()
+        os.utime(path, (written_s, written_s))
+    times = PathTimes("{camera}/%Y-%m-%d_%H-%M-%S-%f.*", zone)
+    listing = Lister(str(tmp_path), times).list()
+    found = sorted(listing.segments, key=lambda segment: segment.path[-10:])
+    assert [int(segment.start_s) for segment in found] == [int(s.timestamp()) for s in starts]
+
+
+def test_copies_whose_files_times_tell_nothing_are_of_the_first_hour(tmp_path: Path) -> None:
+    names = ["2026-10-25_01-07-13-0", "2026-10-25_02-07-13-0", "2026-10-25_04-07-13-0"]
+    for name in names:
+        (tmp_path / f"{name}.mp4").touch()
+    times = PathTimes("%Y-%m-%d_%H-%M-%S-%f.*", BERLIN)
+    listing = Lister(str(tmp_path), times).list()
+    hours = [datetime.fromtimestamp(s.start_s, UTC).hour for s in listing.segments]
+    assert hours == [23, 0, 3]
 
 
 def test_gaps_are_gaps_and_are_told(tmp_path: Path, clip: Path) -> None:
@@ -465,3 +500,22 @@ def test_twenty_six_hours_of_two_cameras_through_the_change_of_the_clock(
     assert walls == [before + timedelta(seconds=10 * n) for n in range(360) if 8100 + n not in bad]
     assert {f"{w.astimezone(BERLIN):%H}" for w in walls} == {"01", "03"}
     assert {p: p.stat().st_mtime_ns for p in root.rglob("gate/*.mp4")} == others
+
+
+def test_dahuas_own_files_are_read(tmp_path: Path) -> None:
+    """They have no index; FFmpeg notes the keyframes that it has come by."""
+    for number in range(3):
+        start = FIRST + timedelta(minutes=number)
+        path = tmp_path / dahua(start)
+        write_dav(path, start.replace(tzinfo=None), length_s=60)
+        os.utime(path, (LONG_AGO_S, LONG_AGO_S))
+    source = opened(tmp_path, minutes=3, zone=UTC)
+    assert source.facts.layout == "dahua"
+    assert source.info.keyframe_interval_s == pytest.approx(2.0)
+    assert source.facts.coverage.gaps_s == ()
+    every = [(f.time_s, read_number(f.image)) for f in source.frames(Sampler(1.0))]
+    assert every == [(float(s), s % 60 * 5) for s in range(180)]
+    looks = [1.0, 31.5, 58.9, 75.3, 100.0, 178.5]
+    got = [(f.time_s, read_number(f.image)) for f in source.frames_at(looks)]
+    assert got == [(0.0, 0), (30.0, 150), (58.0, 290), (74.0, 70), (100.0, 200), (178.0, 290)]
+    assert source.left_out == {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator
 from itertools import pairwise
@@ -22,41 +21,7 @@ from streams.recorded.remote import RemoteVideo
 from streams.sampler import Sampler
 from tests.unit.clips import constant_rate, read_number, write_clip
 from tests.unit.plans import live_options
-
-
-class Counting:
-    """Serves a file in the parts asked for, counts what it sends, and can break off."""
-
-    def __init__(self, data: bytes, *, ranges: bool = True) -> None:
-        self.data, self.ranges = data, ranges
-        self.served = self.requests = 0
-        self.break_at: set[int] = set()
-        self.refuse: set[int] = set()
-
-    def __call__(self, handler: Handler) -> None:
-        self.requests += 1
-        if self.requests in self.refuse:
-            return handler.send_error(403)
-        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", handler.headers.get("Range", ""))
-        first, last = 0, len(self.data) - 1
-        if asked and self.ranges:
-            first, last = int(asked[1]), min(int(asked[2] or last), last)
-            handler.send_response(206)
-            handler.send_header("Content-Range", f"bytes {first}-{last}/{len(self.data)}")
-        else:
-            handler.send_response(200)
-        handler.send_header("Content-Type", "video/mp4")
-        handler.send_header("Content-Length", str(last - first + 1))
-        handler.end_headers()
-        length = last - first + 1
-        if self.requests in self.break_at:
-            length //= 2
-        for at in range(first, first + length, 4096):
-            piece = self.data[at : min(at + 4096, first + length)]
-            handler.wfile.write(piece)
-            if asked:
-                self.served += len(piece)
-        return None
+from tests.unit.served import Counting, noisy
 
 
 @pytest.fixture(scope="module")
@@ -119,22 +84,6 @@ def test_a_pass_in_jumps_costs_what_was_said(server: WebServer, tmp_path: Path) 
     assert serve.served == pytest.approx(said, rel=0.7)
 
 
-def noisy(path: Path) -> bytes:
-    """An hour, a frame a second, a keyframe every 5 s, some 30 MB."""
-    import av
-
-    rng = np.random.default_rng(0)
-    with av.open(str(path), "w", options={"movflags": "+faststart"}) as container:
-        stream = container.add_stream("libx264", rate=1)
-        stream.width, stream.height, stream.pix_fmt = 160, 96, "yuv420p"
-        stream.options = {"preset": "ultrafast", "g": "5", "crf": "20"}
-        for _ in range(3600):
-            image = rng.integers(0, 255, (96, 160, 3)).astype(np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-        container.mux(stream.encode(None))
-    return path.read_bytes()
-
-
 def test_a_part_that_breaks_off_is_fetched_again_and_nothing_else(
     server: WebServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,6 +115,88 @@ def test_check_is_told_what_a_night_fetches(server: WebServer, clip: bytes) -> N
     found = probe(server.url("/long.mp4"), camera="gate", options=options, interval_s=1.0)
     assert found.to_fetch == len(clip)
     assert found.frames == 3600
+
+
+# -- single keyframes ------------------------------------------------------------------------------
+
+
+def test_single_keyframes_are_those_of_reading_on(server: WebServer, tmp_path: Path) -> None:
+    data = noisy(tmp_path / "noise.mp4")
+    serve = Counting(data)
+    source = opened(server, serve)
+    at = {frame.time_s: frame for frame in source}
+    there = source.moments(1.0)
+    each = source.look_bytes(1.0)
+    assert there is not None
+    assert each is not None
+    assert there[1] >= 5.0  # as often as there are keyframes, and no more
+    serve.served = 0
+    got = list(source.frames_at([3.0, 4.9, 7.0, 1801.2, 3599.5]))
+    assert [frame.time_s for frame in got] == [0.0, 5.0, 1800.0, 3595.0]
+    assert all(same(frame, at[frame.time_s]) for frame in got)
+    assert serve.served < 8 * each
+    assert source.left_out == {}
+
+
+@pytest.mark.parametrize("lost", ["a part", "an address", "much"])
+def test_single_keyframes_go_on_after_a_break(
+    server: WebServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    monkeypatch.setattr("streams.recorded.ranges.FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr("streams.recorded.remote.FIRST_PAUSE_S", 0.01)
+    serve = Counting(noisy(tmp_path / "noise.mp4"))
+    source = opened(server, serve)
+    wanted = [60.0 * number for number in range(60)]
+    first = serve.requests + 1
+    frames = source.frames_at(wanted)
+    got = [next(frames).time_s]
+    asked = serve.requests + 1
+    if lost == "a part":
+        serve.break_at = {asked, asked + 3}
+    elif lost == "an address":
+        serve.refuse = {asked, asked + 3}
+    else:  # as long as parts are asked for, and once when it is opened again
+        serve.refuse = set(range(asked, asked + 8))
+    got += [frame.time_s for frame in frames]
+    assert serve.requests > first
+    assert got == wanted
+
+
+def test_a_server_that_stays_away_ends_the_pass_with_what_there_is(
+    server: WebServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("streams.recorded.ranges.FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr("streams.recorded.remote.FIRST_PAUSE_S", 0.01)
+    serve = Counting(noisy(tmp_path / "noise.mp4"))
+    source = opened(server, serve)
+    frames = source.frames_at([60.0 * number for number in range(60)])
+    got = [next(frames).time_s for _ in range(10)]
+    serve.refuse = set(range(serve.requests, serve.requests + 10_000))
+    asked = serve.requests
+    assert list(frames) == []
+    assert len(got) == 10
+    assert serve.requests < asked + 40
+    assert "breaks off, 50 of 60 frames were not fetched" in caplog.text
+
+
+def test_without_parts_there_are_no_single_keyframes(server: WebServer, clip: bytes) -> None:
+    source = opened(server, Counting(clip, ranges=False))
+    assert source.moments(1.0) is None
+    assert source.look_bytes(1.0) is None
+
+
+def test_where_no_place_can_be_found_there_are_no_single_keyframes(
+    server: WebServer, tmp_path: Path
+) -> None:
+    """A fragmented MP4 without an index of its fragments: a seek does not end where it should."""
+    data = noisy(tmp_path / "noise.mp4", movflags="frag_keyframe+empty_moov+default_base_moof")
+    source = opened(server, Counting(data))
+    there = source.moments(1.0)
+    wanted = [] if there is None else list(there[::60])
+    assert len(list(source.frames_at(wanted))) == len(wanted)
 
 
 # -- the file itself -------------------------------------------------------------------------------
@@ -254,7 +285,7 @@ def test_a_slow_line_gets_smaller_parts_and_loses_nothing(server: WebServer) -> 
 
 
 def test_of_a_finished_playlist_only_the_segments_of_wanted_frames_are_fetched(
-    server: WebServer, tmp_path: Path
+    server: WebServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     names, hits = write_hls(tmp_path / "hls", seconds=60), list[str]()
 
@@ -285,3 +316,16 @@ def test_of_a_finished_playlist_only_the_segments_of_wanted_frames_are_fetched(
     assert all(map(same, got, expected))
     assert len(got) == len(expected) == 4
     assert len(set(hits)) < 15
+    hits.clear()
+    moments = [3.2, 21.7, 40.1, 58.9]
+    got = list(source.frames_at(moments))
+    assert [at_s - frame.time_s for at_s, frame in zip(moments, got, strict=True)] == (
+        pytest.approx([0.2, 0.2, 0.1, 0.4], abs=1e-3)
+    )
+    assert len(set(hits)) <= 3 * len(moments)
+    assert all(same(frame, frame_of(source, frame.time_s)) for frame in got)
+    assert "ends early" not in caplog.text
+
+
+def frame_of(source: FrameSource, time_s: float) -> Frame:
+    return next(frame for frame in source if abs(frame.time_s - time_s) < 1e-6)

@@ -7,7 +7,12 @@ from typing import Any, NamedTuple
 
 from streams.decoding import packet_time_s
 from streams.keyframes import TOLERANCE
+from streams.recorded.jumping import INDEXED
 from streams.sampler import TOLERANCE_S
+
+WITH_INDEX = INDEXED - {"hls"} | {"avi"}
+"""Containers whose index is whole from the beginning. Of others (Dahua's, MPEG-TS) FFmpeg notes the
+keyframes that it has come by, which says nothing of those between."""
 
 USUAL_S = 4.0
 """How far apart keyframes are taken to be where nothing tells."""
@@ -21,6 +26,8 @@ class Keyframes(NamedTuple):
     @classmethod
     def of(cls, stream: Any) -> Keyframes | None:
         """None for a file without an index, or with one that has no keyframe."""
+        if not has_index(stream):
+            return None
         base = float(stream.time_base)
         times = [e.timestamp * base for e in stream.index_entries if e.is_keyframe]
         if not times or len(stream.index_entries) < 2:
@@ -36,31 +43,77 @@ class Keyframes(NamedTuple):
         return max(gaps, default=None)
 
 
-def keyframe_packet(container: Any, stream: Any, offset_s: float, *, usual_s: float | None) -> Any:
-    """The last keyframe at or before this moment, not decoded; None if there is none.
+class Track(NamedTuple):
+    """A container's video that is looked into: when its first frame is shown, in its own seconds,
+    and how far keyframes are apart (None: nothing tells)."""
+
+    container: Any
+    stream: Any
+    start_s: float
+    usual_s: float | None
+
+    def time_s(self, frame: Any) -> float:
+        """When a decoded frame is shown, in seconds since the first. The decoder's last one does
+        not know its time base."""
+        return max(0.0, float(frame.pts * self.stream.time_base) - self.start_s)
+
+
+def keyframe_at(track: Track, offset_s: float, *, from_start: bool = True) -> Any:
+    """The last keyframe at or before this moment (seconds since the first frame), decoded alone;
+    None if there is none that is whole. As a last resort it is looked for `from_start`."""
+    return _alone(track, _keyframe_packet(track, offset_s, from_start=from_start))
+
+
+def keyframe_without_seek(track: Track, offset_s: float) -> Any:
+    """The same in a container that was just opened, all of which is read up to there."""
+    return _alone(track, _last_keyframe(track, offset_s))
+
+
+def _alone(track: Track, packet: Any) -> Any:
+    context = track.stream.codec_context
+    context.flush_buffers()
+    decoded = [] if packet is None else [*context.decode(packet), *context.decode(None)]
+    context.flush_buffers()
+    return next((f for f in decoded if not f.is_corrupt and f.pts is not None), None)
+
+
+def _keyframe_packet(track: Track, offset_s: float, *, from_start: bool) -> Any:
+    """The keyframe, not decoded.
 
     With an index a seek ends at it. Without one (MPEG-TS) it ends at the moment, and the keyframe
     lies before: then the way back is made longer until there is one.
     """
-    start_s, usual_s = start_of(stream), usual_s or USUAL_S
-    for back_s in (0.0, 1.1 * usual_s, 3 * usual_s, offset_s + usual_s):
-        to_s = start_s + offset_s - back_s
-        container.seek(math.floor(to_s / float(stream.time_base)), stream=stream)
-        found = None
-        for packet in container.demux(stream):
-            at_s = packet_time_s(packet)
-            if at_s is None or not packet.size:
-                continue
-            if at_s - start_s > offset_s + TOLERANCE_S:
-                if packet.is_keyframe or found is not None:
-                    break
-            elif packet.is_keyframe:
-                found = packet
-                if stream.index_entries:
-                    break
+    usual_s = track.usual_s or USUAL_S
+    ways_back_s = [0.0, 1.1 * usual_s, 3 * usual_s, *([offset_s + usual_s] if from_start else ())]
+    for back_s in ways_back_s:
+        at = math.floor((track.start_s + offset_s - back_s) / track.stream.time_base)
+        track.container.seek(at, stream=track.stream)
+        found = _last_keyframe(track, offset_s)
         if found is not None:
             return found
     return None
+
+
+def _last_keyframe(track: Track, offset_s: float) -> Any:
+    """From where the container stands, the last one up to this moment."""
+    found = None
+    for packet in track.container.demux(track.stream):
+        at_s = packet_time_s(packet)
+        if at_s is None or not packet.size:
+            continue
+        if at_s - track.start_s > offset_s + TOLERANCE_S:
+            if packet.is_keyframe or found is not None:
+                break
+        elif packet.is_keyframe:
+            found = packet
+            if has_index(track.stream):
+                break
+    return found
+
+
+def has_index(stream: Any) -> bool:
+    """Whether a seek ends at the last keyframe before a moment, and no other lies between."""
+    return bool(stream.index_entries) and stream.container.format.name in WITH_INDEX
 
 
 def keyframes_suffice(stream: Any, interval_s: float | None, *, usual_s: float | None) -> bool:

@@ -1,7 +1,7 @@
 """Lists a recorder's files: names only, and only the folders of the days that are asked for.
 
 A month of three cameras is 200,000 files. None is opened here, and none looked at (`stat`) except
-those whose local time came twice, when the clocks were set back.
+those whose local time came twice, when the clocks were set back, and then a few others.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
+from statistics import median
 from typing import NamedTuple
 
-from streams.recorded.path_times import PathTimes
+from streams.recorded.path_times import PathTime, PathTimes
 from streams.recorded.recordings.layouts import OTHERS_ALONE, VIDEO_SUFFIXES
 
 CAMERA = "camera"
@@ -23,6 +24,9 @@ SAMPLED_FILES, SAMPLED_FOLDERS, SAMPLED_ENTRIES = 60, 300, 4000
 """How far a folder is looked into to know its layout."""
 
 DEEPEST = 9
+
+WRITTEN_OF, LONGEST_S = 9, 7200.0
+"""Of so many files it is asked when they were written, and no recorder's are longer than this."""
 
 
 class Segment(NamedTuple):
@@ -51,10 +55,12 @@ class Period:
 
 @dataclass(slots=True)
 class Listing:
-    """What was found: segments in their order, the cameras they are of, how many files the pattern
-    does not fit, and how many only their own program can read."""
+    """What was found: segments in their order, those whose time the clock showed `twice`, as long
+    as it is not settled, the cameras they are of, how many files the pattern does not fit, and how
+    many only their own program can read."""
 
     segments: list[Segment] = field(default_factory=list)
+    twice: list[tuple[PathTime, str]] = field(default_factory=list)
     cameras: set[str] = field(default_factory=set)
     strange: int = 0
     unreadable: int = 0
@@ -72,6 +78,7 @@ class Lister:
         days = None if period is None else period.days(self._times)
         found = Listing()
         self._walk("", 0, days, found)
+        self._settle(found)
         if period is not None:
             found.segments = within(found.segments, period)
         else:
@@ -143,8 +150,30 @@ class Lister:
             to.cameras.add(camera)
             if self._camera is not None and camera != self._camera:
                 return
-        written_s = None if found.again_s is None else _written_s(entry)
-        to.segments.append(Segment(found.settled_s(written_s), path))
+        if found.again_s is None:
+            to.segments.append(Segment(found.at_s, path))
+        else:
+            to.twice.append((found, path))
+
+    def _settle(self, found: Listing) -> None:
+        """Times that the clock showed twice: by when the files were last written, less how long
+        after their beginning a few of the others were."""
+        if not found.twice:
+            return
+        some = found.segments[:: max(1, len(found.segments) // WRITTEN_OF)]
+        after_s = [at - s.start_s for s in some if (at := self._written_s(s.path)) is not None]
+        usual_s = median(after_s) if after_s else 0.0
+        length_s = usual_s if 0 < usual_s <= LONGEST_S else 0.0  # else they are copies
+        for time, path in found.twice:
+            start_s = time.settled_s(self._written_s(path), length_s=length_s)
+            found.segments.append(Segment(start_s, path))
+        found.twice.clear()
+
+    def _written_s(self, path: str) -> float | None:
+        try:
+            return os.stat(os.path.join(self._root, path)).st_mtime
+        except OSError:
+            return None
 
 
 def within(segments: list[Segment], period: Period) -> list[Segment]:
@@ -162,13 +191,6 @@ def days_of(segments: list[Segment], times: PathTimes) -> tuple[date, ...]:
     """The recorder's days of these segments, in order."""
     zone = times.zone
     return tuple(sorted({datetime.fromtimestamp(s.start_s, zone).date() for s in segments}))
-
-
-def _written_s(entry: os.DirEntry[str]) -> float | None:
-    try:
-        return entry.stat().st_mtime
-    except OSError:
-        return None
 
 
 def some_files(root: str) -> list[str]:

@@ -28,7 +28,9 @@ from streams.recorded.header import keyframe_interval_s, read_header
 from streams.recorded.length import frame_s, is_short
 from streams.recorded.recordings.keyframe_index import (
     Keyframes,
-    keyframe_packet,
+    Track,
+    keyframe_at,
+    keyframe_without_seek,
     keyframes_suffice,
     length_of,
     start_of,
@@ -107,19 +109,17 @@ class SegmentReader:
                 raise SegmentError(NO_FRAME)
             height_px, width_px = self._rgb(first, aspect).shape[:2]
             header = read_header(container, first)
-            rate_fps, codec = header.rate_fps, header.codec
             index = Keyframes.of(stream)
+        interval_s = None if index is None else index.longest_gap_s(header.duration_s)
         if index is None:
             with closing(self._open(path)) as container:
                 interval_s = keyframe_interval_s(container)
-        else:
-            interval_s = index.longest_gap_s(header.duration_s)
         return SegmentFacts(
             length_s=header.duration_s,
             height_px=height_px,
             width_px=width_px,
-            rate_fps=rate_fps,
-            codec=codec,
+            rate_fps=header.rate_fps,
+            codec=header.codec,
             keyframe_interval_s=interval_s,
         )
 
@@ -149,16 +149,14 @@ class SegmentReader:
         """For each moment (rising) the last keyframe at or before it, each but once: a seek and one
         decoded picture."""
         with closing(self._open(path)) as container:
-            stream = main_video_stream(container)
-            context, aspect = stream.codec_context, Aspect(stream)
-            context.thread_count = 1
-            context.options = decoder_options(context.name, self.most_pixels)
+            track = self._track(container)
+            aspect = Aspect(track.stream)
             last_s = -math.inf
             for offset_s in offsets_s:
-                frame = self._keyframe(container, stream, offset_s)
+                frame = self._keyframe(track, offset_s, path)
                 if frame is None:
                     continue
-                at_s = max(0.0, float(frame.pts * stream.time_base) - start_of(stream))
+                at_s = track.time_s(frame)
                 if at_s <= last_s:
                     continue
                 last_s = at_s
@@ -168,20 +166,30 @@ class SegmentReader:
             if last_s == -math.inf:
                 raise SegmentError(NO_FRAME)
 
-    def _keyframe(self, container: Any, stream: Any, offset_s: float) -> Any:
-        """The last keyframe at or before this moment, decoded alone; None if that fails."""
+    def _track(self, container: Any) -> Track:
+        stream = main_video_stream(container)
         context = stream.codec_context
+        context.thread_count = 1
+        context.options = decoder_options(context.name, self.most_pixels)
+        return Track(container, stream, start_of(stream), self.keyframe_interval_s)
+
+    def _keyframe(self, track: Track, offset_s: float, path: str) -> Any:
+        """The last keyframe at or before this moment, decoded alone; None if that fails. FFmpeg
+        does not find the first one of Dahua's files again."""
         try:
-            packet = keyframe_packet(container, stream, offset_s, usual_s=self.keyframe_interval_s)
-            context.flush_buffers()
-            decoded = [] if packet is None else [*context.decode(packet), *context.decode(None)]
-            context.flush_buffers()
+            frame = keyframe_at(track, offset_s)
         except (av.error.FFmpegError, OSError):
-            decoded = []
-        whole = [f for f in decoded if not f.is_corrupt and f.pts is not None]
-        if not whole:
+            frame = self._without_seek(path, offset_s)
+        if frame is None:
             self.left_out.note(DAMAGED)
-        return whole[0] if whole else None
+        return frame
+
+    def _without_seek(self, path: str, offset_s: float) -> Any:
+        try:
+            with closing(self._open(path)) as container:
+                return keyframe_without_seek(self._track(container), offset_s)
+        except (av.error.FFmpegError, OSError, SegmentError):
+            return None
 
     def _wanted(self, container: Any, stream: Any, grid: Grid) -> Iterator[Taken]:
         tally, aspect = Pass(self.left_out), Aspect(stream)
