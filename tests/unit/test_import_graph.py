@@ -30,7 +30,7 @@ Floors = Sequence[Sequence[str]]
 FLOORS: dict[str, Floors] = {
     "models": (
         ("base", "errors", "images", "without_compiler", "zones"),
-        ("files", "runtimes", "specs", "trial", "unpickling"),
+        ("files", "runtimes", "shapes", "specs", "trial", "unpickling"),
         ("checkpoint", "versions"),
         ("boxes", "registry"),
         ("density",),

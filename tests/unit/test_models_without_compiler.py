@@ -44,7 +44,13 @@ assert own("cpu") == asked_late("cpu") == "asked about cpu"
 """
 
 
-LOADED = "(__import__('models.boxes.detector'), 'torch._dynamo' in __import__('sys').modules)[1]"
+ROOT = Path(__file__).resolve().parents[2]
+STUDENT = str(ROOT / "models/weights/street-student.safetensors")
+LOADED = (
+    "(__import__('importlib').import_module('models.boxes.student').load_detector("
+    f"__import__('pathlib').Path({STUDENT!r})), 'torch._dynamo' in __import__('sys').modules)[1]"
+)
+"""Whether a process that has read a student's weights has the compiler too."""
 READ = f"import pickle, sys; pickle.load(sys.stdin.buffer); assert not eval({LOADED!r})"
 PROCESSES = {
     "the command line": f"""
@@ -74,10 +80,9 @@ subprocess.run([sys.executable, "-c", read], input=pickle.dumps(_Pictures(())), 
 def test_processes_that_detect_ask_for_it(process: str, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(PROCESSES[process])
-    root = Path(__file__).resolve().parents[2]
     done = subprocess.run(
-        [sys.executable, script], env={**os.environ, "PYTHONPATH": str(root)},
-        cwd=root, capture_output=True, text=True,
+        [sys.executable, script], env={**os.environ, "PYTHONPATH": str(ROOT)},
+        cwd=ROOT, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
 
@@ -90,8 +95,7 @@ def test_a_service_s_nights_ask_for_it_before_they_load_anything() -> None:
 
 @pytest.mark.slow  # it loads the compiler too, which takes seconds
 def test_detectors_load_without_the_compiler_which_stays_to_be_had() -> None:
-    root = Path(__file__).resolve().parents[2]
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", SCRIPT], cwd=root, capture_output=True, text=True
+        [sys.executable, "-W", "error", "-c", SCRIPT], cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
