@@ -44,6 +44,53 @@ assert own("cpu") == asked_late("cpu") == "asked about cpu"
 """
 
 
+TRAINED = """
+import sys
+
+import torch
+
+from models.without_compiler import uncompiled
+
+net = torch.nn.Linear(2, 2)
+
+
+def one_step():
+    optimizer = torch.optim.AdamW(net.parameters())
+    optimizer.zero_grad()
+    net(torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+
+
+with uncompiled():
+    one_step()
+    torch.optim.SGD(net.parameters(), momentum=0.9).state_dict()
+    assert not hasattr(sys.modules["torch._dynamo"], "__file__")
+assert "torch._dynamo" not in sys.modules
+
+# Whoever asks for anything else has the real one, and so has everybody from then on.
+with uncompiled():
+    from torch._dynamo.utils import counters
+    one_step()
+import torch._dynamo
+assert torch._dynamo.__file__ and torch._dynamo.utils.counters is counters
+with uncompiled():
+    assert sys.modules["torch._dynamo"] is torch._dynamo
+    one_step()
+own = torch.optim.Optimizer.zero_grad.__wrapped__
+assert getattr(own, "__dynamo_disable") is not own
+"""
+NIGHT = """
+import sys
+from pathlib import Path
+
+from models.without_compiler import spare_the_compiler
+
+spare_the_compiler()
+from benchmarks.testbed.tiny import SMALL, run_tiny_night, tiny_config
+
+run_tiny_night(tiny_config(Path(sys.argv[1]), **SMALL))
+assert "torch._dynamo" not in sys.modules
+"""
 ROOT = Path(__file__).resolve().parents[2]
 STUDENT = str(ROOT / "models/weights/street-student.safetensors")
 LOADED = (
@@ -93,9 +140,11 @@ def test_a_service_s_nights_ask_for_it_before_they_load_anything() -> None:
         assert 0 < source.index("spare_the_compiler()") < source.index("import log_nights")
 
 
-@pytest.mark.slow  # it loads the compiler too, which takes seconds
-def test_detectors_load_without_the_compiler_which_stays_to_be_had() -> None:
+@pytest.mark.slow  # they load the compiler too, which takes seconds
+@pytest.mark.parametrize("script", [SCRIPT, TRAINED, NIGHT], ids=["load", "train", "night"])
+def test_all_works_without_the_compiler_which_stays_to_be_had(script: str, tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", SCRIPT], cwd=ROOT, capture_output=True, text=True
-    )
+        [sys.executable, "-W", "error", "-c", script, tmp_path],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
