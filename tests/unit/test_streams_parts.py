@@ -103,26 +103,27 @@ def test_frames_far_apart_are_fetched_in_jumps_and_are_the_same(
     assert source.left_out == {}
 
 
-def test_a_pass_in_jumps_costs_what_was_said(server: WebServer, tmp_path: Path) -> None:
+def test_a_pass_in_jumps_costs_what_was_said(server: WebServer, noise: bytes) -> None:
     """Noise, so that a frame has bytes enough for a jump to be worth something."""
-    data = noisy(tmp_path / "noise.mp4")
-    serve = Counting(data)
+    serve = Counting(noise)
     source = opened(server, serve)
     assert isinstance(source, RemoteVideo)
-    assert source.to_fetch(1.0) == len(data)
+    assert source.to_fetch(1.0) == len(noise)
     said = source.to_fetch(300.0)
     assert said is not None
-    assert said < len(data) / 3
+    assert said < len(noise) / 3
     serve.served = 0
     assert len(list(source.frames(Sampler(300.0)))) == 12
-    assert serve.served < len(data) / 3
+    assert serve.served < len(noise) / 3
     assert serve.served == pytest.approx(said, rel=0.7)
 
 
-def noisy(path: Path) -> bytes:
+@pytest.fixture(scope="module")
+def noise(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """An hour, a frame a second, a keyframe every 5 s, some 30 MB."""
     import av
 
+    path = tmp_path_factory.mktemp("noise") / "noise.mp4"
     rng = np.random.default_rng(0)
     with av.open(str(path), "w", options={"movflags": "+faststart"}) as container:
         stream = container.add_stream("libx264", rate=1)
@@ -136,11 +137,10 @@ def noisy(path: Path) -> bytes:
 
 
 def test_a_part_that_breaks_off_is_fetched_again_and_nothing_else(
-    server: WebServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: WebServer, noise: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("streams.recorded.ranges.FIRST_PAUSE_S", 0.01)
-    data = noisy(tmp_path / "noise.mp4")
-    serve = Counting(data)
+    serve = Counting(noise)
     source = opened(server, serve)
     before = serve.requests
     serve.break_at = {before + 4, before + 6}
@@ -149,7 +149,7 @@ def test_a_part_that_breaks_off_is_fetched_again_and_nothing_else(
     times_s = [frame.time_s for frame in source]
     assert len(times_s) == 3600
     assert all(a < b for a, b in pairwise(times_s))
-    assert serve.served < 1.1 * len(data)
+    assert serve.served < 1.1 * len(noise)
 
 
 def test_without_parts_it_is_read_as_it_comes(server: WebServer, clip: bytes) -> None:
