@@ -1,17 +1,21 @@
-"""torchvision without torch._dynamo, the compiler's front end, which nothing here uses.
+"""torchvision and training without torch._dynamo, the compiler's front end: nothing here uses it.
 
 `torchvision.ops.roi_align` asks torch._dynamo.utils for one function, which it calls only where a
 GPU has to be deterministic. That import takes longer than torch and torchvision together, and a
 night waits for it in every process it starts. So while torchvision is being loaded, a stand-in is
 there in its place; whoever needs the real one afterwards, that function too, loads it. A process
 asks for this itself, before it loads a detector: the command line, and every worker.
+
+torch's optimizers ask torch._dynamo to leave them alone, at their first step. Training has a
+stand-in for it too (`uncompiled`).
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
@@ -19,6 +23,7 @@ from types import ModuleType
 from typing import Any
 
 PACKAGE = "torchvision"
+COMPILER = "torch._dynamo"
 SPARED = "torch._dynamo.utils"
 
 
@@ -35,30 +40,65 @@ def built(module: str, name: str, *arguments: Any) -> Any:
     return getattr(import_module(module), name)(*arguments)
 
 
+@contextmanager
+def uncompiled() -> Iterator[None]:
+    """While this lasts, optimizers do not load the compiler; where it is there already, or somebody
+    asks it for anything else meanwhile, they have the real one."""
+    if COMPILER in sys.modules:
+        yield
+        return
+    left_alone: list[Callable[..., Any]] = []
+
+    def disable(function: Callable[..., Any], *_: Any, **__: Any) -> Callable[..., Any]:
+        left_alone.append(function)
+        return function
+
+    module = ModuleType(COMPILER)
+    module.disable = disable  # type: ignore[attr-defined]
+    module.graph_break = _nothing  # type: ignore[attr-defined]
+    module.__getattr__ = partial(_from_the_real_one, COMPILER)  # type: ignore[method-assign]
+    with _in_place_of(COMPILER, module):
+        yield
+    for function in left_alone:  # torch keeps the answer; the real one's is another
+        vars(function).pop("__dynamo_disable", None)
+
+
+def _nothing() -> None:
+    """Nothing that is not compiled can be broken into two graphs."""
+
+
 def _is_compile_supported(device_type: Any) -> Any:
     """The one function, as it is in the real module."""
     return import_module(SPARED).is_compile_supported(device_type)
 
 
-def _from_the_real_one(name: str) -> Any:
-    """Another release of torchvision asks for something else: give it the real module's."""
-    if name.startswith("__"):
+def _from_the_real_one(spared: str, name: str) -> Any:
+    """Another release of torch or torchvision asks for something else, or somebody for a module of
+    the package (by its `__path__`): give it the real one's."""
+    if name.startswith("__") and (spared, name) != (COMPILER, "__path__"):
         raise AttributeError(name)
-    sys.modules.pop(SPARED, None)
-    return getattr(import_module(SPARED), name)
+    if isinstance(getattr(sys.modules.get(spared), "__getattr__", None), partial):
+        del sys.modules[spared]
+    return getattr(import_module(spared), name)
 
 
 @contextmanager
 def _stand_in() -> Iterator[None]:
     module = ModuleType(SPARED)
     module.is_compile_supported = _is_compile_supported  # type: ignore[attr-defined]
-    module.__getattr__ = _from_the_real_one  # type: ignore[method-assign]
-    sys.modules[SPARED] = module
+    module.__getattr__ = partial(_from_the_real_one, SPARED)  # type: ignore[method-assign]
+    with _in_place_of(SPARED, module):
+        yield
+
+
+@contextmanager
+def _in_place_of(name: str, module: ModuleType) -> Iterator[None]:
+    sys.modules[name] = module
     try:
         yield
     finally:
-        if sys.modules.get(SPARED) is module:
-            del sys.modules[SPARED]
+        if sys.modules.get(name) is module:
+            del sys.modules[name]
 
 
 class _Loader(Loader):

@@ -29,6 +29,7 @@ from culling_pipeline.training.options import ScheduleName, ScheduleOptions, bui
 from culling_pipeline.training.schedule import Schedule
 from models.density.student import DensityStudent
 from models.images import to_tensor
+from models.without_compiler import uncompiled
 
 RATE = 1e-4
 """Adam's learning rate in the paper."""
@@ -59,6 +60,7 @@ class DensityPlan:
         return Showing(crop_px=self.crop_px, flip=self.flip, light=self.light)
 
 
+@uncompiled()
 def train_density(
     student: DensityStudent,
     gallery: Gallery,

@@ -27,6 +27,7 @@ from culling_pipeline.tasks.samples import Pictures, Prepared, Sample, Variation
 from culling_pipeline.training.options import ScheduleName, ScheduleOptions, build_schedule
 from culling_pipeline.training.schedule import Schedule
 from models.base import Trainable
+from models.without_compiler import uncompiled
 
 MAX_GRADIENT_NORM = 5.0
 
@@ -70,6 +71,7 @@ class TrainingResult:
 OnEpoch = Callable[[EpochPoint], None]
 
 
+@uncompiled()
 def fine_tune(
     student: Trainable,
     task: Task,

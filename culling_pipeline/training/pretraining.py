@@ -30,7 +30,7 @@ from culling_pipeline.training.options import EVERYTHING, build_schedule, imagen
 from culling_pipeline.training.schedule import Schedule
 from models.boxes.losses import image_losses
 from models.images import to_tensor
-from models.without_compiler import built
+from models.without_compiler import built, uncompiled
 
 PICTURES_OF_RATE = 16
 """The rate is for this many pictures a step, and is scaled with their number (Goyal et al.,
@@ -77,6 +77,7 @@ class Group:
     size: int = 1
 
 
+@uncompiled()
 def pretrain(
     model: nn.Module,
     pictures: Sequence[Labelled],

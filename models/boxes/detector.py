@@ -28,6 +28,7 @@ from models.boxes.resnet import LAYERS, ResNetTrunk
 from models.checkpoint import check_fits, load_into
 from models.errors import ModelError
 from models.images import resize, to_tensor
+from models.shapes import shapes_only
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,8 +176,8 @@ def with_weights(
     spec: DetectorSpec, state: Mapping[str, Tensor], *, source: object, device: str = "cpu"
 ) -> TorchDetector:
     """The detector of this spec with these tensors. What a spec claims takes no memory before its
-    tensors are known to be there: it is built without any (torch's `meta`) first."""
-    with torch.device("meta"):
+    tensors are known to be there: its shapes alone are built first."""
+    with shapes_only():
         check_fits(build_model(spec), state, source=source)
     model = build_model(spec)
     load_into(model, state, source=source)

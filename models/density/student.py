@@ -18,6 +18,7 @@ from models.density.answer import DensityMap
 from models.density.nets import NETS, DensityNet
 from models.errors import ModelError
 from models.images import resize, to_tensor
+from models.shapes import shapes_only
 from models.specs import check_kind, check_values, is_whole, is_width, unusable
 
 
@@ -120,8 +121,8 @@ def with_weights(
     spec: DensitySpec, state: Mapping[str, Tensor], *, source: object, device: str = "cpu"
 ) -> DensityStudent:
     """The student of this spec with these tensors. What a spec claims takes no memory before its
-    tensors are known to be there: it is built without any (torch's `meta`) first."""
-    with torch.device("meta"):
+    tensors are known to be there: its shapes alone are built first."""
+    with shapes_only():
         check_fits(build_net(spec), state, source=source)
     model = build_net(spec)
     load_into(model, state, source=source)

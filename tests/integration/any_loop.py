@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from culling_pipeline.training import DropAndPick, Indexed, Schedule
+from models.without_compiler import spare_the_compiler, uncompiled
 
 SAMPLES, EPOCHS, BATCH = 30, 5, 4
 ODD = 27
@@ -28,15 +29,17 @@ def drop_and_pick(samples: int = SAMPLES) -> DropAndPick:
     return DropAndPick(samples, epochs=EPOCHS, warm_up=1, interval=1, keep=0.6, pick=[4], seed=7)
 
 
+@uncompiled()
 def train(folder: Path, *, die_after: int | None = None) -> nn.Module:
     """Train from `folder`'s checkpoint on, if there is one; the order of the samples is logged, a
     line a batch. `die_after`: batches until this process is killed."""
-    from torchvision.models import resnet18
+    spare_the_compiler()
+    from torchvision.models import shufflenet_v2_x0_5  # small: it is saved at every batch
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
     data = dataset()
-    model = resnet18(num_classes=3)
+    model = shufflenet_v2_x0_5(num_classes=3)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
     schedule = drop_and_pick()
     loader = DataLoader(Indexed(data), BATCH, sampler=schedule.sampler(data), num_workers=2)

@@ -6,6 +6,7 @@ import multiprocessing
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 from tests.integration import any_loop
@@ -50,8 +51,15 @@ def of_two(folder: Path, stop: int | None = None) -> list[dict[str, Any]]:
     return [torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in range(2)]
 
 
-def test_two_processes_agree_on_the_samples_and_share_them(tmp_path: Path) -> None:
-    logs = [found["log"] for found in of_two(tmp_path)]
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> list[list[tuple[int, list[int], list[int]]]]:
+    """What two processes trained on that nothing stopped."""
+    return [found["log"] for found in of_two(tmp_path_factory.mktemp("whole"))]
+
+
+def test_two_processes_agree_on_the_samples_and_share_them(
+    logs: list[list[tuple[int, list[int], list[int]]]],
+) -> None:
     alone = any_loop.drop_and_pick(any_loop.ODD)
     for epoch in alone:
         seen = [[i for at, _, batch in log if at == epoch for i in batch] for log in logs]
@@ -66,11 +74,12 @@ def test_two_processes_agree_on_the_samples_and_share_them(tmp_path: Path) -> No
         alone.observe(both, any_loop.losses_of(both, epoch))
 
 
-def test_a_state_that_two_processes_save_within_an_epoch_fits_both(tmp_path: Path) -> None:
-    whole = [found["log"] for found in of_two(tmp_path)]
+def test_a_state_that_two_processes_save_within_an_epoch_fits_both(
+    tmp_path: Path, logs: list[list[tuple[int, list[int], list[int]]]]
+) -> None:
     stopped = of_two(tmp_path, stop=9)
     assert stopped[0]["state"] == stopped[1]["state"]
     torch.save(stopped[0]["state"], tmp_path / "state.pt")
     resumed = of_two(tmp_path)
     for rank in range(2):
-        assert stopped[rank]["log"] + resumed[rank]["log"] == whole[rank]
+        assert stopped[rank]["log"] + resumed[rank]["log"] == logs[rank]

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -30,7 +31,7 @@ Floors = Sequence[Sequence[str]]
 FLOORS: dict[str, Floors] = {
     "models": (
         ("base", "errors", "images", "without_compiler", "zones"),
-        ("files", "runtimes", "specs", "trial", "unpickling"),
+        ("files", "runtimes", "shapes", "specs", "trial", "unpickling"),
         ("checkpoint", "versions"),
         ("boxes", "registry"),
         ("density",),
@@ -79,6 +80,7 @@ MAX_ROOMS, MAX_FLOORS = 13, 7
 """Folders and floors of `culling_pipeline`: a newcomer has to see the night in it."""
 
 Edge = tuple[str, str]
+TELLING = ast.Import | ast.ImportFrom | ast.Call | ast.Name | ast.alias
 TO_BE_MENDED: frozenset[Edge] = frozenset()
 """Imports that point upwards or close a circle of files, for now. Take out what is mended."""
 
@@ -86,7 +88,7 @@ TO_BE_MENDED: frozenset[Edge] = frozenset()
 def imports(tree: ast.AST, path: str) -> Iterator[tuple[int, str]]:
     """Line and full name of every module imported anywhere, in a function or by name too."""
     package = Path(path).parent.parts
-    for node in ast.walk(tree):
+    for node in _nodes(tree):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -103,9 +105,21 @@ def imports(tree: ast.AST, path: str) -> Iterator[tuple[int, str]]:
                     yield node.lineno, str(argument.value)
 
 
+@cache
+def parsed(source: str) -> ast.Module:
+    """Each file is parsed once for all tests."""
+    return ast.parse(source)
+
+
+@cache
+def _nodes(tree: ast.AST) -> tuple[ast.AST, ...]:
+    """What can say something about imports or endings, in one walk for all tests."""
+    return tuple(node for node in ast.walk(tree) if isinstance(node, TELLING))
+
+
 def endings(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """Line and name of every `print(…)` and of every way to end the program."""
-    for node in ast.walk(tree):
+    for node in _nodes(tree):
         if isinstance(node, ast.Call) and _name(node.func) in ("print", "sys.exit", "exit", "quit"):
             yield node.lineno, _name(node.func)
         elif isinstance(node, ast.Name | ast.alias) and _name(node) == "SystemExit":
@@ -124,7 +138,7 @@ def edges(sources: Mapping[str, str]) -> set[Edge]:
     known = {module_of(path) for path in sources}
     found = set()
     for path, source in sources.items():
-        tree, module = ast.parse(source), module_of(path)
+        tree, module = parsed(source), module_of(path)
         names = {name for _, name in imports(tree, path)} | set(_submodules(tree, path))
         found |= {(module, name) for name in names if name in known and name != module}
     return found
@@ -133,7 +147,7 @@ def edges(sources: Mapping[str, str]) -> set[Edge]:
 def _submodules(tree: ast.AST, path: str) -> Iterator[str]:
     """What `from a.b import c` imports if `c` is a module: `a.b.c`."""
     package = Path(path).parent.parts
-    for node in ast.walk(tree):
+    for node in _nodes(tree):
         if isinstance(node, ast.ImportFrom):
             start = package[: len(package) - node.level + 1] if node.level else ()
             parent = (*start, *filter(None, [node.module]))
@@ -183,7 +197,7 @@ def offences(sources: Mapping[str, str]) -> list[str]:
     """What is wrong with these modules, given by path; empty if nothing."""
     found = []
     for path, source in sources.items():
-        tree = ast.parse(source)
+        tree = parsed(source)
         package = path.split("/")[0]
         allowed = (MAY_IMPORT | BESIDE)[package]
         for line, module in imports(tree, path):
@@ -208,6 +222,12 @@ def sources() -> dict[str, str]:
     return _read(MAY_IMPORT)
 
 
+@pytest.fixture(scope="module")
+def found(sources: dict[str, str]) -> set[Edge]:
+    """Who imports whom in them."""
+    return edges(sources)
+
+
 def test_every_import_points_downwards_and_only_the_command_line_prints() -> None:
     packages = MAY_IMPORT | BESIDE
     sources = _read(packages)
@@ -217,9 +237,8 @@ def test_every_import_points_downwards_and_only_the_command_line_prints() -> Non
 
 
 @pytest.mark.parametrize("package", FLOORS)
-def test_rooms_import_only_from_lower_floors(package: str, sources: dict[str, str]) -> None:
-    found = upward(edges(sources), package, FLOORS[package])
-    assert sorted(found - TO_BE_MENDED) == []
+def test_rooms_import_only_from_lower_floors(package: str, found: set[Edge]) -> None:
+    assert sorted(upward(found, package, FLOORS[package]) - TO_BE_MENDED) == []
 
 
 @pytest.mark.parametrize("package", FLOORS)
@@ -237,14 +256,13 @@ def test_the_pipeline_stays_small_enough_to_be_seen(sources: dict[str, str]) -> 
     assert len(FLOORS["culling_pipeline"]) <= MAX_FLOORS
 
 
-def test_no_file_is_in_a_circle(sources: dict[str, str]) -> None:
-    found = edges(sources)
+def test_no_file_is_in_a_circle(found: set[Edge]) -> None:
     assert len(found) > 500
     assert circle(found - TO_BE_MENDED) == []
 
 
-def test_what_is_to_be_mended_is_still_broken(sources: dict[str, str]) -> None:
-    assert sorted(TO_BE_MENDED - edges(sources)) == []
+def test_what_is_to_be_mended_is_still_broken(found: set[Edge]) -> None:
+    assert sorted(TO_BE_MENDED - found) == []
 
 
 @pytest.mark.parametrize(

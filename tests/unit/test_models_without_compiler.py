@@ -44,7 +44,60 @@ assert own("cpu") == asked_late("cpu") == "asked about cpu"
 """
 
 
-LOADED = "(__import__('models.boxes.detector'), 'torch._dynamo' in __import__('sys').modules)[1]"
+TRAINED = """
+import sys
+
+import torch
+
+from models.without_compiler import uncompiled
+
+net = torch.nn.Linear(2, 2)
+
+
+def one_step():
+    optimizer = torch.optim.AdamW(net.parameters())
+    optimizer.zero_grad()
+    net(torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+
+
+with uncompiled():
+    one_step()
+    torch.optim.SGD(net.parameters(), momentum=0.9).state_dict()
+    assert not hasattr(sys.modules["torch._dynamo"], "__file__")
+assert "torch._dynamo" not in sys.modules
+
+# Whoever asks for anything else has the real one, and so has everybody from then on.
+with uncompiled():
+    from torch._dynamo.utils import counters
+    one_step()
+import torch._dynamo
+assert torch._dynamo.__file__ and torch._dynamo.utils.counters is counters
+with uncompiled():
+    assert sys.modules["torch._dynamo"] is torch._dynamo
+    one_step()
+own = torch.optim.Optimizer.zero_grad.__wrapped__
+assert getattr(own, "__dynamo_disable") is not own
+"""
+NIGHT = """
+import sys
+from pathlib import Path
+
+from models.without_compiler import spare_the_compiler
+
+spare_the_compiler()
+from benchmarks.testbed.tiny import SMALL, run_tiny_night, tiny_config
+
+run_tiny_night(tiny_config(Path(sys.argv[1]), **SMALL))
+assert "torch._dynamo" not in sys.modules
+"""
+ROOT = Path(__file__).resolve().parents[2]
+STUDENT = str(ROOT / "models/weights/street-student.safetensors")
+LOADED = (
+    "(__import__('importlib').import_module('models.boxes.student').load_detector("
+    f"__import__('pathlib').Path({STUDENT!r})), 'torch._dynamo' in __import__('sys').modules)[1]"
+)
+"""Whether a process that has read a student's weights has the compiler too."""
 READ = f"import pickle, sys; pickle.load(sys.stdin.buffer); assert not eval({LOADED!r})"
 PROCESSES = {
     "the command line": f"""
@@ -74,10 +127,9 @@ subprocess.run([sys.executable, "-c", read], input=pickle.dumps(_Pictures(())), 
 def test_processes_that_detect_ask_for_it(process: str, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(PROCESSES[process])
-    root = Path(__file__).resolve().parents[2]
     done = subprocess.run(
-        [sys.executable, script], env={**os.environ, "PYTHONPATH": str(root)},
-        cwd=root, capture_output=True, text=True,
+        [sys.executable, script], env={**os.environ, "PYTHONPATH": str(ROOT)},
+        cwd=ROOT, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
 
@@ -88,10 +140,11 @@ def test_a_service_s_nights_ask_for_it_before_they_load_anything() -> None:
         assert 0 < source.index("spare_the_compiler()") < source.index("import log_nights")
 
 
-@pytest.mark.slow  # it loads the compiler too, which takes seconds
-def test_detectors_load_without_the_compiler_which_stays_to_be_had() -> None:
-    root = Path(__file__).resolve().parents[2]
+@pytest.mark.slow  # they load the compiler too, which takes seconds
+@pytest.mark.parametrize("script", [SCRIPT, TRAINED, NIGHT], ids=["load", "train", "night"])
+def test_all_works_without_the_compiler_which_stays_to_be_had(script: str, tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", SCRIPT], cwd=root, capture_output=True, text=True
-    )
+        [sys.executable, "-W", "error", "-c", script, tmp_path],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -68,28 +68,31 @@ def test_frames_far_apart_are_fetched_in_jumps_and_are_the_same(
     assert source.left_out == {}
 
 
-def test_a_pass_in_jumps_costs_what_was_said(server: WebServer, tmp_path: Path) -> None:
+def test_a_pass_in_jumps_costs_what_was_said(server: WebServer, noise: bytes) -> None:
     """Noise, so that a frame has bytes enough for a jump to be worth something."""
-    data = noisy(tmp_path / "noise.mp4")
-    serve = Counting(data)
+    serve = Counting(noise)
     source = opened(server, serve)
     assert isinstance(source, RemoteVideo)
-    assert source.to_fetch(1.0) == len(data)
+    assert source.to_fetch(1.0) == len(noise)
     said = source.to_fetch(300.0)
     assert said is not None
-    assert said < len(data) / 3
+    assert said < len(noise) / 3
     serve.served = 0
     assert len(list(source.frames(Sampler(300.0)))) == 12
-    assert serve.served < len(data) / 3
+    assert serve.served < len(noise) / 3
     assert serve.served == pytest.approx(said, rel=0.7)
 
 
+@pytest.fixture(scope="module")
+def noise(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return noisy(tmp_path_factory.mktemp("noise") / "noise.mp4")
+
+
 def test_a_part_that_breaks_off_is_fetched_again_and_nothing_else(
-    server: WebServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: WebServer, noise: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("streams.recorded.ranges.FIRST_PAUSE_S", 0.01)
-    data = noisy(tmp_path / "noise.mp4")
-    serve = Counting(data)
+    serve = Counting(noise)
     source = opened(server, serve)
     before = serve.requests
     serve.break_at = {before + 4, before + 6}
@@ -98,7 +101,7 @@ def test_a_part_that_breaks_off_is_fetched_again_and_nothing_else(
     times_s = [frame.time_s for frame in source]
     assert len(times_s) == 3600
     assert all(a < b for a, b in pairwise(times_s))
-    assert serve.served < 1.1 * len(data)
+    assert serve.served < 1.1 * len(noise)
 
 
 def test_without_parts_it_is_read_as_it_comes(server: WebServer, clip: bytes) -> None:
@@ -120,9 +123,8 @@ def test_check_is_told_what_a_night_fetches(server: WebServer, clip: bytes) -> N
 # -- single keyframes ------------------------------------------------------------------------------
 
 
-def test_single_keyframes_are_those_of_reading_on(server: WebServer, tmp_path: Path) -> None:
-    data = noisy(tmp_path / "noise.mp4")
-    serve = Counting(data)
+def test_single_keyframes_are_those_of_reading_on(server: WebServer, noise: bytes) -> None:
+    serve = Counting(noise)
     source = opened(server, serve)
     at = {frame.time_s: frame for frame in source}
     there = source.moments(1.0)
@@ -140,11 +142,11 @@ def test_single_keyframes_are_those_of_reading_on(server: WebServer, tmp_path: P
 
 @pytest.mark.parametrize("lost", ["a part", "an address", "much"])
 def test_single_keyframes_go_on_after_a_break(
-    server: WebServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: str
+    server: WebServer, noise: bytes, monkeypatch: pytest.MonkeyPatch, lost: str
 ) -> None:
     monkeypatch.setattr("streams.recorded.ranges.FIRST_PAUSE_S", 0.01)
     monkeypatch.setattr("streams.recorded.remote.FIRST_PAUSE_S", 0.01)
-    serve = Counting(noisy(tmp_path / "noise.mp4"))
+    serve = Counting(noise)
     source = opened(server, serve)
     wanted = [60.0 * number for number in range(60)]
     first = serve.requests + 1
@@ -164,13 +166,13 @@ def test_single_keyframes_go_on_after_a_break(
 
 def test_a_server_that_stays_away_ends_the_pass_with_what_there_is(
     server: WebServer,
-    tmp_path: Path,
+    noise: bytes,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr("streams.recorded.ranges.FIRST_PAUSE_S", 0.01)
     monkeypatch.setattr("streams.recorded.remote.FIRST_PAUSE_S", 0.01)
-    serve = Counting(noisy(tmp_path / "noise.mp4"))
+    serve = Counting(noise)
     source = opened(server, serve)
     frames = source.frames_at([60.0 * number for number in range(60)])
     got = [next(frames).time_s for _ in range(10)]

@@ -57,25 +57,45 @@ cameras: {yard: {source: yard.mp4, classes: [person], schedule: '03:00'}}
 """
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        [*SHOW], ["--help"], ["--version"], ["schedule", "show", "--help"], ["init", "--help"],
-        ["plan"], ["plan", "--json"], ["report"], ["report", "--json"],
-        ["models", "yard", "--json"],
-        ["add", "door", "rtsp://192.0.2.1/", "--no-probe", "--json"],
-    ],
+COMMANDS = (
+    [*SHOW], ["--help"], ["--version"], ["schedule", "show", "--help"], ["init", "--help"],
+    ["plan"], ["plan", "--json"], ["report"], ["report", "--json"],
+    ["models", "yard", "--json"],
+    ["add", "door", "rtsp://192.0.2.1/", "--no-probe", "--json"],
 )  # fmt: skip
-def test_a_closed_pipe_has_its_code_and_no_words(tmp_path: Path, arguments: list[str]) -> None:
+EACH = """
+import json, os, runpy, sys
+
+# What they need is loaded once; then each runs and ends as `python -m jobs.cli` does.
+import jobs.cli, jobs.config.load, jobs.database.store
+
+sys.modules.pop("jobs.cli")
+codes = []
+for number, arguments in enumerate(json.loads(sys.argv[1])):
+    child = os.fork()
+    if not child:
+        read, write = os.pipe()
+        os.close(read)
+        os.dup2(write, 1)
+        os.dup2(os.open(f"err-{number}", os.O_WRONLY | os.O_CREAT), 2)
+        sys.argv = ["culling", *arguments]
+        runpy.run_module("jobs.cli", run_name="__main__")
+        sys.exit(0)
+    codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+print(json.dumps(codes))
+"""
+
+
+def test_a_closed_pipe_has_its_code_and_no_words(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(CONFIG)
-    read, write = os.pipe()
-    os.close(read)
     done = subprocess.run(
-        [*CULLING, *arguments],
-        cwd=tmp_path, env=environment(), stdout=write, stderr=subprocess.PIPE, check=False,
+        [sys.executable, "-c", EACH, json.dumps(COMMANDS)],
+        cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False,
     )  # fmt: skip
-    os.close(write)
-    assert (done.returncode, done.stderr) == (EXIT_CLOSED, b"")
+    assert done.returncode == 0, done.stderr
+    said = [(tmp_path / f"err-{number}").read_text() for number in range(len(COMMANDS))]
+    ends = list(zip(COMMANDS, json.loads(done.stdout), said, strict=True))
+    assert ends == [(arguments, EXIT_CLOSED, "") for arguments in COMMANDS]
 
 
 def test_a_stage_goes_on_when_nobody_reads_its_lines() -> None:
