@@ -26,7 +26,7 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class FrameError:
+class FrameErrors:
     """How far the old and the new student are from the teacher on a frame: errors in objects, or
     the error of the count."""
 
@@ -94,12 +94,12 @@ def _errors(task: Task, frame_id: int, answer: Answer, truth: Truth) -> Errors |
     return said if is_whole else None
 
 
-def errors_of(judge: JudgeRecord) -> tuple[FrameError, ...]:
+def errors_of(judge: JudgeRecord) -> tuple[FrameErrors, ...]:
     """Both students' errors on each control frame; none in nights that did not note them."""
     if judge.frames:
-        return tuple(FrameError(f.frame_id, f.before.count, f.after.count) for f in judge.frames)
+        return tuple(FrameErrors(f.frame_id, f.before.count, f.after.count) for f in judge.frames)
     return tuple(
-        FrameError(p.frame_id, abs(p.before - p.teacher), abs(p.after - p.teacher))
+        FrameErrors(p.frame_id, abs(p.before - p.teacher), abs(p.after - p.teacher))
         for p in judge.counts
         if p.frame_id is not None
     )
@@ -111,7 +111,7 @@ def is_worse(before: float, after: float) -> bool:
     return after - before >= LEAST
 
 
-def worse_frames(judge: JudgeRecord) -> list[FrameError]:
+def worse_frames(judge: JudgeRecord) -> list[FrameErrors]:
     """Those on which the new student is worse than the old one, the worst first: where it lost
     most, then where it makes most errors."""
     worse = [frame for frame in errors_of(judge) if is_worse(frame.before, frame.after)]

@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks.testbed.example_night import example_judge, stored_frame
 from culling_pipeline.records.judging import ControlFrame, CountPoint, Errors, JudgeRecord
 from culling_pipeline.tasks.frame_by_frame import (
-    FrameError,
+    FrameErrors,
     Said,
     control_frames,
     count_points,
@@ -91,7 +91,7 @@ def test_the_worst_frame_is_the_one_that_lost_most() -> None:
             seen(5, before=9, after=0),
         )
     )
-    assert worse_frames(judge) == [FrameError(2, 1, 4), FrameError(4, 3, 4), FrameError(1, 0, 1)]
+    assert worse_frames(judge) == [FrameErrors(2, 1, 4), FrameErrors(4, 3, 4), FrameErrors(1, 0, 1)]
 
 
 def test_a_count_is_worse_where_it_is_further_off_whichever_side() -> None:
@@ -102,7 +102,7 @@ def test_a_count_is_worse_where_it_is_further_off_whichever_side() -> None:
         )
 
     judge = example_judge(counts=(point(0, 10, 90), point(1, 9, 15), point(2, 13, 8)))
-    assert worse_frames(judge) == [FrameError(1, 1.0, 5.0)]
+    assert worse_frames(judge) == [FrameErrors(1, 1.0, 5.0)]
 
 
 def test_a_night_that_noted_no_frames_is_read_as_before() -> None:
