@@ -26,6 +26,9 @@ INDEXED = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "hls"})
 WORTH = 3.0
 """A jump over fewer gaps between keyframes than this saves too little."""
 
+ENOUGH, ENOUGH_S = 6, 10.0
+"""After so many keyframes and seconds the pace is known: these bytes are dear, too."""
+
 Frames = Callable[[], Iterator[Any]]
 
 
@@ -43,7 +46,7 @@ class Pace:
 
 def pace_of(container: Any) -> Pace:
     """By the first few packets; nothing is decoded."""
-    gate, count, reached_s, key_bytes = KeyframeGate("keyframes"), 0, 0.0, 0
+    gate, count, reached_s, key_bytes, keys = KeyframeGate("keyframes"), 0, 0.0, 0, 0
     with suppress(av.error.FFmpegError, OSError):
         for packet in islice(container.demux(main_video_stream(container)), LOOKED_AT_PACKETS):
             time_s = packet_time_s(packet)
@@ -52,7 +55,9 @@ def pace_of(container: Any) -> Pace:
             count, reached_s = count + packet.size, max(reached_s, time_s)
             if packet.is_keyframe:
                 gate.admits(is_key=True, time_s=time_s, interval_s=None)
-                key_bytes = max(key_bytes, packet.size)
+                key_bytes, keys = max(key_bytes, packet.size), keys + 1
+                if keys > ENOUGH and reached_s >= ENOUGH_S:
+                    break
     rate = count / reached_s if reached_s else 0.0
     return Pace(container.format.name in INDEXED, gate.keyframe_interval_s, rate, key_bytes)
 

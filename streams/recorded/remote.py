@@ -99,6 +99,10 @@ class RemoteVideo(Recording):
         """About how many bytes of it a pass with a sampler of this interval fetches."""
         return self._reach.to_fetch(interval_s)
 
+    def find_keyframe_interval(self) -> float | None:
+        """The same, of its first few seconds."""
+        return self._reach.pace.key_gap_s
+
     def look_bytes(self, interval_s: float) -> int | None:
         return None if self.moments(interval_s) is None else self._reach.look_bytes()
 

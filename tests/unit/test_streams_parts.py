@@ -184,6 +184,16 @@ def test_a_server_that_stays_away_ends_the_pass_with_what_there_is(
     assert "breaks off, 50 of 60 frames were not fetched" in caplog.text
 
 
+def test_a_first_look_fetches_little(server: WebServer, tmp_path: Path) -> None:
+    serve = Counting(noisy(tmp_path / "noise.mp4"))
+    server.paths["/long.mp4"] = serve
+    options = live_options(open_timeout_s=5, read_timeout_s=5)
+    found = probe(server.url("/long.mp4"), camera="gate", options=options)
+    assert found.info.keyframe_interval_s == pytest.approx(5.0)
+    assert found.look_bytes is not None
+    assert serve.served < len(serve.data) / 10
+
+
 def test_without_parts_there_are_no_single_keyframes(server: WebServer, clip: bytes) -> None:
     source = opened(server, Counting(clip, ranges=False))
     assert source.moments(1.0) is None
