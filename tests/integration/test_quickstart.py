@@ -12,7 +12,7 @@ from jobs.config.load import load_config
 
 pytestmark = pytest.mark.timeout(600)
 
-SOURCE = "synthetic://street?seed=7&hours=0.04&width=160&height=96"
+SOURCE = "synthetic://street?seed=7&hours=0.02&width=160&height=96"
 
 
 @pytest.fixture
@@ -33,8 +33,8 @@ def test_one_command_ends_with_a_report_and_the_crontabs_line(
     assert f" retrain street --config {config}" in shown["goes_on"]
     camera = load_config(config).cameras["street"]
     assert (camera.class_names, camera.culling.budget) == (("person", "car"), "2 s")
-    assert shown["record"]["ingest"]["frames_seen"] == pytest.approx(camera.fps * 144, abs=2)
-    assert "so the camera gets fps: 1, keep: 36 and" in err
+    assert shown["record"]["ingest"]["frames_seen"] == pytest.approx(camera.fps * 72, abs=2)
+    assert "so the camera gets fps: 1, keep: 18 and" in err
     assert cli.run(arguments) == 0  # again: the same camera, no second one
     assert "street: is in config.yaml already" in capfd.readouterr().err
     assert list(load_config(config).cameras) == ["street"]
