@@ -32,8 +32,11 @@ SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 
 LONGEST_FIRST = (
     *("test_service.py", "test_live_web.py", "test_live_rtsp.py", "test_live_network.py"),
-    *("test_add.py", "test_sigkill.py", "test_ingest.py", "test_night.py", "test_bad_input.py"),
-    *("test_pretrain.py", "test_store_shared.py", "test_real_footage.py", "test_demo.py"),
+    *("test_sigkill.py", "test_night.py", "test_ingest.py", "test_storage.py", "test_wheel.py"),
+    *("test_service_besieged.py", "test_old_data.py", "test_quickstart.py", "test_real_days.py"),
+    *("test_private_night.py", "test_bad_input.py", "test_service_outage.py", "test_add.py"),
+    *("test_groups.py", "test_any_loop.py", "test_store_shared.py", "test_real_footage.py"),
+    *("test_replay.py", "test_pretrain.py", "test_ascii_output.py", "test_demo.py"),
 )
 """The slow files that take half a minute and more: each goes to one worker as a whole, and one that
 came last would let the others stand idle. A service's nights yield to all other work (`NICE`), so

@@ -181,13 +181,11 @@ def test_the_new_student_is_a_version_in_use_and_the_store_says_done(either: Don
     assert found == record
 
 
-@pytest.mark.parametrize(
-    ("either", "workers"), [("boxes", 1), ("boxes", 2), ("count", 2)], indirect=["either"]
-)
-def test_the_same_seed_gives_the_same_night(
-    either: DoneNight, tmp_path: Path, workers: int
+@pytest.mark.parametrize("either", ["boxes", "count"], indirect=True)
+def test_the_same_seed_gives_the_same_night_with_more_workers(
+    either: DoneNight, tmp_path: Path
 ) -> None:
-    config = tiny_config(tmp_path, workers=workers, task=either.camera.task)
+    config = tiny_config(tmp_path, workers=2, task=either.camera.task)
     again, first = run_tiny_night(config), either.record
     assert again.ingest.survivors == first.ingest.survivors
     assert again.ingest.control == first.ingest.control

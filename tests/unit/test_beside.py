@@ -88,6 +88,7 @@ def test_a_source_of_one_frame_says_nothing_of_reading() -> None:
     assert reading_of(one, looks=9) == (0.0, False, None)
 
 
+@pytest.mark.slow  # processes
 def test_a_watched_day_is_not_read_but_processes_start() -> None:
     found = beside(camera(), None, looks=10)
     assert found.reading_s == 0.0

@@ -28,6 +28,7 @@ FIRST = {"clips": 100, "models": 287}
 that is nested without end."""
 
 
+@pytest.mark.slow  # a process for each part
 @pytest.mark.parametrize("part", COUNTS)
 def test_hostile_inputs_end_in_our_errors_and_show_no_secret(part: str) -> None:
     found = fuzz(part, COUNTS[part], first=FIRST.get(part, 0))

@@ -128,6 +128,7 @@ def test_a_night_bears_the_date_of_its_last_picture(
         assert date_of_night(config, "yard", store, now=now) == (day or now.date())
 
 
+@pytest.mark.slow  # a whole check
 def test_check_says_how_the_folder_is_read(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

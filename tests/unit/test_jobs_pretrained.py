@@ -190,6 +190,7 @@ def hostile_files(folder: Path, canary: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow  # a process for each file
 def test_hostile_files_are_one_line_each_and_code_4(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -173,6 +173,7 @@ def test_what_a_process_loads_for_its_first_training_is_not_measured() -> None:
     assert next(ticks, None) is None
 
 
+@pytest.mark.slow  # a whole check
 def test_check_says_origin_and_cost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = "synthetic://street?hours=24&width=160&height=96"
     (tmp_path / "config.yaml").write_text(
