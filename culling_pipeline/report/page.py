@@ -30,11 +30,14 @@ from culling_pipeline.report.sentences import (
     gate_words,
     headline,
     is_measured,
+<<<<<<< HEAD
     usual_number_words,
+=======
+    source_shown,
+>>>>>>> h/night
     worse_classes,
 )
 from culling_pipeline.report.worse import Side
-from streams.base import redact_url
 from streams.left_out import in_words
 
 SMALL_CONTROL_FRAMES = 100
@@ -117,7 +120,7 @@ def report_values(night: NightRecord, clock: Clock = UTC_CLOCK) -> dict[str, Any
         worse_classes=worse_classes(judge),
         night=night,
         judge=judge,
-        source=redact_url(night.source),
+        source=source_shown(night.source),
         headline=headline(judge),
         digits=_decimals(judge),
         cautions=cautions(judge),
@@ -329,5 +332,5 @@ def beside_words(night: NightRecord) -> str:
 
 def _key_figures(night: NightRecord) -> str:
     """The records without their long lists, as JSON; a figure that is not finite becomes null."""
-    public = night.changed(source=redact_url(night.source))
+    public = night.changed(source=source_shown(night.source))
     return public.model_dump_json(exclude=_TOO_LONG_FOR_A_SUMMARY, indent=2)

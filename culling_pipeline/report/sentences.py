@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 import math
+<<<<<<< HEAD
 from statistics import fmean, median
+=======
+import re
+>>>>>>> h/night
 
 from culling_pipeline.records.day import FeedRecord, GateRecord
 from culling_pipeline.records.judging import JudgeRecord
 from culling_pipeline.records.scores import Accuracy
 from culling_pipeline.report import words
+from streams.base import redact_url
+
+_FOLDERS = re.compile(
+    r"(?P<kind>(?:file|recordings):)?(?://)?(?:/|~|[A-Za-z]:\\)(?:.*[/\\])?(?P<name>[^/\\]+)"
+)
+
+
+def source_shown(source: str) -> str:
+    """Where the frames are from, for somebody elsewhere: without a password, and without the
+    folders that a file or folder of this machine lies in."""
+    shown = redact_url(source)
+    found = _FOLDERS.fullmatch(shown.rstrip("/"))
+    return shown if found is None else f"{found['kind'] or ''}{found['name']}"
 
 
 def headline(judge: JudgeRecord) -> str:

@@ -19,8 +19,7 @@ from culling_pipeline.report import words
 from culling_pipeline.report.clock import UTC_CLOCK, Clock
 from culling_pipeline.report.page import PAGES
 from culling_pipeline.report.pictures import encode_jpeg
-from culling_pipeline.report.sentences import feed_words
-from streams.base import redact_url
+from culling_pipeline.report.sentences import feed_words, source_shown
 
 MAX_GLIMPSES = 4
 """Pictures on the page."""
@@ -61,7 +60,7 @@ def unusable_values(night: UnusableNight, clock: Clock = UTC_CLOCK) -> dict[str,
     """What `unusable.html` says of a night, its pictures aside."""
     return dict(
         clock=clock,
-        night=night.changed(source=redact_url(night.source)),
+        night=night.changed(source=source_shown(night.source)),
         headline=unusable_headline(night),
         reason=night.view.reason,
         to_do=TO_DO[night.view.state],

@@ -14,8 +14,10 @@ from argon2 import PasswordHasher
 from playwright.sync_api import Browser, Page, expect
 from prometheus_client import CollectorRegistry
 
+from benchmarks.testbed.example_night import example_exhibits, example_night, example_worse
 from benchmarks.testbed.nights import config_of
 from benchmarks.testbed.small_night import night_record
+from culling_pipeline.report.page import render_report
 from jobs.database.store import Store
 from jobs.logs import LOG_FILE
 from jobs.pages import access
@@ -150,6 +152,35 @@ def test_the_large_picture_goes_by_keys(browser: Browser, address: str) -> None:
     page.keyboard.press("Escape")
     expect(box).to_be_hidden()
     page.close()
+
+
+def test_a_report_opens_offline_and_prints(browser: Browser, tmp_path: Path) -> None:
+    """As from a mail: one file, no network. All pictures are there, on paper as well."""
+    file = tmp_path / "report.html"
+    file.write_text(render_report(example_night(), example_exhibits(), worse=example_worse()))
+    assert file.stat().st_size < 5_000_000
+    context = browser.new_context(offline=True)
+    page = patient(context.new_page())
+    asked: list[str] = []
+    said: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: said.append(message.text))
+    page.goto(file.as_uri())
+    assert [url for url in asked if not url.startswith(("data:", file.as_uri()))] == []
+    assert said == []
+    page.locator("label[for=pair-2]").click()
+    expect(page.locator("#pair-2")).to_be_checked()
+    page.keyboard.press("Escape")
+    expect(page.locator("#pair-2")).not_to_be_checked()
+    assert 3 <= page.pdf(format="A4").count(b"/Type /Page\n") <= 20
+    page.emulate_media(media="print")
+    expect(page.get_by_text("Tap a picture").first).to_be_hidden()
+    over = page.evaluate(
+        "[...document.querySelectorAll('svg use')].filter("
+        "(one) => one.getBoundingClientRect().width < 10).length"
+    )
+    assert over == 0
+    context.close()
 
 
 def test_a_login_with_what_goes_wrong_at_it(browser: Browser, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from benchmarks.testbed.example_night import (
     example_worse,
     stored_frame,
 )
+from benchmarks.testbed.small_night import unusable_night
 from culling_pipeline import svg
 from culling_pipeline.culling.strategies import STRATEGIES
 from culling_pipeline.records.day import FeedRecord, GateRecord
@@ -36,6 +37,7 @@ from culling_pipeline.report import charts, pictures, words
 from culling_pipeline.report import page as page_module
 from culling_pipeline.report.page import beside_words, cautions, render_report, strategy_words
 from culling_pipeline.report.pictures import Exhibit
+<<<<<<< HEAD
 from culling_pipeline.report.sentences import (
     earlier_words,
     feed_words,
@@ -43,6 +45,10 @@ from culling_pipeline.report.sentences import (
     headline,
     usual_number_words,
 )
+=======
+from culling_pipeline.report.sentences import earlier_words, feed_words, gate_words, headline
+from culling_pipeline.report.unusable import render_unusable
+>>>>>>> h/night
 from culling_pipeline.tasks.boxes import drawing
 from models.boxes.detections import Detections
 
@@ -656,6 +662,7 @@ def test_the_page_says_what_the_new_model_is_worth_on_earlier_days() -> None:
 
 
 @pytest.mark.parametrize(
+<<<<<<< HEAD
     ("after", "said"),
     [
         ((10.0, 17.0, 15.0), "is 1.67 off on average, the new model 0.67."),
@@ -673,3 +680,32 @@ def test_a_count_is_compared_with_the_usual_number(after: tuple[float, ...], sai
     assert words.startswith("Who says 15 on each of these frames")
     assert words.endswith(said)
     assert usual_number_words(example_judge()) == ""
+=======
+    ("source", "shown"),
+    [
+        ("/srv/cams/secret customer/yard.mp4", "yard.mp4"),
+        ("recordings:/srv/nvr/media", "recordings:media"),
+        ("file:///srv/cams/yard.mp4", "file:yard.mp4"),
+        (r"C:\cams\yard\a.mp4", "a.mp4"),
+        ("~/cams/yard", "yard"),
+        ("/", "/"),
+        ("/yard.mp4", "yard.mp4"),
+        ("recordings:/nvr", "recordings:nvr"),
+        ("clips/yard.mp4", "clips/yard.mp4"),
+        ("rtsp://me:hunter2@192.0.2.1/srv/stream", "rtsp://***@192.0.2.1/srv/stream"),
+        ("synthetic://street?seed=3", "synthetic://street?seed=3"),
+    ],
+)
+def test_a_report_names_a_local_source_without_its_folders(source: str, shown: str) -> None:
+    """It is sent around, and where things lie on this machine concerns nobody."""
+    pages = (
+        render_report(example_night(source=source), []),
+        render_unusable(unusable_night().changed(source=source), []),
+    )
+    for page in pages:
+        told = html.unescape(page)
+        assert f">{shown}<" in told
+        assert "/srv/cams" not in told
+        assert "/srv/nvr" not in told
+        assert "hunter2" not in told
+>>>>>>> h/night
