@@ -30,11 +30,8 @@ from culling_pipeline.report.sentences import (
     gate_words,
     headline,
     is_measured,
-<<<<<<< HEAD
-    usual_number_words,
-=======
     source_shown,
->>>>>>> h/night
+    usual_number_words,
     worse_classes,
 )
 from culling_pipeline.report.worse import Side

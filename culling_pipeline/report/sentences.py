@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import math
-<<<<<<< HEAD
-from statistics import fmean, median
-=======
 import re
->>>>>>> h/night
+from statistics import fmean, median
 
 from culling_pipeline.records.day import FeedRecord, GateRecord
 from culling_pipeline.records.judging import JudgeRecord

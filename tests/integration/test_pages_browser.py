@@ -180,6 +180,16 @@ def test_a_report_opens_offline_and_prints(browser: Browser, tmp_path: Path) -> 
         "(one) => one.getBoundingClientRect().width < 10).length"
     )
     assert over == 0
+    page.set_viewport_size({"width": 794, "height": 1123})  # A4
+    lefts = page.evaluate(
+        "[...document.querySelectorAll('.pairs figure')].map((f) => f.getBoundingClientRect().left)"
+    )
+    assert lefts[0::2] == [min(lefts)] * 2, "old and new model are not side by side"
+    wide = page.evaluate(
+        "[...document.querySelectorAll('.scroll')].filter((b) => b.scrollWidth > b.clientWidth + 1)"
+        ".length"
+    )
+    assert wide == 0, "a table is cut off on paper"
     context.close()
 
 

@@ -37,7 +37,6 @@ from culling_pipeline.report import charts, pictures, words
 from culling_pipeline.report import page as page_module
 from culling_pipeline.report.page import beside_words, cautions, render_report, strategy_words
 from culling_pipeline.report.pictures import Exhibit
-<<<<<<< HEAD
 from culling_pipeline.report.sentences import (
     earlier_words,
     feed_words,
@@ -45,10 +44,7 @@ from culling_pipeline.report.sentences import (
     headline,
     usual_number_words,
 )
-=======
-from culling_pipeline.report.sentences import earlier_words, feed_words, gate_words, headline
 from culling_pipeline.report.unusable import render_unusable
->>>>>>> h/night
 from culling_pipeline.tasks.boxes import drawing
 from models.boxes.detections import Detections
 
@@ -662,7 +658,6 @@ def test_the_page_says_what_the_new_model_is_worth_on_earlier_days() -> None:
 
 
 @pytest.mark.parametrize(
-<<<<<<< HEAD
     ("after", "said"),
     [
         ((10.0, 17.0, 15.0), "is 1.67 off on average, the new model 0.67."),
@@ -680,7 +675,9 @@ def test_a_count_is_compared_with_the_usual_number(after: tuple[float, ...], sai
     assert words.startswith("Who says 15 on each of these frames")
     assert words.endswith(said)
     assert usual_number_words(example_judge()) == ""
-=======
+
+
+@pytest.mark.parametrize(
     ("source", "shown"),
     [
         ("/srv/cams/secret customer/yard.mp4", "yard.mp4"),
@@ -708,4 +705,3 @@ def test_a_report_names_a_local_source_without_its_folders(source: str, shown: s
         assert "/srv/cams" not in told
         assert "/srv/nvr" not in told
         assert "hunter2" not in told
->>>>>>> h/night
