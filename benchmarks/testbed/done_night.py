@@ -73,7 +73,9 @@ def make_night(
     content = {
         "data_dir": "data", "device": "cpu", "workers": 1, "cameras": {CAMERA: SETTINGS[task]},
     }  # fmt: skip
-    path.write_text(yaml.safe_dump(content, default_flow_style=None, sort_keys=False), encoding="utf-8")
+    path.write_text(
+        yaml.safe_dump(content, default_flow_style=None, sort_keys=False), encoding="utf-8"
+    )
     config = load_config(path)
     version = ensure_incumbent(
         ModelRegistry(config.models_root), config.cameras[CAMERA], size=(96, 160), device="cpu"
