@@ -51,11 +51,11 @@ PLANS: list[type[Any]] = [
 ]
 NOT_CONFIGURABLE = {
     *("student_name", "teacher_name", "teacher_weights"),
-    *("code_version", "settings", "notes"),
+    *("code_version", "settings", "notes", "trained"),
     *("first_pause_s", "settled_s", "barren_s", "queue_frames", "poll_s", "most_pixels", "look_s"),
 }
-"""What no setting says: what a night's report says about it, and how a live camera is read in
-detail."""
+"""What no setting says: what a night's report says about it, when the night before trained, and how
+a live camera is read in detail."""
 
 
 @pytest.mark.parametrize("plan", PLANS)
