@@ -42,6 +42,7 @@ from tests.integration.machines import KEYS, LITTLE, config_of
 pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("no_canary")]
 
 TRIES = ("alone:none", "a:upload.ingest", "b:train.after", "a:none")
+ANSWERS = {"teacher.npz", "old.npz", "new.npz"}
 RUN = DAY.isoformat()
 
 
@@ -128,7 +129,7 @@ def test_nothing_half_sent_and_no_work_is_left_in_the_bucket(
     nights = {key.partition("nights/yard/")[2] for key in bucket.keys("nights")}
     record = records(shared / "db")[0]
     manifest = json.loads(bucket.read(["nights/yard/2026-11-21/done.json"]).popitem()[1])
-    names = {f.path for f in record.ingest.frames} | {"teacher.npz"}
+    names = {f.path for f in record.ingest.frames} | ANSWERS
     assert set(manifest["files"]) == names
     keys = {f"{RUN}/{entry['key']}" for entry in manifest["files"].values()}
     assert nights == {f"{RUN}/done.json", *keys}
@@ -179,7 +180,7 @@ def test_frames_and_report_of_a_night_elsewhere_are_here_when_asked_for(
     page = config.report_dir(CAMERA, RUN) / "index.html"
     assert page.read_bytes() == (shared / "a/reports/yard" / RUN / "index.html").read_bytes()
     sharing.bring_frames(CAMERA, RUN)
-    names = {f.path for f in records(shared / "db")[0].ingest.frames} | {"teacher.npz"}
+    names = {f.path for f in records(shared / "db")[0].ingest.frames} | ANSWERS
     assert {p.name for p in config.frames_dir(CAMERA, RUN).iterdir()} == names
 
 
