@@ -43,7 +43,7 @@ from models.boxes.detections import Detections
 
 AT_ONCE = 60
 """Frames that a person checks at one sitting."""
-MOST_BOXES = 1000
+MOST_BOXES, MOST_POINTS = 1000, 5000
 """In one frame."""
 LEAST_SIDE_PX = 0.5
 
@@ -238,8 +238,9 @@ def _inside(box: Sequence[float], size: tuple[int, int]) -> Box:
 
 def _detections(seen: Sitting, labels: Sequence[Label]) -> Detections:
     """As boxes; `UsageError` names the first that cannot be one."""
-    if len(labels) > MOST_BOXES:
-        message = f"{len(labels)} boxes in one frame: at most {MOST_BOXES} can be saved"
+    most, what = (MOST_POINTS, "points") if seen.points else (MOST_BOXES, "boxes")
+    if len(labels) > most:
+        message = f"{len(labels)} {what} in one frame: at most {most} can be saved"
         raise UsageError(message)
     for number, label in enumerate(labels, start=1):
         _check(seen, number, label)

@@ -45,8 +45,11 @@ USUAL = {
 """Headers of an answer that does not say otherwise."""
 LONGEST_BODY = 256 * 1024
 """Bytes of a form …"""
-LONGER_BODIES: dict[str, int] = {"try/": MOST_BYTES + 64 * 1024}
-"""… and of one that is sent to a path with this beginning, for pages to which pictures are sent."""
+LONGER_BODIES: dict[re.Pattern[str], int] = {
+    re.compile(r"try/.*"): MOST_BYTES + 64 * 1024,
+    re.compile(r"camera/[^/]+/labels"): 1024 * 1024,
+}
+"""… and of one that is sent to such a path: pictures, and all labels of a crowded frame."""
 MOST_FIELDS = 2000
 COOKIE = "culling_session"
 METHODS = ("GET", "HEAD", "POST")
@@ -197,7 +200,7 @@ def _is_same_site(request: Request) -> bool:
 
 
 def _longest(path: str) -> int:
-    longer = (size for start, size in LONGER_BODIES.items() if path.startswith(start))
+    longer = (size for paths, size in LONGER_BODIES.items() if paths.fullmatch(path))
     return max(longer, default=LONGEST_BODY)
 
 

@@ -15,8 +15,13 @@ from culling_pipeline.records.night import NightRecord
 from jobs import cli
 from jobs.config.load import load_config
 from jobs.config.settings import Config
+from jobs.database.store import Store
+from models.registry import ModelRegistry
 
 pytestmark = pytest.mark.timeout(900)
+
+BOXES = {"weights": "builtin:street-teacher"}
+"""A box detector as the teacher, which knows person, car and bicycle."""
 
 
 @dataclass(frozen=True)
@@ -72,26 +77,60 @@ def test_check_says_what_it_counts(yard: Yard, capfd: pytest.CaptureFixture[str]
     assert "plaza-teacher" in said
 
 
+@pytest.mark.parametrize("command", ["check", "retrain"])
 @pytest.mark.parametrize(
-    ("changes", "complaint"),
+    ("count", "complaint"),
     [
-        ({"count": {"what": "cow"}}, "class 'cow' is unknown to the detector"),
-        (
-            {"count": {"what": "person", "teacher": "builtin:street-teacher"}},
-            "is no counting net",
-        ),
-        ({"count": {"what": "person", "teacher": "builtin:none"}}, "no such built-in model"),
+        (COUNTING["count"] | {"what": "cow"}, "class 'cow' is unknown to the detector"),
+        ({"what": "cow"}, "class 'cow' is unknown to the detector, which knows: person, car"),
+        ({"what": "person", "teacher": "builtin:street-teacher"}, "is no counting net"),
+        ({"what": "person", "teacher": "builtin:none"}, "no such built-in model"),
     ],
 )
 def test_a_teacher_that_cannot_teach_a_count_is_refused_in_one_line(
-    changes: dict[str, object],
+    count: dict[str, object],
     complaint: str,
+    command: str,
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    path = write_config(tmp_path, yard={**COUNTING, **changes})
-    assert cli.run(["retrain", CAMERA, "--config", str(path)]) != 0
-    said = [line for line in capfd.readouterr().err.splitlines() if line.startswith("culling:")]
+    camera = {**COUNTING, "count": count, "teacher": BOXES}
+    path = write_config(tmp_path, **{CAMERA: camera})
+    as_json = ["--json"] if command == "check" else [CAMERA]
+    assert cli.run([command, *as_json, "--config", str(path)]) == 4
+    out, err = capfd.readouterr()
+    assert "Traceback" not in err
+    if command == "check":
+        said = [found["detail"] for found in json.loads(out)["findings"] if found["exit_code"]]
+    else:
+        said = [line for line in err.splitlines() if line.startswith("culling:")]
     assert len(said) == 1
     assert complaint in said[0]
-    assert "Traceback" not in said[0]
+    assert "\n" not in said[0]
+
+
+def test_a_day_on_which_the_teacher_counts_nobody_keeps_the_old_student(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    camera = {**COUNTING, "fps": 0.0003, "teacher": BOXES | {"min_score": 1.0}}
+    camera["count"] = {"what": "person", "width": 0.1}
+    path = write_config(tmp_path, **{CAMERA: camera})
+    assert cli.run(["retrain", CAMERA, "--config", str(path)]) == 0
+    said = " ".join(capfd.readouterr().out.replace("│", " ").split())
+    assert said.count("the old model: the teacher found nothing on the control slice") == 1
+    config = load_config(path)
+    with Store(config.data_dir) as store:
+        record = store.last_record(CAMERA)
+    assert record is not None
+    assert (record.judge.after.objects, record.version) == (0, None)
+    assert ModelRegistry(config.models_root).incumbent(CAMERA) == "start"
+    page = config.report_dir(CAMERA, record.run_id) / "index.html"
+    assert "found no object at all" in page.read_text(encoding="utf-8")
+    # Then the next night, whose teacher counts somebody, goes on from there
+    write_config(tmp_path, **{CAMERA: {**camera, "count": COUNTING["count"]}})
+    assert cli.run(["retrain", CAMERA, "--config", str(path)]) == 0
+    with Store(config.data_dir) as store:
+        record = store.last_record(CAMERA)
+    assert record is not None
+    assert record.judge.after.objects > 0
+    assert ModelRegistry(config.models_root).parent(CAMERA, record.run_id) == "start"

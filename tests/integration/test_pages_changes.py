@@ -159,6 +159,28 @@ def test_a_point_is_marked_wrong_one_moved_and_one_drawn_and_a_night_reads_them(
     assert [f.frame_id for f in trained] == [frame]
 
 
+def test_a_point_at_the_edge_stays_where_it_is_set(counting: Site) -> None:
+    page, config = counting.page, counting.night.config
+    counting.open(f"camera/{CAMERA}/labels")
+    frame = int(page.locator("input[name=frame]").input_value())
+    area = page.locator(".canvas").bounding_box()
+    assert area is not None
+    for x, keys in ((0.6, ()), (6.0, ["ArrowRight", *["ArrowLeft"] * 6])):
+        with Store(config.data_dir) as store:
+            seen = sitting(config, CAMERA, store)
+        teacher = middles(label.box_xyxy for label in seen.at(seen.run_id, frame).labels)
+        y = max(range(40, 90, 2), key=lambda y: min(np.hypot(x - a, y - b) for a, b in teacher))
+        page.mouse.click(area["x"] + x / 160 * area["width"], area["y"] + y / 96 * area["height"])
+        for key in keys:
+            page.keyboard.press(key)
+    with page.expect_navigation():
+        page.get_by_role("button", name="Save, next frame").click()
+    corrections = load_corrections(config.corrections_dir(CAMERA))
+    (corrected,) = [f for f in corrections.frames if f.frame_id == frame]
+    drawn, moved = middles(corrected.boxes_xyxy)[-2:]
+    assert (drawn[0], moved[0]) == pytest.approx((0.6, 1.0), abs=0.3)
+
+
 def middles(boxes: Iterable[Box]) -> list[tuple[float, float]]:
     return [((x1 + x2) / 2, (y1 + y2) / 2) for x1, y1, x2, y2 in boxes]
 

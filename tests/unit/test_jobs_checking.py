@@ -126,6 +126,17 @@ def test_too_many_boxes_are_refused(night: AfterNight, store: Store) -> None:
         save(night, store, KEPT[0], *[Label((0, 0, 9, 9), "car")] * 1001)
 
 
+def test_a_crowd_has_more_points_than_a_frame_may_have_boxes(tmp_path: Path) -> None:
+    counting = make_night(tmp_path, task="count", compared=True)
+    points = [Label((x / 10, 5, x / 10 + 2, 7), "person") for x in range(1001)]
+    with Store(counting.config.data_dir) as opened:
+        save(counting, opened, KEPT[0], *points)
+        with pytest.raises(UsageError, match="5001 points in one frame: at most 5000"):
+            save(counting, opened, KEPT[0], *(points * 5)[:5001])
+    (frame,) = load_corrections(counting.config.corrections_dir(CAMERA)).frames
+    assert len(frame.classes) == 1001
+
+
 @pytest.mark.parametrize(("run_id", "frame"), [("2026-11-20", KEPT[0]), (None, CONTROL[0])])
 def test_frames_of_another_night_or_the_control_slice_are_refused(
     night: AfterNight, store: Store, run_id: str | None, frame: int

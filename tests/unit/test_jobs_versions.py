@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
 
+from benchmarks.testbed.done_night import CAMERA, SETTINGS, make_night
+from jobs import cli
 from jobs.cameras.versions import Switch, roll_back, set_pin, undo
+from jobs.config.settings import TaskName
 from jobs.errors import UsageError
+from models.checkpoint import load_checkpoint
 from models.registry import ModelRegistry
 
 
@@ -53,3 +58,27 @@ def test_a_pin_stays_until_it_is_taken_out(registry: ModelRegistry) -> None:
     assert registry.pinned("yard") == set()
     with pytest.raises(UsageError, match="has no version 'x'; there are: a, b, start"):
         set_pin(registry, "yard", "x", pinned=True)
+
+
+@pytest.mark.parametrize("task", ["boxes", "count"])
+def test_after_a_rollback_by_command_the_camera_answers_as_before(
+    task: TaskName, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    night = make_night(tmp_path, task=task)
+    source, file = SETTINGS[task]["source"], ("--config", str(night.path))
+
+    def answers() -> str:
+        assert cli.run(["detect", CAMERA, source, "--every", "36000", "--json", *file]) == 0
+        return capsys.readouterr().out
+
+    first = answers()
+    registry = ModelRegistry(night.config.models_root)
+    state, meta = load_checkpoint(registry.path(CAMERA, "start"))
+    worse = {name: 0.5 * tensor for name, tensor in state.items()}
+    registry.add(CAMERA, "worse", worse, meta | {"parent": "start"})
+    registry.promote(CAMERA, "worse")
+    assert answers() != first
+    assert cli.run(["rollback", CAMERA, "--json", *file]) == 0
+    done = json.loads(capsys.readouterr().out)
+    assert done == {"camera": CAMERA, "before": "worse", "incumbent": "start"}
+    assert answers() == first

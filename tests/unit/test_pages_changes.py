@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from culling_pipeline.labels.corrections import load_corrections
 from jobs.config.load import load_config
 from jobs.config.settings import Config
 from jobs.database.store import Store
+from jobs.exports.checking import MOST_POINTS
 from jobs.pages.access import hash_of
 from jobs.pages.house import House, Source
 from jobs.pages.moments import zone_of
@@ -163,6 +165,15 @@ def test_labels_that_make_no_sense_are_refused(site: Site, form: dict[str, str],
     page = site.post(f"camera/{CAMERA}/labels", 400, **sent)
     assert why in page
     assert load_checks(site.night.config.corrections_dir(CAMERA)) == ()
+
+
+def test_all_points_of_a_crowd_pass_the_door_and_no_more(site: Site) -> None:
+    sent = {"run_id": site.night.record.run_id, "frame": str(KEPT[0])}
+    crowd = json.dumps([["person", 1234.5, 1000.5, 1244.5, 1010.5]] * MOST_POINTS)
+    page = site.post(f"camera/{CAMERA}/labels", 400, **sent, labels=crowd)
+    assert f"{MOST_POINTS} boxes in one frame: at most 1000 can be saved" in page
+    site.post(f"camera/{CAMERA}/labels", 413, **sent, labels=crowd * 4)
+    site.post(f"camera/{CAMERA}/masks", 413, labels=crowd)
 
 
 def test_only_pictures_of_frames_to_check_are_shown(site: Site) -> None:

@@ -12,6 +12,7 @@
   const classes = JSON.parse(form.dataset.classes);
   const isPoints = form.dataset.points === "yes";
   const LEAST = 2; // px of a box that somebody draws
+  const EDGE = 0.3; // px: nearer to an edge a point's box would be too small to be saved
   let boxes = [];
   let chosen = -1;
   let newClass = 0;
@@ -96,8 +97,19 @@
     box.edges = [xs[0], ys[0], xs[1], ys[1]].map(round);
   }
 
+  // A point is the middle of its box, so at an edge the box is smaller on all sides.
+  function setPoint(box, x, y) {
+    const [cx, cy] = [[x, width], [y, height]].map(([v, most]) => Math.min(Math.max(v, EDGE), most - EDGE));
+    const half = Math.min(Math.max(usual / 2, EDGE), cx, width - cx, cy, height - cy);
+    box.edges = [cx - half, cy - half, cx + half, cy + half].map(round);
+  }
+
   function shift(box, from, x, y) {
     const [x1, y1, x2, y2] = from;
+    if (isPoints) {
+      setPoint(box, (x1 + x2) / 2 + x, (y1 + y2) / 2 + y);
+      return;
+    }
     const right = Math.min(Math.max(x, -x1), width - x2);
     const down = Math.min(Math.max(y, -y1), height - y2);
     box.edges = [x1 + right, y1 + down, x2 + right, y2 + down].map(round);
@@ -106,7 +118,8 @@
   function add(x, y, w, h) {
     remember();
     const box = { name: classes[newClass], edges: [0, 0, 0, 0], wrong: false };
-    setEdges(box, [x - w / 2, y - h / 2, x + w / 2, y + h / 2]);
+    if (isPoints) setPoint(box, x, y);
+    else setEdges(box, [x - w / 2, y - h / 2, x + w / 2, y + h / 2]);
     chosen = boxes.push(box) - 1;
   }
 
