@@ -4,6 +4,7 @@ when, and when they are tried again."""
 from __future__ import annotations
 
 import logging
+import re
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -42,8 +43,8 @@ class Halts:
         """One that has failed, or has failed again. The log says each reason once."""
         reason = " ".join(describe(error).split())
         known = self._halts.get(name)
-        if known is None or known.condition.reason != reason:
-            logger.warning("camera %s: not watched, and tried again later: %s", name, reason)
+        if known is None or _plain(known.condition.reason) != _plain(reason):
+            logger.warning("camera %s: not watched for now: %s", name, reason)
             logger.debug("camera %s", name, exc_info=error)
         since = datetime.now(UTC) if known is None else known.condition.since
         pause_s = self._pauses.setdefault(name, Backoff(FIRST_S, LONGEST_S)).pause_s()
@@ -65,3 +66,8 @@ class Halts:
         """Forget all others."""
         self._halts = {name: halt for name, halt in self._halts.items() if name in names}
         self._pauses = {name: pause for name, pause in self._pauses.items() if name in names}
+
+
+def _plain(reason: str) -> str:
+    """Without its figures: a full disk is as full each time, but for a few MiB."""
+    return re.sub(r"\d+", "", reason)

@@ -94,14 +94,22 @@ class Lineup:
     def tick(self) -> None:
         """Note the states of all cameras, but of those that are being stopped: that is no state of
         theirs."""
+        self._end_halts()
         for name, feed in self.feeds.items():
             watcher = self.watchers[name]
-            if watcher.halted is not None and feed.tally.seen and not feed.is_halted:
-                watcher.halted = watcher.error = None
-                self._halts.end(name)
             if name not in self._leaving and watcher.halted is None:
                 with self.halting(feed):
                     feed.tick(watcher.condition)
+
+    def _end_halts(self) -> None:
+        for name, watcher in self.watchers.items():
+            feed, halt = self.feeds[name], self._halts.of(name)
+            if watcher.halted is None or feed.is_halted or not feed.tally.seen:
+                continue
+            watcher.halted = None
+            if halt is not None and watcher.error is halt.error:  # not one of the camera's own
+                watcher.error = None
+            self._halts.end(name)
 
     @contextmanager
     def halting(self, feed: Feed) -> Iterator[None]:
@@ -152,6 +160,7 @@ class Lineup:
 
     def close(self, moment: datetime) -> None:
         """End all days."""
+        self._end_halts()
         for name, feed in self.feeds.items():
             one = self._leaving.get(name)
             feed.close(moment if one is None else one.stopped_at)
