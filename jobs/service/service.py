@@ -138,7 +138,7 @@ class Service:
             if not cameras:
                 return
             self._ingest = ingest = CameraWatch(self._config, cameras, self._store)
-        ingest.run()
+        ingest.run(ends=False)
 
     def _watched(self) -> list[CameraConfig]:
         watches = self._config.service.watch

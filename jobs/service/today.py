@@ -7,6 +7,7 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from culling_pipeline.day.daybook import DayClock, mean_loss
 from culling_pipeline.monitoring.daily_figures import figures_of_watched_day
@@ -15,12 +16,16 @@ from culling_pipeline.records.monitoring import DriftRecord
 from jobs.cameras.day_plan import ingest_plan
 from jobs.cameras.watched_days import date_of_night, watched_day
 from jobs.config.settings import CameraConfig, Config
+from jobs.database.connection import StoreError
 from jobs.database.store import Store
+from jobs.errors import describe
 
 logger = logging.getLogger(__name__)
 
 LOOK_AGAIN = timedelta(hours=1)
 """How often each camera's day is read; a whole day takes seconds."""
+
+_Found = TypeVar("_Found")
 
 
 class Today:
@@ -45,10 +50,11 @@ class Today:
 
     def mean_loss(self, camera: str) -> float | None:
         """Mean L_conf of the day that a night begun now would be about, at most an hour old. None
-        for a recording, and if L_conf is standardised: then it has no mean of its own."""
+        for a recording, for a day that cannot be read, and if L_conf is standardised: then it has
+        no mean of its own."""
         known = self._losses.get(camera)
         if known is None or self._now() - known[0] >= LOOK_AGAIN:
-            self._losses[camera] = known = (self._now(), self._read_loss(camera))
+            self._losses[camera] = known = (self._now(), _read(camera, self._read_loss))
         return known[1]
 
     def _read_loss(self, camera: str) -> float | None:
@@ -68,11 +74,7 @@ class Today:
         self._next_turn = now + self._pause
         self._turns.rotate(-1)
         camera = self._turns[-1]
-        try:
-            verdict = self._verdict(self._config.cameras[camera], now)
-        except OSError as error:  # its folder may be deleted at any moment
-            logger.info("%s: its day could not be read: %s", camera, error)
-            return None
+        verdict = _read(camera, lambda name: self._verdict(self._config.cameras[name], now))
         return None if verdict is None else (camera, verdict)
 
     def _verdict(self, camera: CameraConfig, now: datetime) -> DriftRecord | None:
@@ -89,3 +91,15 @@ class Today:
         found = watch_drift([*history, figures], camera.class_names)
         alarm = found is not None and found.date == today and found.state == "drift"
         return found if alarm else None
+
+
+def _read(camera: str, how: Callable[[str], _Found | None]) -> _Found | None:
+    """What is found in a camera's day; None if the day cannot be read. The nights of other cameras
+    do not wait for it."""
+    try:
+        return how(camera)
+    except StoreError:  # the database is away, for all cameras
+        raise
+    except Exception as error:  # its folder may be deleted at any moment, or its file damaged
+        logger.warning("%s: its day could not be read: %s", camera, describe(error))
+        return None

@@ -94,7 +94,8 @@ class CurrentDay:
             self.writer.note("stop", moment)
         except OSError:
             self._free_space.hit()
-        self._drop()
+        finally:  # whatever happens: an open day is locked
+            self._drop()
 
     def _note_gate(self, moment: datetime) -> None:
         done = self._gating.record

@@ -15,6 +15,7 @@ from jobs.cameras.detectors import full_size, pick_device
 from jobs.cameras.incumbent import ensure_incumbent
 from jobs.config.settings import CameraConfig, Config
 from jobs.disk.budget import FreeSpace
+from jobs.errors import describe
 from jobs.watch.current_day import CurrentDay, Tally
 from jobs.watch.gating import LAG_FRAMES, Gating
 from jobs.watch.scoring import Scored, Student, Students
@@ -53,14 +54,14 @@ class Feed:
         self.plan = ingest_plan(camera)
         self.tally = Tally()
         self.student: Student | None = None
+        self.is_halted = False
+        self._refused = ""
         self._students, self._free_space, self._now = students, free_space, now
         self._registry = ModelRegistry(config.models_root)
         self._gating = Gating(config, camera, self.plan)
         self._current = CurrentDay(config, camera, self._gating, free_space, self.tally)
         self._waiting: deque[Waiting] = deque()
         self._last = self.plan.task.nothing
-
-    # -- frames --------------------------------------------------------------------------------
 
     @property
     def is_full(self) -> bool:
@@ -148,16 +149,25 @@ class Feed:
         return self._students.open(folder, self.plan.task)
 
     def renew_student(self) -> None:
-        """Switch to the incumbent if a night has promoted another."""
-        version = self._registry.incumbent(self.camera.name)
-        if self.student is None or version in (None, self.student.version):
+        """Switch to the incumbent if a night has promoted another. While that one cannot be opened,
+        the old one goes on."""
+        if self.student is None:
             return
-        assert version is not None
-        folder = self._registry.path(self.camera.name, version)
-        self.student = self._students.open(folder, self.plan.task)
-        logger.info("camera %s: scored by %s from now on", self.camera.name, version)
+        try:
+            self._switch(self.student.version)
+        except Exception as error:  # whatever it is: one camera must not stop the others
+            said = describe(error)
+            if said != self._refused:
+                logger.warning("camera %s: its old student goes on: %s", self.camera.name, said)
+            self._refused = said
 
-    # -- the day -------------------------------------------------------------------------------
+    def _switch(self, current: str) -> None:
+        version = self._registry.incumbent(self.camera.name)
+        if version is None or version == current:
+            return
+        folder = self._registry.path(self.camera.name, version)
+        self.student, self._refused = self._students.open(folder, self.plan.task), ""
+        logger.info("camera %s: scored by %s from now on", self.camera.name, version)
 
     @property
     def day(self) -> DayWriter | None:
@@ -168,6 +178,12 @@ class Feed:
         """Note the state of a live camera if it has changed."""
         if condition is not None:
             self._current.note_condition(condition, self._now())
+
+    def halt(self, moment: datetime) -> None:
+        """Take no more frames; those that are not settled are lost."""
+        self.is_halted, self.student = True, None
+        self._waiting.clear()
+        self.close(moment)
 
     def close(self, moment: datetime) -> None:
         """Everything settled is on disk when this returns."""

@@ -6,7 +6,7 @@ import queue
 from collections.abc import Sequence
 from typing import Any
 
-from jobs.watch.feed import Waiting
+from jobs.watch.feed import Feed, Waiting
 from jobs.watch.lineup import Lineup
 from jobs.watch.scoring import Scorer
 from jobs.watch.watching import Inbox
@@ -54,12 +54,19 @@ class Intake:
             self.settle_arrived()
 
     def _take(self, frame: Frame) -> None:
-        feed = self._lineup.feeds[frame.camera]
-        if not self._lineup.watchers[frame.camera].is_live and feed.has_seen(frame):
+        feed = self._lineup.feeds.get(frame.camera)
+        if feed is None or feed.is_halted:
             return
         while feed.is_full:
             self._scorer.wait()
             self._hand_out(self._scorer.collect(flush=True))
+        if not feed.is_halted:
+            with self._lineup.halting(feed):
+                self._give(frame, feed)
+
+    def _give(self, frame: Frame, feed: Feed) -> None:
+        if not self._lineup.watchers[frame.camera].is_live and feed.has_seen(frame):
+            return
         waiting = feed.arrive(frame)
         if waiting.decision.score:
             self._scorer.add(waiting.student, frame.image, waiting)
@@ -70,4 +77,8 @@ class Intake:
         for scored in results:
             scored.ticket.scored = scored
         for feed in {id(s.ticket.feed): s.ticket.feed for s in results}.values():
-            feed.settle()
+            with self._lineup.halting(feed):
+                feed.settle()
+        for ticket, error in self._scorer.failures():
+            if ticket.feed is not None:
+                self._lineup.halt(ticket.feed, error)

@@ -87,7 +87,8 @@ class Scorer(Generic[_Ticket]):
         self._most_under_way = 2 * threads
         self._clock = clock
         self._gathering: dict[tuple[str, tuple[int, ...]], _Batch[_Ticket]] = {}
-        self._under_way: list[Future[list[Scored[_Ticket]]]] = []
+        self._under_way: list[tuple[Future[list[Scored[_Ticket]]], _Batch[_Ticket]]] = []
+        self._failed: list[tuple[_Ticket, Exception]] = []
 
     def close(self) -> None:
         """Cancel what has not begun."""
@@ -108,22 +109,36 @@ class Scorer(Generic[_Ticket]):
             self._start(key)
 
     def collect(self, *, flush: bool = False) -> list[Scored[_Ticket]]:
-        """The results since the last call; with `flush`, of everything that was added."""
+        """The results since the last call; with `flush`, of everything that was added. What could
+        not be scored is in `failures`."""
         for key, batch in list(self._gathering.items()):
             if flush or self._clock() - batch.began_s >= MAX_WAIT_S:
                 self._start(key)
-        done = [f for f in self._under_way if flush or f.done()]
-        self._under_way = [f for f in self._under_way if f not in done]
-        return [scored for future in done for scored in future.result()]
+        under_way, self._under_way = self._under_way, []
+        results: list[Scored[_Ticket]] = []
+        for future, batch in under_way:
+            if not (flush or future.done()):
+                self._under_way.append((future, batch))
+                continue
+            try:
+                results += future.result()
+            except Exception as error:  # other batches have other students
+                self._failed += [(ticket, error) for ticket in batch.tickets]
+        return results
+
+    def failures(self) -> list[tuple[_Ticket, Exception]]:
+        """What could not be scored since the last call, and why."""
+        failed, self._failed = self._failed, []
+        return failed
 
     def wait(self) -> None:
         """Wait until the oldest running batch is done."""
         if self._under_way:
-            self._under_way[0].exception()
+            self._under_way[0][0].exception()
 
     def _start(self, key: tuple[str, tuple[int, ...]]) -> None:
         batch = self._gathering.pop(key)
-        self._under_way.append(self._pool.submit(_score, batch))
+        self._under_way.append((self._pool.submit(_score, batch), batch))
 
 
 def _score(batch: _Batch[_Ticket]) -> list[Scored[_Ticket]]:

@@ -89,8 +89,9 @@ class CameraWatch:
         """End `run` soon, from another thread."""
         self._stop.set()
 
-    def run(self) -> None:
-        """Watch; every frame seen is on disk when this returns, also after Ctrl-C."""
+    def run(self, *, ends: bool = True) -> None:
+        """Watch; every frame seen is on disk when this returns, also after Ctrl-C. Unless it
+        `ends`, it goes on when all cameras are halted, until they can be watched again."""
         torch.set_num_threads(1)
         self._courier.start()
         with ExitStack() as at_the_end:
@@ -100,16 +101,18 @@ class CameraWatch:
             at_the_end.callback(self._stop_watchers)
             self._lineup.start()
             began_s = time.monotonic()
-            while self._goes_on(began_s):
+            while self._goes_on(began_s, ends=ends):
                 self._intake.take_some()
                 self._intake.hand_out()
                 self._look_around()
 
-    def _goes_on(self, began_s: float) -> bool:
+    def _goes_on(self, began_s: float, *, ends: bool) -> bool:
         if self._stop.is_set():
             return False
         if self._for_s is not None and time.monotonic() - began_s >= self._for_s:
             return False
+        if not ends and self._lineup.has_halted:
+            return True
         return not (self._lineup.is_over and self._intake.is_empty and self._wanted is None)
 
     def _look_around(self) -> None:

@@ -25,8 +25,8 @@ Inbox = queue.Queue["Frame"]
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """The state of a live camera (of `streams.live.health`), since when, why, and what it has
-    counted."""
+    """The state of a camera (of `streams.live.health`, or `jobs.watch.halted`), since when, why,
+    and what it has counted."""
 
     state: str
     since: datetime
@@ -45,6 +45,7 @@ class Watcher(threading.Thread):
         super().__init__(name=f"watch-{camera.name}", daemon=True)
         self.camera = camera
         self.error: Exception | None = None
+        self.halted: Condition | None = None
         self.ended = False
         self._inbox, self._limit = inbox, limit
         self._stopping = threading.Event()
@@ -92,7 +93,10 @@ class Watcher(threading.Thread):
 
     @property
     def condition(self) -> Condition | None:
-        """The state of a live camera; None for a recording, or before the source is open."""
+        """The state of a live camera; None for a recording, or before the source is open. Of one
+        that is halted, or is being tried again, it is that."""
+        if self.halted is not None:
+            return self.halted
         live = self._live_source
         if live is None:
             return None

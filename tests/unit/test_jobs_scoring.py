@@ -98,6 +98,18 @@ def test_it_says_when_it_is_full(clock: list[float]) -> None:
     scorer.close()
 
 
+def test_a_batch_that_fails_takes_no_other_with_it(clock: list[float]) -> None:
+    scorer: Scorer[int] = Scorer(1, clock=lambda: clock[0])
+    broken = Counting()
+    broken.predict = lambda images: 1 / 0  # type: ignore[method-assign, assignment]
+    scorer.add(student(broken, "broken"), picture(1), 1)
+    scorer.add(student(Counting()), picture(2), 2)
+    assert [scored.ticket for scored in scorer.collect(flush=True)] == [2]
+    assert [ticket for ticket, _ in scorer.failures()] == [1]
+    assert scorer.failures() == []
+    scorer.close()
+
+
 def test_versions_with_the_same_weights_are_one_student(tmp_path: Path) -> None:
     detector = load_detector(weights_path("builtin:street-student"))
     registry = ModelRegistry(tmp_path)

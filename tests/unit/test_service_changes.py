@@ -3,9 +3,11 @@ another schedule. Real cameras on a web server, the real watch and the real stor
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,21 +20,29 @@ import cv2
 import pytest
 import time_machine
 import yaml
+from typer.testing import CliRunner
 
 from benchmarks.testbed.nights import Quick
 from benchmarks.testbed.servers.clips import jpeg, moving_picture
 from benchmarks.testbed.servers.web import WebServer, pictures_in_turn
+from culling_pipeline.day.daybook import DAYBOOK, DayClock
+from jobs.cli import app
 from jobs.commands import watch as watch_command
 from jobs.config.followed import FollowedConfig
 from jobs.config.load import load_config
 from jobs.database.store import Store
+from jobs.errors import EXIT_MODEL
+from jobs.pages.overview import Overview
 from jobs.service import service as service_module
 from jobs.service.nights import Nights, Origin
 from jobs.service.notify import Notifier
 from jobs.service.service import Service
-from jobs.watch import scoring
+from jobs.watch import halted, scoring
 from jobs.watch import watch as watch_module
 from jobs.watch.watch import CameraWatch
+from models.files import META_FILE
+from models.registry import ModelRegistry
+from models.versions import POINTER_FILE
 
 PATIENCE_S = 120.0
 LEFT = [[[0, 0], [0.5, 0], [0.5, 1], [0, 1]]]
@@ -255,6 +265,119 @@ def test_ingest_takes_up_all_cameras_or_those_that_were_named(
         finally:
             watch.stop()
             running.join(PATIENCE_S)
+
+
+# -- one camera that cannot be watched -------------------------------------------------------------
+
+
+BROKEN = {"student": {"weights": "broken.pt", "class_names": ["person"]}}
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A camera that is halted is tried again at once."""
+    monkeypatch.setattr(halted, "FIRST_S", 0.05)
+    monkeypatch.setattr(halted, "LONGEST_S", 0.05)
+
+
+@contextmanager
+def held(file: ConfigFile, camera: str) -> Iterator[None]:
+    """Somebody else writes this camera's day."""
+    day = load_config(file.path).day_dir(camera, DayClock.of(datetime.now(UTC)).day)
+    day.mkdir(parents=True)
+    with (day / DAYBOOK).open("ab") as own:
+        fcntl.flock(own, fcntl.LOCK_EX)
+        yield
+
+
+def halted_reason(service: Service, camera: str) -> str | None:
+    """Why the service says this camera is halted."""
+    watch = service.watch()
+    watcher = None if watch is None else watch.watchers.get(camera)
+    condition = None if watcher is None else watcher.condition
+    return condition.reason if condition is not None and condition.state == "halted" else None
+
+
+def test_a_camera_whose_student_cannot_be_opened_stops_no_other_until_it_is_mended(
+    file: ConfigFile, site: WebServer, soon: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    (file.path.parent / "broken.pt").write_bytes(b"no weights")
+    file.write(door=of(site, "door", **BROKEN), gate=of(site, "gate"))
+    with serving(file) as service:
+        wait_until(lambda: halted_reason(service, "door"))
+        watch = service.watch()
+        assert watch is not None
+        halts = watch.watchers["door"]
+        wait_until(lambda: watch.watchers["door"] is not halts)  # tried again
+        grows(file, "gate")
+        assert service.watch() is watch
+        assert "broken.pt" in str(halted_reason(service, "door"))
+        with Store(file.path.parent / "data") as store:
+            overview = Overview(store, service.watch)
+            worst = overview.glances(load_config(file.path))[0]
+        assert (worst.name, worst.state, worst.rank >= 40) == ("door", "halted", True)
+        assert "broken.pt" in worst.needs[0]
+        file.write(door=of(site, "door"))
+        grows(file, "door")
+        wait_until(lambda: halted_reason(service, "door") is None)
+        assert service.watch() is watch
+    assert [x["event"] for x in lines(file, "gate") if "event" in x].count("start") == 1
+    assert caplog.text.count("camera door: not watched") == 1
+    assert "begun again in" not in caplog.text
+
+
+def test_a_service_waits_for_its_only_camera(
+    file: ConfigFile, site: WebServer, soon: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    file.write(door=of(site, "door"))
+    with serving(file) as service:
+        with held(file, "door"):
+            wait_until(lambda: halted_reason(service, "door"))
+            watch = service.watch()
+            assert watch is not None
+            first = watch.watchers["door"]
+            wait_until(lambda: watch.watchers["door"] is not first)
+        grows(file, "door")
+        wait_until(lambda: halted_reason(service, "door") is None)
+        assert service.watch() is watch
+    assert caplog.text.count("camera door: not watched") == 1
+
+
+def test_a_promoted_student_that_cannot_be_opened_leaves_the_old_one_at_work(
+    file: ConfigFile,
+    site: WebServer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(watch_module, "RENEW_S", 0.05)
+    file.write(door=of(site, "door"))
+    with serving(file) as service:
+        grows(file, "door")
+        watch = service.watch()
+        registry = ModelRegistry(load_config(file.path).models_root)
+        start = registry.path("door", "start")
+        bad = start.parent / "bad"
+        shutil.copytree(start, bad)
+        (bad / META_FILE).write_text("{")
+        pointer = start.parent / POINTER_FILE
+        pointer.write_text(pointer.read_text().replace('"start"', '"bad"'))
+        wait_until(lambda: "camera door: its old student goes on" in caplog.text)
+        grows(file, "door")
+        assert service.watch() is watch
+    assert caplog.text.count("its old student goes on") == 1
+
+
+@pytest.mark.parametrize("others", [{}, {"clip": {"source": "clip.mp4"}}])
+def test_ingest_of_cameras_that_cannot_be_watched_ends_with_what_is_wrong(
+    file: ConfigFile, site: WebServer, others: dict[str, Any]
+) -> None:
+    (file.path.parent / "broken.pt").write_bytes(b"no weights")
+    file.write(door=of(site, "door", **BROKEN), **others)
+    done = CliRunner().invoke(app, ["ingest", "--config", str(file.path), "--json"])
+    assert done.exit_code == EXIT_MODEL
+    door = json.loads(done.stdout)["cameras"]["door"]
+    assert (door["state"], door["frames_seen"]) == ("halted", 0)
+    assert "broken.pt" in door["error"]
 
 
 # -- nights ----------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ import time_machine
 
 from benchmarks.testbed.nights import Quick, config_of, service_of
 from benchmarks.testbed.small_night import DAY, night_record
-from culling_pipeline.day.daybook import DayClock
+from culling_pipeline.day.daybook import DAYBOOK, DayClock
 from culling_pipeline.day.watched_day import WatchedDay
 from culling_pipeline.monitoring.daily_figures import figures_of_watched_day
 from culling_pipeline.monitoring.drift import drift_of_night, watch_drift
@@ -229,6 +229,26 @@ def test_a_day_that_drifts_has_its_night_early_and_once(
         nights.tick()
     assert dues(store) == ([("drift", "done")] if early else [])
     assert "yard: drift: " in caplog.text
+
+
+def test_a_day_that_cannot_be_read_stops_no_nights(
+    store: Store, config: Config, clock: time_machine.Coordinates, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = config_of(config.data_dir, ("yard", "door"))
+    with time_machine.travel(datetime.now(UTC) - timedelta(days=1), tick=False):
+        history_before(store, DAY, usual=2)
+    write_day(config.day_dir("yard", DAY), DAY, people=USUAL, hours=16)
+    with (config.day_dir("yard", DAY) / DAYBOOK).open("a") as daybook:
+        daybook.write('{"at": "noon"}\n')
+    executor = Quick(store)
+    nights = service_of(config, store, executor)
+    for camera in ("yard", "door"):
+        store.dues.ask(camera, datetime.now(UTC), reason="asked")
+    for _ in range(6):
+        clock.shift(timedelta(minutes=20))
+        nights.tick()
+    assert {camera for camera, _ in executor.begun} == {"yard", "door"}
+    assert "yard: its day could not be read" in caplog.text
 
 
 def test_a_usual_day_and_one_that_had_its_night_have_no_early_one(
