@@ -12,10 +12,19 @@ from pathlib import Path
 import pytest
 import yaml
 
-from benchmarks.testbed.tiny import CAMERA, SMALL, command, debris, environment, stages_of
+from benchmarks.testbed.tiny import (
+    CAMERA,
+    COUNTING,
+    SMALL,
+    command,
+    debris,
+    environment,
+    stages_of,
+)
 from jobs.database.due_queries import Due
 from jobs.database.nights import Night
 from jobs.database.store import Store
+from models.registry import ModelRegistry
 from tests.integration.services import ONE_ARM, Running, running
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
@@ -85,6 +94,32 @@ def test_a_night_outlives_its_service_its_process_and_sigterm(tmp_path: Path) ->
     assert all(LINE.match(line) for line in logs.splitlines()), logs
     assert len(re.findall(r"yard: judging: \d+ s", logs)) == 1
     assert in_store(tmp_path) == (night, due)
+
+
+def test_a_counting_camera_has_nights_in_a_row_each_from_the_one_before(tmp_path: Path) -> None:
+    content = {
+        "device": "cpu", "data_dir": "data", "workers": 1,
+        "cameras": {CAMERA: COUNTING | {"fps": 0.0003}},
+        "defaults": {"schedule": None}, "service": {"port": 0},
+    }  # fmt: skip
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    with Store(tmp_path / "data") as store, running(tmp_path) as service:
+        for _ in range(2):
+            store.dues.ask(CAMERA, datetime.now(UTC) - timedelta(seconds=1))
+            service.wait_until(
+                lambda: {due.state for due in store.dues.all()} <= {"done", "failed"}
+            )
+        nights = sorted(store.nights(), key=lambda night: night.id)
+        assert [night.state for night in nights] == ["done", "done"], service.log.read_text()
+        pages = [service.get(f"reports/{CAMERA}/{night.run_id}/index.html") for night in nights]
+        assert service.end(signal.SIGTERM) == 0
+    registry = ModelRegistry(tmp_path / "data" / "models")
+    first, second = (night.run_id for night in nights)
+    parents = {version: registry.parent(CAMERA, version) for version in (first, second)}
+    assert parents == {first: "start", second: first}
+    assert registry.incumbent(CAMERA) == second
+    assert all("<svg" in page for page in pages)
+    assert debris(tmp_path / "data") == []
 
 
 def test_ctrl_c_ends_the_service_with_130_while_it_starts_a_night(tmp_path: Path) -> None:
