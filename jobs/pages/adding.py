@@ -23,11 +23,14 @@ from jobs.pages.templating import render, see
 from jobs.setup import add
 from jobs.setup.camera_block import CLASSES
 from jobs.setup.first_look import FirstLook, first_look, password_file
+from streams.base import redact_url
 
 KEPT_S = 600.0
 """How long a look waits for somebody to go on with it."""
 MOST_KEPT = 20
 LONGEST_ADDRESS = 2000
+LONGEST_NAME, LONGEST_MORE = 64, 500
+"""Of what is shown again; the page's fields take no more."""
 
 
 class Looks:
@@ -62,34 +65,75 @@ LOOKS = Looks()
 
 def add_camera(request: Request) -> Response:
     """GET and POST /add: the address."""
-    house = house_of(request)
     if request.method != "POST":
-        return render(request, "add.html", can_save=house.source is not None)
+        return _address_page(request)
     require_change(request)
     form = form_of(request)
-    with refusing():
-        look = first_look(_request(request, form), device=_device(request))
+    try:
+        with refusing():
+            look = first_look(_request(request, form), device=_device(request))
+    except HTTPException as refusal:
+        return _address_page(request, form, refusal)
     return see(request, f"add/{LOOKS.keep(look)}")
+
+
+def _address_page(
+    request: Request, form: FormData | None = None, refusal: HTTPException | None = None
+) -> Response:
+    """With what was typed and why it was refused; a password has to be typed again."""
+    typed = "" if form is None else text_of(form, "address").strip()
+    if len(typed) > LONGEST_ADDRESS or not typed.isprintable():
+        typed = ""
+    shown = redact_url(typed)
+    return render(
+        request,
+        "add.html",
+        status_code=200 if refusal is None else refusal.status_code,
+        can_save=house_of(request).source is not None,
+        refused=None if refusal is None else refusal.detail,
+        name="" if form is None else text_of(form, "name").strip()[:LONGEST_NAME],
+        address=shown,
+        is_hidden=shown != typed,
+    )
 
 
 def added_look(request: Request) -> Response:
     """GET and POST /add/LOOK: its picture; the classes."""
     look = _look(request)
     if request.method != "POST":
-        return render(
-            request,
-            "add_look.html",
-            look=look,
-            look_id=request.path_params["look"],
-            camera=look.request.name,
-            usual=[name for name in CLASSES if not look.known or name in look.known],
-        )
+        return _classes_page(request, look)
     require_change(request)
-    with refusing():
-        added = add.add_camera(_to_add(look, form_of(request)))
+    form = form_of(request)
+    try:
+        with refusing():
+            added = add.add_camera(_to_add(look, form))
+    except HTTPException as refusal:
+        return _classes_page(request, look, form, refusal)
     LOOKS.drop(request.path_params["look"])
     audit(request, "camera added", camera=added.camera.name, detail=look.source)
     return render(request, "added.html", added=added, camera=added.camera.name)
+
+
+def _classes_page(
+    request: Request,
+    look: FirstLook,
+    form: FormData | None = None,
+    refusal: HTTPException | None = None,
+) -> Response:
+    """With what was chosen and why it was refused; at first with what the teacher has found."""
+    usual = [name for name in CLASSES if not look.known or name in look.known]
+    return render(
+        request,
+        "add_look.html",
+        status_code=200 if refusal is None else refusal.status_code,
+        look=look,
+        look_id=request.path_params["look"],
+        camera=look.request.name,
+        refused=None if refusal is None else refusal.detail,
+        usual=usual,
+        chosen=(look.found or usual) if form is None else form.getlist("classes"),
+        more="" if form is None else text_of(form, "more")[:LONGEST_MORE],
+    )
 
 
 def add_picture(request: Request) -> Response:

@@ -306,7 +306,11 @@ def test_a_camera_is_added(site: Site, tmp_path: Path) -> None:
     assert look is not None
     assert site.client.get(f"{look[1]}.jpg").content.startswith(b"\xff\xd8")
     assert "gate" not in load_config(site.night.path).cameras
-    assert "choose at least one class" in site.post(look[1], 400)
+    again = site.post(look[1], 400, more=" , ,")
+    assert "choose at least one class" in again
+    assert 'value=" , ,"' in again
+    assert " checked" in page
+    assert " checked" not in again
     assert "gate is added" in site.post(look[1], classes="person", more=" car ,")
     camera = load_config(site.night.path).cameras["gate"]
     assert camera.class_names == ("person", "car")
@@ -317,6 +321,9 @@ def test_a_camera_is_added(site: Site, tmp_path: Path) -> None:
 def test_a_password_goes_into_a_file_and_nowhere_else(site: Site) -> None:
     page = site.post("add", 400, name="gate", address="rtsp://me:s3cretword@127.0.0.1:9/1")
     assert "s3cretword" not in page
+    assert 'value="gate"' in page
+    assert 'value="rtsp://***@127.0.0.1:9/1"' in page
+    assert "Please type the password again" in page
     assert "gate" not in site.night.path.read_text(encoding="utf-8")
 
 
@@ -334,7 +341,10 @@ def test_a_password_goes_into_a_file_and_nowhere_else(site: Site) -> None:
 def test_a_camera_that_cannot_be_added_is_refused(
     site: Site, name: str, address: str, why: str
 ) -> None:
-    assert why in site.post("add", 400, name=name, address=address)
+    page = site.post("add", 400, name=name, address=address)
+    assert why in page
+    assert f'value="{name}"' in page
+    assert (f'value="{address}"' in page) == (len(address) <= 2000 and address.isprintable())
 
 
 # -- who may ---------------------------------------------------------------------------------------
