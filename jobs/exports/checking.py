@@ -251,16 +251,17 @@ def _detections(seen: Sitting, labels: Sequence[Label]) -> Detections:
 
 def _check(seen: Sitting, number: int, label: Label) -> None:
     x1, y1, x2, y2 = label.box_xyxy
+    which = f"{'point' if seen.points else 'box'} {number}"
     if label.class_name not in seen.class_names:
         message = (
-            f"box {number}: class: got {label.class_name[:40]!r}, must be one of "
+            f"{which}: class: got {label.class_name[:40]!r}, must be one of "
             f"{', '.join(seen.class_names)}"
         )
         raise UsageError(message)
     inside = min(x1, y1) >= 0 and x2 <= seen.width_px and y2 <= seen.height_px
     if not (inside and x2 - x1 >= LEAST_SIDE_PX and y2 - y1 >= LEAST_SIDE_PX):
         message = (
-            f"box {number}: got {x1:g}, {y1:g} to {x2:g}, {y2:g}, must lie in the picture of "
+            f"{which}: got {x1:g}, {y1:g} to {x2:g}, {y2:g}, must lie in the picture of "
             f"{seen.width_px}×{seen.height_px} pixels and be {LEAST_SIDE_PX:g} px or more on "
             "each side"
         )

@@ -84,7 +84,7 @@ def _save(request: Request, camera: str) -> Response:
     with refusing():
         done = save_check(house.config, camera, house.store, said)
     detail = (
-        f"night {done.run_id}, frame {done.frame_id}: {done.right} of {done.boxes} boxes right, "
+        f"night {done.run_id}, frame {done.frame_id}: {done.right} of {done.boxes} right, "
         f"{done.missed} missed"
     )
     audit(request, "labels checked", camera=camera, detail=detail)

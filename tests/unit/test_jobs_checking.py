@@ -133,6 +133,8 @@ def test_a_crowd_has_more_points_than_a_frame_may_have_boxes(tmp_path: Path) -> 
         save(counting, opened, KEPT[0], *points)
         with pytest.raises(UsageError, match="5001 points in one frame: at most 5000"):
             save(counting, opened, KEPT[0], *(points * 5)[:5001])
+        with pytest.raises(UsageError, match=r"point 2: class: got 'car', must be one of person"):
+            save(counting, opened, KEPT[0], points[0], Label((0, 0, 9, 9), "car"))
     (frame,) = load_corrections(counting.config.corrections_dir(CAMERA)).frames
     assert len(frame.classes) == 1001
 
