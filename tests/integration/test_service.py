@@ -96,7 +96,9 @@ def test_a_night_outlives_its_service_its_process_and_sigterm(tmp_path: Path) ->
     assert in_store(tmp_path) == (night, due)
 
 
-def test_a_counting_camera_has_nights_in_a_row_each_from_the_one_before(tmp_path: Path) -> None:
+def test_a_counting_camera_has_three_nights_in_a_row_each_from_the_one_before(
+    tmp_path: Path,
+) -> None:
     content = {
         "device": "cpu", "data_dir": "data", "workers": 1,
         "cameras": {CAMERA: COUNTING | {"fps": 0.0003}},
@@ -104,20 +106,22 @@ def test_a_counting_camera_has_nights_in_a_row_each_from_the_one_before(tmp_path
     }  # fmt: skip
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     with Store(tmp_path / "data") as store, running(tmp_path) as service:
-        for _ in range(2):
+        for _ in range(3):
             store.dues.ask(CAMERA, datetime.now(UTC) - timedelta(seconds=1))
             service.wait_until(
                 lambda: {due.state for due in store.dues.all()} <= {"done", "failed"}
             )
         nights = sorted(store.nights(), key=lambda night: night.id)
-        assert [night.state for night in nights] == ["done", "done"], service.log.read_text()
+        assert [night.state for night in nights] == ["done"] * 3, service.log.read_text()
         pages = [service.get(f"reports/{CAMERA}/{night.run_id}/index.html") for night in nights]
+        promoted = [store.record(night.id).judge.promoted for night in nights]
         assert service.end(signal.SIGTERM) == 0
     registry = ModelRegistry(tmp_path / "data" / "models")
-    first, second = (night.run_id for night in nights)
-    parents = {version: registry.parent(CAMERA, version) for version in (first, second)}
-    assert parents == {first: "start", second: first}
-    assert registry.incumbent(CAMERA) == second
+    incumbent = "start"
+    for night, better in zip(nights, promoted, strict=True):
+        assert registry.parent(CAMERA, night.run_id) == incumbent
+        incumbent = night.run_id if better else incumbent
+    assert registry.incumbent(CAMERA) == incumbent != "start"
     assert all("<svg" in page for page in pages)
     assert debris(tmp_path / "data") == []
 
