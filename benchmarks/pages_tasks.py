@@ -128,13 +128,16 @@ def why_rejected(person: Person) -> None:
     person.think()
 
 
+def of_the_camera(person: Person, link: str) -> None:
+    """The camera's page, and there this link."""
+    for name in (CAMERA, link):
+        person.think()
+        person.click(person.page.get_by_role("link", name=name, exact=True))
+
+
 def fix_a_label(person: Person) -> None:
     """The second box of the first frame is wrong."""
-    page = person.page
-    person.think()
-    person.click(page.get_by_role("link", name=CAMERA, exact=True))
-    person.think()
-    person.click(page.get_by_role("link", name="Check labels"))
+    of_the_camera(person, "Check labels")
     person.think()
     person.press("Space")
     person.press("x")
@@ -144,10 +147,7 @@ def fix_a_label(person: Person) -> None:
 def mask_a_window(person: Person) -> None:
     """Four corners by mouse."""
     page = person.page
-    person.think()
-    person.click(page.get_by_role("link", name=CAMERA, exact=True))
-    person.think()
-    person.click(page.get_by_role("link", name="Masks and zones"))
+    of_the_camera(person, "Masks and zones")
     area = page.locator(".canvas").bounding_box()
     assert area is not None
     person.think()
@@ -161,10 +161,7 @@ def mask_a_window(person: Person) -> None:
 def back_a_version(person: Person) -> None:
     """The version before; asked once more."""
     page = person.page
-    person.think()
-    person.click(page.get_by_role("link", name=CAMERA, exact=True))
-    person.think()
-    person.click(page.get_by_role("link", name="Versions"))
+    of_the_camera(person, "Versions")
     person.think()
     person.click(page.get_by_role("link", name="Use newer"))
     person.think()

@@ -41,6 +41,20 @@ def chart(label: str, height: float, parts: Iterable[Markup]) -> Markup:
     return tag("svg", *parts, class_="chart", viewBox=box, role="img", aria_label=label)
 
 
+def image(href: str, size: tuple[int, int], **attributes: object) -> Markup:
+    """A picture of this width and height in pixels, which it fills."""
+    width, height = size
+    return tag(
+        "image", href=href, width=width, height=height, preserveAspectRatio="none", **attributes
+    )
+
+
+def picture(shown: Markup, over: Sequence[Markup], size: tuple[int, int], label: str) -> Markup:
+    """A whole drawing of `image` (or of a `use` of one) and what lies over it, in its pixels."""
+    box = f"0 0 {size[0]} {size[1]}"
+    return tag("svg", shown, *over, viewBox=box, role="img", aria_label=label)
+
+
 def text(x: float, y: float, words: str, **attributes: object) -> Markup:
     """Words at a point; `anchor` may be start (default), middle or end."""
     anchor = attributes.pop("anchor", "start")

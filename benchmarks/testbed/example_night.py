@@ -120,8 +120,7 @@ def example_worse(number: int = 2) -> list[Side]:
     pairs = [
         Pair(
             exhibit.frame,
-            WIDTH_PX,
-            HEIGHT_PX,
+            (WIDTH_PX, HEIGHT_PX),
             (
                 Half("old model", "all right", exhibit.drawing),
                 Half("new model", "missed 1 bicycle", exhibit.drawing),

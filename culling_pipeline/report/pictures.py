@@ -74,6 +74,11 @@ def encode_jpeg(image: NDArray[np.uint8], *, max_bytes: int) -> bytes:
     return data
 
 
+def in_page(jpeg: bytes) -> str:
+    """The address of a JPEG that stands in the page itself."""
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
+
+
 def _draw(exhibit: Exhibit, clock: Clock, *, max_bytes: int) -> Picture:
     height, width = exhibit.image.shape[:2]
     jpeg = encode_jpeg(exhibit.image, max_bytes=max_bytes)
@@ -83,17 +88,9 @@ def _draw(exhibit: Exhibit, clock: Clock, *, max_bytes: int) -> Picture:
         f"{words.count(disagreement.teacher_objects, 'object')}, "
         f"the model missed {disagreement.missed} and invented {disagreement.invented}"
     )
-    data = "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
-    drawing = svg.tag(
-        "svg",
-        svg.tag("image", href=data, width=width, height=height, preserveAspectRatio="none"),
-        *exhibit.drawing,
-        viewBox=f"0 0 {width} {height}",
-        role="img",
-        aria_label=label,
-    )
+    size = (width, height)
     return Picture(
-        drawing=drawing,
+        drawing=svg.picture(svg.image(in_page(jpeg), size), exhibit.drawing, size, label),
         width=width,
         height=height,
         time=time,

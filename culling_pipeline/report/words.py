@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from culling_pipeline.records.scores import Score
 
@@ -56,6 +58,12 @@ def size(count: int) -> str:
     if count >= 1e9:
         return f"{count / 1e9:.2g} GB"
     return f"{max(1, round(count / 1e3))} kB" if count < 1e6 else f"{count / 1e6:.0f} MB"
+
+
+def by_class(labels: Iterable[int], names: Sequence[str]) -> str:
+    """How many of each class ("2 NAME, 1 OTHER"); a class without a name is passed over."""
+    known = Counter(names[label] for label in labels if label < len(names))
+    return ", ".join(f"{number} {name}" for name, number in known.items())
 
 
 def percent(share: float | None) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,7 +15,7 @@ from culling_pipeline.records.judging import CountPoint, Errors
 from culling_pipeline.records.night import NightRecord
 from culling_pipeline.report import words
 from culling_pipeline.report.clock import Clock
-from culling_pipeline.report.pictures import encode_jpeg
+from culling_pipeline.report.pictures import encode_jpeg, in_page
 from culling_pipeline.tasks.base import Task
 from culling_pipeline.tasks.frame_by_frame import Said, worse_frames
 
@@ -39,11 +37,10 @@ class Half:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A control frame of this size with both students' answers."""
+    """A control frame of this width and height with both students' answers."""
 
     frame: StoredFrame
-    width: int
-    height: int
+    size: tuple[int, int]
     halves: tuple[Half, Half]
 
 
@@ -64,18 +61,18 @@ def worse_pairs(night: NightRecord, task: Task, said: Said) -> list[Pair]:
     """The worst frames of the night, as far as the answers are there."""
     frames = {frame.id: frame for frame in night.ingest.frames}
     told = _told(night)
-    width, height = night.ingest.width_px, night.ingest.height_px
+    size = (night.ingest.width_px, night.ingest.height_px)
     pairs: list[Pair] = []
     for error in worse_frames(night.judge):
         i = error.frame_id
         if len(pairs) < MAX_WORSE and i in frames and i in said.before and i in said.after:
             before, after = (
-                Half(who, words_of_it, tuple(task.drawing(a[i], said.teacher[i], width_px=width)))
+                Half(who, words_of_it, tuple(task.drawing(a[i], said.teacher[i], width_px=size[0])))
                 for who, words_of_it, a in zip(
                     ("old model", "new model"), told[i], (said.before, said.after), strict=True
                 )
             )
-            pairs.append(Pair(frames[i], width, height, (before, after)))
+            pairs.append(Pair(frames[i], size, (before, after)))
     return pairs
 
 
@@ -87,9 +84,8 @@ def embedded(
     sides = []
     for number, (pair, image) in enumerate(zip(pairs, images, strict=True), start=1):
         jpeg = encode_jpeg(image, max_bytes=BUDGET_BYTES // len(pairs))
-        href = "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
         name = f"worse-{number}"
-        pictures = (_image(href, pair, id=name), svg.tag("use", href=f"#{name}"))
+        pictures = (svg.image(in_page(jpeg), pair.size, id=name), svg.tag("use", href=f"#{name}"))
         sides += [
             _side(pair, half, picture, clock)
             for half, picture in zip(pair.halves, pictures, strict=True)
@@ -101,7 +97,7 @@ def linked(pairs: Sequence[Pair], addresses: Sequence[tuple[str, str]], clock: C
     """The pairs for a page of the service; `addresses` are those of each frame's picture and of its
     own page."""
     return [
-        _side(pair, half, _image(src, pair), clock, link=link)
+        _side(pair, half, svg.image(src, pair.size), clock, link=link)
         for pair, (src, link) in zip(pairs, addresses, strict=True)
         for half in pair.halves
     ]
@@ -109,20 +105,9 @@ def linked(pairs: Sequence[Pair], addresses: Sequence[tuple[str, str]], clock: C
 
 def _side(pair: Pair, half: Half, picture: Markup, clock: Clock, *, link: str = "") -> Side:
     time = clock.time(pair.frame.wall_time)
-    drawing = svg.tag(
-        "svg",
-        picture,
-        *half.drawing,
-        viewBox=f"0 0 {pair.width} {pair.height}",
-        role="img",
-        aria_label=f"Frame of {time} {clock.name}, {half.who}: {half.said}",
-    )
-    return Side(drawing, half.who, time, half.said, pair.width, pair.height, link)
-
-
-def _image(href: str, pair: Pair, **attributes: str) -> Markup:
-    size = {"width": pair.width, "height": pair.height}
-    return svg.tag("image", href=href, **size, preserveAspectRatio="none", **attributes)
+    label = f"Frame of {time} {clock.name}, {half.who}: {half.said}"
+    drawing = svg.picture(picture, half.drawing, pair.size, label)
+    return Side(drawing, half.who, time, half.said, *pair.size, link)
 
 
 def _told(night: NightRecord) -> dict[int, tuple[str, str]]:
@@ -148,7 +133,6 @@ def errors_in_words(errors: Errors, names: Sequence[str]) -> str:
     """What was missed and what was invented, by class."""
     said = []
     for kind, labels in (("missed", errors.missed), ("invented", errors.invented)):
-        known = Counter(names[label] for label in labels)
-        if known:
-            said.append(f"{kind} " + ", ".join(f"{count} {name}" for name, count in known.items()))
+        if known := words.by_class(labels, names):
+            said.append(f"{kind} {known}")
     return ", ".join(said) or "all right"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from culling_pipeline.records.day import StoredFrame
 from culling_pipeline.records.labels import Disagreement
 from culling_pipeline.records.night import NightRecord
@@ -67,8 +65,6 @@ def differences(record: NightRecord, found: Disagreement) -> str:
         ("missed", found.missed, found.missed_labels),
         ("invented", found.invented, found.invented_labels),
     ):
-        names = Counter(record.classes[i] for i in labels if i < len(record.classes))
-        which = ", ".join(f"{n} {name}" for name, n in names.items())
         if count:
-            said.append(f"{kind} {which or count}")
+            said.append(f"{kind} {words.by_class(labels, record.classes) or count}")
     return " · ".join(said)

@@ -89,13 +89,5 @@ def _views(house: House, record: NightRecord, now: StoredFrame, root: str) -> li
 
 
 def _drawn(record: NightRecord, picture: str, over: Sequence[Markup], label: str) -> Markup:
-    width, height = record.ingest.width_px, record.ingest.height_px
-    size = {"width": width, "height": height, "preserveAspectRatio": "none"}
-    return svg.tag(
-        "svg",
-        svg.tag("image", href=picture, **size),
-        *over,
-        viewBox=f"0 0 {width} {height}",
-        role="img",
-        aria_label=label,
-    )
+    size = (record.ingest.width_px, record.ingest.height_px)
+    return svg.picture(svg.image(picture, size), over, size, label)
